@@ -1,0 +1,1 @@
+//! The Lambda API, a file per operation.

@@ -1,0 +1,1 @@
+//! One execution environment: state machine and Runtime API.

@@ -1,0 +1,1 @@
+//! Principals and AWS Signature Version 4.

@@ -1,0 +1,1 @@
+//! Pools, admission and synchronous invoke.

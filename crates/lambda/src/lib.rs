@@ -1,0 +1,1 @@
+//! The rules of functions: validation, life cycle, revisions.

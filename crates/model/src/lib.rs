@@ -1,0 +1,15 @@
+//! Ids, ARNs, units and ports: the words every other crate speaks.
+//!
+//! Nothing here does I/O, reads a clock or knows tokio. A type moves in when a third crate needs it, not before.
+
+mod arn;
+mod ids;
+mod port;
+mod time;
+mod units;
+
+pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
+pub use ids::{AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256};
+pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
+pub use time::Timestamp;
+pub use units::{Bytes, MemorySize};

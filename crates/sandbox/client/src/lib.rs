@@ -1,0 +1,114 @@
+//! The server's side of the sandbox: ask the launcher for a sandbox, start programs in it, learn how they end.
+//!
+//! What is behind this contract today are namespaces (`Isolation::Namespaces`) and a bare process tree
+//! (`Isolation::Process`, no isolation, by name only). SnapStart and microVMs will stand behind the same contract,
+//! which is why the Runtime API is reached through [`Endpoint`] and not through a socket of the host.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use lambent_model::{Bytes, EnvironmentId};
+
+/// What keeps functions apart from the host and from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// User, mount, pid, network, IPC, UTS and cgroup namespaces, a composed root, seccomp, limits.
+    Namespaces,
+    /// None at all: the function is a process of the server's user. For one's own code, by name only.
+    Process,
+}
+
+/// What a sandbox's network reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Loopback of its own; the platform's endpoints are bound there.
+    None,
+    /// The host's network stack, unshared.
+    Host,
+}
+
+/// A directory of the host shown read-only inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// An absolute path on the host.
+    pub source: PathBuf,
+    /// Where it appears: `/var/task`, `/opt`, `/var/lang`, `/var/runtime`.
+    pub target: &'static str,
+}
+
+/// One sandbox to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Names the sandbox in the launcher, in cgroups and in errors.
+    pub id: EnvironmentId,
+    /// How it is kept apart.
+    pub isolation: Isolation,
+    /// What its network reaches.
+    pub network: Network,
+    /// The read-only directories of the function. The rest of the root is composed by the launcher.
+    pub mounts: Vec<Mount>,
+    /// Hard limit of memory, `/tmp` included while it is a tmpfs.
+    pub memory: Bytes,
+    /// Size of `/tmp`.
+    pub tmp: Bytes,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+/// A program to run as the function's user inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Path inside the sandbox and arguments; the first is both the file and `argv[0]`.
+    pub argv: Vec<OsString>,
+    /// The whole environment, nothing is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// Working directory, `/var/task` for a function.
+    pub cwd: PathBuf,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this exit code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+/// What the sandbox reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The program could not be started; `errno` of `execve`, as in "permission denied" or "exec format error".
+    StartFailed {
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// The program that [`Sandbox::start`] started has ended.
+    Exited(Exit),
+    /// Every process of the sandbox but init is gone, as [`Sandbox::reset`] asked.
+    Reset,
+    /// The sandbox is gone with all that was in it.
+    Gone {
+        /// Why, for the server's log.
+        reason: String,
+    },
+}
+
+/// What the sandbox has used since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Peak of memory; `None` where no cgroup counts it.
+    pub memory_peak: Option<Bytes>,
+    /// Processes killed for lack of memory.
+    pub oom_kills: u64,
+}
+
+/// File descriptors that the function writes to and the server reads from.
+#[derive(Debug)]
+pub struct Output {
+    /// Standard output and standard error, one pipe, in the order written.
+    pub stdio: OwnedFd,
+    /// Framed records of managed runtimes (`_LAMBDA_TELEMETRY_LOG_FD`), read end.
+    pub telemetry: OwnedFd,
+}

@@ -1,0 +1,1 @@
+//! Composition: config, listeners, gateway, shutdown.

@@ -1,0 +1,1 @@
+//! Durable records, change feed and content-addressed code.

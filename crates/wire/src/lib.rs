@@ -1,0 +1,1 @@
+//! AWS protocols in both directions, with shapes generated from the service models.
