@@ -10,9 +10,9 @@ use lambent_store::{CodeError, CodeOptions, CodeStore, Package};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use zip::write::SimpleFileOptions;
 
-pub const NOBODY: Owner = Owner { uid: 65_534, gid: 65_534 };
+pub(crate) const NOBODY: Owner = Owner { uid: 65_534, gid: 65_534 };
 
-pub fn root() -> bool {
+pub(crate) fn root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -30,20 +30,20 @@ fn program() -> PathBuf {
     format!("/proc/self/fd/{}", held.as_raw_fd()).into()
 }
 
-pub fn options() -> CodeOptions {
+pub(crate) fn options() -> CodeOptions {
     CodeOptions::new(program(), root().then_some(NOBODY))
 }
 
-pub fn store(dir: &Path) -> CodeStore {
+pub(crate) fn store(dir: &Path) -> CodeStore {
     CodeStore::open(dir, options()).unwrap()
 }
 
-pub async fn put(store: &CodeStore, zip: Vec<u8>) -> Result<Package, CodeError> {
+pub(crate) async fn put(store: &CodeStore, zip: Vec<u8>) -> Result<Package, CodeError> {
     store.put_zip(zip.into()).await
 }
 
 /// Everything beneath `dir`, as paths relative to it.
-pub fn listing(dir: &Path) -> Vec<String> {
+pub(crate) fn listing(dir: &Path) -> Vec<String> {
     fn walk(dir: &Path, prefix: &str, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let entry = entry.unwrap();
@@ -61,7 +61,7 @@ pub fn listing(dir: &Path) -> Vec<String> {
 }
 
 /// An honest deflated zip of files with mode 0644.
-pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, body) in files {
         writer.start_file(*name, SimpleFileOptions::default().unix_permissions(0o644)).unwrap();
@@ -72,23 +72,23 @@ pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// One entry of a zip written byte by byte, in which everything may be a lie.
 #[derive(Clone)]
-pub struct Raw {
-    pub name: Vec<u8>,
-    pub mode: u32,
-    pub made_by: u8,
-    pub flags: u16,
-    pub method: u16,
-    pub data: Vec<u8>,
-    pub crc: u32,
-    pub size: u32,
+pub(crate) struct Raw {
+    pub(crate) name: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) made_by: u8,
+    pub(crate) flags: u16,
+    pub(crate) method: u16,
+    pub(crate) data: Vec<u8>,
+    pub(crate) crc: u32,
+    pub(crate) size: u32,
     /// Where the central directory says that the entry begins; `None` is the truth.
-    pub offset: Option<u32>,
+    pub(crate) offset: Option<u32>,
     /// Whether the entry has bytes of its own.
-    pub local: bool,
+    pub(crate) local: bool,
 }
 
 /// A stored file with true sizes and checksum, made on Unix.
-pub fn raw(name: impl AsRef<[u8]>, mode: u32, data: &[u8]) -> Raw {
+pub(crate) fn raw(name: impl AsRef<[u8]>, mode: u32, data: &[u8]) -> Raw {
     Raw {
         name: name.as_ref().to_owned(),
         mode,
@@ -104,7 +104,7 @@ pub fn raw(name: impl AsRef<[u8]>, mode: u32, data: &[u8]) -> Raw {
 }
 
 /// APPNOTE.TXT 4.3.7, 4.3.12, 4.3.16: local headers and data, central directory, end.
-pub fn raw_zip(entries: &[Raw]) -> Vec<u8> {
+pub(crate) fn raw_zip(entries: &[Raw]) -> Vec<u8> {
     let mut zip = Vec::new();
     let mut central = Vec::new();
     for entry in entries {
@@ -156,7 +156,7 @@ fn crc32(data: &[u8]) -> u32 {
 }
 
 /// The deflated data of `size` zeros with its checksum.
-pub fn zeros(size: usize) -> (Vec<u8>, u32) {
+pub(crate) fn zeros(size: usize) -> (Vec<u8>, u32) {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     writer.start_file("z", SimpleFileOptions::default().compression_level(Some(1))).unwrap();
     let chunk = vec![0; 1 << 20];

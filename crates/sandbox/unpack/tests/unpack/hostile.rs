@@ -1,12 +1,8 @@
 //! Packages that must not be unpacked: each gets AWS's answer, nothing is stored, nothing is left behind.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
-mod support;
-
+use crate::support::{Raw, listing, options, put, raw, raw_zip, store, zeros, zip_of};
 use lambent_model::Bytes;
 use lambent_store::{CodeError, CodeStore};
-use support::{Raw, listing, options, put, raw, raw_zip, store, zeros, zip_of};
 
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
@@ -75,18 +71,23 @@ async fn nothing_is_written_through_a_link() {
     let target = outside.path().as_os_str().as_encoded_bytes();
     // World-writable, so that only our own checks are in the way.
     std::fs::set_permissions(outside.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let file = outside.path().join("f");
     for (what, entries, why) in [
         ("beneath", vec![raw("l", LINK, target), raw("l/f", FILE, b"evil")], "beneath"),
-        ("later", vec![raw("l/f", FILE, b"evil"), raw("l", LINK, target)], "kind"),
-        ("over", vec![raw("l", LINK, file.as_os_str().as_encoded_bytes()), raw("l", FILE, b"evil")], "kind"),
-        ("as directory", vec![raw("l", LINK, target), raw("l/", 0o040_755, b"")], "kind"),
+        ("later", vec![raw("l/f", FILE, b"evil"), raw("l", LINK, target)], "is a directory"),
+        ("as directory", vec![raw("l", LINK, target), raw("l/", 0o040_755, b"")], "is a directory"),
         ("no target", vec![raw("l", LINK, b"")], "target"),
         ("endless target", vec![raw("l", LINK, &[b'x'; 5000])], "target"),
     ] {
         refused(what, raw_zip(&entries), why).await;
         assert_eq!(listing(outside.path()), [""; 0], "{what}");
     }
+    // With one path, the last entry takes the place of the link before anything is written.
+    let dir = tempfile::tempdir().unwrap();
+    let link = raw("l", LINK, outside.path().join("f").as_os_str().as_encoded_bytes());
+    let package = put(&store(dir.path()), raw_zip(&[link, raw("./l", FILE, b"mine")])).await.unwrap();
+    assert_eq!(std::fs::read(package.root().join("l")).unwrap(), b"mine");
+    assert!(package.root().join("l").symlink_metadata().unwrap().is_file());
+    assert_eq!(listing(outside.path()), [""; 0]);
 }
 
 #[tokio::test]
@@ -140,13 +141,15 @@ async fn bombs_are_stopped_by_what_they_really_unpack_to() {
 async fn the_limit_of_aws_is_250_mb() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
-    let zip = |size: usize| {
-        let (data, crc) = zeros(size);
-        raw_zip(&[Raw { method: 8, data, crc, size: u32::try_from(size).unwrap(), ..raw("z", FILE, b"") }])
-    };
-    let package = put(&store, zip(262_144_000)).await.unwrap();
+    // 25 files of 10 MiB.
+    let (data, crc) = zeros(10 << 20);
+    let file =
+        |n| Raw { method: 8, data: data.clone(), crc, size: 10 << 20, ..raw(format!("{n}"), FILE, b"") };
+    let mut files: Vec<Raw> = (0..25).map(file).collect();
+    let package = put(&store, raw_zip(&files)).await.unwrap();
     assert_eq!(package.unpacked_size(), Bytes(262_144_000));
-    let error = put(&store, zip(262_144_001)).await.unwrap_err();
+    files.push(raw("one byte more", FILE, b"x"));
+    let error = put(&store, raw_zip(&files)).await.unwrap_err();
     assert_eq!(error.to_string(), "Unzipped size must be smaller than 262144000 bytes");
 }
 
