@@ -1,10 +1,13 @@
 //! The command line.
 
 mod args;
+pub mod client;
 mod exit;
 pub mod package;
 mod render;
 mod terminal;
+#[cfg(test)]
+mod testing;
 
 pub use args::{
     AuthArg, Cli, ClientCommand, Command, DeployArgs, GlobalArgs, InvokeArgs, IsolationArg, LogsArgs,
