@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-pub use detect::{Detected, Family, detect};
+pub use detect::{Detected, Family, detect, fits};
 use walk::{Entry, Kind, walk};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};

@@ -57,8 +57,6 @@ pub enum Error {
         code: String,
         /// What the server says about it.
         message: String,
-        /// The HTTP status.
-        status: u16,
     },
 }
 

@@ -8,7 +8,8 @@ use lambent_model::{AccountId, Region};
 use crate::GlobalArgs;
 
 /// The port and address that users of local AWS endpoints expect.
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 4566;
 
 /// Which server to talk to, and as whom.
 #[derive(Debug, Clone)]
@@ -37,7 +38,9 @@ pub enum SettingsError {
     #[error("the endpoint {0:?} is not of the form http://HOST:PORT")]
     Endpoint(String),
     /// TLS is not spoken.
-    #[error("the endpoint {0:?} asks for TLS, which this client does not speak; use http:// or a proxy that ends TLS")]
+    #[error(
+        "the endpoint {0:?} asks for TLS, which this client does not speak; use http:// or a proxy that ends TLS"
+    )]
     Tls(String),
     /// The region is not one.
     #[error("the region {0:?} is not of the form us-east-1")]
@@ -60,8 +63,7 @@ impl Settings {
         let first = |names: &[&str]| {
             names.iter().find_map(|name| environment(name).filter(|value| !value.is_empty()))
         };
-        let endpoint =
-            global.endpoint.clone().or_else(|| first(&["LAMBENT_ENDPOINT", "AWS_ENDPOINT_URL"]));
+        let endpoint = global.endpoint.clone().or_else(|| first(&["LAMBENT_ENDPOINT", "AWS_ENDPOINT_URL"]));
         let region = global.region.clone().or_else(|| first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
         let key = first(&["AWS_ACCESS_KEY_ID"]);
         let secret = first(&["AWS_SECRET_ACCESS_KEY"]);
@@ -76,7 +78,7 @@ impl Settings {
             _ => return Err(SettingsError::HalfCredentials),
         };
         Ok(Self {
-            endpoint: Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
+            endpoint: endpoint.as_deref().map_or_else(|| Ok(Endpoint::default()), Endpoint::parse)?,
             region: match region {
                 Some(region) => region.parse().map_err(|_| SettingsError::Region(region))?,
                 None => Region::default_region(),
@@ -89,6 +91,12 @@ impl Settings {
     #[must_use]
     pub fn account(&self) -> AccountId {
         lambent_identity::account_of(&self.credentials.access_key)
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { host: DEFAULT_HOST.to_owned(), port: DEFAULT_PORT }
     }
 }
 
@@ -186,9 +194,15 @@ mod tests {
             assert_eq!(Endpoint::parse(text).unwrap().to_string(), expected);
         }
         assert!(matches!(Endpoint::parse("https://localhost"), Err(SettingsError::Tls(_))));
-        for text in
-            ["localhost:4566", "http://", "http://u@h:1", "http://h:1/path", "http://h:1?q", "http://h:99999", "ftp://h"]
-        {
+        for text in [
+            "localhost:4566",
+            "http://",
+            "http://u@h:1",
+            "http://h:1/path",
+            "http://h:1?q",
+            "http://h:99999",
+            "ftp://h",
+        ] {
             assert_eq!(Endpoint::parse(text), Err(SettingsError::Endpoint(text.to_owned())), "{text}");
         }
     }

@@ -47,7 +47,11 @@ impl Transport {
     }
 
     /// Sends `request` and reads the whole answer, both within `patience`.
-    pub(super) async fn send(&self, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, Error> {
+    pub(super) async fn send(
+        &self,
+        request: Request<Bytes>,
+        patience: Duration,
+    ) -> Result<Response<Bytes>, Error> {
         let mut connection = self.connection.lock().await;
         // Taken out and put back only after a whole answer: a connection that was left in the middle of one (time-out,
         // Ctrl-C) would give its rest to the next request.
@@ -115,7 +119,9 @@ impl Transport {
             let address = self.endpoint.to_string();
             Failed::For(match error.downcast::<hyper::Error>() {
                 Ok(source) => Error::Broken { address, source: *source },
-                Err(other) if other.is::<LengthLimitError>() => Error::TooLong { address, limit: RESPONSE_LIMIT },
+                Err(other) if other.is::<LengthLimitError>() => {
+                    Error::TooLong { address, limit: RESPONSE_LIMIT }
+                }
                 Err(source) => Error::NotAws { address, source },
             })
         })?;

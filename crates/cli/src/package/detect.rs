@@ -52,12 +52,17 @@ pub enum Detected {
     Several,
 }
 
+/// Whether one of the family's marks is among the names in the folder itself.
+#[must_use]
+pub fn fits(family: Family, top_level: &[String]) -> bool {
+    family.marks().iter().any(|mark| top_level.iter().any(|name| name == mark))
+}
+
 /// Looks for the marks of each family among the names in the folder itself.
 #[must_use]
 pub fn detect(top_level: &[String]) -> Detected {
-    let fits = |family: &Family| family.marks().iter().any(|mark| top_level.iter().any(|name| name == mark));
     let families = [Family::Python, Family::Nodejs, Family::Provided];
-    let mut found = families.into_iter().filter(fits);
+    let mut found = families.into_iter().filter(|family| fits(*family, top_level));
     match (found.next(), found.next()) {
         (None, _) => Detected::Nothing,
         (Some(family), None) => Detected::One(family),
