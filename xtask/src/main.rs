@@ -1,2 +1,30 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands: `cargo xtask codegen [--check]`.
+//!
+//! Each command is a module with one `run`; this file only picks the module.
+
+use std::process::ExitCode;
+
+mod codegen;
+
+const USAGE: &str = "usage: cargo xtask codegen [--check]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) if command == "codegen" => codegen::run(rest),
+        Some((command, _)) => Err(format!("unknown command '{command}'\n{USAGE}")),
+        None => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the folder that holds this package's folder.
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}

@@ -1,0 +1,103 @@
+//! From a typed output to a response.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::common;
+use crate::error::REQUEST_ID;
+use crate::operation::{Call, Operation};
+use crate::shape::Place;
+
+/// The response that carries an output. The status is the model's, unless an output member is bound to it and set.
+#[must_use]
+pub fn encode<C: Call>(output: &C::Output, request_id: &str) -> Response<Bytes> {
+    let operation = C::OPERATION;
+    try_encode::<C>(output, request_id).unwrap_or_else(|reason| {
+        let message = format!("cannot encode the response of {}: {reason}", operation.name);
+        operation.service.error_response(&common::internal_failure(message), request_id)
+    })
+}
+
+fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<Bytes>, String> {
+    let operation = C::OPERATION;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = model_status(operation)?;
+    response.headers_mut().insert(REQUEST_ID, request_id_value(request_id));
+    let body = if !operation.has_output {
+        None
+    } else if operation.output.is_empty() {
+        Some(serde_json::to_vec(output).map_err(|error| error.to_string())?.into())
+    } else {
+        bound_members::<C>(output, &mut response)?
+    };
+    // 204 has neither body nor content (RFC 9110, "204 No Content").
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(response);
+    }
+    if let Some(body) = body {
+        let content_type = HeaderValue::from_static(operation.service.protocol.content_type());
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        *response.body_mut() = body;
+    }
+    let length = HeaderValue::from(response.body().len());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    Ok(response)
+}
+
+fn model_status(operation: &Operation) -> Result<StatusCode, String> {
+    StatusCode::from_u16(operation.route.status).map_err(|error| error.to_string())
+}
+
+/// Sets status and headers from the bound members and returns the body that is left.
+fn bound_members<C: Call>(
+    output: &C::Output,
+    response: &mut Response<Bytes>,
+) -> Result<Option<Bytes>, String> {
+    let mut members = match serde_json::to_value(output).map_err(|error| error.to_string())? {
+        Value::Object(members) => members,
+        other => return Err(format!("the output is {other} and not a structure")),
+    };
+    let mut whole = None;
+    let mut raw = false;
+    for binding in C::OPERATION.output {
+        let value = members.remove(binding.key);
+        match (binding.place, value) {
+            (Place::Status, Some(value)) => *response.status_mut() = status(&value)?,
+            (Place::Header(name), Some(value)) => {
+                let value = HeaderValue::from_str(&scalar_text(&value))
+                    .map_err(|error| format!("{name}: {error}"))?;
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+            (Place::WholeBody, value) => whole = Some(value.unwrap_or_else(|| Value::Object(Map::new()))),
+            (Place::RawBody, _) => raw = true,
+            _ => {}
+        }
+    }
+    if raw {
+        // The payload is shared, not copied.
+        return Ok(C::output_payload_ref(output).map(|payload| payload.bytes().clone()));
+    }
+    let body = whole.unwrap_or(Value::Object(members));
+    serde_json::to_vec(&body).map(|body| Some(body.into())).map_err(|error| error.to_string())
+}
+
+fn status(value: &Value) -> Result<StatusCode, String> {
+    let code = value.as_u64().and_then(|code| u16::try_from(code).ok());
+    code.and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| format!("{value} is not a status code"))
+}
+
+/// A scalar as it stands in a header, a label or a query string.
+pub(crate) fn scalar_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Request ids are UUIDs; should one ever not be fit for a header, the response must still go out.
+pub(crate) fn request_id_value(request_id: &str) -> HeaderValue {
+    HeaderValue::from_str(request_id).unwrap_or(HeaderValue::from_static("invalid-request-id"))
+}

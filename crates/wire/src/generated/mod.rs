@@ -1,0 +1,4 @@
+//! What `cargo xtask codegen` writes, a file for each service. AWS's API references document the members.
+
+pub mod lambda;
+pub mod logs;

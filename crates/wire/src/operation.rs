@@ -1,0 +1,143 @@
+//! Services and operations as data, and as types.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::shape::{Kind, Member, Place, Scalar, Shape};
+use crate::{Blob, Error, common};
+
+/// How a service's messages look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Path, query, headers and a JSON body (Smithy: "AWS restJson1 protocol").
+    RestJson1,
+    /// `X-Amz-Target` and a JSON body, content type `application/x-amz-json-1.0`.
+    Json1_0,
+    /// The same with `application/x-amz-json-1.1`.
+    Json1_1,
+}
+
+impl Protocol {
+    /// The content type of JSON bodies.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::RestJson1 => "application/json",
+            Self::Json1_0 => "application/x-amz-json-1.0",
+            Self::Json1_1 => "application/x-amz-json-1.1",
+        }
+    }
+}
+
+/// An AWS service.
+#[derive(Debug)]
+pub struct Service {
+    /// The name in signatures and policies: `lambda`, `logs`.
+    pub name: &'static str,
+    /// How its messages look.
+    pub protocol: Protocol,
+    /// What precedes the operation's name in `X-Amz-Target`; empty where the protocol has no such header.
+    pub target_prefix: &'static str,
+    /// Every operation of the model, offered or not.
+    pub operations: &'static [&'static Operation],
+}
+
+/// An operation of a service.
+#[derive(Debug)]
+pub struct Operation {
+    /// AWS's name: `CreateFunction`.
+    pub name: &'static str,
+    /// Whose operation it is.
+    pub service: &'static Service,
+    /// Whether there is a type for it, which [`Matched::decode`](crate::Matched::decode) takes.
+    pub offered: bool,
+    pub(crate) route: Route,
+    pub(crate) input: Option<&'static Shape>,
+    /// Whether there is an output; without one a response has no body, not even `{}`.
+    pub(crate) has_output: bool,
+    pub(crate) output: &'static [Binding],
+}
+
+impl Operation {
+    /// What to answer where there is no handler: the operation exists, Lambent does not offer it.
+    #[must_use]
+    pub fn not_offered(&self) -> Error {
+        common::not_implemented(format!(
+            "lambent does not offer {} yet; see docs/compatibility.md",
+            self.name
+        ))
+    }
+
+    /// The action in policies: `lambda:CreateFunction`. Where AWS's action has another name than the operation
+    /// (`lambda:InvokeFunction`), the caller maps it.
+    #[must_use]
+    pub fn qualified_name(&self) -> String {
+        format!("{}:{}", self.service.name, self.name)
+    }
+
+    pub(crate) fn members(&self) -> &'static [Member] {
+        match self.input {
+            Some(Shape { kind: Kind::Structure { members }, .. }) => members,
+            _ => &[],
+        }
+    }
+}
+
+/// Method, path and query by which an operation of a REST protocol is found.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static [Segment],
+    /// Parameters that have to be there with exactly this value.
+    pub(crate) query: &'static [(&'static str, &'static str)],
+    pub(crate) status: u16,
+}
+
+/// One segment of a route's path.
+#[derive(Debug)]
+pub(crate) enum Segment {
+    Literal(&'static str),
+    Label(&'static str),
+}
+
+/// A member of an output that is not in its JSON body.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) key: &'static str,
+    pub(crate) place: Place,
+    pub(crate) scalar: Scalar,
+}
+
+/// An operation as a type: `lambda::op::CreateFunction`.
+///
+/// Input and output pass through serde but for one member: the blob that is the raw HTTP body, if there is one.
+/// serde skips it, and the four functions hand it over without a copy.
+pub trait Call {
+    /// The request.
+    type Input: DeserializeOwned + Serialize;
+    /// The response.
+    type Output: Serialize + DeserializeOwned;
+    /// The operation as data.
+    const OPERATION: &'static Operation;
+
+    /// Where the raw body goes, if the input has one.
+    fn input_payload(_input: &mut Self::Input) -> Option<&mut Option<Blob>> {
+        None
+    }
+    /// The raw body of the input.
+    fn input_payload_ref(_input: &Self::Input) -> Option<&Blob> {
+        None
+    }
+    /// Where the raw body goes, if the output has one.
+    fn output_payload(_output: &mut Self::Output) -> Option<&mut Option<Blob>> {
+        None
+    }
+    /// The raw body of the output.
+    fn output_payload_ref(_output: &Self::Output) -> Option<&Blob> {
+        None
+    }
+}
+
+/// The input or output of an operation that has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}

@@ -1,0 +1,137 @@
+//! Which operation a request asks for.
+
+use std::borrow::Cow;
+
+use http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use crate::common;
+use crate::error::Error;
+use crate::operation::{Operation, Protocol, Segment, Service};
+
+/// A request that a route was found for.
+#[derive(Debug)]
+pub struct Matched {
+    operation: &'static Operation,
+    /// The path's labels, decoded.
+    labels: Vec<(&'static str, String)>,
+}
+
+impl Matched {
+    /// The operation asked for, which may be one that is not offered.
+    #[must_use]
+    pub fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
+    /// A label of the path, decoded and not yet checked: `FunctionName`, `Resource`.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Service {
+    /// Finds the operation that a request asks for. Neither body nor constraints are looked at.
+    ///
+    /// # Errors
+    /// `UnknownOperationException` without a route, `SerializationException` for a path that is not UTF-8.
+    pub fn route(&'static self, parts: &Parts) -> Result<Matched, Error> {
+        match self.protocol {
+            Protocol::RestJson1 => self.route_by_path(parts),
+            Protocol::Json1_0 | Protocol::Json1_1 => self.route_by_target(parts),
+        }
+    }
+
+    fn route_by_target(&'static self, parts: &Parts) -> Result<Matched, Error> {
+        let target =
+            parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let name = target.strip_prefix(self.target_prefix).and_then(|rest| rest.strip_prefix('.'));
+        let operation = self.operations.iter().find(|operation| Some(operation.name) == name);
+        match operation {
+            Some(operation) if parts.method == "POST" && parts.uri.path() == "/" => {
+                Ok(Matched { operation, labels: Vec::new() })
+            }
+            _ => Err(common::unknown_operation(format!("{} has no operation '{target}'", self.name))),
+        }
+    }
+
+    fn route_by_path(&'static self, parts: &Parts) -> Result<Matched, Error> {
+        let segments = Segments::split(parts.uri.path());
+        let query = parts.uri.query().unwrap_or_default();
+        let candidates = self.operations.iter().filter(|operation| {
+            let route = &operation.route;
+            parts.method == route.method
+                && segments.match_path(route.path)
+                && route
+                    .query
+                    .iter()
+                    .all(|(key, value)| query_pairs(query).any(|(name, text)| name == *key && text == *value))
+        });
+        // `?find=LayerVersion` and `?List=ALL` win over the plain route, a literal segment over a label.
+        let best = candidates.max_by_key(|operation| {
+            let literals =
+                operation.route.path.iter().filter(|segment| matches!(segment, Segment::Literal(_)));
+            (operation.route.query.len(), literals.count())
+        });
+        match best {
+            Some(operation) => Ok(Matched { operation, labels: segments.labels(operation.route.path)? }),
+            None => Err(common::unknown_operation(format!(
+                "{} has no operation for {} {}",
+                self.name,
+                parts.method,
+                parts.uri.path()
+            ))),
+        }
+    }
+}
+
+/// The raw path's segments: splitting comes before decoding, so that `%2F` stays inside its label.
+struct Segments<'a>(Vec<&'a str>);
+
+impl<'a> Segments<'a> {
+    fn split(path: &'a str) -> Self {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        // Older SDKs end the same paths with a slash.
+        let path = path.strip_suffix('/').unwrap_or(path);
+        Self(path.split('/').collect())
+    }
+
+    fn match_path(&self, route: &[Segment]) -> bool {
+        self.0.len() == route.len()
+            && self.0.iter().zip(route).all(|(raw, segment)| match segment {
+                Segment::Literal(literal) => raw == literal,
+                Segment::Label(_) => !raw.is_empty(),
+            })
+    }
+
+    fn labels(&self, route: &[Segment]) -> Result<Vec<(&'static str, String)>, Error> {
+        let mut labels = Vec::new();
+        for (raw, segment) in self.0.iter().zip(route) {
+            if let Segment::Label(name) = segment {
+                let value = percent_decode_str(raw).decode_utf8().map_err(|_| {
+                    common::serialization_exception(format!("the path's segment '{raw}' is not UTF-8"))
+                })?;
+                labels.push((*name, value.into_owned()));
+            }
+        }
+        Ok(labels)
+    }
+}
+
+/// Keys and values of a query string, decoded; a key without `=` has an empty value, which is a value.
+pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (query_decode(key), query_decode(value))
+    })
+}
+
+fn query_decode(raw: &str) -> Cow<'_, str> {
+    // Bytes that are not UTF-8 become replacement characters, which no key and no pattern of AWS's matches.
+    if raw.contains('+') {
+        Cow::Owned(percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned())
+    } else {
+        percent_decode_str(raw).decode_utf8_lossy()
+    }
+}

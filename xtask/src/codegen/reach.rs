@@ -1,0 +1,52 @@
+//! Which shapes the operations of the table reach, and from which side.
+
+use std::collections::BTreeSet;
+
+use super::allow::Service;
+use super::model::Model;
+
+/// Shapes by the side of a call on which they occur; a shape may be in both sets.
+#[derive(Default)]
+pub(crate) struct Reach {
+    /// Reached from an input: checked against constraints, required members are not optional.
+    pub(crate) input: BTreeSet<String>,
+    /// Reached from an output.
+    pub(crate) output: BTreeSet<String>,
+}
+
+impl Reach {
+    pub(crate) fn of(service: &Service, model: &Model) -> Result<Self, String> {
+        let mut reach = Self::default();
+        for name in service.operations {
+            let operation = model
+                .operations
+                .get(*name)
+                .ok_or_else(|| format!("{} has no operation '{name}'; correct the table", service.module))?;
+            if let Some(input) = &operation.input {
+                walk(model, &input.shape, &mut reach.input)?;
+            }
+            if let Some(output) = &operation.output {
+                walk(model, &output.shape, &mut reach.output)?;
+            }
+        }
+        Ok(reach)
+    }
+
+    /// Every reached shape once, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
+        self.input.union(&self.output)
+    }
+}
+
+fn walk(model: &Model, name: &str, seen: &mut BTreeSet<String>) -> Result<(), String> {
+    if !seen.insert(name.to_owned()) {
+        return Ok(());
+    }
+    let shape = model.shape(name)?;
+    if shape.eventstream || shape.union {
+        return Err(format!(
+            "shape '{name}' is an event stream or a union, which the generator does not write yet"
+        ));
+    }
+    shape.parts().try_for_each(|part| walk(model, &part.shape, seen))
+}

@@ -1,0 +1,147 @@
+//! Structures and enums as Rust types.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::model::{Kind, Model, Reference, Shape};
+use super::reach::Reach;
+use super::{names, text};
+
+/// Every reached structure and enum, in a module `types`.
+pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
+    let mut out = String::from("/// The shapes, under AWS's names.\npub mod types {\n");
+    for name in reach.all() {
+        let shape = model.shape(name)?;
+        match shape.kind {
+            Kind::Structure => out.push_str(&structure(model, name, shape, reach)?),
+            Kind::String if !shape.values.is_empty() => out.push_str(&enumeration(name, &shape.values)?),
+            _ => {}
+        }
+    }
+    out.push_str("}\npub use types::*;\n\n");
+    Ok(out)
+}
+
+fn structure(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<String, String> {
+    let mut out = String::new();
+    let default = if defaultable(model, name, shape, reach)? { ", Default" } else { "" };
+    writeln!(out, "/// `{name}`.").map_err(text)?;
+    writeln!(out, "#[derive(Debug, Clone, PartialEq{default}, serde::Serialize, serde::Deserialize)]")
+        .map_err(text)?;
+    writeln!(out, "pub struct {name} {{").map_err(text)?;
+    for (member, reference) in &shape.members.0 {
+        let payload_blob = is_payload_blob(model, shape, member, reference)?;
+        let required = is_required(shape, member, name, reach);
+        let rust = rust_type(model, reference)?;
+        let key = key(member, reference);
+        writeln!(out, "/// `{member}`").map_err(text)?;
+        match (payload_blob, required) {
+            // The raw body never passes through serde: `Call` hands it over without a copy.
+            (true, _) => writeln!(out, "#[serde(skip)]").map_err(text)?,
+            (false, true) => writeln!(out, "#[serde(rename = {key:?})]").map_err(text)?,
+            (false, false) => writeln!(
+                out,
+                "#[serde(rename = {key:?}, default, skip_serializing_if = \"Option::is_none\")]"
+            )
+            .map_err(text)?,
+        }
+        let rust = if required && !payload_blob { rust } else { format!("Option<{rust}>") };
+        writeln!(out, "pub {}: {rust},", names::field(member)).map_err(text)?;
+    }
+    out.push_str("}\n");
+    Ok(out)
+}
+
+fn enumeration(name: &str, values: &[String]) -> Result<String, String> {
+    let variants: Vec<String> = values.iter().map(|value| names::variant(value)).collect();
+    if variants.iter().collect::<BTreeSet<_>>().len() != variants.len() {
+        return Err(format!(
+            "two values of the enum '{name}' would become the same variant; extend names::variant"
+        ));
+    }
+    let mut out = String::new();
+    writeln!(out, "crate::open_enum! {{\n/// `{name}`.\npub enum {name} {{").map_err(text)?;
+    for (variant, value) in variants.iter().zip(values) {
+        writeln!(out, "{variant} = {value:?},").map_err(text)?;
+    }
+    out.push_str("}}\n");
+    Ok(out)
+}
+
+/// The field's type without `Option`.
+fn rust_type(model: &Model, reference: &Reference) -> Result<String, String> {
+    let shape = model.shape(&reference.shape)?;
+    let part = |part: &Option<Reference>| match part {
+        Some(part) => rust_type(model, part),
+        None => Err(format!("the model of '{}' lacks its element", reference.shape)),
+    };
+    Ok(match shape.kind {
+        Kind::Structure => reference.shape.clone(),
+        Kind::String if shape.values.is_empty() => "String".to_owned(),
+        Kind::String => reference.shape.clone(),
+        Kind::Blob => "crate::Blob".to_owned(),
+        Kind::Boolean => "bool".to_owned(),
+        Kind::Integer => "i32".to_owned(),
+        Kind::Long => "i64".to_owned(),
+        Kind::Float | Kind::Double => "f64".to_owned(),
+        Kind::Timestamp => timestamp(reference, shape)?.to_owned(),
+        Kind::List => format!("Vec<{}>", part(&shape.member)?),
+        // Keys that are enums stay text: an open enum has no order to sort a map by.
+        Kind::Map => format!("std::collections::BTreeMap<String, {}>", part(&shape.value)?),
+    })
+}
+
+/// The encoding follows from the place (Smithy: "timestampFormat trait", and the protocols' defaults).
+fn timestamp(reference: &Reference, shape: &Shape) -> Result<&'static str, String> {
+    let format = reference.timestamp_format.as_deref().or(shape.timestamp_format.as_deref());
+    match (format, reference.location.as_deref()) {
+        (Some("unixTimestamp"), _) | (None, None) => Ok("crate::EpochSeconds"),
+        (Some("iso8601"), _) | (None, Some("querystring" | "uri")) => Ok("crate::DateTime"),
+        (format, place) => Err(format!(
+            "'{}' is a timestamp in format {format:?} at {place:?}, which the generator does not write yet",
+            reference.shape
+        )),
+    }
+}
+
+/// Derives of `Default` are for outputs with their dozens of optional members; a required enum has no default.
+fn defaultable(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<bool, String> {
+    for (member, reference) in &shape.members.0 {
+        if !is_required(shape, member, name, reach) {
+            continue;
+        }
+        let part = model.shape(&reference.shape)?;
+        let has_default = match part.kind {
+            Kind::Structure => defaultable(model, &reference.shape, part, reach)?,
+            Kind::String => part.values.is_empty(),
+            Kind::Timestamp => false,
+            _ => true,
+        };
+        if !has_default {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_required(shape: &Shape, member: &str, name: &str, reach: &Reach) -> bool {
+    reach.input.contains(name) && shape.required.iter().any(|required| required == member)
+}
+
+/// Whether this member is the raw HTTP body.
+pub(crate) fn is_payload_blob(
+    model: &Model,
+    shape: &Shape,
+    member: &str,
+    reference: &Reference,
+) -> Result<bool, String> {
+    Ok(shape.payload.as_deref() == Some(member) && model.shape(&reference.shape)?.kind == Kind::Blob)
+}
+
+/// The name under which serde knows the member: in a body the name on the wire, elsewhere the member's.
+pub(crate) fn key<'a>(member: &'a str, reference: &'a Reference) -> &'a str {
+    match (&reference.location, &reference.location_name) {
+        (None, Some(name)) => name,
+        _ => member,
+    }
+}
