@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 use crate::terminal::ColorChoice;
 
 /// Runs unmodified AWS Lambda functions on your own machine.
 #[derive(Debug, Parser)]
-#[command(name = "lambent", version, after_help = exit::help(), arg_required_else_help = true)]
+#[command(name = "lambent", bin_name = "lambent", version, after_help = exit::help(), arg_required_else_help = true)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -25,7 +26,7 @@ pub struct Cli {
 /// Reads the process's command line. Ends the process with code 2 when it is wrong, with 0 for `--help`.
 #[must_use]
 pub fn parse() -> Cli {
-    Cli::parse()
+    parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
 }
 
 /// Reads a command line that starts with the program's name.
@@ -37,7 +38,28 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    Cli::try_parse_from(arguments)
+    let cli = Cli::try_parse_from(arguments)?;
+    match unused_option(&cli) {
+        // An option that would change nothing is refused: whoever wrote it expects that it does.
+        Some(option) => {
+            let text = format!("{option} does not apply to this command");
+            Err(Cli::command().error(ErrorKind::ArgumentConflict, text))
+        }
+        None => Ok(cli),
+    }
+}
+
+/// A global option that the command would ignore.
+fn unused_option(cli: &Cli) -> Option<&'static str> {
+    let GlobalArgs { endpoint, region, json, .. } = &cli.global;
+    let writes_no_json = matches!(cli.command, Command::Up(_) | Command::Completions { .. });
+    match cli.command {
+        Command::Client(_) => None,
+        _ if endpoint.is_some() => Some("--endpoint"),
+        _ if region.is_some() => Some("--region"),
+        _ if *json && writes_no_json => Some("--json"),
+        _ => None,
+    }
 }
 
 /// Options that every command takes.
@@ -95,28 +117,28 @@ pub struct UpArgs {
     /// Folder in which `lambent.toml` is looked for [default: the current one]
     pub dir: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:4566]
-    #[arg(long, env = "LAMBENT_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "LAMBENT_LISTEN", hide_env_values = true, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
     /// Where functions, logs and settings are kept [default: $XDG_DATA_HOME/lambent]
-    #[arg(long, env = "LAMBENT_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What keeps functions apart from the host and from each other
-    #[arg(long, env = "LAMBENT_ISOLATION", value_enum)]
+    #[arg(long, env = "LAMBENT_ISOLATION", hide_env_values = true, value_enum)]
     pub isolation: Option<IsolationArg>,
     /// What functions reach over the network
-    #[arg(long, env = "LAMBENT_NETWORK", value_enum)]
+    #[arg(long, env = "LAMBENT_NETWORK", hide_env_values = true, value_enum)]
     pub network: Option<NetworkArg>,
     /// Whether signatures and permissions are enforced
-    #[arg(long, env = "LAMBENT_AUTH", value_enum)]
+    #[arg(long, env = "LAMBENT_AUTH", hide_env_values = true, value_enum)]
     pub auth: Option<AuthArg>,
     /// Database: `sqlite` or a postgres:// address [default: sqlite]
-    #[arg(long, env = "LAMBENT_STORE", value_name = "URL")]
+    #[arg(long, env = "LAMBENT_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<String>,
     /// Deploy the examples, invoke them cold and warm, show the timings, keep serving
     #[arg(long)]
     pub demo: bool,
     /// Configuration file [default: lambent.toml in DIR]
-    #[arg(long, env = "LAMBENT_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "LAMBENT_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 

@@ -54,7 +54,9 @@ pub(crate) async fn run_with(
 ) -> ExitCode {
     // Boxed where requests with all of their members live across a wait: the caller's future stays small.
     let result = match command {
-        ClientCommand::Deploy(args) => Box::pin(deploy::deploy(client, args, terminal, default_runtime)).await,
+        ClientCommand::Deploy(args) => {
+            Box::pin(deploy::deploy(client, args, terminal, default_runtime)).await
+        }
         ClientCommand::Invoke(args) => Box::pin(invoke::invoke(client, args, terminal)).await,
         ClientCommand::Logs(args) => logs::logs(client, args, terminal).await,
         ClientCommand::Functions => functions::functions(client, terminal).await,

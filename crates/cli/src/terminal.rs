@@ -12,7 +12,7 @@ use clap::ValueEnum;
 /// When output is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set (<https://no-color.org>)
+    /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
     /// Always
@@ -74,7 +74,7 @@ impl Stream {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        if self.color { format!("\x1b[{}m{text}\x1b[0m", style.sgr()) } else { text.to_owned() }
+        if self.color { format!("\x1b[{}m{text}{RESET}", style.sgr()) } else { text.to_owned() }
     }
 }
 
@@ -214,15 +214,20 @@ impl Drop for ProgressLine<'_> {
     }
 }
 
+/// Ends every change of the look of text.
+const RESET: &str = "\x1b[0m";
+
 /// `text` with control characters made visible. Newlines and tabs stay; with `color` so do sequences that only
 /// change the look of text (`ESC [ … m`), without it they are dropped, since nobody wants to read them.
 fn harmless(text: &str, color: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
+    let mut look = RESET;
     while let Some(character) = rest.chars().next() {
         if let Some(length) = sgr_length(rest) {
             if color {
-                shown.push_str(&rest[..length]);
+                look = &rest[..length];
+                shown.push_str(look);
             }
             rest = &rest[length..];
             continue;
@@ -235,6 +240,10 @@ fn harmless(text: &str, color: bool) -> String {
             _ => shown.push(character),
         }
         rest = &rest[character.len_utf8()..];
+    }
+    // What the text switched on must not go on in our own lines.
+    if look != RESET {
+        shown.push_str(RESET);
     }
     shown
 }
@@ -277,6 +286,7 @@ mod tests {
             ("plain\ttext\r\nnext", false, "plain\ttext\nnext"),
             ("\x1b]0;title\x07", true, "\\u{1b}]0;title\\u{7}"),
             ("\x1b[2J\x1b[31mred\x1b[0m", true, "\\u{1b}[2J\x1b[31mred\x1b[0m"),
+            ("\x1b[31mred", true, "\x1b[31mred\x1b[0m"),
             ("\x1b[31mred\x1b[0m", false, "red"),
             ("a\rb", true, "a\\rb"),
             ("\u{9b}31m", true, "\\u{9b}31m"),

@@ -1,6 +1,3 @@
-use clap::CommandFactory;
-use clap::error::ErrorKind;
-
 use super::*;
 
 fn read(line: &str) -> Result<Cli, clap::Error> {
@@ -72,6 +69,9 @@ fn wrong_lines_are_refused_as_usage() {
         ("logs f --since 99999999999w", ErrorKind::ValueValidation),
         ("invoke", ErrorKind::MissingRequiredArgument),
         ("invoke f --async --tail", ErrorKind::ArgumentConflict),
+        ("up --endpoint http://h:1", ErrorKind::ArgumentConflict),
+        ("doctor --region us-east-1", ErrorKind::ArgumentConflict),
+        ("completions bash --json", ErrorKind::ArgumentConflict),
         ("fly", ErrorKind::InvalidSubcommand),
     ] {
         let error = read(line).expect_err(line);
