@@ -4,12 +4,19 @@
 
 mod arn;
 mod ids;
+mod invoke;
 mod port;
 mod time;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
-pub use ids::{AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256};
+pub use ids::{
+    AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256,
+};
+pub use invoke::{
+    Completed, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture, Invoked, Outcome,
+    Report, Target,
+};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use time::Timestamp;
 pub use units::{Bytes, MemorySize};

@@ -1,1 +1,3 @@
 //! Companion services: CloudWatch Logs.
+
+pub mod logs;

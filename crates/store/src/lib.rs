@@ -1,1 +1,13 @@
-//! Durable records, change feed and content-addressed code.
+//! Durable records with versions, a change feed, and content-addressed deployment packages.
+//!
+//! [`Store`] keeps small JSON documents in SQLite. Owners bring their own schema: the store sees a kind, a
+//! partition, a name and bytes. [`CodeStore`] keeps deployment packages by the SHA-256 of the zip file and unpacks
+//! each of them once, in a separate process without rights.
+//!
+//! The durable queue, leases and the outbox will be tables of their own beside `record`, written in the same
+//! transaction by further variants of [`Write`]; a PostgreSQL engine will stand behind the same methods and has to
+//! pass the same tests (`tests/contract.rs`).
+
+mod records;
+
+pub use records::{Change, Changes, ChangesError, Error, Expect, Key, Partition, Record, Store, Write};

@@ -1,0 +1,231 @@
+//! A function as it is stored, and the states it passes through.
+//!
+//! ```text
+//! create ──▶ Pending ──activate──▶ Active ──update──▶ Active, InProgress ──settle──▶ Active, Successful
+//! ```
+//! Source: AWS Lambda Developer Guide, "Lambda function states".
+
+use std::collections::BTreeMap;
+
+use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Architecture, Refusal, Settings};
+
+/// The deployment package of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// Digest of the zip file.
+    pub sha256: Sha256,
+    /// Size of the zip file in bytes.
+    pub size: u64,
+}
+
+/// `State`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Being created.
+    Pending,
+    /// Ready.
+    Active,
+}
+
+impl State {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Active => "Active",
+        }
+    }
+}
+
+/// `LastUpdateStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LastUpdate {
+    /// An update waits to take effect.
+    InProgress,
+    /// The last update, or the creation, has taken effect.
+    Successful,
+}
+
+/// What every change leaves behind: a moment and a new revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When.
+    pub at: Timestamp,
+    /// The revision that results.
+    pub revision: RevisionId,
+}
+
+/// One function, its `$LATEST`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Account, region and name, as one text.
+    pub arn: String,
+    /// The name alone.
+    pub name: String,
+    /// What the user configured.
+    pub settings: Settings,
+    /// Instruction set.
+    pub architecture: Architecture,
+    /// The package.
+    pub code: Code,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Life cycle.
+    pub state: State,
+    /// `None` while the function is being created.
+    pub last_update: Option<LastUpdate>,
+    /// Changes with every change.
+    pub revision: RevisionId,
+    /// When code or configuration last changed.
+    pub last_modified: Timestamp,
+}
+
+impl Function {
+    /// A new function, `Pending`.
+    #[must_use]
+    pub fn create(
+        arn: &FunctionArn,
+        settings: Settings,
+        architecture: Architecture,
+        code: Code,
+        tags: BTreeMap<String, String>,
+        stamp: Stamp,
+    ) -> Self {
+        Self {
+            arn: arn.to_string(),
+            name: arn.name.clone(),
+            settings,
+            architecture,
+            code,
+            tags,
+            state: State::Pending,
+            last_update: None,
+            revision: stamp.revision,
+            last_modified: stamp.at,
+        }
+    }
+
+    /// Whether something waits to take effect.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
+        self.state == State::Pending || self.last_update == Some(LastUpdate::InProgress)
+    }
+
+    /// Pending ⇒ Active; InProgress ⇒ Successful. The revision changes, `LastModified` does not.
+    #[must_use]
+    pub fn settled(mut self, revision: RevisionId) -> Self {
+        self.state = State::Active;
+        self.last_update = Some(LastUpdate::Successful);
+        self.revision = revision;
+        self
+    }
+
+    /// Whether code and configuration may change now.
+    ///
+    /// # Errors
+    /// While the function is being created or updated, or when the caller expected another revision.
+    pub fn check_changeable(&self, expected: Option<&str>) -> Result<(), Refusal> {
+        if self.state == State::Pending {
+            return Err(Refusal::Conflict(
+                "The operation cannot be performed at this time. The function is currently in the following state: \
+                 Pending"
+                    .into(),
+            ));
+        }
+        if self.last_update == Some(LastUpdate::InProgress) {
+            return Err(Refusal::Conflict(format!(
+                "The operation cannot be performed at this time. An update is in progress for resource: {}",
+                self.arn
+            )));
+        }
+        match expected {
+            Some(expected) if expected != self.revision.to_string() => Err(Refusal::PreconditionFailed(
+                "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API \
+                 to retrieve the latest Revision Id"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// With new code; takes effect when settled.
+    #[must_use]
+    pub fn with_code(mut self, code: Code, architecture: Option<Architecture>, stamp: Stamp) -> Self {
+        self.code = code;
+        self.architecture = architecture.unwrap_or(self.architecture);
+        self.updated(stamp)
+    }
+
+    /// With new settings; they take effect when settled.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Settings, stamp: Stamp) -> Self {
+        self.settings = settings;
+        self.updated(stamp)
+    }
+
+    fn updated(mut self, stamp: Stamp) -> Self {
+        self.last_update = Some(LastUpdate::InProgress);
+        self.last_modified = stamp.at;
+        self.revision = stamp.revision;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(n: u8) -> Stamp {
+        let revision = format!("00000000-0000-4000-8000-0000000000{n:02}").parse().unwrap();
+        Stamp { at: Timestamp::from_millis(i64::from(n)), revision }
+    }
+
+    fn function() -> Function {
+        let scope = lambent_model::Scope {
+            account: "000000000000".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+        };
+        let arn = FunctionArn { scope, name: "f".into() };
+        let settings = Settings::new("role".into(), "python3.12".into(), "f.h".into());
+        let code = Code { sha256: Sha256([0; 32]), size: 1 };
+        Function::create(&arn, settings, Architecture::X86_64, code, BTreeMap::new(), stamp(1))
+    }
+
+    #[test]
+    fn life_runs_from_pending_to_successful() {
+        let created = function();
+        assert_eq!((created.state, created.last_update), (State::Pending, None));
+        assert!(matches!(created.check_changeable(None), Err(Refusal::Conflict(_))));
+        let active = created.settled(stamp(2).revision);
+        assert_eq!((active.state, active.last_update), (State::Active, Some(LastUpdate::Successful)));
+        assert_eq!(active.last_modified, stamp(1).at);
+        let updating = active.clone().with_code(active.code, None, stamp(3));
+        assert!(updating.is_settling() && updating.state == State::Active);
+        assert!(matches!(updating.check_changeable(None), Err(Refusal::Conflict(_))));
+        assert!(!updating.settled(stamp(4).revision).is_settling());
+    }
+
+    #[test]
+    fn another_revision_is_a_failed_precondition() {
+        let active = function().settled(stamp(2).revision);
+        assert_eq!(active.check_changeable(Some(&stamp(2).revision.to_string())), Ok(()));
+        let stale = active.check_changeable(Some(&stamp(1).revision.to_string()));
+        assert!(matches!(stale, Err(Refusal::PreconditionFailed(_))));
+    }
+
+    #[test]
+    fn change_keeps_what_it_does_not_name() {
+        let settings = function().settings;
+        let change = Change { memory_mb: Some(256), ..Change::default() };
+        let changed = settings.changed(change, |_| false).unwrap();
+        assert_eq!((changed.memory_mb, changed.timeout_s), (256, 3));
+        let over = Change { timeout_s: Some(901), ..Change::default() };
+        assert!(settings.changed(over, |_| false).is_err());
+    }
+
+    use crate::Change;
+}

@@ -1,0 +1,184 @@
+//! Between those who log and the one who writes: a queue that never makes anyone wait.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lambent_model::{LogRecord, LogSink, LogStream, Origin, Timestamp};
+
+/// How much may wait for the writer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Records. The writer does some 200,000 a second, so that this is a third of a second behind.
+    pub(super) records: usize,
+    /// Bytes of the records. As much again may be in the batch that is being written.
+    pub(super) bytes: usize,
+    /// What of both is kept for the platform's own records, in eighths: a function that floods the log must not
+    /// push out the `START` and `REPORT` lines of all others.
+    pub(super) reserve_eighths: usize,
+    /// How many streams' losses are told apart. Losses beyond are in the total alone.
+    pub(super) streams: usize,
+}
+
+impl Limits {
+    pub(super) const DEFAULT: Self =
+        Self { records: 65_536, bytes: 32 * 1024 * 1024, reserve_eighths: 1, streams: 4_096 };
+}
+
+/// How long the first record of a batch waits for company. It saves a wake-up and a transaction per record, and is
+/// still short to someone who watches.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// What was lost of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dropped {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    /// When the first of them was written.
+    pub(super) since: Timestamp,
+}
+
+/// What the writer writes in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) records: Vec<LogRecord>,
+    pub(super) dropped: Vec<(Arc<LogStream>, Dropped)>,
+    /// All writes up to this one are in this batch or in one before.
+    pub(super) up_to: u64,
+}
+
+pub(super) struct Queue {
+    limits: Limits,
+    state: Mutex<State>,
+    wake: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    records: Vec<LogRecord>,
+    bytes: usize,
+    dropped: HashMap<Arc<LogStream>, Dropped>,
+    /// Counts writes, dropped ones too.
+    sequence: u64,
+    hurry: bool,
+    closed: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.dropped.is_empty()
+    }
+}
+
+impl Queue {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, state: Mutex::default(), wake: Condvar::new(), dropped: AtomicU64::new(0) }
+    }
+
+    /// How many records were dropped in all.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Asks the writer not to linger. Answers the number of the last write, see [`Batch::up_to`].
+    pub(super) fn hurry(&self) -> u64 {
+        let mut state = self.lock();
+        // Nothing to hurry for must not make the next record forgo its company.
+        state.hurry = !state.is_empty();
+        self.wake.notify_one();
+        state.sequence
+    }
+
+    /// Takes nothing more. Answers the number of the last write.
+    pub(super) fn close(&self) -> u64 {
+        let mut state = self.lock();
+        state.closed = true;
+        self.wake.notify_one();
+        state.sequence
+    }
+
+    /// Waits for records and takes all there are; `None` when the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let mut state = self
+            .wake
+            .wait_while(self.lock(), |state| state.is_empty() && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.is_empty() {
+            return None;
+        }
+        let half = |state: &State| {
+            state.records.len() * 2 > self.limits.records || state.bytes * 2 > self.limits.bytes
+        };
+        (state, _) = self
+            .wake
+            .wait_timeout_while(state, LINGER, |state| !state.hurry && !state.closed && !half(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        state.hurry = false;
+        state.bytes = 0;
+        Some(Batch {
+            records: std::mem::take(&mut state.records),
+            dropped: state.dropped.drain().collect(),
+            up_to: state.sequence,
+        })
+    }
+
+    /// Waits before another try; cut short by [`Queue::close`]. Answers whether the queue is closed.
+    pub(super) fn pause(&self, pause: Duration) -> bool {
+        let (state, _) = self
+            .wake
+            .wait_timeout_while(self.lock(), pause, |state| !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under this lock can leave the state half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self, state: &State, record: &LogRecord, bytes: usize) -> bool {
+        let eighths = match record.origin {
+            Origin::Platform => 8,
+            Origin::Function => 8 - self.limits.reserve_eighths,
+        };
+        state.records.len() < self.limits.records / 8 * eighths
+            && state.bytes + bytes <= self.limits.bytes / 8 * eighths
+    }
+
+    fn drop_record(&self, state: &mut State, record: &LogRecord) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        let known = state.dropped.contains_key(&record.stream);
+        // A closed queue is never written again, so that there is nobody to tell.
+        if state.closed || (!known && state.dropped.len() >= self.limits.streams) {
+            return;
+        }
+        let none = Dropped { records: 0, bytes: 0, since: record.at };
+        let lost = state.dropped.entry(Arc::clone(&record.stream)).or_insert(none);
+        lost.records += 1;
+        lost.bytes += record.message.len() as u64;
+    }
+}
+
+impl LogSink for Queue {
+    fn write(&self, record: LogRecord) {
+        // What the record occupies, not what it says: an empty line has a cost, too.
+        let bytes = size_of::<LogRecord>() + record.message.capacity();
+        let mut state = self.lock();
+        state.sequence += 1;
+        let was_empty = state.is_empty();
+        let half = state.records.len() * 2 > self.limits.records || state.bytes * 2 > self.limits.bytes;
+        if !state.closed && self.has_room(&state, &record, bytes) {
+            state.bytes += bytes;
+            state.records.push(record);
+        } else {
+            self.drop_record(&mut state, &record);
+        }
+        drop(state);
+        // The writer sleeps while there is nothing, then for company; between the two nobody needs to be woken.
+        if was_empty || half {
+            self.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The store from sink to page.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use lambent_model::{AccountId, Clock, LogRecord, LogStream, Origin, Region, Scope, Timestamp};
+use rusqlite::Connection;
+
+use super::position::Position;
+use super::queue::{Limits, Queue};
+use super::read::{self, Page, Source, Window};
+use super::{Error, Logs};
+use lambent_model::LogSink;
+
+/// 2026-01-31T12:00:00Z.
+pub(super) const NOW_MS: i64 = 1_769_860_800_000;
+
+/// A clock that stands still until it is set.
+pub(super) struct StoppedClock(AtomicI64);
+
+impl StoppedClock {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(NOW_MS)))
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+pub(super) fn scope() -> Scope {
+    Scope { account: AccountId::default_account(), region: Region::default_region() }
+}
+
+pub(super) fn stream(group: &str, stream: &str) -> Arc<LogStream> {
+    Arc::new(LogStream { scope: scope(), group: group.to_owned(), stream: stream.to_owned() })
+}
+
+/// A line of a function, `after_ms` after the clock's time.
+pub(super) fn line(stream: &Arc<LogStream>, after_ms: i64, message: &str) -> LogRecord {
+    LogRecord {
+        stream: Arc::clone(stream),
+        at: Timestamp::from_millis(NOW_MS + after_ms),
+        origin: Origin::Function,
+        message: message.to_owned(),
+    }
+}
+
+fn open(dir: &std::path::Path) -> Logs {
+    Logs::open(dir, StoppedClock::new()).unwrap()
+}
+
+fn ask<T>(logs: &Logs, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
+    logs.inner.readers.ask(question).unwrap()
+}
+
+const ALL: Window =
+    Window { after: Position::START, before: Position::END, descending: false, limit: read::PAGE_EVENTS_MAX };
+
+/// A page of a group's events.
+fn page(logs: &Logs, group: &str, only: Option<&[&str]>, window: Window) -> Page {
+    ask(logs, |conn| {
+        let group = read::group(conn, &scope(), group)?.expect("the group exists").id;
+        let only = only.map(|names| {
+            names.iter().map(|name| read::stream(conn, group, name).unwrap().unwrap().id).collect()
+        });
+        read::events(conn, &Source::Group(group, only), window)
+    })
+}
+
+fn texts(page: &Page) -> Vec<&str> {
+    page.events.iter().map(|event| event.message.trim_end()).collect()
+}
+
+#[tokio::test]
+async fn events_come_in_time_order_page_by_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path());
+    let (a, b) = (stream("/aws/lambda/f", "a"), stream("/aws/lambda/f", "b"));
+    let sink = logs.sink();
+    for (stream, after_ms, text) in [(&a, 5, "3"), (&b, 2, "1"), (&a, 5, "4"), (&b, 4, "2"), (&b, 9, "5")] {
+        sink.write(line(stream, after_ms, text));
+    }
+    sink.write(line(&stream("/aws/lambda/other", "a"), 3, "elsewhere"));
+    logs.flush().await.unwrap();
+
+    assert_eq!(texts(&page(&logs, "/aws/lambda/f", None, ALL)), ["1", "2", "3", "4", "5"]);
+    assert_eq!(texts(&page(&logs, "/aws/lambda/f", Some(&["b"]), ALL)), ["1", "2", "5"]);
+    let back = Window { descending: true, ..ALL };
+    assert_eq!(texts(&page(&logs, "/aws/lambda/f", Some(&["a"]), back)), ["4", "3"]);
+
+    // Pages of two, in both directions: together they are everything, and none overlaps.
+    for (descending, expected) in [(false, ["1", "2", "3", "4", "5"]), (true, ["5", "4", "3", "2", "1"])] {
+        let mut window = Window { descending, limit: 2, ..ALL };
+        let mut seen = Vec::new();
+        loop {
+            let page = page(&logs, "/aws/lambda/f", None, window);
+            seen.extend(texts(&page).iter().map(|text| (*text).to_owned()));
+            match page.next {
+                Some(next) if descending => window.before = next,
+                Some(next) => window.after = next,
+                None => break,
+            }
+        }
+        assert_eq!(seen, expected);
+    }
+    logs.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_holds_a_megabyte() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path());
+    let stream = stream("g", "s");
+    // The middle one is longer than an event: it becomes two.
+    for text in ["x".repeat(600_000), "é".repeat(600_000), "z".to_owned()] {
+        logs.sink().write(line(&stream, 0, &text));
+    }
+    logs.flush().await.unwrap();
+    let mut window = ALL;
+    let mut sizes = Vec::new();
+    loop {
+        let page = page(&logs, "g", None, window);
+        sizes.push(page.events.iter().map(|event| event.message.len()).collect::<Vec<_>>());
+        let Some(next) = page.next else { break };
+        window.after = next;
+    }
+    assert_eq!(sizes, [vec![600_001], vec![1_048_550], vec![151_451, 2]]);
+    let group = ask(&logs, |conn| read::group(conn, &scope(), "g")).unwrap();
+    assert_eq!(group.stored_bytes, 600_001 + 1_200_001 + 2 + 4 * 26);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    first.sink().write(line(&stream("g", "s"), 1, "before"));
+    // No flush: closing writes what is queued.
+    let sink = first.sink();
+    first.close().await.unwrap();
+    sink.write(line(&stream("g", "s"), 1, "into the void"));
+
+    let second = open(dir.path());
+    second.sink().write(line(&stream("g", "s"), 2, "after"));
+    second.flush().await.unwrap();
+    assert_eq!(texts(&page(&second, "g", None, ALL)), ["before", "after"]);
+    let stream = ask(&second, |conn| {
+        let group = read::group(conn, &scope(), "g")?.unwrap();
+        read::stream(conn, group.id, "s")
+    })
+    .unwrap();
+    assert_eq!((stream.first_event_ms, stream.last_event_ms), (NOW_MS + 1, NOW_MS + 2));
+    assert_eq!((stream.created_ms, stream.last_ingestion_ms), (NOW_MS, NOW_MS));
+}
+
+#[tokio::test]
+async fn dates_beyond_cloudwatchs_window_become_the_arrival() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path());
+    const DAY_MS: i64 = 86_400_000;
+    for after_ms in [-NOW_MS - 1, -15 * DAY_MS, -13 * DAY_MS, 3_600_000, DAY_MS] {
+        logs.sink().write(line(&stream("g", "s"), after_ms, "x"));
+    }
+    logs.flush().await.unwrap();
+    let times: Vec<i64> =
+        page(&logs, "g", None, ALL).events.iter().map(|e| e.position.at_ms - NOW_MS).collect();
+    assert_eq!(times, [-13 * DAY_MS, 0, 0, 0, 3_600_000]);
+}
+
+#[test]
+fn a_full_queue_drops_counts_and_reserves() {
+    let queue = Queue::new(Limits { records: 8, bytes: 8_000, reserve_eighths: 2, streams: 1 });
+    let (loud, quiet) = (stream("g", "loud"), stream("g", "quiet"));
+    for n in 0..10 {
+        queue.write(line(&loud, n, "12345"));
+    }
+    let platform = |message: &str| LogRecord { origin: Origin::Platform, ..line(&quiet, 20, message) };
+    for message in ["START", "END", "REPORT"] {
+        queue.write(platform(message));
+    }
+    queue.write(line(&quiet, 21, &"x".repeat(9_000)));
+    let batch = queue.take().expect("it holds records");
+    let kept: Vec<&str> = batch.records.iter().map(|record| record.message.as_str()).collect();
+    assert_eq!(kept, [&["12345"; 6][..], &["START", "END"]].concat());
+    // Losses of the second stream are in the total alone, by the limit on streams.
+    let [(stream, lost)] = &batch.dropped[..] else { panic!("one stream is told apart") };
+    assert_eq!((stream, lost.records, lost.bytes), (&loud, 4, 20));
+    assert_eq!(lost.since, Timestamp::from_millis(NOW_MS + 6));
+    assert_eq!((queue.dropped(), batch.up_to), (4 + 2, 14));
+
+    // There is room again.
+    queue.write(line(&loud, 30, "after"));
+    assert_eq!(queue.take().expect("one record").records.len(), 1);
+    queue.close();
+    assert!(queue.take().is_none());
+}
+
+#[tokio::test]
+async fn a_loss_is_told_in_its_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { bytes: 64 * 1024, ..Limits::DEFAULT };
+    let logs = Logs::open_with(dir.path(), StoppedClock::new(), limits).unwrap();
+    let sink = logs.sink();
+    sink.write(line(&stream("g", "s"), 0, "first"));
+    sink.write(line(&stream("g", "s"), 1, &"x".repeat(100_000)));
+    sink.write(line(&stream("g", "s"), 2, "last"));
+    logs.flush().await.unwrap();
+    let page = page(&logs, "g", None, ALL);
+    let notice = "LOGS_DROPPED\tDropped Records: 1\tDropped Bytes: 100000\tReason: more was logged than could be written";
+    assert_eq!(texts(&page), ["first", notice, "last"]);
+    assert_eq!(logs.dropped(), 1);
+}
+
+#[tokio::test]
+async fn a_failing_file_is_told_and_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path());
+    logs.sink().write(line(&stream("g", "s"), 0, "kept"));
+    logs.flush().await.unwrap();
+    let other = Connection::open(dir.path().join("logs.db")).unwrap();
+    other.execute_batch("ALTER TABLE log_event RENAME TO away").unwrap();
+    logs.sink().write(line(&stream("g", "s"), 1, "late"));
+    let error = logs.flush().await.unwrap_err();
+    assert!(matches!(&error, Error::Write { reason, .. } if reason.contains("log_event")), "{error}");
+    assert!(logs.failure().is_some());
+
+    other.execute_batch("ALTER TABLE away RENAME TO log_event").unwrap();
+    let mut progress = logs.inner.progress.clone();
+    progress.wait_for(|progress| progress.failure.is_none()).await.unwrap();
+    assert_eq!(texts(&page(&logs, "g", None, ALL)), ["kept", "late"]);
+}
+
+#[tokio::test]
+async fn a_newer_file_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let conn = Connection::open(dir.path().join("logs.db")).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    drop(conn);
+    let error = Logs::open(dir.path(), StoppedClock::new()).err().expect("refused");
+    assert!(matches!(error, Error::Newer { found: 99, .. }));
+}

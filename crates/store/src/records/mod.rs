@@ -1,0 +1,123 @@
+//! Records: what owners put, and the handle through which they do.
+//!
+//! ```text
+//! commit ──▶ bounded queue ──▶ writer thread: one transaction for all that wait, fsync ──▶ feed ──▶ answers
+//! get, list, all ──▶ a few read-only connections on blocking threads (each sees a snapshot)
+//! ```
+
+mod error;
+mod feed;
+mod readers;
+mod schema;
+mod store;
+mod writer;
+
+pub use error::Error;
+pub use feed::{Change, Changes, ChangesError};
+pub use store::Store;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Names one record. Keys of one kind and partition are ordered by the bytes of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// What the record is, such as `function`; each kind has one owner.
+    pub kind: &'static str,
+    /// What the kind is divided by, usually `account/region`.
+    pub partition: String,
+    /// The record's name in its partition.
+    pub name: String,
+}
+
+impl Key {
+    /// The partition the key lies in.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        Partition { kind: self.kind, partition: self.partition.clone() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} in {:?}", self.kind, self.name, self.partition)
+    }
+}
+
+/// All records of one kind that share a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Partition {
+    /// What the records are.
+    pub kind: &'static str,
+    /// What they share, usually `account/region`.
+    pub partition: String,
+}
+
+/// What a write takes to be there; anything else is [`Error::Conflict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever is there. Deleting what is not there succeeds.
+    Any,
+    /// No such record.
+    Absent,
+    /// The record at exactly this version.
+    Version(u64),
+    /// The record at any version.
+    Present,
+}
+
+/// One change of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Creates or replaces the record.
+    Put {
+        /// Which record.
+        key: Key,
+        /// What has to be there.
+        expect: Expect,
+        /// The new body, JSON by convention; the store does not look inside.
+        body: Vec<u8>,
+    },
+    /// Removes the record.
+    Delete {
+        /// Which record.
+        key: Key,
+        /// What has to be there.
+        expect: Expect,
+    },
+}
+
+impl Write {
+    /// A put of `value` as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] when the value has no JSON form.
+    pub fn put(key: Key, expect: Expect, value: &impl Serialize) -> Result<Self, Error> {
+        match serde_json::to_vec(value) {
+            Ok(body) => Ok(Self::Put { key, expect, body }),
+            Err(source) => Err(Error::Encode { key, source: source.into() }),
+        }
+    }
+}
+
+/// A record as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Which record.
+    pub key: Key,
+    /// Grows with each write of the whole store and is never used again, not even after a delete.
+    pub version: u64,
+    /// What the owner put.
+    pub body: Vec<u8>,
+}
+
+impl Record {
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] when the body is not what `T` expects.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body)
+            .map_err(|source| Error::Decode { key: self.key.clone(), source: source.into() })
+    }
+}

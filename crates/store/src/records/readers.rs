@@ -1,0 +1,125 @@
+//! Reads: a few connections, each used by one blocking thread at a time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use rusqlite::{Connection, Row, params};
+use tokio::sync::Semaphore;
+
+use super::{Error, Key, Partition, Record, schema};
+
+/// Reads fill caches at start and serve list calls; four in parallel keep a disk busy without taking the
+/// threads that unpack code.
+const CONNECTIONS: u32 = 4;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+        let idle =
+            (0..CONNECTIONS).map(|_| schema::open_for_reading(&path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            path,
+            idle: Arc::new(Mutex::new(idle)),
+            permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
+        })
+    }
+
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
+        let key = key.clone();
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT version, body FROM record WHERE kind = ?1 AND partition = ?2 AND name = ?3",
+            )?;
+            let mut rows = statement.query(params![key.kind, key.partition, key.name])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let (version, body) = (version(row, 0)?, row.get(1)?);
+            Ok(Some(Record { key: key.clone(), version, body }))
+        })
+        .await
+    }
+
+    pub(super) async fn list(
+        &self,
+        partition: &Partition,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        let (partition, after) = (partition.clone(), after.map(str::to_owned));
+        self.read(move |conn| {
+            // Two statements, because `?3 IS NULL OR …` in one would keep SQLite from starting at the name.
+            let after_name = if after.is_some() { "name > ?3" } else { "?3 IS NULL" };
+            let mut statement = conn.prepare_cached(&format!(
+                "SELECT name, version, body FROM record
+                 WHERE kind = ?1 AND partition = ?2 AND {after_name} ORDER BY name LIMIT ?4"
+            ))?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows =
+                statement.query_map(params![partition.kind, partition.partition, after, limit], |row| {
+                    let key = Key {
+                        kind: partition.kind,
+                        partition: partition.partition.clone(),
+                        name: row.get(0)?,
+                    };
+                    Ok(Record { key, version: version(row, 1)?, body: row.get(2)? })
+                })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    pub(super) async fn all(&self, kind: &'static str) -> Result<Vec<Record>, Error> {
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT partition, name, version, body FROM record WHERE kind = ?1 ORDER BY partition, name",
+            )?;
+            let rows = statement.query_map(params![kind], |row| {
+                let key = Key { kind, partition: row.get(0)?, name: row.get(1)? };
+                Ok(Record { key, version: version(row, 2)?, body: row.get(3)? })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Waits until no read runs, then closes the connections. Later reads answer [`Error::Closed`].
+    pub(super) async fn close(&self) {
+        // An error means that somebody else has closed already, who waited in our place.
+        if let Ok(_all) = self.permits.acquire_many(CONNECTIONS).await {
+            self.permits.close();
+            self.idle.lock().expect("no reader panics while it holds the lock").clear();
+        }
+    }
+
+    async fn read<T, F>(&self, query: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_closed| Error::Closed)?;
+        let (idle, path) = (self.idle.clone(), self.path.clone());
+        let work = move || {
+            // The permit lives in here: a caller that goes away does not free a connection that is still in use.
+            let _permit = permit;
+            let take = || idle.lock().expect("no reader panics while it holds the lock").pop();
+            let conn = take().map_or_else(|| schema::open_for_reading(&path), Ok)?;
+            let result = query(&conn).map_err(|e| Error::from_sqlite(&path, &e));
+            idle.lock().expect("no reader panics while it holds the lock").push(conn);
+            result
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_cancelled) => Err(Error::Closed),
+        }
+    }
+}
+
+/// Versions are never negative; a negative one is reported as a value out of range, like any damaged row.
+fn version(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column)
+}

@@ -1,0 +1,121 @@
+//! Opening the database file: its settings, its schema, and the lock that keeps a second server out.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Error;
+
+/// Each entry takes the schema one number further (`PRAGMA user_version`). Entries are never edited, only added.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE record (
+        kind      TEXT    NOT NULL,
+        partition TEXT    NOT NULL,
+        name      TEXT    NOT NULL,
+        version   INTEGER NOT NULL,
+        body      BLOB    NOT NULL,
+        PRIMARY KEY (kind, partition, name)
+    ) STRICT, WITHOUT ROWID;
+    -- One row: the number of the last write. It only grows, so that a version is never used twice.
+    CREATE TABLE sequence (last INTEGER NOT NULL) STRICT;
+    INSERT INTO sequence VALUES (0);
+"];
+
+/// Makes the data directory with access for the server's user only: records may hold a function's environment.
+pub(super) fn create_dir(dir: &Path) -> Result<(), Error> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| Error::from_io(dir, &e))
+}
+
+/// Takes the data directory for this process. The lock lasts as long as the file is open, so that the kernel
+/// frees it however the process ends.
+pub(super) fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("lambent.lock");
+    let io = |e: std::io::Error| Error::from_io(&path, &e);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // What the holder wrote is only a hint for the operator; the lock itself has been decided.
+            let read = file.take(64).read_to_string(&mut holder);
+            let holder = if read.is_ok() && !holder.is_empty() { holder } else { "another process".into() };
+            return Err(Error::InUse { dir: dir.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(io(error)),
+    }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    write!(file, "process {}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+/// Opens the database for writing and brings its schema up to date.
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
+    // Made before SQLite opens it, because SQLite would make it readable by everyone. The files beside it
+    // (`-wal`, `-shm`) take over its mode.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Error::from_io(path, &e))?;
+    let sqlite = |e: rusqlite::Error| Error::from_sqlite(path, &e);
+    let mut conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(sqlite)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sqlite)?;
+    if mode != "wal" {
+        let detail = format!("it cannot use a write-ahead log, only {mode:?}; use a local file system");
+        return Err(Error::Io { path: path.to_owned(), detail });
+    }
+    // FULL is what makes a commit durable in WAL mode; the default of many builds, NORMAL, loses the last commits
+    // with the power.
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(sqlite)?;
+    migrate(&mut conn, path)?;
+    // The directory entries of new files have to survive the power, too.
+    if let Some(dir) = path.parent() {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::from_io(dir, &e))?;
+    }
+    Ok(conn)
+}
+
+/// Opens one more connection that can only read.
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
+    let sqlite = |e: rusqlite::Error| Error::from_sqlite(path, &e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    // Readers of a write-ahead log wait for nobody except while the log is reset for an instant.
+    conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
+    Ok(conn)
+}
+
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), Error> {
+    let sqlite = |e: rusqlite::Error| Error::from_sqlite(path, &e);
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let known = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+    let Some(done) = usize::try_from(found).ok().filter(|done| *done <= MIGRATIONS.len()) else {
+        return Err(Error::NewerSchema { path: path.to_owned(), found, known });
+    };
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = conn.transaction().map_err(sqlite)?;
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration).map_err(sqlite)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)
+}

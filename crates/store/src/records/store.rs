@@ -1,0 +1,123 @@
+//! The handle that owners hold.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::writer::{Command, Writer};
+use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
+
+/// Commits that may wait for the writer. When the disk is slower than the callers they wait here, in order, and
+/// the callers with them; a thousand are about a tenth of a second of a slow disk's group commits.
+const QUEUE: usize = 1024;
+
+/// Records on one machine's disk. Cheap to clone; all clones are the same store.
+///
+/// The data directory is free again after [`Store::close`]; a store that is only dropped frees it a moment later,
+/// when its writer has finished.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::Sender<Command>,
+    feed: broadcast::WeakSender<super::Change>,
+    readers: Readers,
+}
+
+impl Store {
+    /// Opens `lambent.db` in `dir`, creating both where they are missing, and takes the directory for this process.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::NewerSchema`], [`Error::Corrupt`], [`Error::DiskFull`] or [`Error::Io`].
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        schema::create_dir(dir)?;
+        let lock = schema::lock(dir)?;
+        let path = dir.join("lambent.db");
+        let conn = schema::open_for_writing(&path)?;
+        let (feed, _) = broadcast::channel(feed::BACKLOG);
+        let weak_feed = feed.downgrade();
+        let writer = Writer::new(conn, path.clone(), feed, lock)?;
+        let readers = Readers::open(path.clone())?;
+        let (commands, queue) = mpsc::channel(QUEUE);
+        // The thread ends when the store is closed or its last handle is dropped: the channel is its only input.
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(queue))
+            .map_err(|e| Error::from_io(&path, &e))?;
+        Ok(Self { inner: Arc::new(Inner { commands, feed: weak_feed, readers }) })
+    }
+
+    /// Commits the writes together and returns their versions, in order. When it returns they are on the disk and
+    /// in the change feed. Writes are applied one after the other: a later one sees the earlier ones.
+    ///
+    /// A caller that stops waiting does not undo the commit.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when a record is not as expected; then nothing of this commit is stored.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
+        let (answer, result) = oneshot::channel();
+        let command = Command::Commit { writes, answer };
+        self.inner.commands.send(command).await.map_err(|_closed| Error::Closed)?;
+        result.await.map_err(|_closed| Error::Closed)?
+    }
+
+    /// The record as last committed.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
+        self.inner.readers.get(key).await
+    }
+
+    /// Up to `limit` records of one partition in the order of their names, those after `after` where it is given.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn list(
+        &self,
+        partition: &Partition,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        self.inner.readers.list(partition, after, limit).await
+    }
+
+    /// Every record of one kind, ordered by partition and name: what fills a cache at start.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn all(&self, kind: &'static str) -> Result<Vec<Record>, Error> {
+        self.inner.readers.all(kind).await
+    }
+
+    /// Subscribes to all commits from now on. See [`Changes`] for how to start from a full reading.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let receiver = self.inner.feed.upgrade().map_or_else(
+            // The writer is gone, and with it the feed: a subscription that is closed from the start.
+            || broadcast::channel(1).1,
+            |feed| feed.subscribe(),
+        );
+        Changes::new(receiver)
+    }
+
+    /// Finishes what was asked before, closes the database and frees the data directory, for all clones.
+    ///
+    /// # Errors
+    /// Those of the disk; [`Error::Closed`] when the store had been closed before.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.readers.close().await;
+        let (answer, result) = oneshot::channel();
+        self.inner.commands.send(Command::Close { answer }).await.map_err(|_closed| Error::Closed)?;
+        result.await.map_err(|_closed| Error::Closed)?
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

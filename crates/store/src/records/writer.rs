@@ -1,0 +1,217 @@
+//! The one thread that writes. It commits for all who wait at once, so that they share one fsync.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::{Change, Error, Expect, Key, Write};
+
+/// What the writer is asked to do.
+pub(super) enum Command {
+    /// Commit these writes together.
+    Commit { writes: Vec<Write>, answer: oneshot::Sender<Result<Vec<u64>, Error>> },
+    /// Commit what came before, close the database, free the data directory.
+    Close { answer: oneshot::Sender<Result<(), Error>> },
+}
+
+/// How many commits share one transaction at most. Longer ones would let the first wait for work that hides
+/// no further fsync: 64 already reach 10,000 commits a second.
+const BATCH: usize = 256;
+
+pub(super) struct Writer {
+    conn: Connection,
+    path: PathBuf,
+    feed: broadcast::Sender<Change>,
+    /// Number of the last committed write.
+    last: u64,
+    /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
+    broken: Option<Error>,
+    /// Held open for as long as the database is in use.
+    _lock: File,
+}
+
+impl Writer {
+    pub(super) fn new(
+        conn: Connection,
+        path: PathBuf,
+        feed: broadcast::Sender<Change>,
+        lock: File,
+    ) -> Result<Self, Error> {
+        let last = conn
+            .query_row("SELECT last FROM sequence", [], |row| row.get(0))
+            .map_err(|e| Error::from_sqlite(&path, &e))?;
+        Ok(Self { conn, path, feed, last, broken: None, _lock: lock })
+    }
+
+    /// Serves commands until the store is closed or every handle is gone.
+    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(first) = commands.blocking_recv() {
+            let mut next = Some(first);
+            let mut batch = Vec::new();
+            let mut close = None;
+            while let Some(command) = next.take() {
+                match command {
+                    Command::Commit { writes, answer } => batch.push((writes, answer)),
+                    Command::Close { answer } => {
+                        close = Some(answer);
+                        break;
+                    }
+                }
+                if batch.len() < BATCH {
+                    next = commands.try_recv().ok();
+                }
+            }
+            let (writes, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            for (answer, result) in answers.into_iter().zip(self.commit_group(writes)) {
+                // A caller that went away does not take its commit back.
+                drop(answer.send(result));
+            }
+            if let Some(answer) = close {
+                // Whoever queued behind the close learns it from the closed channel.
+                drop(commands);
+                drop(answer.send(self.close()));
+                return;
+            }
+        }
+        // Every handle is gone and nobody is left to hear an error; what was acknowledged is on the disk anyway.
+        drop(self.close());
+    }
+
+    fn close(self) -> Result<(), Error> {
+        let Self { conn, path, _lock, .. } = self;
+        let closed = conn.close().map_err(|(_conn, error)| Error::from_sqlite(&path, &error));
+        // Last, so that the next server finds a database that nobody has open.
+        drop(_lock);
+        closed
+    }
+
+    /// Runs the commands in one transaction and answers them all, in order.
+    pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Vec<u64>, Error>> {
+        if group.is_empty() {
+            return Vec::new();
+        }
+        let size = group.len();
+        if let Some(error) = &self.broken {
+            return vec![Err(error.clone()); size];
+        }
+        match self.transaction(group) {
+            Ok((results, changes)) => {
+                for change in changes {
+                    self.last = change.seq;
+                    // Nobody listening is no error.
+                    drop(self.feed.send(change));
+                }
+                results
+            }
+            Err(error) => {
+                if matches!(error, Error::Io { .. } | Error::Corrupt { .. }) {
+                    self.broken = Some(error.clone());
+                }
+                if !self.conn.is_autocommit()
+                    && let Err(rollback) = self.conn.execute_batch("ROLLBACK")
+                {
+                    self.broken = Some(Error::from_sqlite(&self.path, &rollback));
+                }
+                vec![Err(error); size]
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the answers and what they changed, used once")]
+    fn transaction(
+        &self,
+        group: Vec<Vec<Write>>,
+    ) -> Result<(Vec<Result<Vec<u64>, Error>>, Vec<Change>), Error> {
+        let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
+        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        let mut results = Vec::with_capacity(group.len());
+        let mut changes: Vec<Change> = Vec::new();
+        for writes in group {
+            self.conn.execute_batch("SAVEPOINT command").map_err(sqlite)?;
+            let before = changes.len();
+            match self.apply_all(writes, &mut changes) {
+                Ok(versions) => results.push(Ok(versions)),
+                Err(conflict @ Error::Conflict { .. }) => {
+                    self.conn.execute_batch("ROLLBACK TO command").map_err(sqlite)?;
+                    changes.truncate(before);
+                    results.push(Err(conflict));
+                }
+                // SQLite may have undone the whole transaction by itself (disk full, I/O error), and then the
+                // commands before this one are gone, too: all of them fail.
+                Err(error) => return Err(error),
+            }
+            self.conn.execute_batch("RELEASE command").map_err(sqlite)?;
+        }
+        if let Some(change) = changes.last() {
+            self.conn
+                .prepare_cached("UPDATE sequence SET last = ?1")
+                .and_then(|mut statement| statement.execute(params![change.seq]))
+                .map_err(sqlite)?;
+        }
+        self.conn.execute_batch("COMMIT").map_err(sqlite)?;
+        Ok((results, changes))
+    }
+
+    fn apply_all(&self, writes: Vec<Write>, changes: &mut Vec<Change>) -> Result<Vec<u64>, Error> {
+        let mut versions = Vec::with_capacity(writes.len());
+        for write in writes {
+            let seq = changes.last().map_or(self.last, |change| change.seq) + 1;
+            let (key, body) = match write {
+                Write::Put { key, expect, body } => {
+                    self.check(&key, expect)?;
+                    self.put(&key, seq, &body).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    (key, Some(Arc::from(body)))
+                }
+                Write::Delete { key, expect } => {
+                    self.check(&key, expect)?;
+                    self.delete(&key).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    (key, None)
+                }
+            };
+            versions.push(seq);
+            changes.push(Change { seq, key, version: seq, body });
+        }
+        Ok(versions)
+    }
+
+    fn check(&self, key: &Key, expect: Expect) -> Result<(), Error> {
+        if expect == Expect::Any {
+            return Ok(());
+        }
+        let found: Option<u64> = self
+            .conn
+            .prepare_cached("SELECT version FROM record WHERE kind = ?1 AND partition = ?2 AND name = ?3")
+            .and_then(|mut statement| {
+                statement.query_row(params![key.kind, key.partition, key.name], |row| row.get(0)).optional()
+            })
+            .map_err(|e| Error::from_sqlite(&self.path, &e))?;
+        let met = match expect {
+            Expect::Any => true,
+            Expect::Absent => found.is_none(),
+            Expect::Present => found.is_some(),
+            Expect::Version(version) => found == Some(version),
+        };
+        if met { Ok(()) } else { Err(Error::Conflict { key: key.clone() }) }
+    }
+
+    fn put(&self, key: &Key, version: u64, body: &[u8]) -> rusqlite::Result<usize> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO record (kind, partition, name, version, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body",
+            )?
+            .execute(params![key.kind, key.partition, key.name, version, body])
+    }
+
+    fn delete(&self, key: &Key) -> rusqlite::Result<usize> {
+        self.conn
+            .prepare_cached("DELETE FROM record WHERE kind = ?1 AND partition = ?2 AND name = ?3")?
+            .execute(params![key.kind, key.partition, key.name])
+    }
+}
+
+#[cfg(test)]
+mod tests;
