@@ -66,7 +66,11 @@ pub(crate) async fn run_with(
         Err(Error::Output(error)) => render::written(terminal, Err(error), ExitCode::Ok),
         Err(error) => {
             terminal.error(&error);
-            error.exit_code()
+            let code = error.exit_code();
+            if code == ExitCode::NotFound {
+                terminal.say("\"lambent functions\" lists the functions of this account and region");
+            }
+            code
         }
     }
 }

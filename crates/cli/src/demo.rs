@@ -81,7 +81,7 @@ pub async fn demo(
             continue;
         }
         let trying = format!("trying {} ({})", example.name, example.runtime);
-        match terminal.waiting(&trying, measure(client, example)).await {
+        match terminal.waiting(&trying, Box::pin(measure(client, example))).await {
             Ok(measured) => {
                 summary.passed += 1;
                 let init = measured.report.and_then(|report| report.init_duration_ms);
@@ -260,16 +260,7 @@ mod tests {
             response
         })
         .await;
-        let settings = Settings::resolve(
-            &crate::GlobalArgs {
-                endpoint: Some(format!("http://{}", server.endpoint())),
-                region: None,
-                json: false,
-                color: crate::ColorChoice::Never,
-            },
-            |_| None,
-        )
-        .unwrap();
+        let settings = Settings { endpoint: server.endpoint(), ..Settings::default() };
         let client = Client::new(settings, std::sync::Arc::new(SystemClock));
         let examples = [
             example("works", Ok(())),

@@ -108,16 +108,36 @@ pub fn pack(folder: &Path) -> Result<Package, Error> {
     })
 }
 
+/// Packs files that are in memory: name with slashes, permission bits, content. Sorted and dated as [`pack`] does.
+///
+/// # Errors
+/// When a name stands twice.
+pub fn pack_files(files: &[(&str, u32, &[u8])]) -> Result<Vec<u8>, Error> {
+    let mut sorted = files.to_vec();
+    sorted.sort_by_key(|(name, _, _)| *name);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, mode, content) in sorted {
+        zip.start_file(name, options(mode))?;
+        zip.write_all(content).map_err(zip::result::ZipError::from)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// How each entry is written: what depends on the clock is left at its zero, 1980-01-01.
+fn options(mode: u32) -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::DEFAULT)
+        .unix_permissions(mode)
+}
+
 fn add(
     zip: &mut ZipWriter<Cursor<Vec<u8>>>,
     folder: &Path,
     entry: &Entry,
     unzipped_left: &mut u64,
 ) -> Result<(), Error> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .last_modified_time(DateTime::DEFAULT)
-        .unix_permissions(entry.mode);
+    let options = options(entry.mode);
     let path = folder.join(&entry.name);
     match entry.kind {
         Kind::Folder => zip.add_directory(entry.name.as_str(), options)?,

@@ -50,6 +50,18 @@ pub enum SettingsError {
     HalfCredentials,
 }
 
+impl Default for Settings {
+    /// The local server, as the pair `test`/`test` that local AWS endpoints are used with.
+    fn default() -> Self {
+        let test = || "test".to_owned();
+        Self {
+            endpoint: Endpoint::default(),
+            region: Region::default_region(),
+            credentials: Credentials { access_key: test(), secret: test(), session_token: None },
+        }
+    }
+}
+
 impl Settings {
     /// Takes each value from the first place that has it. `environment` looks up a variable.
     ///
@@ -71,10 +83,7 @@ impl Settings {
             (Some(access_key), Some(secret)) => {
                 Credentials { access_key, secret, session_token: first(&["AWS_SESSION_TOKEN"]) }
             }
-            // What local AWS endpoints are used with.
-            (None, None) => {
-                Credentials { access_key: "test".to_owned(), secret: "test".to_owned(), session_token: None }
-            }
+            (None, None) => Self::default().credentials,
             _ => return Err(SettingsError::HalfCredentials),
         };
         Ok(Self {

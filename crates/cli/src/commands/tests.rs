@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use lambent_model::{Clock, Region, Timestamp};
+use lambent_model::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
@@ -25,15 +25,7 @@ impl Clock for FixedClock {
 }
 
 fn client_of(server: &FakeServer) -> Client {
-    let settings = Settings {
-        endpoint: server.endpoint(),
-        region: Region::default_region(),
-        credentials: lambent_identity::Credentials {
-            access_key: "test".to_owned(),
-            secret: "test".to_owned(),
-            session_token: None,
-        },
-    };
+    let settings = Settings { endpoint: server.endpoint(), ..Settings::default() };
     Client::new(settings, Arc::new(FixedClock))
 }
 
@@ -236,7 +228,10 @@ async fn refusals_keep_the_servers_words_and_choose_the_exit_code() {
         (
             not_found,
             ExitCode::NotFound,
-            format!("error: Function not found: {ARN} (ResourceNotFoundException)\n"),
+            format!(
+                "error: Function not found: {ARN} (ResourceNotFoundException)\n\"lambent functions\" lists the functions of \
+         this account and region\n"
+            ),
         ),
         (throttled, ExitCode::Failed, "error: Rate Exceeded. (TooManyRequestsException)\n".to_owned()),
         (
@@ -366,4 +361,14 @@ async fn absent_log_is_no_error_for_a_function_that_exists() {
     assert_eq!((code, err.as_str()), (ExitCode::Ok, "f has written no log yet\n"));
     let (code, _, _) = run_line(&server, &["logs", "/my/group"]).await;
     assert_eq!(code, ExitCode::NotFound);
+}
+
+#[test]
+fn commands_may_run_in_a_task_of_the_server() {
+    fn assert_send<T: Send>(_: &T) {}
+    let (terminal, _, _) = Terminal::captured(false);
+    let client = Client::new(Settings::default(), Arc::new(FixedClock));
+    let default_runtime = |_| None;
+    assert_send(&run_with(&client, ClientCommand::Functions, &terminal, &default_runtime));
+    assert_send(&crate::demo(&client, &[], &terminal));
 }

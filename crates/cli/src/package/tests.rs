@@ -114,3 +114,13 @@ fn growth_beyond_the_budget_is_refused() {
     assert_eq!(left, 0);
     assert!(matches!(read(&path, &mut 4), Err(Error::UnzippedSize)));
 }
+
+#[test]
+fn files_in_memory_give_the_same_archive_as_a_folder() {
+    let folder = Folder::new();
+    folder.file("lambda_function.py", "code", 0o644).file("bootstrap", "run", 0o755);
+    let files: [(&str, u32, &[u8]); 2] =
+        [("lambda_function.py", 0o644, b"code"), ("bootstrap", 0o755, b"run")];
+    assert_eq!(pack_files(&files).unwrap(), pack(&folder.0).unwrap().zip);
+    assert!(matches!(pack_files(&[files[0], files[0]]), Err(Error::Zip(_))));
+}
