@@ -1,0 +1,274 @@
+//! The command line as types. Values are parsed at the edge; what depends on the server or its file stays optional.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+use crate::terminal::ColorChoice;
+
+/// Runs unmodified AWS Lambda functions on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "lambent", bin_name = "lambent", version, after_help = exit::help(), arg_required_else_help = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Reads the process's command line. Ends the process with code 2 when it is wrong, with 0 for `--help`.
+#[must_use]
+pub fn parse() -> Cli {
+    parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// Reads a command line that starts with the program's name.
+///
+/// # Errors
+/// What clap has to say, ready to be printed.
+pub fn parse_from<I, T>(arguments: I) -> Result<Cli, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = Cli::try_parse_from(arguments)?;
+    match unused_option(&cli) {
+        // An option that would change nothing is refused: whoever wrote it expects that it does.
+        Some(option) => {
+            let text = format!("{option} does not apply to this command");
+            Err(Cli::command().error(ErrorKind::ArgumentConflict, text))
+        }
+        None => Ok(cli),
+    }
+}
+
+/// A global option that the command would ignore.
+fn unused_option(cli: &Cli) -> Option<&'static str> {
+    let GlobalArgs { endpoint, region, json, .. } = &cli.global;
+    let writes_no_json = matches!(cli.command, Command::Up(_) | Command::Completions { .. });
+    match cli.command {
+        Command::Client(_) => None,
+        _ if endpoint.is_some() => Some("--endpoint"),
+        _ if region.is_some() => Some("--region"),
+        _ if *json && writes_no_json => Some("--json"),
+        _ => None,
+    }
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Server to talk to [env: LAMBENT_ENDPOINT, AWS_ENDPOINT_URL] [default: http://127.0.0.1:4566]
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Region to act in [env: AWS_REGION, AWS_DEFAULT_REGION] [default: us-east-1]
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Write JSON to standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to colour the output; NO_COLOR turns `auto` into `never`
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server
+    Up(UpArgs),
+    /// Say what this machine offers for isolation and runtimes, and what is missing
+    Doctor,
+    /// List the managed runtimes and the interpreters found for them on this machine
+    Runtimes,
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// A command that talks to the running server.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// Commands that are clients of the running server, through its public API alone.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ClientCommand {
+    /// Create or update a function from a folder
+    Deploy(DeployArgs),
+    /// Invoke a function and print what it returns
+    Invoke(InvokeArgs),
+    /// Print a function's log
+    Logs(LogsArgs),
+    /// List the functions
+    Functions,
+}
+
+/// `lambent up`: flags over environment over `lambent.toml` over defaults; absent means "look further".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct UpArgs {
+    /// Folder in which `lambent.toml` is looked for [default: the current one]
+    pub dir: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:4566]
+    #[arg(long, env = "LAMBENT_LISTEN", hide_env_values = true, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where functions, logs and settings are kept [default: $XDG_DATA_HOME/lambent]
+    #[arg(long, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What keeps functions apart from the host and from each other
+    #[arg(long, env = "LAMBENT_ISOLATION", hide_env_values = true, value_enum)]
+    pub isolation: Option<IsolationArg>,
+    /// What functions reach over the network
+    #[arg(long, env = "LAMBENT_NETWORK", hide_env_values = true, value_enum)]
+    pub network: Option<NetworkArg>,
+    /// Whether signatures and permissions are enforced
+    #[arg(long, env = "LAMBENT_AUTH", hide_env_values = true, value_enum)]
+    pub auth: Option<AuthArg>,
+    /// Database: `sqlite` or a postgres:// address [default: sqlite]
+    #[arg(long, env = "LAMBENT_STORE", hide_env_values = true, value_name = "URL")]
+    pub store: Option<String>,
+    /// Deploy the examples, invoke them cold and warm, show the timings, keep serving
+    #[arg(long)]
+    pub demo: bool,
+    /// Configuration file [default: lambent.toml in DIR]
+    #[arg(long, env = "LAMBENT_CONFIG", hide_env_values = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `--isolation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IsolationArg {
+    /// The strongest that this host offers; never none
+    Auto,
+    /// Linux namespaces, seccomp and cgroups
+    Namespaces,
+    /// A virtual machine for each environment
+    Microvm,
+    /// None at all: for your own code only
+    Process,
+}
+
+/// `--network`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkArg {
+    /// The platform's endpoint only
+    None,
+    /// The outside, by address translation
+    Nat,
+    /// The host's network
+    Host,
+}
+
+/// `--auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthArg {
+    /// Off on loopback, enforced on any other address
+    Auto,
+    /// Any well-formed signature passes
+    Off,
+    /// Signatures are verified and permissions decide
+    Enforce,
+}
+
+/// `lambent deploy`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct DeployArgs {
+    /// Folder that holds the function
+    pub dir: PathBuf,
+    /// Function name [default: the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Runtime, such as python3.13 [default: by the files in the folder]
+    #[arg(long)]
+    pub runtime: Option<String>,
+    /// Handler [default: lambda_function.lambda_handler, index.handler or bootstrap]
+    #[arg(long)]
+    pub handler: Option<String>,
+    /// Memory in MB
+    #[arg(long, value_name = "MB")]
+    pub memory: Option<i32>,
+    /// Timeout in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<i32>,
+    /// Environment variable; repeat for more. On an update they replace all present ones
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub env: Vec<(String, String)>,
+    /// Execution role [default: arn:aws:iam::ACCOUNT:role/lambent]
+    #[arg(long, value_name = "ARN")]
+    pub role: Option<String>,
+    /// Description
+    #[arg(long)]
+    pub description: Option<String>,
+    /// Instruction set: x86_64 or arm64
+    #[arg(long, value_name = "ARCH")]
+    pub architecture: Option<String>,
+}
+
+/// `lambent invoke`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct InvokeArgs {
+    /// Function name or ARN
+    pub name: String,
+    /// Event: JSON text, @FILE, or - for standard input
+    #[arg(long, short, value_name = "JSON|@FILE|-")]
+    pub payload: Option<String>,
+    /// Version or alias
+    #[arg(long)]
+    pub qualifier: Option<String>,
+    /// Show the end of the invocation's log; shown in any case when the function fails
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub tail: bool,
+    /// Client context: JSON text
+    #[arg(long, value_name = "JSON", conflicts_with = "asynchronous")]
+    pub client_context: Option<String>,
+    /// Hand the event over and do not wait for the result
+    #[arg(long = "async")]
+    pub asynchronous: bool,
+}
+
+/// `lambent logs`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct LogsArgs {
+    /// Function name or ARN, or a log group that begins with a slash
+    pub name: String,
+    /// Wait for more until Ctrl-C, which then ends with code 0
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How far back to begin: 30s, 10m, 2h, 1d
+    #[arg(long, value_name = "AGE", default_value = "10m", value_parser = age)]
+    pub since: Duration,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+/// Reads an age such as `90s`, `10m`, `2h`, `1d` or `1w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let error = || "write a number and a unit: 30s, 10m, 2h, 1d, 1w".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(error)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(error()),
+    };
+    // A century is longer than any log; the bound keeps the arithmetic on timestamps from overflowing.
+    let number = number.parse::<u64>().ok().filter(|number| *number <= 36_500).ok_or_else(error)?;
+    Ok(Duration::from_secs(number * seconds))
+}
+
+#[cfg(test)]
+mod tests;
