@@ -51,7 +51,7 @@ impl AuthError {
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
             Self::ExpiredToken => "ExpiredTokenException",
-            Self::IncompleteSignature(_) => "IncompleteSignatureException",
+            Self::IncompleteSignature(_) => "IncompleteSignature",
             Self::InvalidSignature(_) | Self::SignatureDoesNotMatch { .. } => "InvalidSignatureException",
             Self::RequestExpired(_) => "RequestExpired",
         }

@@ -343,7 +343,7 @@ fn malformed_headers_are_refused() {
         let mut all = vec![("Host", "example.amazonaws.com"), ("Authorization", authorization.as_str())];
         all.extend_from_slice(headers);
         let error = parse(&parts("GET", "/", &all)).expect_err(authorization);
-        assert_eq!(error.json_code(), "IncompleteSignatureException", "{authorization}");
+        assert_eq!(error.json_code(), "IncompleteSignature", "{authorization}");
         assert!(error.to_string().contains(words), "{authorization}: {error}");
         assert!(!error.to_string().contains("hush"), "the answer repeats what may be a password");
     }

@@ -10,7 +10,7 @@
 //! `synchronous=NORMAL`, so that a crash of the machine may take the last moments with it, and a queue that is full
 //! drops records and says so in the stream. A crash of the server alone loses what was in the queue, some 20 ms.
 
-// mod api;
+mod api;
 mod database;
 mod error;
 mod position;

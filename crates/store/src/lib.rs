@@ -8,6 +8,8 @@
 //! transaction by further variants of [`Write`]; a PostgreSQL engine will stand behind the same methods and has to
 //! pass the same tests (`tests/contract.rs`).
 
+pub mod code;
 mod records;
 
+pub use code::{CodeError, CodeOptions, CodeStore, Package};
 pub use records::{Change, Changes, ChangesError, Error, Expect, Key, Partition, Record, Store, Write};

@@ -180,7 +180,7 @@ pub fn decode_response<C: Call>(response: Response<Bytes>) -> Result<C::Output, 
     let document = if raw || body.is_empty() {
         Tree::Map(Vec::new())
     } else {
-        serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?
+        Tree::parse(&body).map_err(|error| malformed(error.to_string()))?
     };
     let whole = bindings.iter().find(|binding| binding.place == Place::WholeBody);
     let mut fields = match (whole, document) {

@@ -77,20 +77,7 @@ impl Check {
         for constraint in self.broken(shape, value, path) {
             self.violation(shape, value, path, &constraint);
         }
-        match (&shape.kind, value) {
-            (Kind::Structure { members }, _) => {
-                for member in *members {
-                    self.member(member, value, path);
-                }
-            }
-            (Kind::List { element, .. }, Tree::List(elements)) => {
-                self.list(shape, element, elements, value, path)
-            }
-            (Kind::Map { key, value: entry, .. }, Tree::Map(entries)) => {
-                self.map(shape, (key, entry), entries, value, path);
-            }
-            _ => {}
-        }
+        self.inside(shape, value, path);
     }
 
     /// Scalars in a list are reported once, at the list, with every constraint of the element.
@@ -110,7 +97,7 @@ impl Check {
         }
         if is_nested(element) {
             for (index, item) in elements.iter().enumerate().filter(|(_, item)| **item != Tree::Null) {
-                path.within(Step::Element(index), |path| self.nested(element, item, path));
+                path.within(Step::Element(index), |path| self.inside(element, item, path));
             }
         }
     }
@@ -139,13 +126,13 @@ impl Check {
         }
         if is_nested(entry) {
             for (name, item) in entries.iter().filter(|(_, item)| *item != Tree::Null) {
-                path.within(Step::Entry(name), |path| self.nested(entry, item, path));
+                path.within(Step::Entry(name), |path| self.inside(entry, item, path));
             }
         }
     }
 
-    /// What is inside an element, whose own constraints its container has reported.
-    fn nested<'t>(&mut self, shape: &'static Shape, value: &'t Tree<'_>, path: &mut Path<'t>) {
+    /// What a value is made of, its own constraints aside; those of an element are reported at its container.
+    fn inside<'t>(&mut self, shape: &'static Shape, value: &'t Tree<'_>, path: &mut Path<'t>) {
         match (&shape.kind, value) {
             (Kind::Structure { members }, _) => {
                 for member in *members {

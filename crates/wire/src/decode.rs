@@ -57,7 +57,7 @@ impl Matched {
                 Place::Body => take(&mut document, member.key),
                 Place::WholeBody => document.take(),
                 Place::Label(name) => self.label(name).map(|text| Tree::String(text.into())),
-                Place::Query(name) => query_value(parts, name, member.shape),
+                Place::Query(name) => query_value(parts, name, member.shape)?,
                 Place::Header(name) => header_value(parts, name)?,
                 Place::RawBody | Place::Status => None,
             };
@@ -81,7 +81,7 @@ fn read_document<'a>(members: &[Member], body: &'a [u8]) -> Result<Option<Tree<'
     if body.is_empty() || !(whole || members.iter().any(|member| member.place == Place::Body)) {
         return Ok(None);
     }
-    let tree: Tree<'a> = serde_json::from_slice(body).map_err(|error| {
+    let tree = Tree::parse(body).map_err(|error| {
         common::serialization_exception(format!("cannot parse the request body as JSON: {error}"))
     })?;
     match tree {
@@ -97,15 +97,20 @@ fn take<'a>(document: &mut Option<Tree<'a>>, key: &str) -> Option<Tree<'a>> {
     Some(std::mem::replace(value, Tree::Null))
 }
 
-fn query_value<'a>(parts: &'a Parts, name: &str, shape: &Shape) -> Option<Tree<'a>> {
-    let query = parts.uri.query()?;
-    let mut values = query_pairs(query).filter(|(key, _)| key == name).map(|(_, value)| Tree::String(value));
-    if let Kind::List { .. } = shape.kind {
-        let values: Vec<_> = values.collect();
-        (!values.is_empty()).then_some(Tree::List(values))
-    } else {
-        values.next()
+fn query_value<'a>(parts: &'a Parts, name: &str, shape: &Shape) -> Result<Option<Tree<'a>>, Error> {
+    let mut values = Vec::new();
+    for pair in query_pairs(parts.uri.query().unwrap_or_default()) {
+        let (key, value) =
+            pair.map_err(|_| common::serialization_exception("the query string is not UTF-8 once decoded"))?;
+        if key == name {
+            values.push(Tree::String(value));
+        }
     }
+    if values.is_empty() {
+        return Ok(None);
+    }
+    // Of a parameter that is no list the first occurrence counts.
+    Ok(if let Kind::List { .. } = shape.kind { Some(Tree::List(values)) } else { values.into_iter().next() })
 }
 
 fn header_value<'a>(parts: &'a Parts, name: &str) -> Result<Option<Tree<'a>>, Error> {
@@ -130,7 +135,7 @@ fn from_text<'a>(shape: &Shape, tree: Tree<'a>, path: &Path<'_>) -> Result<Tree<
     let parsed = match shape.kind {
         Kind::Boolean => text.parse().ok().map(Tree::Boolean),
         Kind::Integer { .. } | Kind::Long { .. } => text.parse().ok().map(Tree::Integer),
-        Kind::Double { .. } => text.parse().ok().map(Tree::Double),
+        Kind::Double { .. } => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Tree::Double),
         _ => return Ok(Tree::String(text)),
     };
     parsed.ok_or_else(|| mismatch("STRING_VALUE", shape, path))

@@ -23,6 +23,8 @@ mod operation;
 mod overrides;
 mod path;
 mod pattern;
+#[cfg(test)]
+mod roundtrip;
 mod route;
 mod shape;
 mod timestamp;

@@ -3,8 +3,6 @@
 /// Declares an enum of string values with a variant `Other` for values that are newer than the model.
 ///
 /// It gets `VALUES`, `as_str`, `Display`, `From<&str>`, `From<String>`, `FromStr` (which cannot fail) and serde as text.
-#[doc(hidden)]
-#[macro_export]
 macro_rules! open_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $value:literal,)+ }) => {
         $(#[$meta])*
@@ -70,3 +68,4 @@ macro_rules! open_enum {
         }
     };
 }
+pub(crate) use open_enum;

@@ -76,6 +76,7 @@ fn push_escape(out: &mut String, escaped: char, in_class: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::{Kind, Shape};
 
     #[test]
     fn the_whole_value_matches_in_ascii() {
@@ -96,6 +97,28 @@ mod tests {
         ] {
             let pattern = Box::leak(Box::new(Pattern::new(pattern)));
             assert_eq!(pattern.matches(value), expected, "{} on {value:?}", pattern.text);
+        }
+    }
+
+    /// `Pattern::regex` relies on this: a pattern that does not compile must fail here and not in a request.
+    #[test]
+    fn every_generated_pattern_compiles() {
+        let mut compiled = 0;
+        for service in [&crate::lambda::SERVICE, &crate::logs::SERVICE] {
+            for operation in service.operations {
+                compiled += operation.input.map_or(0, compile);
+            }
+        }
+        assert!(compiled > 50, "only {compiled} patterns were reached");
+    }
+
+    fn compile(shape: &'static Shape) -> usize {
+        match &shape.kind {
+            Kind::String { pattern, .. } => pattern.iter().map(Pattern::regex).count(),
+            Kind::List { element, .. } => compile(element),
+            Kind::Map { key, value, .. } => compile(key) + compile(value),
+            Kind::Structure { members } => members.iter().map(|member| compile(member.shape)).sum(),
+            _ => 0,
         }
     }
 }

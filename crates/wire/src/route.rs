@@ -1,6 +1,7 @@
 //! Which operation a request asks for.
 
 use std::borrow::Cow;
+use std::str::Utf8Error;
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -63,10 +64,7 @@ impl Service {
             let route = &operation.route;
             parts.method == route.method
                 && segments.match_path(route.path)
-                && route
-                    .query
-                    .iter()
-                    .all(|(key, value)| query_pairs(query).any(|(name, text)| name == *key && text == *value))
+                && route.query.iter().all(|(key, value)| has_pair(query, key, value))
         });
         // `?find=LayerVersion` and `?List=ALL` win over the plain route, a literal segment over a label.
         let best = candidates.max_by_key(|operation| {
@@ -119,19 +117,24 @@ impl<'a> Segments<'a> {
     }
 }
 
+fn has_pair(query: &str, key: &str, value: &str) -> bool {
+    query_pairs(query).any(|pair| pair.is_ok_and(|(name, text)| name == key && text == value))
+}
+
 /// Keys and values of a query string, decoded; a key without `=` has an empty value, which is a value.
-pub(crate) fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+pub(crate) fn query_pairs(
+    query: &str,
+) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_, str>), Utf8Error>> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (query_decode(key), query_decode(value))
+        Ok((query_decode(key)?, query_decode(value)?))
     })
 }
 
-fn query_decode(raw: &str) -> Cow<'_, str> {
-    // Bytes that are not UTF-8 become replacement characters, which no key and no pattern of AWS's matches.
+fn query_decode(raw: &str) -> Result<Cow<'_, str>, Utf8Error> {
     if raw.contains('+') {
-        Cow::Owned(percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned())
-    } else {
-        percent_decode_str(raw).decode_utf8_lossy()
+        let spaced = raw.replace('+', " ");
+        return percent_decode_str(&spaced).decode_utf8().map(|text| Cow::Owned(text.into_owned()));
     }
+    percent_decode_str(raw).decode_utf8()
 }

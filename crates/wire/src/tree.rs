@@ -4,10 +4,11 @@
 //! would make. Text from paths, queries and headers takes the same form, so that one walk checks all of an input.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// A JSON value.
@@ -23,71 +24,104 @@ pub(crate) enum Tree<'a> {
     Map(Vec<(Cow<'a, str>, Tree<'a>)>),
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Tree<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue(std::marker::PhantomData))
+/// How many values one document may hold. The largest honest request has a few thousand; without a bound 70 MB of
+/// `[0,0,0,…` would take a gigabyte here.
+const VALUES_MAX: usize = 500_000;
+
+impl<'a> Tree<'a> {
+    /// Reads one JSON document.
+    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let budget = Cell::new(VALUES_MAX);
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let tree = AnyValue { budget: &budget }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(tree)
     }
 }
 
-struct AnyValue<'a>(std::marker::PhantomData<&'a ()>);
+/// Reads any value and counts it.
+#[derive(Clone, Copy)]
+struct AnyValue<'b> {
+    budget: &'b Cell<usize>,
+}
 
-impl<'de: 'a, 'a> Visitor<'de> for AnyValue<'a> {
-    type Value = Tree<'a>;
+impl<'de> DeserializeSeed<'de> for AnyValue<'_> {
+    type Value = Tree<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree<'de>, D::Error> {
+        match self.budget.get().checked_sub(1) {
+            Some(left) => self.budget.set(left),
+            None => return Err(D::Error::custom(format!("more than {VALUES_MAX} values"))),
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue<'_> {
+    type Value = Tree<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
-    fn visit_unit<E>(self) -> Result<Tree<'a>, E> {
+    fn visit_unit<E>(self) -> Result<Tree<'de>, E> {
         Ok(Tree::Null)
     }
-    fn visit_bool<E>(self, value: bool) -> Result<Tree<'a>, E> {
+    fn visit_bool<E>(self, value: bool) -> Result<Tree<'de>, E> {
         Ok(Tree::Boolean(value))
     }
-    fn visit_i64<E>(self, value: i64) -> Result<Tree<'a>, E> {
+    fn visit_i64<E>(self, value: i64) -> Result<Tree<'de>, E> {
         Ok(Tree::Integer(value))
     }
-    fn visit_u64<E>(self, value: u64) -> Result<Tree<'a>, E> {
+    fn visit_u64<E>(self, value: u64) -> Result<Tree<'de>, E> {
         // No member has 64 unsigned bits; as a double the value fails the check of every integer.
         #[allow(clippy::cast_precision_loss)]
         Ok(i64::try_from(value).map_or(Tree::Double(value as f64), Tree::Integer))
     }
-    fn visit_f64<E>(self, value: f64) -> Result<Tree<'a>, E> {
+    fn visit_f64<E>(self, value: f64) -> Result<Tree<'de>, E> {
         Ok(Tree::Double(value))
     }
-    fn visit_str<E>(self, value: &str) -> Result<Tree<'a>, E> {
+    fn visit_str<E>(self, value: &str) -> Result<Tree<'de>, E> {
         Ok(Tree::String(Cow::Owned(value.to_owned())))
     }
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Tree<'a>, E> {
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Tree<'de>, E> {
         Ok(Tree::String(Cow::Borrowed(value)))
     }
-    fn visit_string<E>(self, value: String) -> Result<Tree<'a>, E> {
-        Ok(Tree::String(Cow::Owned(value)))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree<'a>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree<'de>, A::Error> {
         let mut elements = Vec::new();
-        while let Some(element) = seq.next_element()? {
+        while let Some(element) = seq.next_element_seed(self)? {
             elements.push(element);
         }
         Ok(Tree::List(elements))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree<'a>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree<'de>, A::Error> {
         let mut entries = Vec::new();
-        while let Some((Key(key), value)) = map.next_entry()? {
+        while let Some((key, value)) = map.next_entry_seed(Key, self)? {
             entries.push((key, value));
         }
         Ok(Tree::Map(entries))
     }
 }
 
-/// A key that borrows where it can, which `Cow`'s own `Deserialize` does not.
-struct Key<'a>(Cow<'a, str>);
+/// Reads a key, borrowing it where no escape stands in the way, which `Cow`'s own `Deserialize` does not.
+struct Key;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Tree::deserialize(deserializer)? {
-            Tree::String(text) => Ok(Self(text)),
-            other => Err(serde::de::Error::custom(format!("{other:?} cannot be a key"))),
-        }
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string key")
+    }
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
     }
 }
 

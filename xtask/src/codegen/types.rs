@@ -25,8 +25,10 @@ pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
 fn structure(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<String, String> {
     let mut out = String::new();
     let default = if defaultable(model, name, shape, reach)? { ", Default" } else { "" };
+    let redacted = redacted_debug(model, name, shape)?;
+    let debug = if redacted.is_some() { "" } else { "Debug, " };
     writeln!(out, "/// `{name}`.").map_err(text)?;
-    writeln!(out, "#[derive(Debug, Clone, PartialEq{default}, serde::Serialize, serde::Deserialize)]")
+    writeln!(out, "#[derive({debug}Clone, PartialEq{default}, serde::Serialize, serde::Deserialize)]")
         .map_err(text)?;
     writeln!(out, "pub struct {name} {{").map_err(text)?;
     for (member, reference) in &shape.members.0 {
@@ -49,7 +51,30 @@ fn structure(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<
         writeln!(out, "pub {}: {rust},", names::field(member)).map_err(text)?;
     }
     out.push_str("}\n");
+    out.push_str(&redacted.unwrap_or_default());
     Ok(out)
+}
+
+/// A `Debug` that hides sensitive members, where a structure has any: environment variables belong in no log.
+fn redacted_debug(model: &Model, name: &str, shape: &Shape) -> Result<Option<String>, String> {
+    let mut fields = String::new();
+    let mut any = false;
+    for (member, reference) in &shape.members.0 {
+        let part = model.shape(&reference.shape)?;
+        let field = names::field(member);
+        // A blob prints its size alone in any case.
+        let hidden = part.sensitive && part.kind != Kind::Blob;
+        any |= hidden;
+        let value = if hidden { "&format_args!(\"***\")".to_owned() } else { format!("&self.{field}") };
+        write!(fields, ".field({field:?}, {value})").map_err(text)?;
+    }
+    let body = format!("f.debug_struct({name:?}){fields}.finish()");
+    Ok(any.then(|| {
+        format!(
+            "impl std::fmt::Debug for {name} {{\nfn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result \
+             {{ {body} }}\n}}\n"
+        )
+    }))
 }
 
 fn enumeration(name: &str, values: &[String]) -> Result<String, String> {
@@ -60,11 +85,13 @@ fn enumeration(name: &str, values: &[String]) -> Result<String, String> {
         ));
     }
     let mut out = String::new();
-    writeln!(out, "crate::open_enum! {{\n/// `{name}`.\npub enum {name} {{").map_err(text)?;
+    writeln!(out, "crate::open_enum::open_enum! {{\n        /// `{name}`.\n        pub enum {name} {{")
+        .map_err(text)?;
     for (variant, value) in variants.iter().zip(values) {
-        writeln!(out, "{variant} = {value:?},").map_err(text)?;
+        // rustfmt leaves the inside of a macro call alone, so it is indented here.
+        writeln!(out, "            {variant} = {value:?},").map_err(text)?;
     }
-    out.push_str("}}\n");
+    out.push_str("        }\n    }\n");
     Ok(out)
 }
 

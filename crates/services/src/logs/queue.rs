@@ -1,6 +1,7 @@
 //! Between those who log and the one who writes: a queue that never makes anyone wait.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,12 +11,13 @@ use lambent_model::{LogRecord, LogSink, LogStream, Origin, Timestamp};
 /// How much may wait for the writer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Records. The writer does some 200,000 a second, so that this is a third of a second behind.
+    /// Records. The writer does more than 100,000 a second even in a debug build, so that this is half a second
+    /// behind.
     pub(super) records: usize,
     /// Bytes of the records. As much again may be in the batch that is being written.
     pub(super) bytes: usize,
-    /// What of both is kept for the platform's own records, in eighths: a function that floods the log must not
-    /// push out the `START` and `REPORT` lines of all others.
+    /// What of both is kept for the platform's own records, in eighths: `START` and `REPORT` lines are few, and
+    /// are what is looked for when something floods the log.
     pub(super) reserve_eighths: usize,
     /// How many streams' losses are told apart. Losses beyond are in the total alone.
     pub(super) streams: usize,
@@ -48,8 +50,14 @@ pub(super) struct Batch {
     pub(super) up_to: u64,
 }
 
+/// A queue with three shares, so that a function that floods the log costs its neighbours nothing:
+///
+/// - half is for all; past it, a log group is refused what it writes while it holds an eighth of the queue,
+/// - what is kept back for the platform is refused to functions.
 pub(super) struct Queue {
     limits: Limits,
+    /// Turns a log group into its key in [`State::groups`].
+    hasher: RandomState,
     state: Mutex<State>,
     wake: Condvar,
     dropped: AtomicU64,
@@ -59,11 +67,20 @@ pub(super) struct Queue {
 struct State {
     records: Vec<LogRecord>,
     bytes: usize,
+    /// What of `bytes` and of the records is from functions of each log group, by the group's hash. Two groups
+    /// with one hash would share their part, which is as good.
+    groups: HashMap<u64, Held>,
     dropped: HashMap<Arc<LogStream>, Dropped>,
     /// Counts writes, dropped ones too.
     sequence: u64,
     hurry: bool,
     closed: bool,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Held {
+    records: usize,
+    bytes: usize,
 }
 
 impl State {
@@ -74,7 +91,13 @@ impl State {
 
 impl Queue {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default(), wake: Condvar::new(), dropped: AtomicU64::new(0) }
+        Self {
+            limits,
+            hasher: RandomState::new(),
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        }
     }
 
     /// How many records were dropped in all.
@@ -108,15 +131,15 @@ impl Queue {
         if state.is_empty() {
             return None;
         }
-        let half = |state: &State| {
-            state.records.len() * 2 > self.limits.records || state.bytes * 2 > self.limits.bytes
-        };
         (state, _) = self
             .wake
-            .wait_timeout_while(state, LINGER, |state| !state.hurry && !state.closed && !half(state))
+            .wait_timeout_while(state, LINGER, |state| {
+                !state.hurry && !state.closed && !self.is_half_full(state)
+            })
             .unwrap_or_else(PoisonError::into_inner);
         state.hurry = false;
         state.bytes = 0;
+        state.groups.clear();
         Some(Batch {
             records: std::mem::take(&mut state.records),
             dropped: state.dropped.drain().collect(),
@@ -138,13 +161,35 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self, state: &State, record: &LogRecord, bytes: usize) -> bool {
-        let eighths = match record.origin {
-            Origin::Platform => 8,
-            Origin::Function => 8 - self.limits.reserve_eighths,
-        };
-        state.records.len() < self.limits.records / 8 * eighths
-            && state.bytes + bytes <= self.limits.bytes / 8 * eighths
+    fn is_half_full(&self, state: &State) -> bool {
+        state.records.len() * 2 >= self.limits.records || state.bytes * 2 >= self.limits.bytes
+    }
+
+    /// Takes a record if its share has room; gives it back otherwise.
+    fn admit(&self, state: &mut State, record: LogRecord) -> Result<(), LogRecord> {
+        let Limits { records, bytes: bytes_max, reserve_eighths, .. } = self.limits;
+        // What the record occupies, not what it says: an empty line has a cost, too.
+        let bytes = size_of::<LogRecord>() + record.message.capacity();
+        let is_platform = record.origin == Origin::Platform;
+        let eighths = if is_platform { 8 } else { 8 - reserve_eighths };
+        let room =
+            state.records.len() < records * eighths / 8 && state.bytes + bytes <= bytes_max * eighths / 8;
+        if state.closed || !room {
+            return Err(record);
+        }
+        if !is_platform {
+            let is_half_full = self.is_half_full(state);
+            let group = self.hasher.hash_one((&record.stream.scope, &record.stream.group));
+            let held = state.groups.entry(group).or_default();
+            if is_half_full && (held.records * 8 >= records || held.bytes * 8 >= bytes_max) {
+                return Err(record);
+            }
+            held.records += 1;
+            held.bytes += bytes;
+        }
+        state.bytes += bytes;
+        state.records.push(record);
+        Ok(())
     }
 
     fn drop_record(&self, state: &mut State, record: &LogRecord) {
@@ -163,21 +208,16 @@ impl Queue {
 
 impl LogSink for Queue {
     fn write(&self, record: LogRecord) {
-        // What the record occupies, not what it says: an empty line has a cost, too.
-        let bytes = size_of::<LogRecord>() + record.message.capacity();
         let mut state = self.lock();
         state.sequence += 1;
         let was_empty = state.is_empty();
-        let half = state.records.len() * 2 > self.limits.records || state.bytes * 2 > self.limits.bytes;
-        if !state.closed && self.has_room(&state, &record, bytes) {
-            state.bytes += bytes;
-            state.records.push(record);
-        } else {
+        if let Err(record) = self.admit(&mut state, record) {
             self.drop_record(&mut state, &record);
         }
+        let is_half_full = self.is_half_full(&state);
         drop(state);
         // The writer sleeps while there is nothing, then for company; between the two nobody needs to be woken.
-        if was_empty || half {
+        if was_empty || is_half_full {
             self.wake.notify_one();
         }
     }

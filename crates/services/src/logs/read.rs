@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lambent_model::Scope;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 use super::position::Position;
@@ -28,13 +28,13 @@ const PAGE_SCAN_MAX: usize = 200_000;
 /// A few connections that only read.
 pub(super) struct Readers {
     path: PathBuf,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, permits: Semaphore::new(READERS), idle: Mutex::default() }
+        Self { path, permits: Arc::new(Semaphore::new(READERS)), idle: Mutex::default() }
     }
 
     /// Answers no more questions.
@@ -43,9 +43,9 @@ impl Readers {
         self.idle().clear();
     }
 
-    /// Waits for a turn. Hold it while [`Readers::ask`] runs.
-    pub(super) async fn turn(&self) -> Result<impl Drop + use<'_>, Error> {
-        self.permits.acquire().await.map_err(|_| Error::Closed { path: self.path.clone() })
+    /// Waits for a turn. Hold it where [`Readers::ask`] runs, which goes on even when nobody waits for it any more.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Closed { path: self.path.clone() })
     }
 
     /// Runs a question. It blocks; give it a thread that may.
@@ -74,7 +74,7 @@ impl Readers {
         Ok(answer)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn parts(message: &str, max_bytes: usize) -> impl Iterator<Item = &st
             rest = None;
             return Some(text);
         }
-        let (part, tail) = text.split_at(text.floor_char_boundary(max_bytes));
+        // The nearest boundary is at most three bytes back.
+        let end = (1..=max_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let (part, tail) = text.split_at(end);
         rest = Some(tail);
         Some(part)
     })

@@ -170,30 +170,36 @@ async fn dates_beyond_cloudwatchs_window_become_the_arrival() {
 }
 
 #[test]
-fn a_full_queue_drops_counts_and_reserves() {
-    let queue = Queue::new(Limits { records: 8, bytes: 8_000, reserve_eighths: 2, streams: 1 });
-    let (loud, quiet) = (stream("g", "loud"), stream("g", "quiet"));
-    for n in 0..10 {
-        queue.write(line(&loud, n, "12345"));
+fn a_full_queue_drops_counts_and_shares() {
+    let queue = Queue::new(Limits { records: 16, bytes: 16_000, reserve_eighths: 2, streams: 1 });
+    let (loud, quiet) = (stream("loud", "s"), stream("quiet", "s"));
+    // The flood gets half.
+    for n in 0..20 {
+        queue.write(line(&loud, n, "flood"));
     }
-    let platform = |message: &str| LogRecord { origin: Origin::Platform, ..line(&quiet, 20, message) };
-    for message in ["START", "END", "REPORT"] {
-        queue.write(platform(message));
+    // A neighbour gets an eighth more, and the platform all that is left.
+    for n in 20..23 {
+        queue.write(line(&quiet, n, "drop"));
     }
-    queue.write(line(&quiet, 21, &"x".repeat(9_000)));
+    for n in 0..7 {
+        queue.write(LogRecord { origin: Origin::Platform, ..line(&quiet, 30 + n, "REPORT") });
+    }
     let batch = queue.take().expect("it holds records");
     let kept: Vec<&str> = batch.records.iter().map(|record| record.message.as_str()).collect();
-    assert_eq!(kept, [&["12345"; 6][..], &["START", "END"]].concat());
+    assert_eq!(kept, [&["flood"; 8][..], &["drop"; 2], &["REPORT"; 6]].concat());
     // Losses of the second stream are in the total alone, by the limit on streams.
     let [(stream, lost)] = &batch.dropped[..] else { panic!("one stream is told apart") };
-    assert_eq!((stream, lost.records, lost.bytes), (&loud, 4, 20));
-    assert_eq!(lost.since, Timestamp::from_millis(NOW_MS + 6));
-    assert_eq!((queue.dropped(), batch.up_to), (4 + 2, 14));
+    assert_eq!((stream, lost.records, lost.bytes), (&loud, 12, 60));
+    assert_eq!(lost.since, Timestamp::from_millis(NOW_MS + 8));
+    assert_eq!((queue.dropped(), batch.up_to), (12 + 1 + 1, 30));
 
-    // There is room again.
+    // There is room again, but not for more bytes than there may ever be.
     queue.write(line(&loud, 30, "after"));
-    assert_eq!(queue.take().expect("one record").records.len(), 1);
+    queue.write(line(&quiet, 31, &"x".repeat(16_000)));
+    let batch = queue.take().expect("one record");
+    assert_eq!((batch.records.len(), batch.dropped.len()), (1, 1));
     queue.close();
+    queue.write(line(&loud, 32, "too late"));
     assert!(queue.take().is_none());
 }
 

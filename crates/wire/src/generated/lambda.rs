@@ -41,22 +41,24 @@ pub mod types {
         #[serde(rename = "FunctionCount", default, skip_serializing_if = "Option::is_none")]
         pub function_count: Option<i64>,
     }
-    crate::open_enum! {
-    /// `ApplicationLogLevel`.
-    pub enum ApplicationLogLevel {
-    Trace = "TRACE",
-    Debug = "DEBUG",
-    Info = "INFO",
-    Warn = "WARN",
-    Error = "ERROR",
-    Fatal = "FATAL",
-    }}
-    crate::open_enum! {
-    /// `Architecture`.
-    pub enum Architecture {
-    X86_64 = "x86_64",
-    Arm64 = "arm64",
-    }}
+    crate::open_enum::open_enum! {
+        /// `ApplicationLogLevel`.
+        pub enum ApplicationLogLevel {
+            Trace = "TRACE",
+            Debug = "DEBUG",
+            Info = "INFO",
+            Warn = "WARN",
+            Error = "ERROR",
+            Fatal = "FATAL",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `Architecture`.
+        pub enum Architecture {
+            X86_64 = "x86_64",
+            Arm64 = "arm64",
+        }
+    }
     /// `CapacityProviderConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct CapacityProviderConfig {
@@ -189,13 +191,14 @@ pub mod types {
         #[serde(rename = "StatusCode", default, skip_serializing_if = "Option::is_none")]
         pub status_code: Option<i32>,
     }
-    crate::open_enum! {
-    /// `DirectS3Read`.
-    pub enum DirectS3Read {
-    Enabled = "ENABLED",
-    Disabled = "DISABLED",
-    Auto = "AUTO",
-    }}
+    crate::open_enum::open_enum! {
+        /// `DirectS3Read`.
+        pub enum DirectS3Read {
+            Enabled = "ENABLED",
+            Disabled = "DISABLED",
+            Auto = "AUTO",
+        }
+    }
     /// `DurableConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct DurableConfig {
@@ -210,14 +213,19 @@ pub mod types {
         pub execution_timeout: Option<i32>,
     }
     /// `Environment`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct Environment {
         /// `Variables`
         #[serde(rename = "Variables", default, skip_serializing_if = "Option::is_none")]
         pub variables: Option<std::collections::BTreeMap<String, String>>,
     }
+    impl std::fmt::Debug for Environment {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("Environment").field("variables", &format_args!("***")).finish()
+        }
+    }
     /// `EnvironmentError`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct EnvironmentError {
         /// `ErrorCode`
         #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
@@ -226,8 +234,16 @@ pub mod types {
         #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
     }
+    impl std::fmt::Debug for EnvironmentError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EnvironmentError")
+                .field("error_code", &self.error_code)
+                .field("message", &format_args!("***"))
+                .finish()
+        }
+    }
     /// `EnvironmentResponse`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct EnvironmentResponse {
         /// `Variables`
         #[serde(rename = "Variables", default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +251,14 @@ pub mod types {
         /// `Error`
         #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
         pub error: Option<EnvironmentError>,
+    }
+    impl std::fmt::Debug for EnvironmentResponse {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EnvironmentResponse")
+                .field("variables", &format_args!("***"))
+                .field("error", &self.error)
+                .finish()
+        }
     }
     /// `EphemeralStorage`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -307,7 +331,7 @@ pub mod types {
         pub error: Option<FunctionCodeLocationError>,
     }
     /// `FunctionCodeLocationError`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct FunctionCodeLocationError {
         /// `ErrorCode`
         #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
@@ -315,6 +339,14 @@ pub mod types {
         /// `Message`
         #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
+    }
+    impl std::fmt::Debug for FunctionCodeLocationError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("FunctionCodeLocationError")
+                .field("error_code", &self.error_code)
+                .field("message", &format_args!("***"))
+                .finish()
+        }
     }
     /// `FunctionConfiguration`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -456,16 +488,18 @@ pub mod types {
         #[serde(rename = "RuntimeAlias")]
         pub runtime_alias: String,
     }
-    crate::open_enum! {
-    /// `FunctionVersion`.
-    pub enum FunctionVersion {
-    All = "ALL",
-    }}
-    crate::open_enum! {
-    /// `FunctionVersionLatestPublished`.
-    pub enum FunctionVersionLatestPublished {
-    LatestPublished = "LATEST_PUBLISHED",
-    }}
+    crate::open_enum::open_enum! {
+        /// `FunctionVersion`.
+        pub enum FunctionVersion {
+            All = "ALL",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `FunctionVersionLatestPublished`.
+        pub enum FunctionVersionLatestPublished {
+            LatestPublished = "LATEST_PUBLISHED",
+        }
+    }
     /// `GetAccountSettingsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct GetAccountSettingsRequest {}
@@ -620,7 +654,7 @@ pub mod types {
         pub working_directory: Option<String>,
     }
     /// `ImageConfigError`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct ImageConfigError {
         /// `ErrorCode`
         #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
@@ -628,6 +662,14 @@ pub mod types {
         /// `Message`
         #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
+    }
+    impl std::fmt::Debug for ImageConfigError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ImageConfigError")
+                .field("error_code", &self.error_code)
+                .field("message", &format_args!("***"))
+                .finish()
+        }
     }
     /// `ImageConfigResponse`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -689,13 +731,14 @@ pub mod types {
         #[serde(rename = "DurableExecutionArn", default, skip_serializing_if = "Option::is_none")]
         pub durable_execution_arn: Option<String>,
     }
-    crate::open_enum! {
-    /// `InvocationType`.
-    pub enum InvocationType {
-    Event = "Event",
-    RequestResponse = "RequestResponse",
-    DryRun = "DryRun",
-    }}
+    crate::open_enum::open_enum! {
+        /// `InvocationType`.
+        pub enum InvocationType {
+            Event = "Event",
+            RequestResponse = "RequestResponse",
+            DryRun = "DryRun",
+        }
+    }
     /// `LambdaManagedInstancesCapacityProviderConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct LambdaManagedInstancesCapacityProviderConfig {
@@ -717,54 +760,56 @@ pub mod types {
         )]
         pub execution_environment_memory_gi_b_per_v_cpu: Option<f64>,
     }
-    crate::open_enum! {
-    /// `LastUpdateStatus`.
-    pub enum LastUpdateStatus {
-    Successful = "Successful",
-    Failed = "Failed",
-    InProgress = "InProgress",
-    }}
-    crate::open_enum! {
-    /// `LastUpdateStatusReasonCode`.
-    pub enum LastUpdateStatusReasonCode {
-    EniLimitExceeded = "EniLimitExceeded",
-    InsufficientRolePermissions = "InsufficientRolePermissions",
-    InvalidConfiguration = "InvalidConfiguration",
-    InternalError = "InternalError",
-    SubnetOutOfIPAddresses = "SubnetOutOfIPAddresses",
-    InvalidSubnet = "InvalidSubnet",
-    InvalidSecurityGroup = "InvalidSecurityGroup",
-    ImageDeleted = "ImageDeleted",
-    ImageAccessDenied = "ImageAccessDenied",
-    InvalidImage = "InvalidImage",
-    KMSKeyAccessDenied = "KMSKeyAccessDenied",
-    KMSKeyNotFound = "KMSKeyNotFound",
-    InvalidStateKMSKey = "InvalidStateKMSKey",
-    DisabledKMSKey = "DisabledKMSKey",
-    EFSIOError = "EFSIOError",
-    EFSMountConnectivityError = "EFSMountConnectivityError",
-    EFSMountFailure = "EFSMountFailure",
-    EFSMountTimeout = "EFSMountTimeout",
-    InvalidRuntime = "InvalidRuntime",
-    InvalidZipFileException = "InvalidZipFileException",
-    FunctionError = "FunctionError",
-    ServiceQuotaExceededException = "ServiceQuotaExceededException",
-    VcpuLimitExceeded = "VcpuLimitExceeded",
-    CapacityProviderScalingLimitExceeded = "CapacityProviderScalingLimitExceeded",
-    InsufficientCapacity = "InsufficientCapacity",
-    EC2RequestLimitExceeded = "EC2RequestLimitExceeded",
-    FunctionErrorInitTimeout = "FunctionError.InitTimeout",
-    FunctionErrorRuntimeInitError = "FunctionError.RuntimeInitError",
-    FunctionErrorExtensionInitError = "FunctionError.ExtensionInitError",
-    FunctionErrorInvalidEntryPoint = "FunctionError.InvalidEntryPoint",
-    FunctionErrorInvalidWorkingDirectory = "FunctionError.InvalidWorkingDirectory",
-    FunctionErrorPermissionDenied = "FunctionError.PermissionDenied",
-    FunctionErrorTooManyExtensions = "FunctionError.TooManyExtensions",
-    FunctionErrorInitResourceExhausted = "FunctionError.InitResourceExhausted",
-    DisallowedByVpcEncryptionControl = "DisallowedByVpcEncryptionControl",
-    IncompatibleAcceleratorInstanceTypes = "IncompatibleAcceleratorInstanceTypes",
-    DependencyError = "DependencyError",
-    }}
+    crate::open_enum::open_enum! {
+        /// `LastUpdateStatus`.
+        pub enum LastUpdateStatus {
+            Successful = "Successful",
+            Failed = "Failed",
+            InProgress = "InProgress",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `LastUpdateStatusReasonCode`.
+        pub enum LastUpdateStatusReasonCode {
+            EniLimitExceeded = "EniLimitExceeded",
+            InsufficientRolePermissions = "InsufficientRolePermissions",
+            InvalidConfiguration = "InvalidConfiguration",
+            InternalError = "InternalError",
+            SubnetOutOfIPAddresses = "SubnetOutOfIPAddresses",
+            InvalidSubnet = "InvalidSubnet",
+            InvalidSecurityGroup = "InvalidSecurityGroup",
+            ImageDeleted = "ImageDeleted",
+            ImageAccessDenied = "ImageAccessDenied",
+            InvalidImage = "InvalidImage",
+            KMSKeyAccessDenied = "KMSKeyAccessDenied",
+            KMSKeyNotFound = "KMSKeyNotFound",
+            InvalidStateKMSKey = "InvalidStateKMSKey",
+            DisabledKMSKey = "DisabledKMSKey",
+            EFSIOError = "EFSIOError",
+            EFSMountConnectivityError = "EFSMountConnectivityError",
+            EFSMountFailure = "EFSMountFailure",
+            EFSMountTimeout = "EFSMountTimeout",
+            InvalidRuntime = "InvalidRuntime",
+            InvalidZipFileException = "InvalidZipFileException",
+            FunctionError = "FunctionError",
+            ServiceQuotaExceededException = "ServiceQuotaExceededException",
+            VcpuLimitExceeded = "VcpuLimitExceeded",
+            CapacityProviderScalingLimitExceeded = "CapacityProviderScalingLimitExceeded",
+            InsufficientCapacity = "InsufficientCapacity",
+            EC2RequestLimitExceeded = "EC2RequestLimitExceeded",
+            FunctionErrorInitTimeout = "FunctionError.InitTimeout",
+            FunctionErrorRuntimeInitError = "FunctionError.RuntimeInitError",
+            FunctionErrorExtensionInitError = "FunctionError.ExtensionInitError",
+            FunctionErrorInvalidEntryPoint = "FunctionError.InvalidEntryPoint",
+            FunctionErrorInvalidWorkingDirectory = "FunctionError.InvalidWorkingDirectory",
+            FunctionErrorPermissionDenied = "FunctionError.PermissionDenied",
+            FunctionErrorTooManyExtensions = "FunctionError.TooManyExtensions",
+            FunctionErrorInitResourceExhausted = "FunctionError.InitResourceExhausted",
+            DisallowedByVpcEncryptionControl = "DisallowedByVpcEncryptionControl",
+            IncompatibleAcceleratorInstanceTypes = "IncompatibleAcceleratorInstanceTypes",
+            DependencyError = "DependencyError",
+        }
+    }
     /// `Layer`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct Layer {
@@ -844,18 +889,20 @@ pub mod types {
         #[serde(rename = "Versions", default, skip_serializing_if = "Option::is_none")]
         pub versions: Option<Vec<FunctionConfiguration>>,
     }
-    crate::open_enum! {
-    /// `LogFormat`.
-    pub enum LogFormat {
-    Json = "JSON",
-    Text = "Text",
-    }}
-    crate::open_enum! {
-    /// `LogType`.
-    pub enum LogType {
-    None = "None",
-    Tail = "Tail",
-    }}
+    crate::open_enum::open_enum! {
+        /// `LogFormat`.
+        pub enum LogFormat {
+            Json = "JSON",
+            Text = "Text",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `LogType`.
+        pub enum LogType {
+            None = "None",
+            Tail = "Tail",
+        }
+    }
     /// `LoggingConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct LoggingConfig {
@@ -872,18 +919,20 @@ pub mod types {
         #[serde(rename = "LogGroup", default, skip_serializing_if = "Option::is_none")]
         pub log_group: Option<String>,
     }
-    crate::open_enum! {
-    /// `PackageType`.
-    pub enum PackageType {
-    Zip = "Zip",
-    Image = "Image",
-    }}
-    crate::open_enum! {
-    /// `RecursiveLoop`.
-    pub enum RecursiveLoop {
-    Allow = "Allow",
-    Terminate = "Terminate",
-    }}
+    crate::open_enum::open_enum! {
+        /// `PackageType`.
+        pub enum PackageType {
+            Zip = "Zip",
+            Image = "Image",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `RecursiveLoop`.
+        pub enum RecursiveLoop {
+            Allow = "Allow",
+            Terminate = "Terminate",
+        }
+    }
     /// `ResolvedS3Object`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct ResolvedS3Object {
@@ -897,62 +946,63 @@ pub mod types {
         #[serde(rename = "S3ObjectVersion", default, skip_serializing_if = "Option::is_none")]
         pub s3_object_version: Option<String>,
     }
-    crate::open_enum! {
-    /// `Runtime`.
-    pub enum Runtime {
-    Nodejs = "nodejs",
-    Nodejs4_3 = "nodejs4.3",
-    Nodejs6_10 = "nodejs6.10",
-    Nodejs8_10 = "nodejs8.10",
-    Nodejs10X = "nodejs10.x",
-    Nodejs12X = "nodejs12.x",
-    Nodejs14X = "nodejs14.x",
-    Nodejs16X = "nodejs16.x",
-    Nodejs18X = "nodejs18.x",
-    Nodejs20X = "nodejs20.x",
-    Nodejs22X = "nodejs22.x",
-    Nodejs24X = "nodejs24.x",
-    Java8 = "java8",
-    Java8Al2 = "java8.al2",
-    Java11 = "java11",
-    Java17 = "java17",
-    Java21 = "java21",
-    Java25 = "java25",
-    Python2_7 = "python2.7",
-    Python3_6 = "python3.6",
-    Python3_7 = "python3.7",
-    Python3_8 = "python3.8",
-    Python3_9 = "python3.9",
-    Python3_10 = "python3.10",
-    Python3_11 = "python3.11",
-    Python3_12 = "python3.12",
-    Python3_13 = "python3.13",
-    Python3_14 = "python3.14",
-    Dotnetcore1_0 = "dotnetcore1.0",
-    Dotnetcore2_0 = "dotnetcore2.0",
-    Dotnetcore2_1 = "dotnetcore2.1",
-    Dotnetcore3_1 = "dotnetcore3.1",
-    Dotnet6 = "dotnet6",
-    Dotnet8 = "dotnet8",
-    Dotnet10 = "dotnet10",
-    Nodejs4_3Edge = "nodejs4.3-edge",
-    Go1X = "go1.x",
-    Ruby2_5 = "ruby2.5",
-    Ruby2_7 = "ruby2.7",
-    Ruby3_2 = "ruby3.2",
-    Ruby3_3 = "ruby3.3",
-    Ruby3_4 = "ruby3.4",
-    Ruby4_0 = "ruby4.0",
-    Provided = "provided",
-    ProvidedAl2 = "provided.al2",
-    ProvidedAl2023 = "provided.al2023",
-    Nodejs26X = "nodejs26.x",
-    Python3_15 = "python3.15",
-    Java8Al2023 = "java8.al2023",
-    Java11Al2023 = "java11.al2023",
-    Java17Al2023 = "java17.al2023",
-    Custom = "custom",
-    }}
+    crate::open_enum::open_enum! {
+        /// `Runtime`.
+        pub enum Runtime {
+            Nodejs = "nodejs",
+            Nodejs4_3 = "nodejs4.3",
+            Nodejs6_10 = "nodejs6.10",
+            Nodejs8_10 = "nodejs8.10",
+            Nodejs10X = "nodejs10.x",
+            Nodejs12X = "nodejs12.x",
+            Nodejs14X = "nodejs14.x",
+            Nodejs16X = "nodejs16.x",
+            Nodejs18X = "nodejs18.x",
+            Nodejs20X = "nodejs20.x",
+            Nodejs22X = "nodejs22.x",
+            Nodejs24X = "nodejs24.x",
+            Java8 = "java8",
+            Java8Al2 = "java8.al2",
+            Java11 = "java11",
+            Java17 = "java17",
+            Java21 = "java21",
+            Java25 = "java25",
+            Python2_7 = "python2.7",
+            Python3_6 = "python3.6",
+            Python3_7 = "python3.7",
+            Python3_8 = "python3.8",
+            Python3_9 = "python3.9",
+            Python3_10 = "python3.10",
+            Python3_11 = "python3.11",
+            Python3_12 = "python3.12",
+            Python3_13 = "python3.13",
+            Python3_14 = "python3.14",
+            Dotnetcore1_0 = "dotnetcore1.0",
+            Dotnetcore2_0 = "dotnetcore2.0",
+            Dotnetcore2_1 = "dotnetcore2.1",
+            Dotnetcore3_1 = "dotnetcore3.1",
+            Dotnet6 = "dotnet6",
+            Dotnet8 = "dotnet8",
+            Dotnet10 = "dotnet10",
+            Nodejs4_3Edge = "nodejs4.3-edge",
+            Go1X = "go1.x",
+            Ruby2_5 = "ruby2.5",
+            Ruby2_7 = "ruby2.7",
+            Ruby3_2 = "ruby3.2",
+            Ruby3_3 = "ruby3.3",
+            Ruby3_4 = "ruby3.4",
+            Ruby4_0 = "ruby4.0",
+            Provided = "provided",
+            ProvidedAl2 = "provided.al2",
+            ProvidedAl2023 = "provided.al2023",
+            Nodejs26X = "nodejs26.x",
+            Python3_15 = "python3.15",
+            Java8Al2023 = "java8.al2023",
+            Java11Al2023 = "java11.al2023",
+            Java17Al2023 = "java17.al2023",
+            Custom = "custom",
+        }
+    }
     /// `RuntimeVersionConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct RuntimeVersionConfig {
@@ -964,7 +1014,7 @@ pub mod types {
         pub error: Option<RuntimeVersionError>,
     }
     /// `RuntimeVersionError`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct RuntimeVersionError {
         /// `ErrorCode`
         #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
@@ -973,6 +1023,14 @@ pub mod types {
         #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
     }
+    impl std::fmt::Debug for RuntimeVersionError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("RuntimeVersionError")
+                .field("error_code", &self.error_code)
+                .field("message", &format_args!("***"))
+                .finish()
+        }
+    }
     /// `S3FilesConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct S3FilesConfig {
@@ -980,12 +1038,13 @@ pub mod types {
         #[serde(rename = "DirectS3Read", default, skip_serializing_if = "Option::is_none")]
         pub direct_s3_read: Option<DirectS3Read>,
     }
-    crate::open_enum! {
-    /// `S3ObjectStorageMode`.
-    pub enum S3ObjectStorageMode {
-    Copy = "COPY",
-    Reference = "REFERENCE",
-    }}
+    crate::open_enum::open_enum! {
+        /// `S3ObjectStorageMode`.
+        pub enum S3ObjectStorageMode {
+            Copy = "COPY",
+            Reference = "REFERENCE",
+        }
+    }
     /// `SnapStart`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct SnapStart {
@@ -993,18 +1052,20 @@ pub mod types {
         #[serde(rename = "ApplyOn", default, skip_serializing_if = "Option::is_none")]
         pub apply_on: Option<SnapStartApplyOn>,
     }
-    crate::open_enum! {
-    /// `SnapStartApplyOn`.
-    pub enum SnapStartApplyOn {
-    PublishedVersions = "PublishedVersions",
-    None = "None",
-    }}
-    crate::open_enum! {
-    /// `SnapStartOptimizationStatus`.
-    pub enum SnapStartOptimizationStatus {
-    On = "On",
-    Off = "Off",
-    }}
+    crate::open_enum::open_enum! {
+        /// `SnapStartApplyOn`.
+        pub enum SnapStartApplyOn {
+            PublishedVersions = "PublishedVersions",
+            None = "None",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `SnapStartOptimizationStatus`.
+        pub enum SnapStartOptimizationStatus {
+            On = "On",
+            Off = "Off",
+        }
+    }
     /// `SnapStartResponse`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct SnapStartResponse {
@@ -1015,70 +1076,73 @@ pub mod types {
         #[serde(rename = "OptimizationStatus", default, skip_serializing_if = "Option::is_none")]
         pub optimization_status: Option<SnapStartOptimizationStatus>,
     }
-    crate::open_enum! {
-    /// `State`.
-    pub enum State {
-    Pending = "Pending",
-    Active = "Active",
-    Inactive = "Inactive",
-    Failed = "Failed",
-    Deactivating = "Deactivating",
-    Deactivated = "Deactivated",
-    ActiveNonInvocable = "ActiveNonInvocable",
-    Deleting = "Deleting",
-    }}
-    crate::open_enum! {
-    /// `StateReasonCode`.
-    pub enum StateReasonCode {
-    Idle = "Idle",
-    Creating = "Creating",
-    Restoring = "Restoring",
-    EniLimitExceeded = "EniLimitExceeded",
-    InsufficientRolePermissions = "InsufficientRolePermissions",
-    InvalidConfiguration = "InvalidConfiguration",
-    InternalError = "InternalError",
-    SubnetOutOfIPAddresses = "SubnetOutOfIPAddresses",
-    InvalidSubnet = "InvalidSubnet",
-    InvalidSecurityGroup = "InvalidSecurityGroup",
-    ImageDeleted = "ImageDeleted",
-    ImageAccessDenied = "ImageAccessDenied",
-    InvalidImage = "InvalidImage",
-    KMSKeyAccessDenied = "KMSKeyAccessDenied",
-    KMSKeyNotFound = "KMSKeyNotFound",
-    InvalidStateKMSKey = "InvalidStateKMSKey",
-    DisabledKMSKey = "DisabledKMSKey",
-    EFSIOError = "EFSIOError",
-    EFSMountConnectivityError = "EFSMountConnectivityError",
-    EFSMountFailure = "EFSMountFailure",
-    EFSMountTimeout = "EFSMountTimeout",
-    InvalidRuntime = "InvalidRuntime",
-    InvalidZipFileException = "InvalidZipFileException",
-    FunctionError = "FunctionError",
-    ServiceQuotaExceededException = "ServiceQuotaExceededException",
-    VcpuLimitExceeded = "VcpuLimitExceeded",
-    CapacityProviderScalingLimitExceeded = "CapacityProviderScalingLimitExceeded",
-    InsufficientCapacity = "InsufficientCapacity",
-    EC2RequestLimitExceeded = "EC2RequestLimitExceeded",
-    FunctionErrorInitTimeout = "FunctionError.InitTimeout",
-    FunctionErrorRuntimeInitError = "FunctionError.RuntimeInitError",
-    FunctionErrorExtensionInitError = "FunctionError.ExtensionInitError",
-    FunctionErrorInvalidEntryPoint = "FunctionError.InvalidEntryPoint",
-    FunctionErrorInvalidWorkingDirectory = "FunctionError.InvalidWorkingDirectory",
-    FunctionErrorPermissionDenied = "FunctionError.PermissionDenied",
-    FunctionErrorTooManyExtensions = "FunctionError.TooManyExtensions",
-    FunctionErrorInitResourceExhausted = "FunctionError.InitResourceExhausted",
-    DisallowedByVpcEncryptionControl = "DisallowedByVpcEncryptionControl",
-    DrainingDurableExecutions = "DrainingDurableExecutions",
-    IncompatibleAcceleratorInstanceTypes = "IncompatibleAcceleratorInstanceTypes",
-    DependencyError = "DependencyError",
-    }}
-    crate::open_enum! {
-    /// `SystemLogLevel`.
-    pub enum SystemLogLevel {
-    Debug = "DEBUG",
-    Info = "INFO",
-    Warn = "WARN",
-    }}
+    crate::open_enum::open_enum! {
+        /// `State`.
+        pub enum State {
+            Pending = "Pending",
+            Active = "Active",
+            Inactive = "Inactive",
+            Failed = "Failed",
+            Deactivating = "Deactivating",
+            Deactivated = "Deactivated",
+            ActiveNonInvocable = "ActiveNonInvocable",
+            Deleting = "Deleting",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `StateReasonCode`.
+        pub enum StateReasonCode {
+            Idle = "Idle",
+            Creating = "Creating",
+            Restoring = "Restoring",
+            EniLimitExceeded = "EniLimitExceeded",
+            InsufficientRolePermissions = "InsufficientRolePermissions",
+            InvalidConfiguration = "InvalidConfiguration",
+            InternalError = "InternalError",
+            SubnetOutOfIPAddresses = "SubnetOutOfIPAddresses",
+            InvalidSubnet = "InvalidSubnet",
+            InvalidSecurityGroup = "InvalidSecurityGroup",
+            ImageDeleted = "ImageDeleted",
+            ImageAccessDenied = "ImageAccessDenied",
+            InvalidImage = "InvalidImage",
+            KMSKeyAccessDenied = "KMSKeyAccessDenied",
+            KMSKeyNotFound = "KMSKeyNotFound",
+            InvalidStateKMSKey = "InvalidStateKMSKey",
+            DisabledKMSKey = "DisabledKMSKey",
+            EFSIOError = "EFSIOError",
+            EFSMountConnectivityError = "EFSMountConnectivityError",
+            EFSMountFailure = "EFSMountFailure",
+            EFSMountTimeout = "EFSMountTimeout",
+            InvalidRuntime = "InvalidRuntime",
+            InvalidZipFileException = "InvalidZipFileException",
+            FunctionError = "FunctionError",
+            ServiceQuotaExceededException = "ServiceQuotaExceededException",
+            VcpuLimitExceeded = "VcpuLimitExceeded",
+            CapacityProviderScalingLimitExceeded = "CapacityProviderScalingLimitExceeded",
+            InsufficientCapacity = "InsufficientCapacity",
+            EC2RequestLimitExceeded = "EC2RequestLimitExceeded",
+            FunctionErrorInitTimeout = "FunctionError.InitTimeout",
+            FunctionErrorRuntimeInitError = "FunctionError.RuntimeInitError",
+            FunctionErrorExtensionInitError = "FunctionError.ExtensionInitError",
+            FunctionErrorInvalidEntryPoint = "FunctionError.InvalidEntryPoint",
+            FunctionErrorInvalidWorkingDirectory = "FunctionError.InvalidWorkingDirectory",
+            FunctionErrorPermissionDenied = "FunctionError.PermissionDenied",
+            FunctionErrorTooManyExtensions = "FunctionError.TooManyExtensions",
+            FunctionErrorInitResourceExhausted = "FunctionError.InitResourceExhausted",
+            DisallowedByVpcEncryptionControl = "DisallowedByVpcEncryptionControl",
+            DrainingDurableExecutions = "DrainingDurableExecutions",
+            IncompatibleAcceleratorInstanceTypes = "IncompatibleAcceleratorInstanceTypes",
+            DependencyError = "DependencyError",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `SystemLogLevel`.
+        pub enum SystemLogLevel {
+            Debug = "DEBUG",
+            Info = "INFO",
+            Warn = "WARN",
+        }
+    }
     /// `TagResourceRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct TagResourceRequest {
@@ -1106,11 +1170,12 @@ pub mod types {
         #[serde(rename = "TenantIsolationMode")]
         pub tenant_isolation_mode: TenantIsolationMode,
     }
-    crate::open_enum! {
-    /// `TenantIsolationMode`.
-    pub enum TenantIsolationMode {
-    PerTenant = "PER_TENANT",
-    }}
+    crate::open_enum::open_enum! {
+        /// `TenantIsolationMode`.
+        pub enum TenantIsolationMode {
+            PerTenant = "PER_TENANT",
+        }
+    }
     /// `TracingConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct TracingConfig {
@@ -1125,12 +1190,13 @@ pub mod types {
         #[serde(rename = "Mode", default, skip_serializing_if = "Option::is_none")]
         pub mode: Option<TracingMode>,
     }
-    crate::open_enum! {
-    /// `TracingMode`.
-    pub enum TracingMode {
-    Active = "Active",
-    PassThrough = "PassThrough",
-    }}
+    crate::open_enum::open_enum! {
+        /// `TracingMode`.
+        pub enum TracingMode {
+            Active = "Active",
+            PassThrough = "PassThrough",
+        }
+    }
     /// `UntagResourceRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct UntagResourceRequest {
@@ -1257,13 +1323,14 @@ pub mod types {
         #[serde(rename = "AcceleratorConfig", default, skip_serializing_if = "Option::is_none")]
         pub accelerator_config: Option<AcceleratorConfig>,
     }
-    crate::open_enum! {
-    /// `UpdateRuntimeOn`.
-    pub enum UpdateRuntimeOn {
-    Auto = "Auto",
-    Manual = "Manual",
-    FunctionUpdate = "FunctionUpdate",
-    }}
+    crate::open_enum::open_enum! {
+        /// `UpdateRuntimeOn`.
+        pub enum UpdateRuntimeOn {
+            Auto = "Auto",
+            Manual = "Manual",
+            FunctionUpdate = "FunctionUpdate",
+        }
+    }
     /// `VpcConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct VpcConfig {

@@ -5,14 +5,15 @@
 
 /// The shapes, under AWS's names.
 pub mod types {
-    crate::open_enum! {
-    /// `DataProtectionStatus`.
-    pub enum DataProtectionStatus {
-    Activated = "ACTIVATED",
-    Deleted = "DELETED",
-    Archived = "ARCHIVED",
-    Disabled = "DISABLED",
-    }}
+    crate::open_enum::open_enum! {
+        /// `DataProtectionStatus`.
+        pub enum DataProtectionStatus {
+            Activated = "ACTIVATED",
+            Deleted = "DELETED",
+            Archived = "ARCHIVED",
+            Disabled = "DISABLED",
+        }
+    }
     /// `DescribeLogGroupsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct DescribeLogGroupsRequest {
@@ -202,11 +203,12 @@ pub mod types {
         #[serde(rename = "nextBackwardToken", default, skip_serializing_if = "Option::is_none")]
         pub next_backward_token: Option<String>,
     }
-    crate::open_enum! {
-    /// `InheritedProperty`.
-    pub enum InheritedProperty {
-    AccountDataProtection = "ACCOUNT_DATA_PROTECTION",
-    }}
+    crate::open_enum::open_enum! {
+        /// `InheritedProperty`.
+        pub enum InheritedProperty {
+            AccountDataProtection = "ACCOUNT_DATA_PROTECTION",
+        }
+    }
     /// `LogGroup`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct LogGroup {
@@ -257,14 +259,15 @@ pub mod types {
         #[serde(rename = "retentionPolicyName", default, skip_serializing_if = "Option::is_none")]
         pub retention_policy_name: Option<String>,
     }
-    crate::open_enum! {
-    /// `LogGroupClass`.
-    pub enum LogGroupClass {
-    Standard = "STANDARD",
-    InfrequentAccess = "INFREQUENT_ACCESS",
-    Delivery = "DELIVERY",
-    Essentials = "ESSENTIALS",
-    }}
+    crate::open_enum::open_enum! {
+        /// `LogGroupClass`.
+        pub enum LogGroupClass {
+            Standard = "STANDARD",
+            InfrequentAccess = "INFREQUENT_ACCESS",
+            Delivery = "DELIVERY",
+            Essentials = "ESSENTIALS",
+        }
+    }
     /// `LogStream`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct LogStream {
@@ -293,12 +296,13 @@ pub mod types {
         #[serde(rename = "storedBytes", default, skip_serializing_if = "Option::is_none")]
         pub stored_bytes: Option<i64>,
     }
-    crate::open_enum! {
-    /// `OrderBy`.
-    pub enum OrderBy {
-    LogStreamName = "LogStreamName",
-    LastEventTime = "LastEventTime",
-    }}
+    crate::open_enum::open_enum! {
+        /// `OrderBy`.
+        pub enum OrderBy {
+            LogStreamName = "LogStreamName",
+            LastEventTime = "LastEventTime",
+        }
+    }
     /// `OutputLogEvent`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct OutputLogEvent {
