@@ -74,6 +74,8 @@ class RuntimeApi:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            # A response and the event behind it are two writes; the second must not wait for an acknowledgement.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
