@@ -111,11 +111,15 @@ fn arrange(prepared: &Prepared, inherited: &Inherited) -> Result<(), Errno> {
 
 /// A program starts with every signal at its default and none blocked, whatever the server or init had set.
 fn default_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is always valid. The two signals that cannot be set answer EINVAL and need nothing.
+    // The kernel's own structure: handler, flags, restorer, mask; all zero means the default. Not by `signal`, which
+    // leaves out the two that the C library keeps for itself, and those too may have been left ignored.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the structure outlives the call and the mask has the 8 bytes that are named. The two signals that
+        // cannot be set answer EINVAL and need nothing.
         #[allow(unsafe_code)]
         unsafe {
-            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), 8_usize);
         }
     }
     // SAFETY: the set lives on this stack and is initialised by `sigemptyset`.

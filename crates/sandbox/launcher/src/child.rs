@@ -28,8 +28,8 @@ pub(crate) struct Child<'a> {
 }
 
 /// Files of /proc that tell about the host or steer it.
-const HIDDEN: [&str; 14] = [
-    "acpi", "asound", "config.gz", "firmware", "kallsyms", "kcore", "keys", "kpagecount", "kpageflags",
+const HIDDEN: [&str; 15] = [
+    "acpi", "asound", "config.gz", "firmware", "interrupts", "kallsyms", "kcore", "keys", "kpagecount", "kpageflags",
     "latency_stats", "sched_debug", "scsi", "sysrq-trigger", "timer_list",
 ];
 
@@ -108,7 +108,6 @@ impl Child<'_> {
 
     /// Puts init's descriptors at their numbers, closes all others, and execs.
     fn become_init(&self, channel: &OwnedFd) -> Result<std::convert::Infallible, Failure> {
-        rustix::process::umask(Mode::from_raw_mode(0o022));
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .step("open /dev/null")?;
         // First to high numbers, so that no target below is a source still needed.

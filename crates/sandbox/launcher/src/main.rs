@@ -62,8 +62,8 @@ fn run() -> Result<(), Error> {
         return Err(Error::Unexpected { got: format!("the instance {instance:?}"), expected: "letters and digits" });
     }
     rustix::thread::set_name(c"lambent-launch").map_err(std::io::Error::from)?;
-    // What it makes has exactly the modes it says.
-    rustix::process::umask(Mode::empty());
+    // Whatever the server was started with: what is made for sandboxes is root's alone to write.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     // A bare sandbox whose init is killed leaves its processes to this one, which ends them.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(std::io::Error::from)?;
 

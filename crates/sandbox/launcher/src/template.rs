@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use lambent_sandbox_protocol::{Failure, MountPoint};
@@ -146,7 +146,7 @@ impl Template {
         let files = [
             ("passwd", format!("root:x:0:0:root:/:/sbin/nologin\n{user}{nobody}")),
             ("group", format!("root:x:0:\nsbx_user{id}:x:{id}:\nnobody:x:65534:\n")),
-            ("hosts", format!("127.0.0.1 localhost sandbox.localdomain {HOSTNAME}\n::1 localhost\n")),
+            ("hosts", format!("127.0.0.1 localhost sandbox.localdomain {HOSTNAME}\n::1 ip6-localhost\n")),
             ("hostname", format!("{HOSTNAME}\n")),
             ("resolv.conf", String::new()),
             ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
@@ -168,7 +168,9 @@ impl Template {
             let path = dev.join(name);
             let mode = Mode::from_raw_mode(0o666);
             match mknodat(CWD, &path, FileType::CharacterDevice, mode, makedev(major, minor)) {
-                Ok(()) => {}
+                // The umask took the right to write.
+                Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
+                    .step(&format!("make /dev/{name}"))?,
                 // In a container without CAP_MKNOD: the host's own node, without NODEV.
                 Err(rustix::io::Errno::PERM) => {
                     fs::write(&path, "")

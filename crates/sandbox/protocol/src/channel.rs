@@ -45,14 +45,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Whether a non-blocking channel has nothing to read or no room to write.
-    #[must_use]
-    pub fn would_block(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-    }
-}
-
 /// The datagram of a message.
 ///
 /// # Errors
