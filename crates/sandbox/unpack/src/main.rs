@@ -65,8 +65,9 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(error: Kind, detail: impl Into<String>) -> Self {
-        Self { error, detail: detail.into() }
+    /// The detail is cut where names from the zip would make it longer than the caller reads.
+    fn new(error: Kind, detail: impl AsRef<str>) -> Self {
+        Self { error, detail: detail.as_ref().chars().take(300).collect() }
     }
 }
 
