@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::blob::decoded_len;
-use crate::common;
 use crate::error::Error;
 use crate::overrides::Overrides;
 use crate::path::{Path, Step, lower_first};
@@ -27,7 +26,7 @@ pub fn violation_message(value: &str, path: &str, constraint: &str) -> String {
 /// Checks an input's members.
 ///
 /// # Errors
-/// One `ValidationException` that lists every violation.
+/// One error that lists every violation, `ValidationException` unless the service has another.
 pub(crate) fn check(input: &Tree<'_>, members: &'static [Member], overrides: Overrides) -> Result<(), Error> {
     let mut check = Check { overrides, violations: Vec::new() };
     check.input(members, input);
@@ -37,7 +36,7 @@ pub(crate) fn check(input: &Tree<'_>, members: &'static [Member], overrides: Ove
     }
     let plural = if count == 1 { "error" } else { "errors" };
     let list = check.violations.join("; ");
-    Err(common::validation_exception(format!("{count} validation {plural} detected: {list}")))
+    Err(overrides.violation(format!("{count} validation {plural} detected: {list}")))
 }
 
 struct Check {

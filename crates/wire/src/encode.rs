@@ -1,7 +1,7 @@
 //! From a typed output to a response.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 
@@ -24,6 +24,8 @@ fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<
     let operation = C::OPERATION;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = model_status(operation)?;
+    // Room for what is set here and what a server adds; growing in steps would hash every name again.
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     response.headers_mut().insert(REQUEST_ID, request_id_value(request_id));
     let body = if !operation.has_output {
         None

@@ -2,7 +2,7 @@
 
 /// Declares an enum of string values with a variant `Other` for values that are newer than the model.
 ///
-/// It gets `VALUES`, `as_str`, `Display`, `From<&str>`, `From<String>`, `FromStr` (which cannot fail) and serde as text.
+/// It gets `VALUES`, `as_str`, `Display`, `From<&str>`, `From<String>`, the way back into `String`, `FromStr` (which cannot fail) and serde as text.
 macro_rules! open_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $value:literal,)+ }) => {
         $(#[$meta])*
@@ -39,6 +39,12 @@ macro_rules! open_enum {
         impl From<String> for $name {
             fn from(value: String) -> Self {
                 Self::from(value.as_str())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.as_str().to_owned()
             }
         }
 

@@ -1,7 +1,9 @@
 //! Where a service's limits differ from its model, with the source of each difference.
 
+use crate::error::Error;
 use crate::operation::Operation;
 use crate::path::Path;
+use crate::{common, logs};
 
 /// What is different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,15 @@ pub(crate) struct Overrides {
 impl Overrides {
     pub(crate) fn of(operation: &Operation) -> Self {
         Self { service: operation.service.name, operation: operation.name }
+    }
+
+    /// The error of an input that breaks constraints. CloudWatch Logs names it among the errors of its operations
+    /// (Amazon CloudWatch Logs API Reference: `InvalidParameterException`); elsewhere it is a common error.
+    pub(crate) fn violation(self, message: String) -> Error {
+        match self.service {
+            "logs" => logs::error::invalid_parameter_exception(message),
+            _ => common::validation_exception(message),
+        }
     }
 
     /// Whether the enum at `path` is left to the service.

@@ -62,8 +62,8 @@ impl Service {
         let query = parts.uri.query().unwrap_or_default();
         let candidates = self.operations.iter().filter(|operation| {
             let route = &operation.route;
-            parts.method == route.method
-                && segments.match_path(route.path)
+            segments.match_path(route.path)
+                && parts.method == route.method
                 && route.query.iter().all(|(key, value)| has_pair(query, key, value))
         });
         // `?find=LayerVersion` and `?List=ALL` win over the plain route, a literal segment over a label.

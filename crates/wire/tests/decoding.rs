@@ -1,5 +1,7 @@
 //! From requests to inputs.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use bytes::Bytes;
 use http::Request;
 use lambent_wire::{Call, Error, Service, lambda, logs};

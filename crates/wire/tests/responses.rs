@@ -1,5 +1,7 @@
 //! Outputs and errors as responses, and what a client reads back.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use bytes::Bytes;
 use http::Response;
 use lambent_wire::{
@@ -127,7 +129,7 @@ fn rest_errors_have_exactly_the_keys_of_their_shape() {
     check_error(lambda, &common::request_entity_too_large("big"), 413, r#"{"message":"big"}"#);
     check_error(lambda, &common::unknown_operation("what"), 404, r#"{"message":"what"}"#);
     let throttled = lambda::error::too_many_requests_exception("Rate Exceeded.")
-        .with_reason("ReservedFunctionConcurrentInvocationLimitExceeded")
+        .with_reason(lambda::ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded)
         .with_retry_after_seconds(1);
     let body = r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#;
     assert_eq!(header(&check_error(lambda, &throttled, 429, body), "retry-after"), Some("1"));

@@ -1,5 +1,7 @@
 //! Which operation a request is for.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use http::Request;
 use http::request::Parts;
 use lambent_wire::{Service, lambda, logs};

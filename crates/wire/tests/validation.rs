@@ -1,7 +1,9 @@
 //! The wording of AWS's validation messages.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use http::Request;
-use lambent_wire::{Call, Error, lambda};
+use lambent_wire::{Call, Error, lambda, logs, violation_message};
 
 fn error<C: Call>(method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Option<Error> {
     let mut request = Request::builder().method(method).uri(uri);
@@ -235,6 +237,19 @@ fn headers_and_query_numbers_are_checked() {
         "",
         "1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null",
     );
+}
+
+#[test]
+fn the_log_service_has_an_error_of_its_own() {
+    let request = Request::post("/").header("x-amz-target", "Logs_20140328.DescribeLogStreams");
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let matched = logs::SERVICE.route(&parts).unwrap();
+    let body = r#"{"logGroupName":"a:b"}"#.into();
+    let error = matched.decode::<logs::op::DescribeLogStreams>(&parts, body).unwrap_err();
+    assert_eq!((error.code, error.status.as_u16()), ("InvalidParameterException", 400));
+    let constraint = r"Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+";
+    let violation = violation_message("a:b", "logGroupName", constraint);
+    assert_eq!(error.message, format!("1 validation error detected: {violation}"));
 }
 
 #[test]

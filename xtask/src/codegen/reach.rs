@@ -29,6 +29,10 @@ impl Reach {
                 walk(model, &output.shape, &mut reach.output)?;
             }
         }
+        // What errors carry beside their message: the service layer sets `Reason` from its enum.
+        for exception in model.shapes.values().filter(|shape| shape.exception) {
+            exception.parts().try_for_each(|part| walk(model, &part.shape, &mut reach.output))?;
+        }
         Ok(reach)
     }
 

@@ -129,8 +129,10 @@ async fn deploy_creates_and_waits_until_active() {
 #[tokio::test]
 async fn deploy_updates_code_then_configuration() {
     let folder = Folder::python("update");
-    let server = FakeServer::start(|request, _| match request.method().as_str() {
-        "GET" => answer(200, &configuration("Active", Some("Successful"))),
+    // The third request looks while the new code is still being taken over.
+    let server = FakeServer::start(|request, before| match (request.method().as_str(), before) {
+        ("GET", 2) => answer(200, &configuration("Active", Some("InProgress"))),
+        ("GET", _) => answer(200, &configuration("Active", Some("Successful"))),
         _ => answer(200, &configuration("Active", Some("InProgress"))),
     })
     .await;
@@ -141,8 +143,8 @@ async fn deploy_updates_code_then_configuration() {
     let get = "GET /2015-03-31/functions/f/configuration";
     let put_code = "PUT /2015-03-31/functions/f/code";
     let put_configuration = "PUT /2015-03-31/functions/f/configuration";
-    assert_eq!(lines(&server), [get, put_code, get, put_configuration, get]);
-    let body: Value = serde_json::from_slice(server.requests()[3].body()).unwrap();
+    assert_eq!(lines(&server), [get, put_code, get, get, put_configuration, get]);
+    let body: Value = serde_json::from_slice(server.requests()[4].body()).unwrap();
     assert_eq!(body, json!({ "MemorySize": 256 }));
 }
 

@@ -4,11 +4,31 @@
 //! (`Isolation::Process`, no isolation, by name only). SnapStart and microVMs will stand behind the same contract,
 //! which is why the Runtime API is reached through [`Endpoint`] and not through a socket of the host.
 
+mod channel;
+mod control;
+mod endpoint;
+mod error;
+mod launcher;
+mod programs;
+mod sandbox;
+mod usage;
+
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use lambent_model::{Bytes, EnvironmentId};
+pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Host};
+
+pub use crate::control::Control;
+pub use crate::endpoint::{Connection, Endpoint};
+pub use crate::error::Error;
+pub use crate::launcher::{Launcher, Options, probe};
+pub use crate::programs::{EmbeddedProgram, unpack_program};
+pub use crate::sandbox::Sandbox;
+
+/// The Runtime API's port on 127.0.0.1 in every sandbox that has its own network.
+pub const RUNTIME_API_PORT: u16 = 9001;
 
 /// What keeps functions apart from the host and from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +68,11 @@ pub struct Spec {
     pub network: Network,
     /// The read-only directories of the function. The rest of the root is composed by the launcher.
     pub mounts: Vec<Mount>,
-    /// Hard limit of memory, `/tmp` included while it is a tmpfs.
+    /// Hard limit of memory, `/tmp` included while it is a tmpfs. Kept where [`Host::controllers`] has `memory`.
     pub memory: Bytes,
-    /// Size of `/tmp`.
+    /// Size of `/tmp`. Without isolation `/tmp` is the host's and has no such limit.
     pub tmp: Bytes,
-    /// Processes and threads.
+    /// Processes and threads. Kept where [`Host::controllers`] has `pids`, and by a limit per user in namespaces.
     pub pids: u32,
 }
 
@@ -84,9 +104,9 @@ pub enum Event {
         /// The operating system's error number.
         errno: i32,
     },
-    /// The program that [`Sandbox::start`] started has ended.
+    /// The program that [`Control::start`] started has ended.
     Exited(Exit),
-    /// Every process of the sandbox but init is gone, as [`Sandbox::reset`] asked.
+    /// Every process of the sandbox but init is gone, as [`Control::reset`] asked.
     Reset,
     /// The sandbox is gone with all that was in it.
     Gone {

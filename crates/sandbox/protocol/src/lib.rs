@@ -1,1 +1,41 @@
-//! Messages between server, launcher and init.
+//! Messages between server, launcher and init, and the channel they travel on.
+//!
+//! ```text
+//! server ──ToLauncher──▶ launcher      one channel; the launcher makes and ends sandboxes
+//! server ◀─FromLauncher─ launcher
+//! server ──ToInit──▶ init              one channel for each sandbox, made by the server; the launcher
+//! server ◀─FromInit─ init              only passes init's end on, so it never stands in the way
+//! ```
+//!
+//! Each message is one JSON document in one datagram of a `SOCK_SEQPACKET` pair, so a reader never sees half a
+//! message. File descriptors travel beside it (`SCM_RIGHTS`). The first message each way is a hello that carries
+//! [`VERSION`]. What is foreign, oversized or out of order is a named [`Error`].
+
+mod channel;
+mod message;
+pub mod process;
+mod raw;
+
+pub use channel::{Error, MAX_FDS, MAX_MESSAGE, encode, receive, send, send_encoded};
+pub use message::{
+    Cgroups, Confinement, Controller, Counters, Failure, FromInit, FromLauncher, Host, InitHello, Launch, Layout,
+    MountPoint, Purpose, Reach, Start, ToInit, ToLauncher, Tree,
+};
+pub use raw::Raw;
+
+/// The version of these messages. Server, launcher and init come out of one binary, so a difference means that an
+/// older program is still running: both sides then refuse to talk.
+pub const VERSION: u32 = 1;
+
+/// The descriptors that init is started with, beside /dev/null on 0, 1 and 2.
+pub mod init_fd {
+    /// Init's end of the channel to the server.
+    pub const CONTROL: i32 = 3;
+    /// Write end of the function's standard output and error.
+    pub const STDIO: i32 = 4;
+    /// Write end of the telemetry pipe.
+    pub const TELEMETRY: i32 = 5;
+}
+
+/// The descriptor on which a function finds the telemetry pipe, the same as on AWS.
+pub const TELEMETRY_FD: i32 = 62;

@@ -11,7 +11,7 @@
 //! that the program failed. What it leaves in the directory after an error is for the caller to remove.
 //!
 //! Before it reads the first byte it gives up all it does not need (see [`confine`]). Then it plans the whole tree in
-//! memory, where conflicts and unsafe names are refused, and only then writes ([`write`]).
+//! memory, where conflicts and unsafe names are refused, and only then writes ([`mod@write`]).
 //!
 //! How packages are read where tools differ:
 //! - the last of two entries with one path wins, as with `unzip -o`, and the earlier one is never written; a
@@ -65,8 +65,9 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(error: Kind, detail: impl Into<String>) -> Self {
-        Self { error, detail: detail.into() }
+    /// The detail is cut where names from the zip would make it longer than the caller reads.
+    fn new(error: Kind, detail: impl AsRef<str>) -> Self {
+        Self { error, detail: detail.as_ref().chars().take(300).collect() }
     }
 }
 

@@ -6,10 +6,10 @@ use tokio::sync::broadcast;
 
 use super::Key;
 
-/// How many changes a subscriber may be behind: a few seconds of the fastest writing the disk allows, and a few
-/// megabytes of bodies that are shared between subscribers. Whoever is further behind reads everything again,
-/// which is cheaper than a longer queue.
-pub(super) const BACKLOG: usize = 16_384;
+/// How many changes a subscriber may be behind: about half a second of the fastest writing a disk allows, and with
+/// bodies of a few kilobytes some ten megabytes, shared between subscribers. Whoever is further behind reads
+/// everything again, which is cheaper than a longer queue.
+pub(super) const BACKLOG: usize = 4096;
 
 /// One committed write.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1176,6 +1176,17 @@ pub mod types {
             PerTenant = "PER_TENANT",
         }
     }
+    crate::open_enum::open_enum! {
+        /// `ThrottleReason`.
+        pub enum ThrottleReason {
+            ConcurrentInvocationLimitExceeded = "ConcurrentInvocationLimitExceeded",
+            FunctionInvocationRateLimitExceeded = "FunctionInvocationRateLimitExceeded",
+            ReservedFunctionConcurrentInvocationLimitExceeded = "ReservedFunctionConcurrentInvocationLimitExceeded",
+            ReservedFunctionInvocationRateLimitExceeded = "ReservedFunctionInvocationRateLimitExceeded",
+            CallerRateLimitExceeded = "CallerRateLimitExceeded",
+            ConcurrentSnapshotCreateLimitExceeded = "ConcurrentSnapshotCreateLimitExceeded",
+        }
+    }
     /// `TracingConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct TracingConfig {

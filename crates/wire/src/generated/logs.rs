@@ -316,6 +316,26 @@ pub mod types {
         #[serde(rename = "ingestionTime", default, skip_serializing_if = "Option::is_none")]
         pub ingestion_time: Option<i64>,
     }
+    /// `QueryCompileError`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryCompileError {
+        /// `location`
+        #[serde(rename = "location", default, skip_serializing_if = "Option::is_none")]
+        pub location: Option<QueryCompileErrorLocation>,
+        /// `message`
+        #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+    }
+    /// `QueryCompileErrorLocation`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryCompileErrorLocation {
+        /// `startCharOffset`
+        #[serde(rename = "startCharOffset", default, skip_serializing_if = "Option::is_none")]
+        pub start_char_offset: Option<i32>,
+        /// `endCharOffset`
+        #[serde(rename = "endCharOffset", default, skip_serializing_if = "Option::is_none")]
+        pub end_char_offset: Option<i32>,
+    }
     /// `SearchedLogStream`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct SearchedLogStream {

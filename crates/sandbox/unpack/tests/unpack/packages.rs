@@ -64,6 +64,8 @@ async fn a_package_is_unpacked_as_its_zip_says() {
     assert_eq!(package.zip_size(), Bytes(zip.len() as u64));
     assert_eq!((package.files(), package.unreadable()), (8, 2), "`private` and `sealed` are unreadable");
     assert_eq!(package.unpacked_size(), Bytes(9 + 1 + 1 + 1 + 1 + 1 + 16 + 4));
+    // So that the temporary directory can be removed by others than root, too.
+    fs::set_permissions(package.root().join("sealed"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[tokio::test]

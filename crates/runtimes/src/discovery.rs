@@ -1,0 +1,251 @@
+//! Finds the host's interpreters by exact version.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Family;
+use crate::probe::{Cache, Version, run};
+
+/// Where interpreters are looked for. Tests fill it by hand.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// The folders of `PATH`, in order.
+    pub path: Vec<PathBuf>,
+    /// The home directory of the server's user; never shown to a function.
+    pub home: Option<PathBuf>,
+    /// Folders whose subfolders are installations named by version: `<folder>/3.13.1/bin/python3.13`.
+    pub python_versions: Vec<PathBuf>,
+    /// The same for Node.js, with or without a leading `v`.
+    pub node_versions: Vec<PathBuf>,
+    /// Folders like `/opt`, whose subfolders may be installations of anything.
+    pub installations: Vec<PathBuf>,
+    /// What every sandbox sees of the host anyway, so that interpreters inside need no mount of their own.
+    pub system: Vec<PathBuf>,
+}
+
+impl Search {
+    /// The usual places, from the variables `PATH`, `HOME`, `PYENV_ROOT`, `NVM_DIR`, `ASDF_DATA_DIR` and
+    /// `XDG_DATA_HOME`.
+    #[must_use]
+    pub fn from_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let path = variable("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+        let home = variable("HOME").map(PathBuf::from);
+        let folder = |name: &str, below_home: &str| {
+            variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)))
+        };
+        let data = folder("XDG_DATA_HOME", ".local/share");
+        let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
+        let asdf = folder("ASDF_DATA_DIR", ".asdf");
+        let python_versions = [
+            below(&folder("PYENV_ROOT", ".pyenv"), "versions"),
+            below(&asdf, "installs/python"),
+            below(&data, "mise/installs/python"),
+            below(&data, "uv/python"),
+        ];
+        let node_versions = [
+            below(&folder("NVM_DIR", ".nvm"), "versions/node"),
+            below(&asdf, "installs/nodejs"),
+            below(&data, "mise/installs/node"),
+            below(&data, "fnm/node-versions"),
+        ];
+        Self {
+            path,
+            home,
+            python_versions: python_versions.into_iter().flatten().collect(),
+            node_versions: node_versions.into_iter().flatten().collect(),
+            installations: vec!["/opt".into()],
+            system: ["/usr", "/bin", "/lib", "/lib64"].map(PathBuf::from).to_vec(),
+        }
+    }
+
+    /// The executables that may be the one, the preferred first.
+    fn candidates(&self, wanted: Wanted) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        // Version managers put scripts on PATH that decide at each start which version they run.
+        for folder in self.path.iter().filter(|folder| folder.file_name().is_none_or(|name| name != "shims"))
+        {
+            found.push(folder.join(wanted.executable()));
+        }
+        let versions = if wanted.is_python() { &self.python_versions } else { &self.node_versions };
+        for installation in versions.iter().flat_map(|folder| installed(folder, wanted)) {
+            found.push(installation.join("bin").join(wanted.executable()));
+            found.push(installation.join("installation/bin").join(wanted.executable()));
+        }
+        for folder in self.system.iter().flat_map(|root| [root.join("local/bin"), root.join("bin")]) {
+            found.push(folder.join(wanted.executable()));
+        }
+        for installation in self.installations.iter().flat_map(|folder| children(folder)) {
+            found.push(installation.join("bin").join(wanted.executable()));
+        }
+        found
+    }
+
+    /// Finds the interpreter of a family. An installation of its own is preferred to the system's, because with it
+    /// a function finds no packages of the host's distribution.
+    ///
+    /// # Errors
+    ///
+    /// The candidates that are of the right version and cannot be used, each with its reason.
+    pub(crate) fn find(
+        &self,
+        wanted: Wanted,
+        data_dir: &Path,
+        cache: &mut Cache,
+    ) -> Result<Interpreter, Vec<String>> {
+        let mut of_the_system = None;
+        let mut refused = Vec::new();
+        let mut seen = Vec::new();
+        for candidate in self.candidates(wanted) {
+            let Ok(executable) = candidate.canonicalize() else { continue };
+            if seen.contains(&executable) {
+                continue;
+            }
+            seen.push(executable.clone());
+            let Some(version) = cache.version(&executable).filter(|version| wanted.matches(*version)) else {
+                continue;
+            };
+            if self.system.iter().any(|root| executable.starts_with(root)) {
+                of_the_system.get_or_insert(Interpreter { executable, version, prefix: None });
+                continue;
+            }
+            match self.prefix(wanted, &executable, version, data_dir, cache) {
+                Ok(prefix) => return Ok(Interpreter { executable, version, prefix: Some(prefix) }),
+                Err(reason) => refused.push(format!("{}: {reason}", executable.display())),
+            }
+        }
+        of_the_system.ok_or(refused)
+    }
+
+    /// The directory of an installation that can be shown inside as a whole.
+    fn prefix(
+        &self,
+        wanted: Wanted,
+        executable: &Path,
+        version: Version,
+        data_dir: &Path,
+        cache: &mut Cache,
+    ) -> Result<PathBuf, String> {
+        let folder =
+            executable.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "bin"));
+        let Some(prefix) = folder.and_then(Path::parent) else {
+            return Err("it is in no folder bin of an installation".to_owned());
+        };
+        // Showing the installation must never show more than it: `~/bin/node` would open the whole home directory.
+        let private = self.home.iter().map(PathBuf::as_path).chain([data_dir]);
+        if private.into_iter().any(|path| path.starts_with(prefix)) {
+            return Err(format!("its installation {} holds private files as well", prefix.display()));
+        }
+        if !wanted.landmarks().iter().any(|landmark| prefix.join(landmark).exists()) {
+            return Err(format!("{} is no complete installation", prefix.display()));
+        }
+        let alias = prefix.join("bin").join(wanted.alias());
+        // Layers and scripts on AWS start /var/lang/bin/python and /var/lang/bin/node.
+        let known = alias.canonicalize().ok().and_then(|alias| cache.version(&alias));
+        if known == Some(version) {
+            Ok(prefix.to_owned())
+        } else {
+            Err(format!("{} is not the same version", alias.display()))
+        }
+    }
+}
+
+/// An interpreter that is wanted: CPython of a minor version or Node.js of a major version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    Python(u8),
+    Node(u8),
+}
+
+impl Wanted {
+    /// What runs a family with one of our clients.
+    pub(crate) fn of(family: Family) -> Option<Self> {
+        match family {
+            Family::Python { minor } => Some(Self::Python(minor)),
+            Family::NodeJs { major } => Some(Self::Node(major)),
+            Family::Provided | Family::Java { .. } | Family::Ruby { .. } | Family::DotNet { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_python(self) -> bool {
+        matches!(self, Self::Python(_))
+    }
+
+    /// The file's name in `bin`.
+    pub(crate) fn executable(self) -> String {
+        match self {
+            Self::Python(minor) => format!("python3.{minor}"),
+            Self::Node(_) => "node".to_owned(),
+        }
+    }
+
+    /// The name without a version.
+    pub(crate) fn alias(self) -> &'static str {
+        if self.is_python() { "python" } else { "node" }
+    }
+
+    fn matches(self, version: Version) -> bool {
+        match self {
+            Self::Python(minor) => version.0 == 3 && version.1 == u32::from(minor),
+            Self::Node(major) => version.0 == u32::from(major),
+        }
+    }
+
+    /// What only a complete installation has.
+    fn landmarks(self) -> Vec<String> {
+        match self {
+            Self::Python(minor) => vec![format!("lib/python3.{minor}/os.py")],
+            Self::Node(_) => vec!["include/node".to_owned(), "lib/node_modules".to_owned()],
+        }
+    }
+}
+
+/// An interpreter that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interpreter {
+    /// The file itself, behind all links.
+    pub(crate) executable: PathBuf,
+    pub(crate) version: Version,
+    /// The installation it belongs to; `None` for the system's.
+    pub(crate) prefix: Option<PathBuf>,
+}
+
+/// Compiles the Python client for one interpreter, since it cannot write into its read-only folder inside.
+///
+/// # Errors
+///
+/// Why the interpreter could not do it: then it cannot run functions either.
+pub(crate) fn compile_client(interpreter: &Interpreter, client: &Path) -> Result<(), String> {
+    let tag = format!("__main__.cpython-{}{}.pyc", interpreter.version.0, interpreter.version.1);
+    if client.join("awslambdaric/__pycache__").join(tag).exists() {
+        return Ok(());
+    }
+    // Files that are named by their content never change, so no start has to compare source and bytecode.
+    let arguments = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
+    run(Command::new(&interpreter.executable).args(arguments).arg(client)).map(drop).map_err(|error| {
+        format!("{} could not compile the client: {error}", interpreter.executable.display())
+    })
+}
+
+/// The installations of one version in a folder of versions, the newest first.
+fn installed(folder: &Path, wanted: Wanted) -> Vec<PathBuf> {
+    let mut found: Vec<(Version, PathBuf)> = children(folder)
+        .into_iter()
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            // uv names its folders cpython-3.13.1-linux-x86_64-gnu.
+            let name = name.strip_prefix("cpython-").unwrap_or(name);
+            Version::parse(name).filter(|version| wanted.matches(*version)).map(|version| (version, path))
+        })
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The entries of a folder; none where it cannot be read, which is the usual case for most places searched.
+fn children(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}

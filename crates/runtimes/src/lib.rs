@@ -1,0 +1,22 @@
+//! Runtimes: which identifiers there are, what runs them on this host, and what they find in their environment.
+//!
+//! The interpreters are the host's, found by exact version; the clients that run inside them (`runtimes/`) are
+//! embedded in the binary and written to the data directory once. [`Catalogue::discover`] does all the I/O, once, at
+//! start; the rest is pure.
+//!
+//! ```text
+//! runtime id ──family──▶ Family ──Catalogue::layout──▶ Layout { mounts, argv }      what to show inside, what to run
+//!                                └─variables──────────▶ [(name, value)]              its environment (spec: 04 §6)
+//! ```
+
+mod catalogue;
+mod clients;
+mod discovery;
+mod id;
+mod probe;
+mod variables;
+
+pub use catalogue::{BOOTSTRAP_LOOKUP, Catalogue, Entry, Layout, Missing, Status};
+pub use discovery::Search;
+pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, family, info};
+pub use variables::{Credentials, Folders, VariableInput, extension_variables, is_reserved, variables};

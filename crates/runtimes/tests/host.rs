@@ -1,0 +1,34 @@
+//! The interpreters of the machine that runs the tests, whatever they are.
+
+use std::fs;
+use std::process::Command;
+
+use lambent_runtimes::{Catalogue, Search, Status};
+
+#[test]
+fn what_is_called_ready_runs_and_has_the_version_it_says() {
+    let data = std::env::temp_dir().join(format!("lambent-runtimes-host-{}", std::process::id()));
+    let search = Search::from_environment(|name| std::env::var_os(name));
+    let catalogue = Catalogue::discover(&data, &search).expect("the temporary directory is writable");
+    let mut ready = 0;
+    for entry in catalogue.entries() {
+        let Status::Ready { interpreter, version } = entry.status else {
+            println!("skipped {}: {:?}", entry.info.id, entry.status);
+            continue;
+        };
+        ready += 1;
+        println!("{}: {version} at {}", entry.info.id, interpreter.display());
+        let isolated = catalogue.layout(entry.info.id, true).expect("it is ready");
+        let open = catalogue.layout(entry.info.id, false).expect("it is ready");
+        // What /var/lang shows under the names that layers and scripts use.
+        let (lang, _) = &isolated.mounts[0];
+        let alias = if entry.info.id.starts_with("python") { "python" } else { "node" };
+        for program in [lang.join("bin").join(alias), open.argv[0].clone().into()] {
+            let output = Command::new(&program).arg("--version").output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.trim().ends_with(&version), "{} said {said}", program.display());
+        }
+    }
+    println!("{ready} runtimes are ready");
+    fs::remove_dir_all(data).expect("the test's own folder");
+}

@@ -1,0 +1,123 @@
+//! The handle by which a sandbox is steered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lambent_sandbox_protocol::{self as protocol, Raw, Start, ToInit};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::launcher::Request;
+use crate::usage::Meter;
+use crate::{Error, Program, Usage};
+
+/// Steers one sandbox. Clones steer the same one; when the last is dropped the sandbox is killed.
+#[derive(Debug, Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: String,
+    orders: mpsc::Sender<Order>,
+    launcher: mpsc::WeakSender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// What handle and watcher have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) kill: Notify,
+    /// Whether a program has been started whose end is not known yet.
+    pub(crate) running: AtomicBool,
+    pub(crate) meter: Meter,
+}
+
+/// One message for init, and who wants to know that it is on its way.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) datagram: Vec<u8>,
+    pub(crate) sent: oneshot::Sender<()>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        id: String,
+        orders: mpsc::Sender<Order>,
+        launcher: mpsc::WeakSender<Request>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { id, orders, launcher, shared }) }
+    }
+
+    /// Asks for the program to be started. Whether that succeeded is told by the events: `StartFailed` at once, or
+    /// `Exited` when it ends.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyRunning`], [`Error::Channel`] when arguments and environment are too large to be sent,
+    /// [`Error::Gone`].
+    pub async fn start(&self, program: Program) -> Result<(), Error> {
+        let start = ToInit::Start(Start {
+            argv: program.argv.into_iter().map(Raw::from).collect(),
+            env: program.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd: program.cwd.into(),
+        });
+        let datagram = protocol::encode(&start)?;
+        let running = &self.inner.shared.running;
+        if running.swap(true, Ordering::AcqRel) {
+            return Err(Error::AlreadyRunning);
+        }
+        self.order(datagram).await
+    }
+
+    /// Asks for every process of the sandbox to be killed; `/tmp` keeps its content. A running program is reported
+    /// by `Exited`, and then `Reset` tells that all are gone.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub async fn reset(&self) -> Result<(), Error> {
+        self.order(protocol::encode(&ToInit::Reset)?).await
+    }
+
+    /// Sends SIGTERM to the program, if it runs. Nothing is told when the sandbox is gone: so is the program.
+    pub async fn terminate(&self) {
+        let datagram = protocol::encode(&ToInit::Terminate).expect("it is a single word");
+        // The only error is that the sandbox is gone.
+        let _ = self.order(datagram).await;
+    }
+
+    /// Kills the whole sandbox at once. The event `Gone` follows.
+    pub fn kill(&self) {
+        self.inner.shared.kill.notify_one();
+    }
+
+    /// What the sandbox has used since it was made; stays readable after its end.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.inner.shared.meter.read()
+    }
+
+    /// Sets the share of CPU in thousandths of one CPU; `None` is no limit, as at the start.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] where the host has no such limit or the share is 0, [`Error::Gone`].
+    pub async fn set_cpu(&self, millis: Option<u32>) -> Result<(), Error> {
+        let (done, answer) = oneshot::channel();
+        let request = Request::SetCpu { id: self.inner.id.clone(), millis, done };
+        let launcher = self.inner.launcher.upgrade().ok_or(Error::LauncherEnded)?;
+        launcher.send(request).await.map_err(|_| Error::LauncherEnded)?;
+        // Not held while waiting: the launcher ends with its last handle, whoever waits here.
+        drop(launcher);
+        Ok(answer.await.map_err(|_| gone())??)
+    }
+
+    async fn order(&self, datagram: Vec<u8>) -> Result<(), Error> {
+        let (sent, done) = oneshot::channel();
+        self.inner.orders.send(Order { datagram, sent }).await.map_err(|_| gone())?;
+        done.await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::Gone("the event Gone says why".to_owned())
+}

@@ -1,0 +1,96 @@
+//! Connections out of a sandbox.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// An address inside a sandbox on which the server accepts connections.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    listener: tokio::net::TcpListener,
+}
+
+impl Endpoint {
+    pub(crate) fn new(address: SocketAddr, listener: OwnedFd) -> io::Result<Self> {
+        let listener = TcpListener::from(listener);
+        listener.set_nonblocking(true)?;
+        Ok(Self { address, listener: tokio::net::TcpListener::from_std(listener)? })
+    }
+
+    /// The address as it is seen inside.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts the next connection. May be dropped and called again without losing one.
+    ///
+    /// # Errors
+    /// When the server has no descriptor left, for example. The endpoint stays usable.
+    pub async fn accept(&mut self) -> io::Result<Connection> {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    // Events and responses are single small writes whose latency counts.
+                    stream.set_nodelay(true)?;
+                    return Ok(Connection { stream });
+                }
+                // The function hung up before it was its turn.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// One connection out of a sandbox. A socket today; a stream of a multiplexed channel in a microVM.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

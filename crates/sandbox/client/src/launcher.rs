@@ -1,0 +1,252 @@
+//! The launcher's process and the one task that talks to it.
+//!
+//! ```text
+//! Launcher (handle) ─┐                 ┌─▶ launch, set_cpu: the one who asked
+//! Launcher (handle) ─┼─▶ Actor ◀─▶ launcher process
+//! Control, watcher ──┘                 └─▶ gone: the watcher of that sandbox
+//! ```
+//!
+//! The actor ends when the last [`Launcher`] is dropped or the process ends; every sandbox ends with it.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use lambent_sandbox_protocol::{
+    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Purpose, ToLauncher, VERSION,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::channel::Channel;
+use crate::{Error, programs};
+
+/// Enough for every launch of a busy moment; those beyond wait in `launch`, in order.
+const WAITING_REQUESTS: usize = 64;
+
+/// How to start a launcher.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Names the cgroups; unique for each data folder. Letters, digits, `-` and `_`, at most 64.
+    pub instance: String,
+    /// The port of the platform, bound on 127.0.0.1 in every sandbox that has its own network.
+    pub platform_port: u16,
+}
+
+impl Options {
+    /// Options with the default port of the platform, 4566.
+    #[must_use]
+    pub fn new(instance: impl Into<String>) -> Self {
+        Self { instance: instance.into(), platform_port: 4566 }
+    }
+}
+
+/// The launcher; clones speak to the same one. Dropping the last one ends it, with all its sandboxes.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) platform_port: u16,
+    host: Arc<Host>,
+}
+
+/// What the actor is asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Launch { launch: Launch, fds: [OwnedFd; 3], launched: Answer<Launched>, gone: oneshot::Sender<Gone> },
+    SetCpu { id: String, millis: Option<u32>, done: Answer<()> },
+    Kill { id: String },
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// The open counters of a sandbox that runs.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) peak: Option<OwnedFd>,
+    pub(crate) oom: Option<OwnedFd>,
+}
+
+/// How a sandbox ended and what it had used.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) reason: String,
+    pub(crate) memory_peak: Option<u64>,
+    pub(crate) oom_kills: u64,
+}
+
+impl Launcher {
+    /// Starts the launcher and sweeps up what a killed one of the same host has left.
+    ///
+    /// # Errors
+    /// When it cannot be started or understood. That sandboxes cannot be made here is no error yet: see
+    /// [`Launcher::host`].
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        if options.platform_port == crate::RUNTIME_API_PORT {
+            return Err(Error::Port(options.platform_port));
+        }
+        let (process, channel, host) = spawn(&options.instance, Purpose::Serve).await?;
+        let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
+        let actor = Actor { channel, queue, sandboxes: HashMap::new() };
+        // Its owners are the handles: it ends when the last of them is gone, or the process is.
+        drop(tokio::spawn(actor.run(process)));
+        Ok(Self { requests, platform_port: options.platform_port, host: Arc::new(host) })
+    }
+
+    /// What the host offers to sandboxes.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+}
+
+/// Finds out what the host offers, without a server: for `lambent doctor`.
+///
+/// # Errors
+/// When the launcher cannot be started or understood.
+pub async fn probe() -> Result<Host, Error> {
+    let (process, channel, host) = spawn("probe", Purpose::Probe).await?;
+    drop(channel);
+    reap(process).await;
+    Ok(host)
+}
+
+async fn spawn(instance: &str, purpose: Purpose) -> Result<(Child, Channel, Host), Error> {
+    let (channel, theirs) = Channel::pair().map_err(Error::Start)?;
+    let process = Command::new(programs::launcher_program().map_err(Error::Start)?.path())
+        .arg0("lambent-launcher")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(Error::Start)?;
+    let hello = ToLauncher::Hello { version: VERSION, instance: instance.to_owned(), purpose };
+    let init = programs::init_program().map_err(Error::Start)?;
+    channel.send(&protocol::encode(&hello)?, &[init.as_fd()]).await.map_err(Error::Start)?;
+    match channel.receive::<FromLauncher>().await? {
+        Some((FromLauncher::Hello { version: VERSION, host }, _)) => Ok((process, channel, host)),
+        Some((FromLauncher::Hello { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
+        Some((other, _)) => Err(unexpected(&other, "the launcher's hello")),
+        None => {
+            reap(process).await;
+            Err(Error::LauncherEnded)
+        }
+    }
+}
+
+/// Waits for a launcher that is about to end, off the threads of the runtime.
+async fn reap(mut process: Child) {
+    // Both errors mean that there is nothing to wait for: no such child, or a runtime that shuts down.
+    let _ = tokio::task::spawn_blocking(move || process.wait()).await;
+}
+
+fn unexpected(got: &impl std::fmt::Debug, expected: &'static str) -> Error {
+    protocol::Error::Unexpected { got: format!("{got:?}"), expected }.into()
+}
+
+/// Who waits for what of one sandbox.
+struct Waiting {
+    launched: Option<Answer<Launched>>,
+    gone: oneshot::Sender<Gone>,
+    /// The launcher answers in order.
+    cpu: VecDeque<Answer<()>>,
+}
+
+struct Actor {
+    channel: Channel,
+    queue: mpsc::Receiver<Request>,
+    sandboxes: HashMap<String, Waiting>,
+}
+
+impl Actor {
+    async fn run(mut self, process: Child) {
+        // The one message under way; the queue is not read meanwhile, so its bound is the bound.
+        let mut outgoing: Option<(Vec<u8>, Vec<OwnedFd>)> = None;
+        loop {
+            let fds: Vec<_> = outgoing.iter().flat_map(|(_, fds)| fds).map(AsFd::as_fd).collect();
+            let datagram = outgoing.as_ref().map_or(&[][..], |(datagram, _)| datagram);
+            tokio::select! {
+                // Reading goes on while a message waits to be sent: the launcher may be waiting for us likewise.
+                received = self.channel.receive::<FromLauncher>() => match received {
+                    Ok(Some((message, fds))) => self.deliver(message, fds),
+                    // The launcher has ended, or says what this version does not know: all is over either way.
+                    Ok(None) | Err(_) => break,
+                },
+                sent = self.channel.send(datagram, &fds), if outgoing.is_some() => match sent {
+                    Ok(()) => outgoing = None,
+                    Err(_) => break,
+                },
+                request = self.queue.recv(), if outgoing.is_none() => match request {
+                    Some(request) => outgoing = self.accept(request),
+                    None => break,
+                },
+            }
+        }
+        // In this order: the closed channel ends the launcher, its end ends the sandboxes, and only then do their
+        // watchers learn of it.
+        let Self { channel, queue, sandboxes } = self;
+        drop((channel, queue));
+        reap(process).await;
+        drop(sandboxes);
+    }
+
+    /// Notes who waits for the answer, and gives the message to be sent.
+    fn accept(&mut self, request: Request) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
+        let (message, fds) = match request {
+            Request::Launch { launch, fds, launched, gone } => {
+                if self.sandboxes.contains_key(&launch.id) {
+                    let reason = format!("there is already a sandbox {}", launch.id);
+                    // Whoever asked may have gone.
+                    let _ = launched.send(Err(Failure::Refused { reason }));
+                    return None;
+                }
+                let waiting = Waiting { launched: Some(launched), gone, cpu: VecDeque::new() };
+                self.sandboxes.insert(launch.id.clone(), waiting);
+                (ToLauncher::Launch(launch), fds.into())
+            }
+            Request::SetCpu { id, millis, done } => match self.sandboxes.get_mut(&id) {
+                Some(waiting) => {
+                    waiting.cpu.push_back(done);
+                    (ToLauncher::SetCpu { id, millis }, Vec::new())
+                }
+                // Dropping `done` tells that the sandbox is gone.
+                None => return None,
+            },
+            Request::Kill { id } => (ToLauncher::Kill { id }, Vec::new()),
+        };
+        let datagram = protocol::encode(&message).expect("paths and numbers are far below the limit");
+        Some((datagram, fds))
+    }
+
+    fn deliver(&mut self, message: FromLauncher, fds: Vec<OwnedFd>) {
+        // Nobody may be waiting any more for any of these answers, hence the ignored results.
+        match message {
+            FromLauncher::Launched { id, counters } => {
+                let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.launched.take());
+                let _ = waiting.map(|answer| answer.send(Ok(open_counters(counters, fds))));
+            }
+            FromLauncher::LaunchFailed { id, failure } => {
+                let waiting = self.sandboxes.remove(&id).and_then(|waiting| waiting.launched);
+                let _ = waiting.map(|answer| answer.send(Err(failure)));
+            }
+            FromLauncher::CpuSet { id, failure } => {
+                let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.cpu.pop_front());
+                let _ = waiting.map(|answer| answer.send(failure.map_or(Ok(()), Err)));
+            }
+            FromLauncher::Gone { id, reason, memory_peak, oom_kills } => {
+                let waiting = self.sandboxes.remove(&id);
+                let _ = waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills }));
+            }
+            // A second hello says nothing new.
+            FromLauncher::Hello { .. } => {}
+        }
+    }
+}
+
+fn open_counters(counters: Counters, fds: Vec<OwnedFd>) -> Launched {
+    let mut fds = fds.into_iter();
+    let peak = if counters.peak { fds.next() } else { None };
+    let oom = if counters.oom { fds.next() } else { None };
+    Launched { peak, oom }
+}

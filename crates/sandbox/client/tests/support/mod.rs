@@ -1,0 +1,151 @@
+//! What the tests of the sandbox share.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::io::Read;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use lambent_model::{Bytes, Entropy, EnvironmentId};
+use lambent_sandbox_client::{
+    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec,
+};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+
+struct Urandom;
+
+impl Entropy for Urandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        std::fs::File::open("/dev/urandom").unwrap().read_exact(buffer).unwrap();
+    }
+}
+
+/// Whether tests that need root can run; says so when they cannot.
+pub fn root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped {test}: it needs root");
+    }
+    root
+}
+
+/// A launcher of this test's own.
+pub async fn launcher() -> Launcher {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let instance = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    Launcher::start(Options::new(instance)).await.unwrap()
+}
+
+pub fn spec() -> Spec {
+    Spec {
+        id: EnvironmentId::random(&Urandom),
+        isolation: Isolation::Namespaces,
+        network: Network::None,
+        mounts: Vec::new(),
+        memory: Bytes::mib(128),
+        tmp: Bytes::mib(64),
+        pids: 100,
+    }
+}
+
+pub fn bare() -> Spec {
+    Spec { isolation: Isolation::Process, network: Network::Host, ..spec() }
+}
+
+pub fn program(argv: &[&str]) -> Program {
+    Program {
+        argv: argv.iter().map(Into::into).collect(),
+        env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
+        cwd: "/".into(),
+    }
+}
+
+pub fn shell(script: &str) -> Program {
+    program(&["/bin/sh", "-c", script])
+}
+
+/// A running sandbox with its output as text.
+pub struct Running {
+    pub control: Control,
+    pub events: mpsc::Receiver<Event>,
+    pub stdio: pipe::Receiver,
+    pub telemetry: pipe::Receiver,
+    pub runtime_api: Endpoint,
+    pub platform: Endpoint,
+}
+
+impl From<Sandbox> for Running {
+    fn from(sandbox: Sandbox) -> Self {
+        let Sandbox { runtime_api, platform, output, control, events } = sandbox;
+        let stdio = pipe::Receiver::from_owned_fd(output.stdio).unwrap();
+        let telemetry = pipe::Receiver::from_owned_fd(output.telemetry).unwrap();
+        Self { control, events, stdio, telemetry, runtime_api, platform }
+    }
+}
+
+impl Running {
+    pub async fn launch(launcher: &Launcher, spec: Spec) -> Self {
+        launcher.launch(spec).await.unwrap().into()
+    }
+
+    pub async fn event(&mut self) -> Event {
+        self.events.recv().await.expect("Gone comes before the end of the events")
+    }
+
+    /// Runs a program to its end and gives what it wrote.
+    pub async fn run(&mut self, program: Program) -> (String, Event) {
+        self.control.start(program).await.unwrap();
+        let event = self.event().await;
+        (drain(&self.stdio), event)
+    }
+
+    /// Runs a shell script that has to succeed.
+    pub async fn script(&mut self, script: &str) -> String {
+        let (output, event) = self.run(shell(script)).await;
+        assert_eq!(event, Event::Exited(Exit::Code(0)), "{script}: {output}");
+        output
+    }
+
+    /// Reads until this line has come.
+    pub async fn line(&mut self, expected: &str) {
+        let mut text = String::new();
+        while !text.lines().any(|line| line == expected) {
+            self.stdio.readable().await.unwrap();
+            let more = drain(&self.stdio);
+            assert!(!more.is_empty(), "the output ended with {text:?} before {expected:?}");
+            text.push_str(&more);
+        }
+    }
+
+    /// Drains the events up to Gone and gives its reason.
+    pub async fn gone(&mut self) -> String {
+        loop {
+            if let Event::Gone { reason } = self.event().await {
+                assert_eq!(self.events.recv().await, None, "nothing comes after Gone");
+                return reason;
+            }
+        }
+    }
+}
+
+/// What is in a pipe at this moment.
+pub fn drain(pipe: &pipe::Receiver) -> String {
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = pipe.try_read(&mut buffer) {
+        all.extend_from_slice(&buffer[..length]);
+    }
+    String::from_utf8(all).unwrap()
+}
+
+/// Waits until something is so.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    // Not a measure of time but the point at which waiting has become pointless.
+    for _ in 0..3000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("still not so: {what}");
+}

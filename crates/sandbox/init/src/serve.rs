@@ -1,0 +1,143 @@
+//! The loop: messages from the server, deaths of children.
+
+use std::os::fd::AsFd;
+
+use lambent_sandbox_protocol::{self as protocol, Failure, FromInit, ToInit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitStatus, kill_process};
+
+use crate::children::{self, Deaths, Reaped};
+use crate::{Inherited, spawn, step};
+
+/// How long to wait for the killed to die before killing again whoever was forked meanwhile.
+const KILL_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+struct Init<'a> {
+    inherited: &'a Inherited,
+    /// Whether this is PID 1 of its own namespace.
+    namespaced: bool,
+    deaths: Deaths,
+    /// The program that the server started, until its end has been reported.
+    main: Option<Pid>,
+}
+
+/// Serves until the server closes the channel.
+pub(crate) fn run(inherited: &Inherited, namespaced: bool) -> Result<(), Failure> {
+    let deaths = Deaths::watch().map_err(|e| step("watch for deaths", e))?;
+    let mut init = Init { inherited, namespaced, deaths, main: None };
+    let served = init.serve();
+    // PID 1 takes its namespace along by ending. Without one, its descendants would outlive it.
+    if !namespaced {
+        init.kill_all(false)?;
+    }
+    served
+}
+
+impl Init<'_> {
+    fn serve(&mut self) -> Result<(), Failure> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.inherited.control, PollFlags::IN),
+                PollFd::new(&self.deaths, PollFlags::IN),
+            ];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(step("wait for events", error.into())),
+            }
+            let (message, death) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+            if death {
+                self.deaths.clear();
+                self.reap()?;
+            }
+            if message {
+                match protocol::receive::<ToInit>(&self.inherited.control) {
+                    Ok(Some((message, _))) => self.obey(message)?,
+                    Ok(None) => return Ok(()),
+                    Err(error) => return Err(Failure::Refused { reason: error.to_string() }),
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, message: ToInit) -> Result<(), Failure> {
+        match message {
+            ToInit::Start(_) if self.main.is_some() => {
+                Err(Failure::Refused { reason: "a program was to be started while another runs".to_owned() })
+            }
+            ToInit::Start(start) => match spawn::spawn(&start, self.inherited) {
+                Ok(pid) => {
+                    self.main = Some(pid);
+                    Ok(())
+                }
+                Err(errno) => self.report(&FromInit::StartFailed { errno: errno.raw_os_error() }),
+            },
+            ToInit::Terminate => {
+                if let Some(pid) = self.main {
+                    // It has not been waited for, so the number is still its own; it may be dead already.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+                Ok(())
+            }
+            ToInit::Reset => {
+                if self.kill_all(true)? {
+                    self.report(&FromInit::Reset)?;
+                }
+                Ok(())
+            }
+            ToInit::Hello(_) => Err(Failure::Refused { reason: "a second hello".to_owned() }),
+        }
+    }
+
+    /// Waits for all that have died.
+    fn reap(&mut self) -> Result<Reaped, Failure> {
+        loop {
+            let (pid, status) = match children::wait_one().map_err(|e| step("wait for children", e))? {
+                Reaped::One(pid, status) => (pid, status),
+                rest => return Ok(rest),
+            };
+            if Some(pid) == self.main {
+                self.main = None;
+                self.report(&ended(status))?;
+            }
+        }
+    }
+
+    /// Kills and reaps until no child is left: everything in the namespace, or every descendant. Answers whether
+    /// it got to the end; with `heed_server` it gives up when the server is gone, for then init ends anyway.
+    fn kill_all(&mut self, heed_server: bool) -> Result<bool, Failure> {
+        loop {
+            children::kill(self.namespaced).map_err(|e| step("kill every process", e))?;
+            if let Reaped::NoChildren = self.reap()? {
+                return Ok(true);
+            }
+            let mut fds = [
+                PollFd::new(&self.deaths, PollFlags::IN),
+                PollFd::new(&self.inherited.control, PollFlags::empty()),
+            ];
+            match poll(&mut fds, Some(&KILL_AGAIN)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(step("wait for events", error.into())),
+            }
+            if heed_server && fds[1].revents().intersects(PollFlags::HUP) {
+                return Ok(false);
+            }
+            self.deaths.clear();
+        }
+    }
+
+    fn report(&self, message: &FromInit) -> Result<(), Failure> {
+        match protocol::send(self.inherited.control.as_fd(), message, &[]) {
+            Ok(()) => Ok(()),
+            // The next read finds the end of the channel, and init ends in order.
+            Err(protocol::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::Refused { reason: error.to_string() }),
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> FromInit {
+    match status.exit_status() {
+        Some(code) => FromInit::ExitedWithCode(code),
+        None => FromInit::ExitedBySignal(status.terminating_signal().unwrap_or(0)),
+    }
+}

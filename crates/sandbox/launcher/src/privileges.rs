@@ -1,0 +1,75 @@
+//! Giving up every right before init runs. The order matters; each step says why it stands where it does.
+
+use std::io;
+
+use lambent_sandbox_protocol::Failure;
+use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use seccompiler::BpfProgram;
+
+use crate::step::{Step, refused};
+
+/// The function's user and group inside, `sbx_user1051` as on AWS.
+pub(crate) const FUNCTION_UID: u32 = 1051;
+
+const KIB: u64 = 1024;
+
+/// From root of the namespace to the function's user.
+pub(crate) fn give_up(processes: u32, filters: &[BpfProgram]) -> Result<(), Failure> {
+    limit(processes)?;
+    // While there is still the capability to do so.
+    drop_bounding_set().step("drop the bounding set")?;
+    become_user(FUNCTION_UID)?;
+    // The change of user has cleared what root had; inheritable and ambient sets are cleared here.
+    rustix::thread::clear_ambient_capability_set().step("clear ambient capabilities")?;
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).step("drop capabilities")?;
+    // After the change of user, which would reset it: with the launcher the sandbox dies, whatever happens.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the launcher")?;
+    // Before the filters, which an unprivileged process may install only with this promise.
+    rustix::thread::set_no_new_privs(true).step("give up new privileges")?;
+    // Last, because every step above needs calls that the filters refuse.
+    for filter in filters {
+        seccompiler::apply_filter(filter).map_err(|error| refused(format!("install seccomp filter: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Becomes a user and group of the namespace, in no further group.
+pub(crate) fn become_user(id: u32) -> Result<(), Failure> {
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    rustix::thread::set_thread_groups(&[]).step("leave groups")?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid).step("change group")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).step("change user")
+}
+
+/// The limits seen on AWS. Never above what the launcher has, for raising needs CAP_SYS_RESOURCE.
+fn limit(processes: u32) -> Result<(), Failure> {
+    let wanted = [
+        (Resource::Nofile, 1024),
+        (Resource::Nproc, u64::from(processes)),
+        // A core dump would be handed to the host's handler; AWS, where there is none, allows them.
+        (Resource::Core, 0),
+        (Resource::Memlock, 64 * KIB),
+        (Resource::Stack, 8 * KIB * KIB),
+    ];
+    for (resource, value) in wanted {
+        let value = getrlimit(resource).maximum.map_or(value, |maximum| value.min(maximum));
+        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) }).step("set resource limits")?;
+    }
+    Ok(())
+}
+
+fn drop_bounding_set() -> io::Result<()> {
+    for capability in 0..64 {
+        // SAFETY: takes numbers only.
+        #[allow(unsafe_code)]
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+            let error = io::Error::last_os_error();
+            // The first number above the kernel's last capability.
+            return if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! One sandbox from the launcher's side: made, watched, ended.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use lambent_sandbox_protocol::{self as protocol, Confinement, Failure, Launch, Layout, MAX_FDS, MountPoint};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use seccompiler::BpfProgram;
+
+use crate::cgroup::Group;
+use crate::child::{self, Child};
+use crate::clone::{NAMESPACES, Process, clone_process};
+use crate::hierarchy::Hierarchies;
+use crate::step::{Step, refused};
+use crate::template::Template;
+use crate::tree;
+use crate::uids::{RANGE, Range, Ranges};
+
+/// What all sandboxes are made with.
+pub(crate) struct Workshop {
+    /// The program init.
+    pub(crate) init: OwnedFd,
+    pub(crate) hierarchies: Hierarchies,
+    pub(crate) filters: Vec<BpfProgram>,
+    pub(crate) ranges: Ranges,
+    /// The composed root and the host's mount namespace, or why there are none.
+    pub(crate) rooted: Result<Rooted, String>,
+}
+
+/// What only root can have.
+pub(crate) struct Rooted {
+    pub(crate) template: Template,
+    pub(crate) host_mounts: OwnedFd,
+}
+
+/// One sandbox. Its directories and its ids are given back by [`Sandbox::bury`].
+pub(crate) struct Sandbox {
+    pub(crate) process: Process,
+    /// From the child until it has become init: a failure, or the end.
+    pub(crate) setup: Option<OwnedFd>,
+    pub(crate) group: Group,
+    range: Option<Range>,
+    pub(crate) bare: bool,
+}
+
+impl Workshop {
+    /// Makes a sandbox up to the point where its process composes the root by itself.
+    pub(crate) fn make(&mut self, launch: &Launch, passed: &[OwnedFd]) -> Result<Sandbox, Failure> {
+        check(launch)?;
+        let layout = match &launch.confinement {
+            Confinement::Process => None,
+            Confinement::Namespaces(layout) => Some(layout),
+        };
+        if let (Some(_), Err(reason)) = (layout, &self.rooted) {
+            return Err(refused(reason.clone()));
+        }
+        let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
+        let range = layout.map(|_| self.ranges.take()).transpose();
+        let made = range.and_then(|range| match self.start(launch, layout, passed, &group, range) {
+            Ok((process, setup)) => Ok((process, setup, range)),
+            Err(failure) => {
+                range.into_iter().for_each(|range| self.ranges.release(range));
+                Err(failure)
+            }
+        });
+        match made {
+            Ok((process, setup, range)) => {
+                Ok(Sandbox { process, setup: Some(setup), group, range, bare: layout.is_none() })
+            }
+            Err(failure) => {
+                // What the failure left in it was killed and reaped; the failure itself is what counts.
+                let _ = group.remove();
+                Err(failure)
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        launch: &Launch,
+        layout: Option<&Layout>,
+        passed: &[OwnedFd],
+        group: &Group,
+        range: Option<Range>,
+    ) -> Result<(Process, OwnedFd), Failure> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .step("make a channel to the sandbox")?;
+        let namespaces = layout.map_or(0, |layout| match layout.reach {
+            protocol::Reach::Loopback => NAMESPACES | libc::CLONE_NEWNET,
+            protocol::Reach::Host => NAMESPACES,
+        });
+        let cgroup = group.open_v2()?;
+        let Some(process) = clone_process(namespaces, cgroup.as_ref()).step("make namespaces")? else {
+            // Otherwise the end of the launcher would not be seen while this copy holds its side open.
+            drop(ours);
+            self.run_child(layout, launch.pids, &Child { setup: &theirs, init: &self.init, passed });
+        };
+        drop(theirs);
+        let go = || {
+            group.enter_v1(process.pid)?;
+            let trees = match (layout, range, &self.rooted) {
+                (Some(layout), Some(range), Ok(rooted)) => {
+                    write_maps(process.pid, range)?;
+                    host_trees(layout, process.pid, &rooted.template)?
+                }
+                _ => Vec::new(),
+            };
+            protocol::send(&ours, &(), &child::borrow(&trees)).map_err(|error| refused(error.to_string()))
+        };
+        match go() {
+            Ok(()) => Ok((process, ours)),
+            Err(failure) => {
+                process.kill();
+                wait(&process);
+                Err(failure)
+            }
+        }
+    }
+
+    /// The child's side of the clone: ends in init or in nothing.
+    fn run_child(&self, layout: Option<&Layout>, pids: u32, child: &Child<'_>) -> ! {
+        let _failure_was_reported = match layout {
+            Some(layout) => child.confine(layout, pids.saturating_add(1), &self.filters),
+            None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts)),
+        };
+        // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::_exit(1)
+        }
+    }
+
+    /// Gives back what the sandbox had. No process of it may be left.
+    pub(crate) fn bury(&mut self, sandbox: &Sandbox) {
+        sandbox.range.into_iter().for_each(|range| self.ranges.release(range));
+    }
+}
+
+/// Waits for a process that has died or is about to, and says how.
+pub(crate) fn wait(process: &Process) -> String {
+    loop {
+        match waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return format!("init could not be waited for: {error}"),
+            Ok(status) => {
+                let code = status.as_ref().and_then(rustix::process::WaitIdStatus::exit_status);
+                let signal = status.as_ref().and_then(rustix::process::WaitIdStatus::terminating_signal);
+                return match (code, signal) {
+                    (Some(0), _) => "init has ended, as the server left it".to_owned(),
+                    (Some(code), _) => format!("init ended with exit code {code}"),
+                    (None, Some(signal)) => format!("init was ended by signal {signal}"),
+                    (None, None) => "init ended".to_owned(),
+                };
+            }
+        }
+    }
+}
+
+/// Refuses what no server of ours would ask: the launcher has rights that the server need not have.
+fn check(launch: &Launch) -> Result<(), Failure> {
+    if launch.id.is_empty() || launch.id.len() > 64 || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(refused("a sandbox is named by letters, digits and hyphens"));
+    }
+    let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };
+    for place in MountPoint::ALL {
+        if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
+            return Err(refused(format!("two directories were to be mounted at {}", place.path())));
+        }
+    }
+    // Root, mounts and the resolver's file travel in one message.
+    assert!(layout.trees.len() + 2 <= MAX_FDS, "each place at most once");
+    match layout.trees.iter().find(|tree| !tree.source.as_path().is_absolute()) {
+        Some(tree) => Err(refused(format!("{} is not an absolute path", tree.source.as_path().display()))),
+        None => Ok(()),
+    }
+}
+
+/// Root inside is the first id of the sandbox's range outside.
+fn write_maps(pid: i32, range: Range) -> Result<(), Failure> {
+    let map = format!("0 {} {RANGE}\n", range.0);
+    fs::write(format!("/proc/{pid}/uid_map"), &map).step("map user ids")?;
+    fs::write(format!("/proc/{pid}/gid_map"), &map).step("map group ids")
+}
+
+/// Detached trees of the host: the composed root, then what [`child::targets`] lists. They are sealed before the
+/// sandbox gets them, and opened here, where paths still mean the host's.
+fn host_trees(layout: &Layout, pid: i32, template: &Template) -> Result<Vec<OwnedFd>, Failure> {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
+    let root = tree::clone_tree(template.root()).step("copy the root")?;
+    // Devices lie on the root itself; the directories on it have NODEV from the template.
+    let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
+    tree::set_attributes_mapped(&root, seal, namespace.as_fd()).step("seal the root")?;
+    let mut trees = vec![root];
+    let resolver = (layout.reach == protocol::Reach::Host).then_some(Path::new("/etc/resolv.conf"));
+    for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
+        let what = format!("open {}", source.display());
+        let tree = tree::clone_tree(source).step(&what)?;
+        tree::set_attributes_mapped(&tree, tree::SEALED, namespace.as_fd()).step(&what)?;
+        trees.push(tree);
+    }
+    Ok(trees)
+}

@@ -1,0 +1,256 @@
+//! The loop: requests of the server, ends of setups, ends of sandboxes.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, Launch, ToLauncher, process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::sandbox::{Sandbox, Workshop, wait};
+use crate::step::refused;
+
+/// How long to wait before looking again whether what was killed is gone.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+
+struct Entry {
+    sandbox: Sandbox,
+    /// Why it could not be made, once its process has said so.
+    failure: Option<Failure>,
+    /// Whether the server asked for its end.
+    killed: bool,
+    /// How init ended; from then on the rest is cleared away.
+    ended: Option<String>,
+}
+
+/// The launcher at work.
+pub(crate) struct Service {
+    server: OwnedFd,
+    workshop: Workshop,
+    entries: BTreeMap<String, Entry>,
+    /// Whether the server is gone: then everything is to end.
+    closing: bool,
+}
+
+/// What a descriptor in the poll set stands for.
+enum Source {
+    Server,
+    Setup(String),
+    Init(String),
+}
+
+impl Service {
+    pub(crate) fn new(server: OwnedFd, workshop: Workshop) -> Self {
+        Self { server, workshop, entries: BTreeMap::new(), closing: false }
+    }
+
+    /// Serves until the server is gone and every sandbox with it.
+    pub(crate) fn run(mut self) -> Result<(), protocol::Error> {
+        let mut outcome = Ok(());
+        while !(self.closing && self.entries.is_empty()) {
+            for source in self.wait()? {
+                let result = match source {
+                    Source::Server => self.read(),
+                    Source::Setup(id) => self.read_setup(&id),
+                    Source::Init(id) => {
+                        if let Some(entry) = self.entries.get_mut(&id) {
+                            entry.ended = Some(wait(&entry.sandbox.process));
+                        }
+                        Ok(())
+                    }
+                };
+                // A server that cannot be understood or reached is treated like one that is gone.
+                if let Err(error) = result {
+                    outcome = Err(error);
+                    self.close();
+                }
+            }
+            if let Err(error) = self.clear_away() {
+                outcome = Err(error);
+                self.close();
+            }
+        }
+        self.workshop.hierarchies.leave();
+        outcome
+    }
+
+    fn close(&mut self) {
+        self.closing = true;
+        self.entries.values().for_each(|entry| entry.sandbox.process.kill());
+    }
+
+    fn wait(&self) -> Result<Vec<Source>, protocol::Error> {
+        let mut sources = Vec::new();
+        let mut fds = Vec::new();
+        if !self.closing {
+            sources.push(Source::Server);
+            fds.push(PollFd::new(&self.server, PollFlags::IN));
+        }
+        for (id, entry) in &self.entries {
+            // Setups before ends, so that a failure is known by the time its process has ended.
+            if let Some(setup) = &entry.sandbox.setup {
+                sources.push(Source::Setup(id.clone()));
+                fds.push(PollFd::new(setup, PollFlags::IN));
+            }
+            if entry.ended.is_none() {
+                sources.push(Source::Init(id.clone()));
+                fds.push(PollFd::new(&entry.sandbox.process.pidfd, PollFlags::IN));
+            }
+        }
+        let clearing = self.entries.values().any(|entry| entry.ended.is_some());
+        match poll(&mut fds, clearing.then_some(&LOOK_AGAIN)) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(protocol::Error::Io(error.into())),
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        Ok(sources.into_iter().zip(ready).filter_map(|(source, ready)| ready.then_some(source)).collect())
+    }
+
+    fn read(&mut self) -> Result<(), protocol::Error> {
+        match protocol::receive::<ToLauncher>(&self.server)? {
+            Some((ToLauncher::Launch(launch), fds)) => self.launch(&launch, &fds),
+            Some((ToLauncher::SetCpu { id, millis }, _)) => {
+                let failure = match self.entries.get(&id) {
+                    Some(entry) => entry.sandbox.group.set_cpu(millis).err(),
+                    None => Some(refused(format!("there is no sandbox {id}"))),
+                };
+                self.tell(&FromLauncher::CpuSet { id, failure }, &[])
+            }
+            Some((ToLauncher::Kill { id }, _)) => {
+                // It may have ended meanwhile: then there is nothing to be done.
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.killed = true;
+                    entry.sandbox.process.kill();
+                }
+                Ok(())
+            }
+            Some((ToLauncher::Hello { .. }, _)) => {
+                Err(protocol::Error::Unexpected { got: "a second hello".to_owned(), expected: "a request" })
+            }
+            None => {
+                self.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: &Launch, fds: &[OwnedFd]) -> Result<(), protocol::Error> {
+        let made = if fds.len() != 3 {
+            Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
+        } else if self.entries.contains_key(&launch.id) {
+            Err(refused(format!("there is already a sandbox {}", launch.id)))
+        } else {
+            self.workshop.make(launch, fds)
+        };
+        match made {
+            Ok(sandbox) => {
+                let entry = Entry { sandbox, failure: None, killed: false, ended: None };
+                self.entries.insert(launch.id.clone(), entry);
+                Ok(())
+            }
+            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id.clone(), failure }, &[]),
+        }
+    }
+
+    /// A failure from the child, or the end of the channel because it has become init (or has died).
+    fn read_setup(&mut self, id: &str) -> Result<(), protocol::Error> {
+        let Some(entry) = self.entries.get_mut(id) else { return Ok(()) };
+        let Some(setup) = entry.sandbox.setup.take() else { return Ok(()) };
+        match protocol::receive::<Failure>(&setup) {
+            Ok(Some((failure, _))) => {
+                entry.failure = Some(failure);
+                entry.sandbox.process.kill();
+                Ok(())
+            }
+            Ok(None) => {
+                let (counters, fds) = entry.sandbox.group.counters();
+                self.tell(&FromLauncher::Launched { id: id.to_owned(), counters }, &fds)
+            }
+            Err(error) => {
+                entry.failure = Some(refused(format!("the sandbox's setup was not understood: {error}")));
+                entry.sandbox.process.kill();
+                Ok(())
+            }
+        }
+    }
+
+    /// Buries the sandboxes whose init has ended and of which nothing is left.
+    fn clear_away(&mut self) -> Result<(), protocol::Error> {
+        if self.entries.values().all(|entry| entry.ended.is_none()) {
+            return Ok(());
+        }
+        let orphans = self.kill_orphans();
+        let ended: Vec<String> =
+            self.entries.iter().filter(|(_, entry)| entry.ended.is_some()).map(|(id, _)| id.clone()).collect();
+        for id in ended {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            // Without a PID namespace its processes have come to the launcher, whoever of them is whose.
+            if entry.sandbox.bare && orphans {
+                entry.sandbox.group.kill();
+                continue;
+            }
+            let (memory_peak, oom_kills) = entry.sandbox.group.usage();
+            match entry.sandbox.group.remove() {
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                    entry.sandbox.group.kill();
+                    continue;
+                }
+                Err(error) => eprintln!("lambent-sandbox-launcher: a cgroup of {id} stays: {error}"),
+                Ok(()) => {}
+            }
+            let Some(entry) = self.entries.remove(&id) else { continue };
+            self.workshop.bury(&entry.sandbox);
+            let message = match (entry.failure, entry.killed, entry.ended) {
+                (Some(failure), ..) => FromLauncher::LaunchFailed { id, failure },
+                (None, true, _) => {
+                    FromLauncher::Gone { id, reason: "it was killed".to_owned(), memory_peak, oom_kills }
+                }
+                (None, false, ended) => {
+                    let reason = ended.unwrap_or_default();
+                    FromLauncher::Gone { id, reason, memory_peak, oom_kills }
+                }
+            };
+            self.tell(&message, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Kills the children that are nobody's init: their init has died, and this process inherited them. Answers
+    /// whether there were any.
+    fn kill_orphans(&self) -> bool {
+        if !self.entries.values().any(|entry| entry.sandbox.bare && entry.ended.is_some()) {
+            return false;
+        }
+        // /proc was readable at the start; should it fail now, the next round tries again.
+        let Ok(children) = process::children(std::process::id().cast_signed()) else { return true };
+        let inits: Vec<i32> = self
+            .entries
+            .values()
+            .filter(|entry| entry.ended.is_none())
+            .map(|entry| entry.sandbox.process.pid)
+            .collect();
+        let orphans: Vec<Pid> =
+            children.into_iter().filter(|pid| !inits.contains(pid)).filter_map(Pid::from_raw).collect();
+        for orphan in &orphans {
+            // Our child and not waited for: the number is its own.
+            let _ = kill_process(*orphan, Signal::KILL);
+            let _ = waitpid(Some(*orphan), WaitOptions::NOHANG);
+        }
+        !orphans.is_empty()
+    }
+
+    fn tell(&mut self, message: &FromLauncher, fds: &[OwnedFd]) -> Result<(), protocol::Error> {
+        if self.closing {
+            return Ok(());
+        }
+        let fds: Vec<_> = fds.iter().map(OwnedFd::as_fd).collect();
+        match protocol::send(&self.server, message, &fds) {
+            Err(protocol::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.close();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}

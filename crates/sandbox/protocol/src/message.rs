@@ -1,0 +1,332 @@
+//! The messages themselves. Fields are plain: the launcher and init check what they are told before they act on it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Raw;
+
+/// What the server asks of the launcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ToLauncher {
+    /// First message. Descriptor: the program init.
+    Hello {
+        /// [`crate::VERSION`] of the sender.
+        version: u32,
+        /// Names the server's cgroups: letters, digits, `-` and `_`.
+        instance: String,
+        /// What the launcher is started for.
+        purpose: Purpose,
+    },
+    /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
+    Launch(Launch),
+    /// Change how much CPU a sandbox may use.
+    SetCpu {
+        /// The sandbox.
+        id: String,
+        /// Thousandths of one CPU; absent is no limit.
+        millis: Option<u32>,
+    },
+    /// End a sandbox at once.
+    Kill {
+        /// The sandbox.
+        id: String,
+    },
+}
+
+/// What a launcher is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// To make sandboxes, after sweeping up what a dead launcher has left.
+    Serve,
+    /// To report what the host offers, changing nothing.
+    Probe,
+}
+
+/// A sandbox to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// Names it in later messages and in cgroups: letters, digits and `-`.
+    pub id: String,
+    /// How it is kept apart from the host.
+    pub confinement: Confinement,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Processes and threads of the function.
+    pub pids: u32,
+}
+
+/// How a sandbox is kept apart from the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Confinement {
+    /// Not at all.
+    Process,
+    /// Namespaces, composed root, no capability, system call filter.
+    Namespaces(Layout),
+}
+
+/// What a confined sandbox shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// What its network reaches.
+    pub reach: Reach,
+    /// Directories of the host shown read-only.
+    pub trees: Vec<Tree>,
+    /// Bytes of `/tmp`.
+    pub tmp: u64,
+    /// The lowest port that init has to bind inside, so that one below 1024 can be allowed in that network alone.
+    pub lowest_port: u16,
+}
+
+/// What a sandbox's network reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// A loopback of its own.
+    Loopback,
+    /// The host's network.
+    Host,
+}
+
+/// A directory of the host inside a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// Absolute path on the host.
+    pub source: Raw,
+    /// Where it appears.
+    pub target: MountPoint,
+}
+
+/// The places at which a function's directories may appear. A closed list: a path from outside is never joined to
+/// the root of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MountPoint {
+    /// `/var/task`, the function's code.
+    Task,
+    /// `/opt`, its layers.
+    Opt,
+    /// `/var/lang`, the interpreter.
+    Lang,
+    /// `/var/runtime`, the runtime client.
+    Runtime,
+}
+
+impl MountPoint {
+    /// Every mount point.
+    pub const ALL: [Self; 4] = [Self::Task, Self::Opt, Self::Lang, Self::Runtime];
+
+    /// The absolute path inside.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Task => "/var/task",
+            Self::Opt => "/opt",
+            Self::Lang => "/var/lang",
+            Self::Runtime => "/var/runtime",
+        }
+    }
+}
+
+/// What the launcher reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FromLauncher {
+    /// First message.
+    Hello {
+        /// [`crate::VERSION`] of the sender.
+        version: u32,
+        /// What the host offers.
+        host: Host,
+    },
+    /// Init runs inside. Descriptors: those of [`Counters`] that are present, in the order of its fields.
+    Launched {
+        /// The sandbox.
+        id: String,
+        /// Which counters came along.
+        counters: Counters,
+    },
+    /// The sandbox could not be made; nothing of it is left.
+    LaunchFailed {
+        /// The sandbox.
+        id: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// The answer to each [`ToLauncher::SetCpu`], in their order.
+    CpuSet {
+        /// The sandbox.
+        id: String,
+        /// Why it was not done.
+        failure: Option<Failure>,
+    },
+    /// The sandbox is gone with all that was in it, and so are its cgroups.
+    Gone {
+        /// The sandbox.
+        id: String,
+        /// Why.
+        reason: String,
+        /// Peak of memory in bytes, where it was counted.
+        memory_peak: Option<u64>,
+        /// Processes killed for lack of memory.
+        oom_kills: u64,
+    },
+}
+
+/// Files of the memory cgroup, opened by the launcher so that the server reads them without any right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counters {
+    /// Peak of memory: a decimal number of bytes.
+    pub peak: bool,
+    /// Lines of words, one of which is `oom_kill N`.
+    pub oom: bool,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(deny_unknown_fields)]
+pub enum Failure {
+    /// A step failed in the operating system.
+    #[error("sandbox setup failed at {step:?}: {}", os_text(*errno))]
+    Step {
+        /// What was being done, such as `mount /proc`.
+        step: String,
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// The request cannot be met.
+    #[error("{reason}")]
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// `permission denied` for 13, in the manner of our own messages.
+fn os_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    // The standard library appends "(os error 13)" and begins with a capital.
+    let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
+    let mut letters = text.chars();
+    letters.next().map_or(text.clone(), |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// What the host offers to sandboxes, as the launcher found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Whether the launcher runs as root.
+    pub root: bool,
+    /// How limits are kept.
+    pub cgroups: Cgroups,
+    /// Each controller that a limit needs.
+    pub controllers: Vec<Controller>,
+    /// Why namespaces cannot be used; absent when a trial succeeded.
+    pub namespaces_error: Option<String>,
+}
+
+/// Which generation of cgroups the host mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cgroups {
+    /// None was found.
+    None,
+    /// Version 1 alone.
+    V1,
+    /// Version 2 alone.
+    V2,
+    /// Limits by version 1, while version 2 is mounted without controllers.
+    Hybrid,
+}
+
+/// One controller that a limit needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Controller {
+    /// `memory`, `cpu` or `pids`.
+    pub name: String,
+    /// Why it cannot be used; absent when it can.
+    pub missing: Option<String>,
+}
+
+/// What the server asks of init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ToInit {
+    /// First message.
+    Hello(InitHello),
+    /// Start the program. Answered by `StartFailed`, or by `Exited` when it has ended.
+    Start(Start),
+    /// Send SIGTERM to the program, if it runs.
+    Terminate,
+    /// Kill every process but init. Answered by `Reset`.
+    Reset,
+}
+
+/// Init's first message from the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitHello {
+    /// [`crate::VERSION`] of the sender.
+    pub version: u32,
+    /// Whether init is PID 1 of a namespace of its own. Without one it has to find its descendants by itself.
+    pub namespaced: bool,
+    /// Where to listen for the Runtime API; port 0 lets the kernel choose.
+    pub runtime_api: SocketAddr,
+    /// Where to listen for calls to the platform; port 0 lets the kernel choose.
+    pub platform: SocketAddr,
+}
+
+/// A program to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// The file and its arguments.
+    pub argv: Vec<Raw>,
+    /// The whole environment.
+    pub env: Vec<(Raw, Raw)>,
+    /// Working directory.
+    pub cwd: Raw,
+}
+
+/// What init reports. A function cannot write here, but the server still treats all of it as foreign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FromInit {
+    /// First message. Descriptors: the listener of the Runtime API, the platform's listener.
+    Ready {
+        /// [`crate::VERSION`] of the sender.
+        version: u32,
+        /// Where the first listener is bound.
+        runtime_api: SocketAddr,
+        /// Where the second listener is bound.
+        platform: SocketAddr,
+    },
+    /// Init could not get ready and ends.
+    Failed(Failure),
+    /// The program was not started.
+    StartFailed {
+        /// The error number of the call that failed, usually `execve`.
+        errno: i32,
+    },
+    /// The program has returned.
+    ExitedWithCode(i32),
+    /// A signal has ended the program.
+    ExitedBySignal(i32),
+    /// Every process but init is gone.
+    Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_reads_as_one_sentence() {
+        let failure = Failure::Step { step: "mount /proc".to_owned(), errno: 13 };
+        assert_eq!(failure.to_string(), "sandbox setup failed at \"mount /proc\": permission denied");
+    }
+}

@@ -1,0 +1,101 @@
+// Finds the handler (AWS Lambda Developer Guide, "Define Lambda function handler in Node.js", and "Working with
+// layers for Node.js Lambda functions" for NODE_PATH).
+
+import { existsSync, readFileSync } from "node:fs";
+import nodeModule, { createRequire } from "node:module";
+import { basename, dirname, join, resolve as resolvePath } from "node:path";
+import { HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError } from "./errors.mjs";
+
+// As seen from index.mjs, which is the file that AWS's error messages name as the one that required the handler.
+const require = createRequire(new URL("./index.mjs", import.meta.url));
+
+/** `folder/file.export.nested` as folder, file and path of the export. */
+function split(handler) {
+  if (handler.includes("..")) {
+    throw new MalformedHandlerName(
+      `'${handler}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`,
+    );
+  }
+  const name = basename(handler);
+  const dot = name.indexOf(".");
+  if (dot < 0) throw new MalformedHandlerName("Bad handler");
+  return { folder: handler.slice(0, handler.indexOf(name)), file: name.slice(0, dot), path: name.slice(dot + 1) };
+}
+
+/** Whether the nearest package.json makes `.js` files of this folder ES modules. */
+function isModulePackage(folder) {
+  for (let at = folder; !at.endsWith("/node_modules"); at = dirname(at)) {
+    const file = join(at, "package.json");
+    if (existsSync(file)) {
+      try {
+        return JSON.parse(readFileSync(file, "utf8"))?.type === "module";
+      } catch (error) {
+        console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, error);
+        return false;
+      }
+    }
+    if (at === dirname(at)) return false;
+  }
+  return false;
+}
+
+/** Lets `import` look into NODE_PATH where Node itself does not, as AWS's runtimes do. */
+function resolveImportsThroughNodePath() {
+  const own = [resolvePath(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname))];
+  const task = process.env.LAMBDA_TASK_ROOT;
+  const folders = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "" && existsSync(folder));
+  // Nobody keeps packages in the last two, which are in every function's NODE_PATH.
+  if (!folders.some((folder) => !own.includes(folder) && folder !== task)) return;
+  if (typeof nodeModule.registerHooks === "function") {
+    const { resolveSync } = require("./node-path.cjs");
+    nodeModule.registerHooks({
+      resolve: (specifier, context, next) => resolveSync(folders, specifier, context, next),
+    });
+  } else {
+    // Before Node.js 22.15 hooks run in a thread of their own.
+    nodeModule.register("./node-path.cjs", import.meta.url, { data: folders });
+  }
+}
+
+const importModule = async (file) => {
+  resolveImportsThroughNodePath();
+  return import(file);
+};
+
+async function loadModule(root, folder, file) {
+  const path = resolvePath(root, folder, file);
+  if (existsSync(path)) {
+    try {
+      return require(path);
+    } catch (error) {
+      // A folder that happens to have the handler's name is no module.
+      if (error.code !== "MODULE_NOT_FOUND" || !error.message.includes(`'${path}'`)) throw error;
+    }
+  }
+  if (existsSync(path + ".js")) {
+    return isModulePackage(dirname(path)) ? importModule(path + ".js") : require(path + ".js");
+  }
+  if (existsSync(path + ".mjs")) return importModule(path + ".mjs");
+  if (existsSync(path + ".cjs")) return require(path + ".cjs");
+  return require(require.resolve(file, { paths: [root, resolvePath(root, folder)] }));
+}
+
+async function loadUserModule(root, folder, file) {
+  try {
+    return await loadModule(root, folder, file);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UserCodeSyntaxError(error);
+    if (error?.code === "MODULE_NOT_FOUND") throw new ImportModuleError(error);
+    throw error;
+  }
+}
+
+/** The function that `handler` names in the folder `root`. */
+export async function loadHandler(root, handler) {
+  const { folder, file, path } = split(handler);
+  const userModule = await loadUserModule(root, folder, file);
+  const found = path.split(".").reduce((value, key) => value && value[key], userModule);
+  if (!found) throw new HandlerNotFound(`${handler} is undefined or not exported`);
+  if (typeof found !== "function") throw new HandlerNotFound(`${handler} is not a function`);
+  return found;
+}

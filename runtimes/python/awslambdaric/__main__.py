@@ -1,0 +1,38 @@
+"""Entry point of `/var/runtime/bootstrap.py` and of `python -m awslambdaric HANDLER`."""
+
+import os
+import site
+import sys
+
+from . import bootstrap
+from .lambda_runtime_client import LambdaRuntimeClient
+
+
+def set_import_path(task_root):
+    """Puts the function's code first and the layers' Python folders second, before the runtime's own modules.
+
+    AWS Lambda Developer Guide, "Working with layers for Python Lambda functions".
+    """
+    layers = ["/opt/python/lib/python{}.{}/site-packages".format(*sys.version_info[:2]), "/opt/python"]
+    layers = [path for path in layers if os.path.isdir(path)]
+    first = [task_root, *layers]
+    sys.path[:] = first + [path for path in sys.path if path not in first]
+    for path in layers:
+        # Adds nothing to sys.path that is there already, but runs the folder's `.pth` files.
+        site.addsitedir(path)
+
+
+def main(arguments=None):
+    """Runs the function's handler until the platform ends the process."""
+    arguments = sys.argv if arguments is None else arguments
+    handler = arguments[1] if len(arguments) > 1 else os.environ.get("_HANDLER")
+    if handler is None:
+        raise ValueError("no handler: give one as the first argument or in the variable _HANDLER")
+    if os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY") is not None:
+        raise ValueError("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set")
+    set_import_path(os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd())
+    bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv)

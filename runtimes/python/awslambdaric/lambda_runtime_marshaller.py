@@ -1,0 +1,186 @@
+"""JSON in both directions, as AWS's client reads and writes it.
+
+Results follow the rules of simplejson, which AWS's client uses: a Decimal is a number with its own digits, a named
+tuple is an object, bytes inside a result are UTF-8 text. The standard library's C encoder knows none of these, so a
+quick look at the types decides: results of plain types go to the C encoder, the few others take the careful path.
+"""
+
+import json
+import os
+import sys
+from json.encoder import encode_basestring, encode_basestring_ascii
+
+from .lambda_runtime_exception import FaultException
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_CONTAINERS = frozenset((dict, list, tuple))
+_FIRST_MINOR_WITH_UNICODE = 12
+_ENVIRONMENT_PREFIX = "AWS_Lambda_python3."
+
+
+def _escapes_unicode():
+    """Whether non-ASCII text is written as `\\uXXXX`: so it is up to python3.11."""
+    runtime = os.environ.get("AWS_EXECUTION_ENV", "")
+    minor = runtime[len(_ENVIRONMENT_PREFIX):] if runtime.startswith(_ENVIRONMENT_PREFIX) else ""
+    return not (minor.isdigit() and int(minor) >= _FIRST_MINOR_WITH_UNICODE)
+
+
+def _is_plain(value):
+    """Whether the C encoder writes this value as AWS's client does."""
+    if type(value) in _SCALARS:
+        return True
+    pending = [(value,)]
+    seen = set()
+    while pending:
+        items = pending.pop()
+        kinds = set(map(type, items))
+        if kinds <= _SCALARS:
+            continue
+        if not kinds <= _SCALARS | _CONTAINERS:
+            return False
+        for item in items:
+            if type(item) not in _CONTAINERS or id(item) in seen:
+                continue
+            # A container that contains itself must not keep this loop going; the encoder reports it.
+            seen.add(id(item))
+            if type(item) is dict:
+                if not set(map(type, item)) <= _SCALARS:
+                    return False
+                pending.append(item.values())
+            else:
+                pending.append(item)
+    return True
+
+
+class Encoder(object):
+    """Writes one Python value as JSON text."""
+
+    def __init__(self):
+        escapes = _escapes_unicode()
+        self._text = encode_basestring_ascii if escapes else encode_basestring
+        self._encode_plain = json.JSONEncoder(ensure_ascii=escapes).encode
+
+    def encode(self, value):
+        """The JSON text of `value`.
+
+        Raises TypeError, ValueError or RecursionError, with the message that the function's developer will read.
+        """
+        if _is_plain(value):
+            return self._encode_plain(value)
+        parts = []
+        self._write(value, parts.append, set())
+        return "".join(parts)
+
+    def _write(self, value, emit, parents):
+        if isinstance(value, str):
+            emit(self._text(value))
+        elif isinstance(value, bytes):
+            emit(self._text(value.decode("utf-8")))
+        elif value is None or value is True or value is False:
+            emit("null" if value is None else "true" if value else "false")
+        elif isinstance(value, int):
+            emit(int.__repr__(value))
+        elif isinstance(value, float):
+            emit(_float_text(value))
+        elif callable(getattr(value, "_asdict", None)):
+            self._nested(value, lambda: self._write_object(value._asdict(), emit, parents), parents)
+        elif isinstance(value, (list, tuple)):
+            self._nested(value, lambda: self._write_array(value, emit, parents), parents)
+        elif isinstance(value, dict):
+            self._nested(value, lambda: self._write_object(value, emit, parents), parents)
+        else:
+            emit(_decimal_text(value))
+
+    @staticmethod
+    def _nested(value, write, parents):
+        if id(value) in parents:
+            raise ValueError("Circular reference detected")
+        parents.add(id(value))
+        write()
+        parents.discard(id(value))
+
+    def _write_array(self, items, emit, parents):
+        separator = "["
+        for item in items:
+            emit(separator)
+            self._write(item, emit, parents)
+            separator = ", "
+        emit("[]" if separator == "[" else "]")
+
+    def _write_object(self, items, emit, parents):
+        separator = "{"
+        for key, item in items.items():
+            emit(separator)
+            emit(self._text(_key_text(key)))
+            emit(": ")
+            self._write(item, emit, parents)
+            separator = ", "
+        emit("{}" if separator == "{" else "}")
+
+
+def _float_text(value):
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float.__repr__(value)
+
+
+def _key_text(key):
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bytes):
+        return key.decode("utf-8")
+    if isinstance(key, float):
+        return _float_text(key)
+    if key is None or key is True or key is False:
+        return "null" if key is None else "true" if key else "false"
+    if isinstance(key, int):
+        return int.__repr__(key)
+    raise TypeError("keys must be str, int, float, bool or None, not " + type(key).__name__)
+
+
+def _decimal_text(value):
+    # Who holds a Decimal has imported its module; importing it here would slow every cold start.
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and isinstance(value, decimal.Decimal):
+        return "NaN" if value.is_nan() else str(value)
+    raise TypeError("Object of type {} is not JSON serializable".format(type(value).__name__))
+
+
+def to_json(value):
+    """The JSON text of `value`."""
+    return Encoder().encode(value)
+
+
+class LambdaMarshaller(object):
+    """Turns request bodies into events and results into response bodies. A function may bring its own."""
+
+    def __init__(self):
+        self._encoder = None
+
+    def unmarshal_request(self, request, content_type="application/json"):
+        """The event: parsed JSON, or the bytes themselves for any other content type."""
+        if content_type != "application/json":
+            return request
+        try:
+            return json.loads(str(request, "utf-8") if isinstance(request, (bytes, bytearray)) else request)
+        except Exception as error:
+            raise FaultException(
+                FaultException.UNMARSHAL_ERROR, "Unable to unmarshal input: {}".format(error), None
+            )
+
+    def marshal_response(self, response):
+        """The response body, text or bytes, and its content type."""
+        if isinstance(response, bytes):
+            return response, "application/unknown"
+        try:
+            if self._encoder is None:
+                # Made at the first use: the variables that decide are known only once the function is.
+                self._encoder = Encoder()
+            text = self._encoder.encode(response)
+            return text.encode("utf-8"), "application/json"
+        except Exception as error:
+            raise FaultException(
+                FaultException.MARSHAL_ERROR, "Unable to marshal response: {}".format(error), None
+            )

@@ -1,0 +1,2 @@
+from awslambdaric import __main__ as awslambdaricmain
+awslambdaricmain.main()

@@ -1,0 +1,115 @@
+"""The clients under test, and the official ones as reference where they can be had."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import CLIENTS, Client  # noqa: E402
+
+CACHE = Path(__file__).resolve().parent / ".cache"
+REFERENCE_PYTHON_PACKAGE = "awslambdaric==4.2.2"
+REFERENCE_NODE_PACKAGE = "aws-lambda-ric@3.3.0"
+
+
+def _succeeds(*argv, **options):
+    return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options).returncode == 0
+
+
+def lambent_python(interpreter):
+    version = Path(interpreter).parent.parent.name if "versions" in interpreter else Path(interpreter).name
+    return Client("lambent-" + version, [interpreter, str(CLIENTS / "python" / "bootstrap.py")], {})
+
+
+def official_python():
+    """AWS's client in a virtual environment of its own, or None where it cannot be installed."""
+    python = CACHE / "python" / "bin" / "python"
+    if not python.exists():
+        _succeeds(sys.executable, "-m", "venv", str(CACHE / "python"))
+    if not _succeeds(str(python), "-c", "import awslambdaric"):
+        _succeeds(str(python), "-m", "pip", "install", "--quiet", REFERENCE_PYTHON_PACKAGE)
+    if not _succeeds(str(python), "-c", "import awslambdaric"):
+        return None
+    return Client("official-python", [str(python), "-m", "awslambdaric"], {}, handler_argument=True, official=True)
+
+
+def official_node():
+    """AWS's client with its native HTTP part replaced by one in JavaScript, since that part needs autotools to
+    build. What is compared (handlers, errors, logs, context) is in AWS's own JavaScript."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    folder = CACHE / "node" / "node_modules" / "aws-lambda-ric"
+    if not folder.exists():
+        (CACHE / "node").mkdir(parents=True, exist_ok=True)
+        _succeeds(npm, "install", "--ignore-scripts", "--no-audit", "--prefix", str(CACHE / "node"), REFERENCE_NODE_PACKAGE)
+    if not folder.exists():
+        return None
+    script = Path(__file__).resolve().parent / "official_node.mjs"
+    return Client(
+        "official-node", [node, str(script), str(folder / "dist" / "index.mjs")], {}, handler_argument=True, official=True
+    )
+
+
+def lambent_node():
+    node = shutil.which("node")
+    return Client("lambent-node", [node, str(CLIENTS / "nodejs" / "index.mjs")], {}) if node else None
+
+
+def _pythons():
+    """Every CPython from 3.8 on that this machine offers, one per minor version."""
+    found = {}
+    candidates = [Path(sys.executable)]
+    candidates += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin/python"))
+    for path in candidates:
+        probe = subprocess.run(
+            [str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+        )
+        if probe.returncode == 0 and tuple(map(int, probe.stdout.split("."))) >= (3, 8):
+            found.setdefault(probe.stdout.strip(), str(path))
+    return found
+
+
+PYTHONS = _pythons()
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Our client on the interpreter that runs the tests."""
+    return Client("lambent-python", [sys.executable, str(CLIENTS / "python" / "bootstrap.py")], {})
+
+
+@pytest.fixture(scope="session")
+def reference_python():
+    client = official_python()
+    if client is None:
+        pytest.skip("{} could not be installed from PyPI".format(REFERENCE_PYTHON_PACKAGE))
+    return client
+
+
+@pytest.fixture(scope="session")
+def node():
+    client = lambent_node()
+    if client is None:
+        pytest.skip("no node on PATH")
+    return client
+
+
+@pytest.fixture(scope="session")
+def reference_node():
+    client = official_node()
+    if client is None:
+        pytest.skip("{} could not be installed from npm".format(REFERENCE_NODE_PACKAGE))
+    return client
+
+
+@pytest.fixture
+def task(tmp_path):
+    folder = tmp_path / "task"
+    folder.mkdir()
+    return folder
