@@ -19,7 +19,59 @@ const fn rule(name: &'static str, uses: &'static [&'static str]) -> Rule {
 
 /// Every package of the workspace and what it uses of it, the outermost first. An edge that is not here fails, and so
 /// does one that is here and that nobody needs: the table is what is, not what might be.
-pub(crate) const TABLE: &[Rule] = &[rule("cli", &["model", "wire"])];
+pub(crate) const TABLE: &[Rule] = &[
+    // The binary is the only one that knows both sides (docs/adr/0001).
+    rule("lambent", &["cli", "runtimes", "server"]),
+    Rule {
+        name: "cli",
+        uses: &["model", "wire"],
+        exceptions: &[("identity", "it signs its calls as any client does (docs/adr/0001)")],
+        tests: &[],
+    },
+    // Composition: it names every part and holds none of their rules.
+    rule(
+        "server",
+        &[
+            "control",
+            "environment",
+            "identity",
+            "invoker",
+            "lambda",
+            "model",
+            "runtimes",
+            "sandbox-client",
+            "services",
+            "store",
+            "wire",
+        ],
+    ),
+    rule("control", &["lambda", "model", "store", "wire"]),
+    rule("services", &["model", "wire"]),
+    rule("invoker", &["environment", "lambda", "model"]),
+    rule("environment", &["model", "sandbox-client"]),
+    rule("sandbox-client", &["model", "sandbox-protocol"]),
+    rule("sandbox-launcher", &["sandbox-protocol"]),
+    rule("sandbox-init", &["sandbox-protocol"]),
+    // Reads what strangers pack, and knows nothing else.
+    Rule {
+        name: "sandbox-unpack",
+        uses: &[],
+        exceptions: &[],
+        // Its tests run it as the store does, which owns both ends of their agreement.
+        tests: &["model", "store"],
+    },
+    rule("sandbox-protocol", &[]),
+    rule("runtimes", &["model"]),
+    rule("store", &["model"]),
+    // Pure: no I/O, no clock.
+    rule("identity", &["model"]),
+    rule("lambda", &["model"]),
+    rule("wire", &["model"]),
+    rule("model", &[]),
+    // Beside the house: users' code and the project's own commands.
+    rule("example-native", &[]),
+    rule("xtask", &[]),
+];
 
 /// A package as cargo sees it.
 pub(crate) struct Package {
