@@ -26,7 +26,7 @@ class Clients:
         """A client that sends each request once. Its own validation is off by default: the server's is under test."""
         config = botocore.config.Config(
             retries={"total_max_attempts": 1}, parameter_validation=validate, max_pool_connections=64,
-            connect_timeout=5, read_timeout=120, **options,
+            connect_timeout=5, read_timeout=40, **options,
         )
         return boto3.client(
             service, endpoint_url=self.server.url, region_name=region, aws_access_key_id=key,

@@ -30,7 +30,7 @@ def identity(event, context):
             "arn": context.invoked_function_arn, "name": context.function_name, "version": context.function_version,
             "memory": context.memory_limit_in_mb, "remaining_ms": context.get_remaining_time_in_millis(),
             "group": context.log_group_name, "stream": context.log_stream_name,
-            "client_context": vars(context.client_context) if context.client_context else None,
+            "client_context": context.client_context.custom if context.client_context else None,
         }
 
 
