@@ -220,6 +220,7 @@ async fn run(
         machine,
         log,
         caller: None,
+        tail_wanted: false,
         pollers: Vec::new(),
         reply: None,
         deadline: None,
@@ -247,6 +248,8 @@ struct Task {
     log: Log,
     /// Who waits for the invocation that the machine has.
     caller: Option<oneshot::Sender<Answer>>,
+    /// Whether that caller asked for the log's tail.
+    tail_wanted: bool,
     /// Runtime connections that wait at `/next`.
     pollers: Vec<oneshot::Sender<Delivery>>,
     /// The runtime's call that the machine is judging.
@@ -322,6 +325,7 @@ impl Task {
                     match command {
                         Command::Invoke(invocation, caller) => {
                             self.caller = Some(caller);
+                            self.tail_wanted = invocation.tail;
                             self.apply(Event::Invoke(invocation)).await;
                         }
                         Command::Retire => self.apply(Event::Retire).await,
@@ -492,7 +496,7 @@ impl Task {
     fn log_platform(&mut self, record: &Record) {
         let at = self.world.clock.now();
         if let Record::Start { .. } = record {
-            self.log.tail = Some(Vec::new());
+            self.log.tail = self.tail_wanted.then(Vec::new);
         }
         if let Some(line) = record.render(self.function.logging, &self.log.subject, at) {
             self.log.write(at, Origin::Platform, line);

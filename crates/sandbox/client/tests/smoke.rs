@@ -5,7 +5,10 @@ async fn smoke() {
     let launcher = launcher().await;
     println!("{:?}", launcher.host());
     let mut s = Running::launch(&launcher, spec()).await;
-    println!("{}", s.script("cat /proc/self/mountinfo; ls -la / /dev /etc; grep Sig /proc/self/status;").await);
+    println!(
+        "{}",
+        s.script("cat /proc/self/mountinfo; ls -la / /dev /etc; grep Sig /proc/self/status;").await
+    );
     let mut times = vec![];
     for _ in 0..100 {
         let t = std::time::Instant::now();

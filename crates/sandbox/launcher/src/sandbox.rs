@@ -161,7 +161,10 @@ pub(crate) fn wait(process: &Process) -> String {
 
 /// Refuses what no server of ours would ask: the launcher has rights that the server need not have.
 fn check(launch: &Launch) -> Result<(), Failure> {
-    if launch.id.is_empty() || launch.id.len() > 64 || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    if launch.id.is_empty()
+        || launch.id.len() > 64
+        || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    {
         return Err(refused("a sandbox is named by letters, digits and hyphens"));
     }
     let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };

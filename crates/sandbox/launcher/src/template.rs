@@ -89,7 +89,8 @@ impl Template {
         let places = MountPoint::ALL.map(|place| place.path().trim_start_matches('/'));
         // The library directories are looked for when an interpreter starts, and glibc remembers for the life of
         // the process that one was missing.
-        let more = ["var/task/lib", "opt/lib", "opt/bin", "proc", "tmp", "dev", "etc/ssl", "mnt", EMPTY_DIRECTORY];
+        let more =
+            ["var/task/lib", "opt/lib", "opt/bin", "proc", "tmp", "dev", "etc/ssl", "mnt", EMPTY_DIRECTORY];
         for directory in places.into_iter().chain(more) {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(self.root.join(directory))?;
         }
@@ -176,7 +177,11 @@ impl Template {
                     fs::write(&path, "")
                         .and_then(|()| {
                             let tree = tree::clone_tree(&Path::new("/dev").join(name))?;
-                            tree::set_attributes(&tree, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC, None)?;
+                            tree::set_attributes(
+                                &tree,
+                                libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC,
+                                None,
+                            )?;
                             tree::attach(&tree, CWD, &path)
                         })
                         .step(&format!("show /dev/{name}"))?;

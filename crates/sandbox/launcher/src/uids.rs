@@ -48,7 +48,8 @@ impl Ranges {
             let block = self.claim_block().step("claim a range of user ids")?;
             self.blocks.push(block.ok_or_else(|| refused("every range of user ids is in use by sandboxes"))?);
         }
-        let block = self.blocks.iter_mut().find(|block| block.used != u64::MAX).expect("one was just claimed");
+        let block =
+            self.blocks.iter_mut().find(|block| block.used != u64::MAX).expect("one was just claimed");
         let slot = block.used.trailing_ones();
         block.used |= 1 << slot;
         Ok(Range(BASE + (block.number * RANGES_PER_BLOCK + slot) * RANGE))
