@@ -1,6 +1,5 @@
 """Runs a function with a runtime client against the fake Runtime API and collects all that can be seen of it."""
 
-import json
 import os
 import re
 import signal
@@ -177,12 +176,37 @@ def parse_frames(data):
 
 
 _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+# Frames of a client itself and of Node.js in a stack, as an element of a JSON array.
+_CLIENT_FRAMES = re.compile(
+    r',?\\?"    at [^"]*(/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs|node:|native)[^"]*\\?"'
+)
+_CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/nodejs|aws-lambda-ric/dist)/index\.mjs")
 
 
-def normal(text):
-    """Text without what differs from run to run: times, and where the folders are."""
-    return re.sub(r"/[^\s\"':,()]*/task/", "/var/task/", _TIMES.sub("TIME", text))
+def normal(text, task):
+    """Text without what differs from run to run and from client to client: times, folders, the client's frames."""
+    text = _TIMES.sub("TIME", text.replace(str(task), "/var/task"))
+    text = _CLIENT_FRAMES.sub("", text)
+    return _CLIENT_FILES.sub("/var/runtime/index.mjs", text)
 
 
-def loads(text):
-    return json.loads(text)
+def observable(run):
+    """All that the platform and the reader of the log see of a run."""
+    return {
+        "posts": [
+            {
+                "kind": request.kind,
+                "body": normal(request.body.decode(), run.task),
+                "content type": request.headers.get("content-type") if request.kind != "init/error" else None,
+                "error type": request.headers.get("lambda-runtime-function-error-type"),
+                "trailers": {name: value for name, value in request.trailers.items() if not name.endswith("body")},
+            }
+            for request in run.requests
+            if request.method == "POST"
+        ],
+        "log": [(hex(frame.type), normal(frame.message, run.task)) for frame in run.frames],
+        "stdout": normal(run.stdout, run.task),
+        "stderr": normal(run.stderr, run.task),
+        "waited": run.waited,
+        "exit code": run.exit_code,
+    }

@@ -148,6 +148,25 @@ def _decimal_text(value):
     raise TypeError("Object of type {} is not JSON serializable".format(type(value).__name__))
 
 
+class _NotJson(Exception):
+    """NaN or an infinity, which Python's parser would take."""
+
+
+def _refuse(name):
+    raise _NotJson(name)
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+def _from_json(text):
+    try:
+        return _decode(text)
+    except _NotJson as error:
+        name = str(error)
+        raise json.JSONDecodeError("Expecting value", text, text.index(name))
+
+
 def to_json(value):
     """The JSON text of `value`."""
     return Encoder().encode(value)
@@ -164,7 +183,7 @@ class LambdaMarshaller(object):
         if content_type != "application/json":
             return request
         try:
-            return json.loads(str(request, "utf-8") if isinstance(request, (bytes, bytearray)) else request)
+            return _from_json(str(request, "utf-8") if isinstance(request, (bytes, bytearray)) else request)
         except Exception as error:
             raise FaultException(
                 FaultException.UNMARSHAL_ERROR, "Unable to unmarshal input: {}".format(error), None
