@@ -180,13 +180,17 @@ _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _CLIENT_FRAMES = re.compile(
     r',?\\?"    at [^"]*(/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs|node:|native)[^"]*\\?"'
 )
+# The same in a text of several lines, which are joined by a newline, by "\r", or by an escaped newline in JSON.
+_CLIENT_LINES = re.compile(
+    r"(\n|\r|\\n)\s+at (?:[^\n\r\"\\]*\()?(?:[^\n\r\"\\ ]*(?:/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs)|node:)[\w./:-]*\)?"
+)
 _CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/nodejs|aws-lambda-ric/dist)/index\.mjs")
 
 
 def normal(text, task):
     """Text without what differs from run to run and from client to client: times, folders, the client's frames."""
     text = _TIMES.sub("TIME", text.replace(str(task), "/var/task"))
-    text = _CLIENT_FRAMES.sub("", text)
+    text = _CLIENT_LINES.sub("", _CLIENT_FRAMES.sub("", text))
     return _CLIENT_FILES.sub("/var/runtime/index.mjs", text)
 
 
