@@ -110,6 +110,8 @@ def run(client, task, files, handler, events=(Event(),), runtime="python3.13", e
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=[log_write] if telemetry else [],
+        # A group of its own, so that what the function started can be ended with it.
+        start_new_session=True,
     )
     readers, streams = [], {}
     for name in ("stdout", "stderr"):
@@ -120,6 +122,7 @@ def run(client, task, files, handler, events=(Event(),), runtime="python3.13", e
     waited = _wait(process, api)
     for reader in readers:
         reader.join(PATIENCE_SECONDS)
+        assert not reader.is_alive(), "something that the function started still holds its output"
     api.close()
     process.stdout.close()
     process.stderr.close()
@@ -143,14 +146,23 @@ def _wait(process, api):
     for _ in range(PATIENCE_SECONDS * 100):
         ended.join(0.01)
         if not ended.is_alive():
+            _end_group(process)
             return False
         if api.idle.is_set():
-            process.send_signal(signal.SIGKILL)
+            _end_group(process)
             ended.join()
             return True
-    process.kill()
+    _end_group(process)
     ended.join()
     raise TimeoutError("the runtime neither ended nor asked for a further event")
+
+
+def _end_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # All of it has ended by itself.
+        pass
 
 
 def _reader(streams, name, fd):
