@@ -59,7 +59,10 @@ fn run() -> Result<(), Error> {
     };
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if instance.is_empty() || instance.len() > 64 || !instance.bytes().all(valid) {
-        return Err(Error::Unexpected { got: format!("the instance {instance:?}"), expected: "letters and digits" });
+        return Err(Error::Unexpected {
+            got: format!("the instance {instance:?}"),
+            expected: "letters and digits",
+        });
     }
     rustix::thread::set_name(c"lambent-launch").map_err(std::io::Error::from)?;
     // Whatever the server was started with: what is made for sandboxes is root's alone to write.

@@ -161,10 +161,17 @@ pub(crate) fn wait(process: &Process) -> String {
 
 /// Refuses what no server of ours would ask: the launcher has rights that the server need not have.
 fn check(launch: &Launch) -> Result<(), Failure> {
-    if launch.id.is_empty() || launch.id.len() > 64 || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    if launch.id.is_empty()
+        || launch.id.len() > 64
+        || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    {
         return Err(refused("a sandbox is named by letters, digits and hyphens"));
     }
     let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };
+    if layout.tmp == 0 {
+        // A tmpfs takes 0 for "no limit".
+        return Err(refused("/tmp needs a size above 0"));
+    }
     for place in MountPoint::ALL {
         if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
             return Err(refused(format!("two directories were to be mounted at {}", place.path())));

@@ -13,7 +13,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
 };
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -70,9 +71,8 @@ fn administrative() -> Result<Rules, seccompiler::BackendError> {
         libc::CLONE_NEWNET,
         libc::CLONE_NEWCGROUP,
     ];
-    let set = |flag: i32| {
-        rule(vec![condition(0, SeccompCmpOp::MaskedEq(u64::from(flag.cast_unsigned())), flag)?])
-    };
+    let set =
+        |flag: i32| rule(vec![condition(0, SeccompCmpOp::MaskedEq(u64::from(flag.cast_unsigned())), flag)?]);
     rules.insert(libc::SYS_clone, new_namespace.into_iter().map(set).collect::<Result<_, _>>()?);
     // Limits of init could be lowered by a process of the same user; one's own are named by 0.
     rules.insert(libc::SYS_prlimit64, vec![rule(vec![condition(0, SeccompCmpOp::Ne, 0)?])?]);

@@ -181,8 +181,12 @@ impl Service {
             return Ok(());
         }
         let orphans = self.kill_orphans();
-        let ended: Vec<String> =
-            self.entries.iter().filter(|(_, entry)| entry.ended.is_some()).map(|(id, _)| id.clone()).collect();
+        let ended: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.ended.is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ended {
             let Some(entry) = self.entries.get(&id) else { continue };
             // Without a PID namespace its processes have come to the launcher, whoever of them is whose.
