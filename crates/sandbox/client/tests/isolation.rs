@@ -1,11 +1,13 @@
 //! What a function sees and what it can do.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lambent_sandbox_client::{Event, Exit, Mount, Program, Spec};
+use lambent_sandbox_client::{Event, Exit, Mount, Network, Program, Spec};
 use support::{Running, bare, launcher, program, root, shell, spec};
 
 /// A directory of this test that is gone with it.
@@ -273,6 +275,33 @@ async fn neither_host_nor_neighbour_is_visible() {
     let mut weak = Running::launch(&launcher, bare()).await;
     assert!(weak.script(&look).await.contains("secret"));
     assert!(weak.script(processes).await.contains("98765"));
+}
+
+#[tokio::test]
+async fn only_a_sandbox_on_the_hosts_network_reaches_and_resolves() {
+    if !root("only_a_sandbox_on_the_hosts_network_reaches_and_resolves") {
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{}", listener.local_addr().unwrap().port());
+    let connect = program(&["/bin/bash", "-c", &connect]);
+    let launcher = launcher().await;
+    let mut closed = Running::launch(&launcher, spec()).await;
+    assert_eq!(closed.run(connect.clone()).await.1, Event::Exited(Exit::Code(1)));
+    assert_eq!(
+        closed
+            .script("cat /etc/resolv.conf; ls /sys/class/net 2>/dev/null; cut -d: -f1 -s /proc/net/dev")
+            .await
+            .matches(" lo")
+            .count(),
+        1
+    );
+    let mut open = Running::launch(&launcher, Spec { network: Network::Host, ..spec() }).await;
+    assert_eq!(open.run(connect).await.1, Event::Exited(Exit::Code(0)));
+    assert_eq!(
+        open.script("cat /etc/resolv.conf").await,
+        std::fs::read_to_string("/etc/resolv.conf").unwrap()
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lambent_sandbox_client::{
-    Error, Event, Exit, Failure, Isolation, Mount, Network, Spec, probe, unpack_program,
+    Error, Event, Exit, Failure, Isolation, Launcher, Mount, Network, Options, Spec, probe, unpack_program,
 };
 use support::{Running, bare, drain, launcher, program, root, shell, spec, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -220,6 +220,8 @@ async fn what_cannot_be_made_says_why() {
     assert!(network.starts_with("a sandbox without isolation has the host's network"), "{network}");
     let mounts = refusal(Spec { mounts: mount("/usr", "/opt"), ..bare() }).await;
     assert!(mounts.starts_with("a sandbox without isolation shows the host's files"), "{mounts}");
+    let instance = Launcher::start(Options::new("a/b")).await;
+    assert!(matches!(instance, Err(Error::Instance(_))));
     if root("what_cannot_be_made_says_why") {
         let missing = refusal(Spec { mounts: mount("/nonexistent", "/opt"), ..spec() }).await;
         assert_eq!(missing, "sandbox setup failed at \"open /nonexistent\": no such file or directory");
