@@ -9,6 +9,7 @@ use std::time::Duration;
 use lambent_sandbox_client::{
     Error, Event, Exit, Failure, Isolation, Launcher, Mount, Network, Options, Spec, probe, unpack_program,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use support::{Running, bare, drain, launcher, program, root, shell, spec, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -166,6 +167,13 @@ async fn dropping_the_handles_ends_everything() {
     }
 }
 
+/// The launcher's process: init's parent, as a bare sandbox sees it.
+async fn process_of(launcher: &Launcher) -> Pid {
+    let mut witness = Running::launch(launcher, bare()).await;
+    let script = "init=$(cut -d' ' -f4 /proc/$$/stat); cut -d' ' -f4 /proc/$init/stat";
+    Pid::from_raw(witness.script(script).await.trim().parse().unwrap()).unwrap()
+}
+
 #[tokio::test]
 async fn a_killed_launcher_takes_every_sandbox_along() {
     let launcher = launcher().await;
@@ -176,11 +184,13 @@ async fn a_killed_launcher_takes_every_sandbox_along() {
         sandbox.line("ready").await;
         sandboxes.push(sandbox);
     }
-    // Init's parent, as a bare sandbox sees it.
-    let mut witness = Running::launch(&launcher, bare()).await;
-    let pid = witness.script("init=$(cut -d' ' -f4 /proc/$$/stat); cut -d' ' -f4 /proc/$init/stat").await;
-    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let pid = process_of(&launcher).await;
+    // Not what Ctrl-C or a service manager sends: the server ends its launcher by itself.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        kill_process(pid, signal).unwrap();
+    }
+    Running::launch(&launcher, bare()).await.script("true").await;
+    kill_process(pid, Signal::KILL).unwrap();
     for mut sandbox in sandboxes {
         assert_eq!(sandbox.gone().await, "the launcher has ended");
         assert_eq!(sandbox.stdio.read(&mut [0; 64]).await.unwrap(), 0);
