@@ -177,15 +177,17 @@ impl Watcher {
         let Self { id, channel, gone, launcher, shared, orders, .. } = self;
         // Orders under way end with an error, and init with its channel if it still runs.
         drop((orders, channel));
-        let (gone, violation) = match end {
+        // The launcher may see init end with its channel before it sees our wish, hence our own reason.
+        let (gone, ours) = match end {
             End::Gone(gone) => (gone, None),
-            End::Kill => (kill(id, &launcher, gone).await, None),
+            End::Kill => (kill(id, &launcher, gone).await, Some("it was killed".to_owned())),
             End::Violation(reason) => (kill(id, &launcher, gone).await, Some(reason)),
         };
         if let Some(gone) = &gone {
             shared.meter.finish(gone);
         }
-        let reason = violation.or(gone.map(|gone| gone.reason));
+        shared.running.store(false, Ordering::Release);
+        let reason = ours.or(gone.map(|gone| gone.reason));
         let reason = reason.unwrap_or_else(|| "the launcher has ended".to_owned());
         last_word.send(Event::Gone { reason });
     }

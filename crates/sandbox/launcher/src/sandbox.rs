@@ -168,6 +168,10 @@ fn check(launch: &Launch) -> Result<(), Failure> {
         return Err(refused("a sandbox is named by letters, digits and hyphens"));
     }
     let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };
+    if layout.tmp == 0 {
+        // A tmpfs takes 0 for "no limit".
+        return Err(refused("/tmp needs a size above 0"));
+    }
     for place in MountPoint::ALL {
         if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
             return Err(refused(format!("two directories were to be mounted at {}", place.path())));

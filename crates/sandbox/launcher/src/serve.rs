@@ -211,7 +211,10 @@ impl Service {
                     FromLauncher::Gone { id, reason: "it was killed".to_owned(), memory_peak, oom_kills }
                 }
                 (None, false, ended) => {
-                    let reason = ended.unwrap_or_default();
+                    let mut reason = ended.unwrap_or_default();
+                    if oom_kills > 0 {
+                        reason.push_str("; processes of the sandbox had been killed for lack of memory");
+                    }
                     FromLauncher::Gone { id, reason, memory_peak, oom_kills }
                 }
             };

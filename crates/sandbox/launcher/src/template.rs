@@ -66,7 +66,8 @@ impl Template {
         // What the host mounts later stays visible (a data folder on a new disk); nothing goes the other way.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
             .step("receive mounts only")?;
-        fs::create_dir_all(&root).step(&format!("create {}", root.display()))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        made.step(&format!("create {}", root.display()))?;
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         // Devices are made in it, so not NODEV. The size is far above the few files below.
         mount("tmpfs", &root, "tmpfs", flags, Some(c"size=1m,nr_inodes=512,mode=755"))

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use lambent_sandbox_protocol::Failure;
@@ -65,7 +66,7 @@ impl Ranges {
     }
 
     fn claim_block(&self) -> io::Result<Option<Block>> {
-        fs::create_dir_all(&self.directory)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         for number in 0..BLOCKS {
             if self.blocks.iter().any(|block| block.number == number) {
                 continue;
