@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lambent_cli::client::{self, Client};
 use lambent_cli::{ExitCode, Terminal, UpArgs};
-use lambent_server::{Config, Overrides, Server};
+use lambent_server::{Config, Overrides, RunError, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{demo, report};
@@ -36,7 +36,7 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         if with_demo && !demonstrate(address, terminal).await? {
             code = ExitCode::Failed;
         }
-        running.await.context("the server ended unexpectedly")?;
+        running.await.context("the server ended unexpectedly")??;
         Ok(code)
     })
 }
@@ -115,7 +115,7 @@ impl Signals {
         }
     }
 
-    async fn run(mut self, server: Server) {
+    async fn run(mut self, server: Server) -> Result<(), RunError> {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (force, forced) = tokio::sync::oneshot::channel::<()>();
         let listening = async {
@@ -128,8 +128,8 @@ impl Signals {
         // The senders are only ever dropped: that is the signal.
         let serving = server.run(async { drop(stopped.await) }, async { drop(forced.await) });
         tokio::select! {
-            () = listening => {}
-            () = serving => {}
+            () = listening => Ok(()),
+            ended = serving => ended,
         }
     }
 }
