@@ -258,7 +258,7 @@ async fn neither_host_nor_neighbour_is_visible() {
     std::fs::write(secret.0.join("key"), "secret").unwrap();
     let path = secret.0.display();
     let look =
-        format!("cat {path}/key /proc/1/root{path}/key; ls /root /home /run /work /sys 2>/dev/null; true");
+        format!("cat {path}/key /proc/1/root{path}/key; ls /root /home /run /srv /sys 2>/dev/null; true");
     let processes = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; done 2>/dev/null; true";
 
     let launcher = launcher().await;

@@ -201,7 +201,9 @@ fn host_trees(layout: &Layout, pid: i32, template: &Template) -> Result<Vec<Owne
     let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
     tree::set_attributes_mapped(&root, seal, namespace.as_fd()).step("seal the root")?;
     let mut trees = vec![root];
-    let resolver = (layout.reach == protocol::Reach::Host).then_some(Path::new("/etc/resolv.conf"));
+    // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
+    let resolver = Some(Path::new("/etc/resolv.conf"));
+    let resolver = resolver.filter(|path| layout.reach == protocol::Reach::Host && path.exists());
     for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
         let what = format!("open {}", source.display());
         let tree = tree::clone_tree(source).step(&what)?;

@@ -1,7 +1,7 @@
 //! What the tests of the sandbox share.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part, as a module of its own")]
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
