@@ -33,7 +33,7 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         announce(&config, address, terminal);
         let running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
-        if with_demo && !demonstrate(address, terminal).await? {
+        if with_demo && !demonstrate(&config, address, terminal).await? {
             code = ExitCode::Failed;
         }
         running.await.context("the server ended unexpectedly")??;
@@ -87,13 +87,17 @@ fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal)
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());
 }
 
-async fn demonstrate(address: std::net::SocketAddr, terminal: &Terminal) -> anyhow::Result<bool> {
+async fn demonstrate(
+    config: &Config,
+    address: std::net::SocketAddr,
+    terminal: &Terminal,
+) -> anyhow::Result<bool> {
     let settings = client::Settings {
         endpoint: client::Endpoint::parse(&format!("http://{address}"))?,
         ..client::Settings::default()
     };
     let client = Client::new(settings, Arc::new(client::SystemClock));
-    let summary = lambent_cli::demo(&client, &demo::functions()?, terminal).await?;
+    let summary = lambent_cli::demo(&client, &demo::functions(&config.data_dir)?, terminal).await?;
     Ok(summary.failed == 0)
 }
 
