@@ -30,7 +30,7 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let server = Server::start(config.clone()).await?;
         let address = server.address();
-        announce(&config, address, terminal);
+        announce(&config, &server, terminal);
         let running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
         if with_demo && !demonstrate(&config, address, terminal).await? {
@@ -72,7 +72,8 @@ fn read_file(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Option
     }
 }
 
-fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal) {
+fn announce(config: &Config, server: &Server, terminal: &Terminal) {
+    let address = server.address();
     let isolation = match config.isolation {
         lambent_server::Isolation::Namespaces => "namespaces",
         lambent_server::Isolation::Process => "NONE (process): for your own code only",
@@ -82,6 +83,9 @@ fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal)
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     ));
+    for limit in server.limits_not_kept() {
+        terminal.say(&format!("this limit of functions is not kept here: {limit}"));
+    }
     // Existing tools wait for this very line.
     let mut stdout = std::io::stdout();
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());

@@ -67,6 +67,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    limits_not_kept: Vec<String>,
     config: Config,
     store: Store,
     logs: Logs,
@@ -105,11 +106,15 @@ impl Server {
         let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
         // Functions find the platform at the same port inside as outside.
-        let options = LauncherOptions { platform_port: address.port(), ..LauncherOptions::new(instance(dir)) };
+        let options =
+            LauncherOptions { platform_port: address.port(), ..LauncherOptions::new(instance(dir)) };
         let launcher = Launcher::start(options).await?;
         if config.isolation == Isolation::Namespaces {
             check_namespaces(launcher.host())?;
         }
+        let limits_not_kept = limits_not_kept(launcher.host());
+        let cpu_millis =
+            if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
         let catalogue = Arc::new(OnceLock::new());
 
@@ -121,7 +126,7 @@ impl Server {
             network: config.network,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
-            cpu_millis: cpu_millis(),
+            cpu_millis,
             platform: Arc::new(move |connection: Connection, function: Arc<Function>| {
                 let mut gateway_made = gateway_made.clone();
                 Box::pin(async move {
@@ -184,13 +189,19 @@ impl Server {
             tended.tend(until(stopped)).await;
             Ok(())
         });
-        Ok(Self { address, config, store, logs, invoker, gateway, listener, stop, tasks })
+        Ok(Self { address, limits_not_kept, config, store, logs, invoker, gateway, listener, stop, tasks })
     }
 
     /// Where the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The limits of functions that this host does not keep, with the reason: `memory: …`.
+    #[must_use]
+    pub fn limits_not_kept(&self) -> &[String] {
+        &self.limits_not_kept
     }
 
     /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less
@@ -302,9 +313,17 @@ fn raise_descriptor_limit() {
     let _stays = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-fn cpu_millis() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(1000)
+fn cpu_millis() -> Option<u32> {
+    let cpus = std::thread::available_parallelism().ok()?;
+    u32::try_from(cpus.get()).ok()?.checked_mul(1000)
+}
+
+/// The limits that this host does not keep, with the reason.
+fn limits_not_kept(host: &Host) -> Vec<String> {
+    let missing = |controller: &lambent_sandbox_client::Controller| {
+        controller.missing.as_ref().map(|reason| format!("{}: {reason}", controller.name))
+    };
+    host.controllers.iter().filter_map(missing).collect()
 }
 
 fn runtime_rules() -> RuntimeRules {
