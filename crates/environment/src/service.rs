@@ -295,8 +295,8 @@ impl Task {
         self.apply(Event::Launched).await;
         loop {
             let at_limit = connections.len() >= CONNECTIONS;
-            // Biased: an ended sandbox first, then what the runtime reports (it may make the environment free), then
-            // new work; output comes last since each event drains it anyway.
+            // Biased: an ended sandbox first; then the deadline and the pool's wishes, which a runtime that floods its
+            // API must not be able to put off; output comes last since each event drains it anyway.
             tokio::select! { biased;
                 event = events.recv() => {
                     pipes.drain(&mut self.log);
@@ -313,12 +313,11 @@ impl Task {
                         }
                     }
                 }
-                Some(ask) = asked.recv() => {
+                () = sleep_until(self.deadline) => {
+                    self.deadline = None;
                     pipes.drain(&mut self.log);
-                    if !matches!(ask, Ask::Next(_)) {
-                        pipes.flush(&mut self.log);
-                    }
-                    self.ask(ask).await;
+                    pipes.flush(&mut self.log);
+                    self.apply(Event::Deadline).await;
                 }
                 Some(command) = commands.recv() => {
                     pipes.drain(&mut self.log);
@@ -331,11 +330,12 @@ impl Task {
                         Command::Retire => self.apply(Event::Retire).await,
                     }
                 }
-                () = sleep_until(self.deadline) => {
-                    self.deadline = None;
+                Some(ask) = asked.recv() => {
                     pipes.drain(&mut self.log);
-                    pipes.flush(&mut self.log);
-                    self.apply(Event::Deadline).await;
+                    if !matches!(ask, Ask::Next(_)) {
+                        pipes.flush(&mut self.log);
+                    }
+                    self.ask(ask).await;
                 }
                 Some(_ended) = connections.join_next() => {}
                 accepted = runtime_api.accept(), if !at_limit => match accepted {
