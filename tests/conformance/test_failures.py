@@ -1,11 +1,14 @@
 """Functions that fail: what the caller, the log and the next invocation see."""
 
 import json
+import re
 
 import pytest
 
 from support.errors import refused
 from support.packages import pack
+from support.streams import messages
+from support.wait import until
 
 ID = "{id}"
 
@@ -98,12 +101,22 @@ def test_a_function_that_does_not_start_says_why(invoke, make, handler, code, er
         assert answer.report["Status"] == "error"
 
 
-def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make):
+def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, logs):
     # Ten seconds of initialisation, then once more inside of the invocation with the function's own timeout.
-    name = make.create("slow-start", zip_file=pack({"app.py": "import time; time.sleep(600)\n"}), Handler="app.handler", Timeout=1)
+    package = pack({"app.py": "import time; time.sleep(600)\n"})
+    name = make.create("slow-start", zip_file=package, Handler="app.handler", Timeout=1)
     answer = invoke(name, tail=True)
     failed(answer, "Sandbox.Timedout", "RequestId: {id} Error: Task timed out after 1.00 seconds")
-    assert "INIT_REPORT Init Duration: 10000." in answer.log or "INIT_REPORT Init Duration: 9999." in answer.log, answer.log
+
+    def init_reports():
+        lines = [line for line in messages(logs, name) if line.startswith("INIT_REPORT ")]
+        return len(lines) == 2 and [dict(re.findall(r"([A-Z][A-Za-z ]+): ([^\t]+)", line)) for line in lines]
+
+    outside, inside = until(init_reports, "both initialisations to be reported")
+    assert (outside["Phase"], outside["Status"]) == ("init", "timeout")
+    assert 9_900 <= float(outside["INIT_REPORT Init Duration"].split()[0]) <= 10_500
+    assert (inside["Phase"], inside["Status"]) == ("invoke", "timeout")
+    assert 900 <= float(inside["INIT_REPORT Init Duration"].split()[0]) <= 1_500
 
 
 @pytest.mark.parametrize(
