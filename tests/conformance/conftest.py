@@ -93,8 +93,12 @@ class Maker:
         client = client or self.client
         name = settings.pop("FunctionName", None) or unique(prefix)
         settings = {
-            "Runtime": self.python, "Handler": "lambda_function.lambda_handler", "Role": ROLE, "Timeout": 20,
-            "Code": {"ZipFile": zip_file or probe_zip()}, **settings,
+            "Runtime": self.python,
+            "Handler": "lambda_function.lambda_handler",
+            "Role": ROLE,
+            "Timeout": 20,
+            "Code": {"ZipFile": zip_file or probe_zip()},
+            **settings,
         }
         client.create_function(FunctionName=name, **settings)
         self.names.append((client, name))

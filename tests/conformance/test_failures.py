@@ -122,8 +122,14 @@ def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"other": "x"}, "RequestId: {id} Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
-        ({"bootstrap": ("#!/bin/sh\n", 0o644)}, "RequestId: {id} Error: fork/exec /var/task/bootstrap: permission denied"),
+        (
+            {"other": "x"},
+            "RequestId: {id} Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+        ),
+        (
+            {"bootstrap": ("#!/bin/sh\n", 0o644)},
+            "RequestId: {id} Error: fork/exec /var/task/bootstrap: permission denied",
+        ),
         ({"bootstrap": ("\x7fNOT", 0o755)}, "RequestId: {id} Error: fork/exec /var/task/bootstrap: exec format error"),
     ],
     ids=["absent", "not-executable", "no-program"],

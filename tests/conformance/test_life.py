@@ -22,7 +22,11 @@ def test_creation_answers_pending_with_every_default(lambda_, make, python):
     package, name = probe_zip(), unique("created")
     make.names.append((lambda_, name))
     created = lambda_.create_function(
-        FunctionName=name, Runtime=python, Role=ROLE, Handler="lambda_function.lambda_handler", Code={"ZipFile": package}
+        FunctionName=name,
+        Runtime=python,
+        Role=ROLE,
+        Handler="lambda_function.lambda_handler",
+        Code={"ZipFile": package},
     )
     answer = created.pop("ResponseMetadata")
     assert answer["HTTPStatusCode"] == 201
@@ -78,8 +82,18 @@ def test_an_invocation_has_one_id_in_header_tail_and_log(invoke, make, logs):
     assert seen["request_id"] == first.request_id and seen["arn"] == arn(name)
     assert (seen["name"], seen["version"], int(seen["memory"])) == (name, "$LATEST", 128)
     assert 0 < seen["remaining_ms"] <= 20_000
-    assert tail[-3:-1] == [f"START RequestId: {first.request_id} Version: $LATEST", f"END RequestId: {first.request_id}"]
-    assert first.report.keys() == {"REPORT RequestId", "Duration", "Billed Duration", "Memory Size", "Max Memory Used", "Init Duration"}
+    assert tail[-3:-1] == [
+        f"START RequestId: {first.request_id} Version: $LATEST",
+        f"END RequestId: {first.request_id}",
+    ]
+    assert first.report.keys() == {
+        "REPORT RequestId",
+        "Duration",
+        "Billed Duration",
+        "Memory Size",
+        "Max Memory Used",
+        "Init Duration",
+    }
     assert first.report["Memory Size"] == "128 MB"
     duration, init = (float(first.report[key].split()[0]) for key in ("Duration", "Init Duration"))
     billed = int(first.report["Billed Duration"].split()[0])
@@ -100,7 +114,11 @@ def test_an_invocation_has_one_id_in_header_tail_and_log(invoke, make, logs):
     assert seen["group"] == f"/aws/lambda/{name}"
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", seen["stream"])
     assert messages[0].startswith("INIT_START Runtime Version: ")
-    kinds = [message.split(" ")[0] for message in messages if message.split(" ")[0] in {"INIT_START", "START", "END", "REPORT"}]
+    kinds = [
+        message.split(" ")[0]
+        for message in messages
+        if message.split(" ")[0] in {"INIT_START", "START", "END", "REPORT"}
+    ]
     assert kinds == ["INIT_START", "START", "END", "REPORT", "START", "END", "REPORT"]
     assert messages[1:4] == tail[-3:]
 
@@ -150,7 +168,9 @@ def test_code_is_replaced_while_an_invocation_finishes_on_the_old(clients, lambd
 
 
 def test_configuration_is_merged_and_reaches_the_function(lambda_, invoke, make):
-    name = make.create("configured", Environment={"Variables": {"FIRST": "1", "SECOND": "2"}}, Timeout=5, Description="first")
+    name = make.create(
+        "configured", Environment={"Variables": {"FIRST": "1", "SECOND": "2"}}, Timeout=5, Description="first"
+    )
     before = invoke(name, {"do": "environment"}).ok["now"]
     assert (before["FIRST"], before["SECOND"], before["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]) == ("1", "2", "128")
     changed = lambda_.update_function_configuration(
@@ -211,7 +231,7 @@ def test_the_package_can_be_downloaded_by_its_link_alone(lambda_, make):
     tampered = set()
     for position in (digits[0], digits[len(digits) // 2], digits[-1]):
         at = offset + position
-        tampered.add(link[:at] + ("0" if link[at] != "0" else "1") + link[at + 1:])
+        tampered.add(link[:at] + ("0" if link[at] != "0" else "1") + link[at + 1 :])
     tampered |= {link.split("?")[0], link.replace("/_lambent/", "/_lambent/../")}
     for wrong in tampered:
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -237,7 +257,10 @@ def test_functions_are_listed_in_pages(clients, make):
     listed = [function for page in pages for function in page["Functions"]]
     assert sorted(function["FunctionName"] for function in listed) == names
     for function in listed:
-        assert not {"State", "StateReason", "StateReasonCode", "LastUpdateStatus", "RuntimeVersionConfig"} & function.keys()
+        assert (
+            not {"State", "StateReason", "StateReasonCode", "LastUpdateStatus", "RuntimeVersionConfig"}
+            & function.keys()
+        )
         assert function["FunctionArn"] == f"arn:aws:lambda:us-east-1:111122223333:function:{function['FunctionName']}"
     assert refused(client.list_functions, Marker="not a marker").code == "InvalidParameterValueException"
 
@@ -262,7 +285,12 @@ def test_a_deleted_function_is_gone_from_every_call(lambda_, make, invoke):
 def test_a_name_is_taken_once(lambda_, make, python):
     name = make.create("taken")
     error = refused(
-        lambda_.create_function, FunctionName=name, Runtime=python, Role=ROLE, Handler="a.b", Code={"ZipFile": probe_zip()}
+        lambda_.create_function,
+        FunctionName=name,
+        Runtime=python,
+        Role=ROLE,
+        Handler="a.b",
+        Code={"ZipFile": probe_zip()},
     )
     assert (error.code, error.status) == ("ResourceConflictException", 409)
     assert error.message == f"Function already exist: {name}"

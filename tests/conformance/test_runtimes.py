@@ -20,18 +20,31 @@ def build(program, arguments, folder, output, environment):
         pytest.skip(f"{program} is not installed")
     CACHE.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [program, *arguments], cwd=SOURCES / folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        [program, *arguments],
+        cwd=SOURCES / folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{folder} does not build:\n{done.stderr}"
     return pack({"bootstrap": (Path(output).read_bytes(), 0o755)})
 
 
 def python_function(runtimes):
-    return {"zip_file": pack({"app.py": source("python/app.py")}), "Handler": "app.handler", "Runtime": newest(runtimes, "python")}
+    return {
+        "zip_file": pack({"app.py": source("python/app.py")}),
+        "Handler": "app.handler",
+        "Runtime": newest(runtimes, "python"),
+    }
 
 
 def node_function(runtimes):
-    return {"zip_file": pack({"index.mjs": source("nodejs/index.mjs")}), "Handler": "index.handler", "Runtime": newest(runtimes, "nodejs")}
+    return {
+        "zip_file": pack({"index.mjs": source("nodejs/index.mjs")}),
+        "Handler": "index.handler",
+        "Runtime": newest(runtimes, "nodejs"),
+    }
 
 
 def shell_function(_):
@@ -41,7 +54,13 @@ def shell_function(_):
 
 def go_function(_):
     output = CACHE / "go" / "bootstrap"
-    package = build("go", ["build", "-trimpath", "-tags", "lambda.norpc", "-o", str(output), "."], "go", output, {"CGO_ENABLED": "0"})
+    package = build(
+        "go",
+        ["build", "-trimpath", "-tags", "lambda.norpc", "-o", str(output), "."],
+        "go",
+        output,
+        {"CGO_ENABLED": "0"},
+    )
     return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
 
 
@@ -56,7 +75,7 @@ def newest(runtimes, family):
     ids = [name for name in runtimes if name.startswith(family)]
     if not ids:
         pytest.skip(f"no interpreter for {family} on this host")
-    return max(ids, key=lambda name: [int(part) for part in name[len(family):].removesuffix(".x").split(".")])
+    return max(ids, key=lambda name: [int(part) for part in name[len(family) :].removesuffix(".x").split(".")])
 
 
 FUNCTIONS = {
@@ -71,7 +90,9 @@ FUNCTIONS = {
 @pytest.mark.parametrize("language", FUNCTIONS)
 def test_a_function_of_each_kind_lives(language, make, invoke, runtimes, lambda_):
     definition, error_type = FUNCTIONS[language]
-    name = make.create(language, Timeout=2, MemorySize=256, Environment={"Variables": {"GREETING": "hei"}}, **definition(runtimes))
+    name = make.create(
+        language, Timeout=2, MemorySize=256, Environment={"Variables": {"GREETING": "hei"}}, **definition(runtimes)
+    )
     cold = invoke(name, {"value": [1, "ü"]}, tail=True)
     assert (cold.version, cold.ok["value"], cold.ok["greeting"]) == ("$LATEST", [1, "ü"], "hei")
     assert cold.ok["request_id"] == cold.request_id

@@ -1,5 +1,6 @@
 """The door: signatures, browsers, paths, request ids, and worlds kept apart by account and region."""
 
+import base64
 import json
 import re
 
@@ -69,7 +70,12 @@ def test_names_of_loopback_are_welcome(http, server, host):
 
 
 def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
-    for method, path in [("GET", "/"), ("GET", "/2015-03-31/unknown"), ("GET", "/2099-01-01/functions"), ("PATCH", LIST)]:
+    for method, path in [
+        ("GET", "/"),
+        ("GET", "/2015-03-31/unknown"),
+        ("GET", "/2099-01-01/functions"),
+        ("PATCH", LIST),
+    ]:
         answer = http(method, path)
         assert (answer.status, answer.error) == (404, "UnknownOperationException"), (method, path)
     for call, parameters in [
@@ -121,11 +127,14 @@ def test_bodies_that_are_no_document_are_serialisation_errors(http):
 
 def test_unknown_members_are_ignored_and_null_is_absent(http, python, lambda_):
     name = unique("lenient")
-    import base64
-
     document = {
-        "FunctionName": name, "Runtime": python, "Role": ROLE, "Handler": "lambda_function.lambda_handler",
-        "Code": {"ZipFile": base64.b64encode(probe_zip()).decode(), "Unknown": {}}, "Timeout": None, "NewMember": [1],
+        "FunctionName": name,
+        "Runtime": python,
+        "Role": ROLE,
+        "Handler": "lambda_function.lambda_handler",
+        "Code": {"ZipFile": base64.b64encode(probe_zip()).decode(), "Unknown": {}},
+        "Timeout": None,
+        "NewMember": [1],
     }
     try:
         answer = http("POST", LIST, body=json.dumps(document).encode())
@@ -150,7 +159,11 @@ def test_errors_have_the_members_of_their_shape(http):
 
 def test_account_and_region_are_worlds_of_their_own(clients, make, python):
     name = unique("world")
-    worlds = {("test", "us-east-1"): ACCOUNT, ("123456789012", "us-east-1"): "123456789012", ("test", "eu-west-1"): ACCOUNT}
+    worlds = {
+        ("test", "us-east-1"): ACCOUNT,
+        ("123456789012", "us-east-1"): "123456789012",
+        ("test", "eu-west-1"): ACCOUNT,
+    }
     made = {}
     for (key, region), account in worlds.items():
         client = clients.boto("lambda", key=key, region=region)

@@ -25,18 +25,28 @@ class Clients:
     def boto(self, service, *, key="test", secret="test", region=REGION, validate=False, **options):
         """A client that sends each request once. Its own validation is off by default: the server's is under test."""
         config = botocore.config.Config(
-            retries={"total_max_attempts": 1}, parameter_validation=validate, max_pool_connections=64,
-            connect_timeout=5, read_timeout=40, **options,
+            retries={"total_max_attempts": 1},
+            parameter_validation=validate,
+            max_pool_connections=64,
+            connect_timeout=5,
+            read_timeout=40,
+            **options,
         )
         return boto3.client(
-            service, endpoint_url=self.server.url, region_name=region, aws_access_key_id=key,
-            aws_secret_access_key=secret, config=config,
+            service,
+            endpoint_url=self.server.url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=config,
         )
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=timeout)
 
-    def signed(self, method, path, body=b"", headers=None, *, service="lambda", key="test", secret="test", region=REGION):
+    def signed(
+        self, method, path, body=b"", headers=None, *, service="lambda", key="test", secret="test", region=REGION
+    ):
         """Headers with a signature over this request."""
         request = botocore.awsrequest.AWSRequest(
             method=method, url=f"{self.server.url}{path}", data=body, headers=headers or {}
@@ -50,7 +60,7 @@ class Clients:
         request = botocore.awsrequest.AWSRequest(method=method, url=f"{self.server.url}{path}")
         credentials = botocore.credentials.Credentials(key, secret)
         botocore.auth.SigV4QueryAuth(credentials, "lambda", REGION, expires=expires).add_auth(request)
-        return request.url[len(self.server.url):]
+        return request.url[len(self.server.url) :]
 
     def http(self, method, path, body=b"", headers=None, sign=True, **options):
         """One bare request; returns an `Answer`. The headers given win over those of the signature."""
@@ -99,9 +109,16 @@ class Cli:
         # Debian 12's release is older than AWS_ENDPOINT_URL, so the address is an option.
         self.options = ["--endpoint-url", server.url, "--output", "json"]
         self.environment = {
-            "PATH": os.environ["PATH"], "HOME": str(home), "AWS_ACCESS_KEY_ID": "test", "AWS_PAGER": "",
-            "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
-            "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1",
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_PAGER": "",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
         }
 
     def arguments(self, *words):
@@ -121,6 +138,9 @@ class Cli:
     def start(self, *words, stdout):
         """Starts a command that goes on, such as a follower; the caller ends it."""
         return subprocess.Popen(
-            self.arguments(*words), env=self.environment, stdout=stdout, stderr=subprocess.STDOUT,
+            self.arguments(*words),
+            env=self.environment,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )

@@ -39,7 +39,10 @@ def until_active(client, name, timeout=20):
 
     def settled():
         configuration = client.get_function_configuration(FunctionName=name)
-        return (configuration["State"], configuration.get("LastUpdateStatus")) == ("Active", "Successful") and configuration
+        return (configuration["State"], configuration.get("LastUpdateStatus")) == (
+            "Active",
+            "Successful",
+        ) and configuration
 
     return until(settled, f"{name} to become active", timeout)
 
@@ -68,7 +71,9 @@ class Invoked:
     @property
     def report(self):
         """The REPORT line of the tail, as a dictionary."""
-        lines = [line for line in (self.log or "").splitlines() if line.startswith(f"REPORT RequestId: {self.request_id}")]
+        lines = [
+            line for line in (self.log or "").splitlines() if line.startswith(f"REPORT RequestId: {self.request_id}")
+        ]
         assert len(lines) == 1, self.log
         return dict(re.findall(r"([A-Z][A-Za-z ]+): ([^\t]+)", lines[0]))
 
@@ -81,7 +86,10 @@ def invoke(client, name, event=None, tail=False, **options):
     answer = client.invoke(FunctionName=name, Payload=body, **options)
     log = answer.get("LogResult")
     return Invoked(
-        status=answer["StatusCode"], payload=answer["Payload"].read(), error=answer.get("FunctionError"),
-        version=answer.get("ExecutedVersion"), request_id=answer["ResponseMetadata"]["RequestId"],
+        status=answer["StatusCode"],
+        payload=answer["Payload"].read(),
+        error=answer.get("FunctionError"),
+        version=answer.get("ExecutedVersion"),
+        request_id=answer["ResponseMetadata"]["RequestId"],
         log=base64.b64decode(log).decode(errors="replace") if log is not None else None,
     )

@@ -65,9 +65,26 @@ def overlapping(entries=2000, size=1024 * 1024):
     head = struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, 8, 0, 0x21, crc, len(packed), size, 1, 0) + b"a" + packed
     central = b"".join(
         struct.pack(
-            "<IHHHHHHIIIHHHHHII", 0x02014B50, 0x031E, 20, 0, 8, 0, 0x21, crc, len(packed), size,
-            len(name), 0, 0, 0, 0, (FILE | 0o644) << 16, 0,
-        ) + name
+            "<IHHHHHHIIIHHHHHII",
+            0x02014B50,
+            0x031E,
+            20,
+            0,
+            8,
+            0,
+            0x21,
+            crc,
+            len(packed),
+            size,
+            len(name),
+            0,
+            0,
+            0,
+            0,
+            (FILE | 0o644) << 16,
+            0,
+        )
+        + name
         for name in (b"f%05d" % number for number in range(entries))
     )
     end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, entries, entries, len(central), len(head), 0)

@@ -24,7 +24,8 @@ def sandboxed(server):
     ours = _namespace("self", "pid")
     pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
     return [
-        pid for pid in pids
+        pid
+        for pid in pids
         if _namespace(pid, "pid") not in (None, ours) and server.home.name in _read(f"/proc/{pid}/mountinfo")
     ]
 

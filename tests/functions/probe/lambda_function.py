@@ -26,10 +26,17 @@ def identity(event, context):
     here = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(here, "marker.txt")) as marker:
         return {
-            "environment": ENVIRONMENT, "count": COUNT, "marker": marker.read(), "request_id": context.aws_request_id,
-            "arn": context.invoked_function_arn, "name": context.function_name, "version": context.function_version,
-            "memory": context.memory_limit_in_mb, "remaining_ms": context.get_remaining_time_in_millis(),
-            "group": context.log_group_name, "stream": context.log_stream_name,
+            "environment": ENVIRONMENT,
+            "count": COUNT,
+            "marker": marker.read(),
+            "request_id": context.aws_request_id,
+            "arn": context.invoked_function_arn,
+            "name": context.function_name,
+            "version": context.function_version,
+            "memory": context.memory_limit_in_mb,
+            "remaining_ms": context.get_remaining_time_in_millis(),
+            "group": context.log_group_name,
+            "stream": context.log_stream_name,
             "client_context": context.client_context.custom if context.client_context else None,
         }
 
@@ -153,6 +160,23 @@ def background(event, context):
     return {"pid": child.pid, "environment": ENVIRONMENT}
 
 
-ACTIONS = {
-    name: value for name, value in list(globals().items()) if callable(value) and not isinstance(value, type)
-}
+def multiply(event, context):
+    """Starts processes until it is refused."""
+    children, refusal = [], None
+    try:
+        while len(children) < event["most"]:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+                os._exit(0)
+            children.append(child)
+    except OSError as error:
+        refusal = error.errno
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    for child in children:
+        os.waitpid(child, 0)
+    return {"processes": len(children), "errno": refusal}
+
+
+ACTIONS = {name: value for name, value in list(globals().items()) if callable(value) and not isinstance(value, type)}
