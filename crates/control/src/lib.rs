@@ -1,1 +1,19 @@
-//! The Lambda API, a file per operation.
+//! The Lambda API: decode → decide (`lambent-lambda`) → commit (`lambent-store`), a file per operation.
+//!
+//! Control reaches the environments through the store's change feed alone: it commits a record, and whoever runs
+//! functions hears of it. `Invoke` is the exception that goes straight to the invoker, through the port of that name.
+
+mod control;
+mod functions;
+mod location;
+mod operation;
+mod present;
+mod refuse;
+mod request;
+mod settle;
+
+pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
+pub use functions::{FUNCTION_KIND, arn_of_key};
+pub use location::LocationSigner;
+pub use present::runtime_version_arn;
+pub use request::Caller;

@@ -1,1 +1,10 @@
-//! Pools, admission and synchronous invoke.
+//! Pools of environments, admission, synchronous invoke.
+//!
+//! Each version of a function has one [`pool::Pool`]. An invocation takes the youngest free environment, so that the
+//! rest can idle out, or starts one more: none queues behind a busy one. An update replaces the pool; what runs in the
+//! old one finishes there.
+
+mod invoker;
+mod pool;
+
+pub use invoker::{Compose, Invoker, Options};

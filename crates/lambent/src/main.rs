@@ -1,2 +1,45 @@
-//! The `lambent` binary.
-fn main() {}
+//! The `lambent` binary: puts the command line and the server together, and holds nothing of its own.
+
+mod demo;
+mod report;
+mod up;
+
+use std::process::ExitCode;
+
+use lambent_cli::{Cli, Command, Family, Terminal};
+
+fn main() -> ExitCode {
+    let Cli { global, command } = lambent_cli::parse();
+    let terminal = Terminal::stdio(global.color, global.json);
+    let code = match command {
+        Command::Up(arguments) => up::run(arguments, &terminal),
+        Command::Doctor => wait(report::doctor(&terminal)),
+        Command::Runtimes => report::runtimes(&terminal),
+        Command::Completions { shell } => lambent_cli::completions(shell, &terminal),
+        Command::Client(command) => wait(lambent_cli::run(command, &global, &terminal, &default_runtime)),
+    };
+    code.into()
+}
+
+/// Runs a command that is one conversation: a single thread is enough.
+fn wait<F: Future>(work: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the operating system gives a thread its event queue")
+        .block_on(work)
+}
+
+/// The newest runtime of a language that this machine can run; `deploy` takes it where the folder does not say more.
+fn default_runtime(family: Family) -> Option<String> {
+    let catalogue = report::catalogue().ok()?;
+    let of_family = |found: &lambent_runtimes::Family| match family {
+        Family::Python => matches!(found, lambent_runtimes::Family::Python { .. }),
+        Family::Nodejs => matches!(found, lambent_runtimes::Family::NodeJs { .. }),
+        Family::Provided => matches!(found, lambent_runtimes::Family::Provided),
+    };
+    let entries = catalogue.entries();
+    let usable = entries.iter().filter(|entry| !matches!(entry.status, lambent_runtimes::Status::Missing(_)));
+    let mut fitting = usable.filter(|entry| entry.info.family.as_ref().is_some_and(of_family));
+    fitting.next().map(|entry| entry.info.id.to_owned())
+}

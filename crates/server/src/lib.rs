@@ -1,1 +1,25 @@
-//! Composition: config, listeners, gateway, shutdown.
+//! Composition: configuration, listeners, the task tree, shutdown. And the gateway, the one entry for every AWS call.
+//!
+//! ```text
+//! Server
+//! ├ listener   accepts connections, a task each            ─▶ gateway ─▶ control | logs | health | code downloads
+//! ├ feed       store's change feed ─▶ invoker               (control never calls the invoker's pools)
+//! ├ settle     accepted changes become effective
+//! ├ tend       idle environments end
+//! └ invoker    a task for each environment
+//! ```
+//! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
+
+mod compose;
+mod config;
+pub mod doctor;
+mod feed;
+mod gateway;
+mod listener;
+mod secret;
+mod server;
+mod world;
+
+pub use config::{Config, ConfigError, Overrides};
+pub use lambent_sandbox_client::Isolation;
+pub use server::{Server, StartError};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -24,6 +25,7 @@ pub struct Store {
 struct Inner {
     commands: mpsc::Sender<Command>,
     feed: broadcast::WeakSender<super::Change>,
+    last_version: Arc<AtomicU64>,
     readers: Readers,
 }
 
@@ -39,7 +41,8 @@ impl Store {
         let conn = schema::open_for_writing(&path)?;
         let (feed, _) = broadcast::channel(feed::BACKLOG);
         let weak_feed = feed.downgrade();
-        let writer = Writer::new(conn, path.clone(), feed, lock)?;
+        let last_version = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(conn, path.clone(), feed, Arc::clone(&last_version), lock)?;
         let readers = Readers::open(path.clone())?;
         let (commands, queue) = mpsc::channel(QUEUE);
         // The thread ends when the store is closed or its last handle is dropped: the channel is its only input.
@@ -47,7 +50,7 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|e| Error::from_io(&path, &e))?;
-        Ok(Self { inner: Arc::new(Inner { commands, feed: weak_feed, readers }) })
+        Ok(Self { inner: Arc::new(Inner { commands, feed: weak_feed, last_version, readers }) })
     }
 
     /// Commits the writes together and returns their versions, in order. When it returns they are on the disk and
@@ -102,6 +105,13 @@ impl Store {
             |feed| feed.subscribe(),
         );
         Changes::new(receiver)
+    }
+
+    /// The version of the last write that was committed since the store was opened, 0 before the first. Whoever has
+    /// seen a commit answered, and then applied the change feed up to this version, has applied that commit.
+    #[must_use]
+    pub fn last_version(&self) -> u64 {
+        self.inner.last_version.load(Ordering::Acquire)
     }
 
     /// Finishes what was asked before, closes the database and frees the data directory, for all clones.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -27,6 +28,8 @@ pub(super) struct Writer {
     feed: broadcast::Sender<Change>,
     /// Number of the last committed write.
     last: u64,
+    /// The same for everybody else, set before the commit is answered.
+    published: Arc<AtomicU64>,
     /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
     broken: Option<Error>,
     /// Held open for as long as the database is in use.
@@ -38,12 +41,13 @@ impl Writer {
         conn: Connection,
         path: PathBuf,
         feed: broadcast::Sender<Change>,
+        published: Arc<AtomicU64>,
         lock: File,
     ) -> Result<Self, Error> {
         let last = conn
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
-        Ok(Self { conn, path, feed, last, broken: None, _lock: lock })
+        Ok(Self { conn, path, feed, last, published, broken: None, _lock: lock })
     }
 
     /// Serves commands until the store is closed or every handle is gone.
@@ -104,6 +108,7 @@ impl Writer {
                     // Nobody listening is no error.
                     drop(self.feed.send(change));
                 }
+                self.published.store(self.last, Ordering::Release);
                 results
             }
             Err(error) => {

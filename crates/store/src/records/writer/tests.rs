@@ -11,7 +11,7 @@ fn writer(dir: &std::path::Path) -> Writer {
     let path = dir.join("lambent.db");
     let conn = super::super::schema::open_for_writing(&path).unwrap();
     let lock = super::super::schema::lock(dir).unwrap();
-    Writer::new(conn, path, broadcast::channel(64).0, lock).unwrap()
+    Writer::new(conn, path, broadcast::channel(64).0, Arc::default(), lock).unwrap()
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! The entry: one call in, one answer out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lambent_model::{Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
+use lambent_store::{CodeStore, Store};
+use lambent_wire::lambda::{SERVICE, op};
+use lambent_wire::{Error, Matched};
+use tokio::sync::mpsc;
+
+use crate::operation;
+use crate::request::Context;
+use crate::settle::QUEUE;
+use crate::{Caller, LocationSigner};
+
+/// What `CreateFunction` makes of a runtime identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuntimeStatus {
+    /// Taken, whether or not this host has it.
+    Accepted,
+    /// AWS no longer creates functions with it, and neither do we.
+    Retired,
+    /// Not a runtime.
+    Unknown,
+}
+
+/// What control has to know about runtimes.
+#[derive(Clone, Copy)]
+pub struct RuntimeRules {
+    /// What to make of an identifier.
+    pub status: fn(&str) -> RuntimeStatus,
+    /// The identifiers that are accepted.
+    pub accepted: fn() -> Vec<&'static str>,
+    /// Whether a variable's name is the platform's.
+    pub is_reserved: fn(&str) -> bool,
+}
+
+/// What a [`Control`] is made of.
+pub struct Parts {
+    /// Function records.
+    pub store: Store,
+    /// Deployment packages.
+    pub code: CodeStore,
+    /// Runs functions.
+    pub invoke: Arc<dyn Invoke>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Runtimes.
+    pub runtimes: RuntimeRules,
+    /// Signs `Code.Location`.
+    pub location: LocationSigner,
+}
+
+/// The Lambda API.
+pub struct Control {
+    pub(crate) parts: Parts,
+    settle: mpsc::Sender<FunctionArn>,
+}
+
+impl Control {
+    /// The API, and the queue that [`Control::settle`] has to be run with.
+    #[must_use]
+    pub fn new(parts: Parts) -> (Self, mpsc::Receiver<FunctionArn>) {
+        let (settle, queue) = mpsc::channel(QUEUE);
+        (Self { parts, settle }, queue)
+    }
+
+    /// Answers one call.
+    pub async fn call(
+        &self,
+        caller: &Caller,
+        request: http::Request<Bytes>,
+        request_id: &str,
+    ) -> http::Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let answered = match SERVICE.route(&parts) {
+            Ok(matched) => self.dispatch(&matched, caller, &parts, body, request_id).await,
+            Err(error) => Err(error),
+        };
+        answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
+    }
+
+    /// Has an accepted change settled.
+    pub(crate) async fn settle_soon(&self, arn: FunctionArn) {
+        // Closed means that the server is going down; the next start settles what is left.
+        let _closed = self.settle.send(arn).await;
+    }
+
+    pub(crate) fn new_revision(&self) -> RevisionId {
+        RevisionId::random(&*self.parts.entropy)
+    }
+
+    pub(crate) fn stamp(&self) -> lambent_lambda::Stamp {
+        lambent_lambda::Stamp { at: self.parts.clock.now(), revision: self.new_revision() }
+    }
+
+    /// How many bytes of packages an account and region use, and by how many functions.
+    pub(crate) async fn usage(&self, scope: &Scope) -> Result<(u64, usize), Error> {
+        let functions = crate::functions::list(&self.parts.store, scope, None, usize::MAX).await?;
+        Ok((functions.iter().map(|function| function.code.size).sum(), functions.len()))
+    }
+
+    async fn dispatch(
+        &self,
+        matched: &Matched,
+        caller: &Caller,
+        parts: &http::request::Parts,
+        body: Bytes,
+        request_id: &str,
+    ) -> Result<http::Response<Bytes>, Error> {
+        let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let context = &Context { control: self, caller, request_id, trace_id };
+        macro_rules! answer {
+            ($call:ident, $module:ident) => {{
+                let input = matched.decode::<op::$call>(parts, body)?;
+                let output = operation::$module::answer(context, input).await?;
+                Ok(lambent_wire::encode::<op::$call>(&output, request_id))
+            }};
+        }
+        match matched.operation().name {
+            // Shapes its response itself: headers that are no part of the model.
+            "Invoke" => {
+                let input = matched.decode::<op::Invoke>(parts, body)?;
+                operation::invoke::answer(context, input).await
+            }
+            "CreateFunction" => answer!(CreateFunction, create_function),
+            "DeleteFunction" => answer!(DeleteFunction, delete_function),
+            "GetAccountSettings" => answer!(GetAccountSettings, get_account_settings),
+            "GetFunction" => answer!(GetFunction, get_function),
+            "GetFunctionCodeSigningConfig" => {
+                answer!(GetFunctionCodeSigningConfig, get_function_code_signing_config)
+            }
+            "GetFunctionConcurrency" => answer!(GetFunctionConcurrency, get_function_concurrency),
+            "GetFunctionConfiguration" => answer!(GetFunctionConfiguration, get_function_configuration),
+            "GetFunctionRecursionConfig" => {
+                answer!(GetFunctionRecursionConfig, get_function_recursion_config)
+            }
+            "GetPolicy" => answer!(GetPolicy, get_policy),
+            "GetRuntimeManagementConfig" => {
+                answer!(GetRuntimeManagementConfig, get_runtime_management_config)
+            }
+            "ListFunctions" => answer!(ListFunctions, list_functions),
+            "ListTags" => answer!(ListTags, list_tags),
+            "ListVersionsByFunction" => answer!(ListVersionsByFunction, list_versions_by_function),
+            "TagResource" => answer!(TagResource, tag_resource),
+            "UntagResource" => answer!(UntagResource, untag_resource),
+            "UpdateFunctionCode" => answer!(UpdateFunctionCode, update_function_code),
+            "UpdateFunctionConfiguration" => {
+                answer!(UpdateFunctionConfiguration, update_function_configuration)
+            }
+            _ => Err(matched.operation().not_offered()),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `CreateFunction`.
+
+use lambent_lambda::{Architecture, Function, Refusal, Settings, limits};
+use lambent_store::Expect;
+use lambent_wire::Error;
+use lambent_wire::lambda::{self, types as t};
+
+use super::input::{self, NotYet, Shared, Source};
+use crate::present::{Form, configuration};
+use crate::request::{Context, invalid};
+use crate::{functions, refuse};
+
+pub(crate) async fn answer(
+    context: &Context<'_>,
+    input: t::CreateFunctionRequest,
+) -> Result<t::FunctionConfiguration, Error> {
+    let parts = &context.control.parts;
+    let arn = context.function(&input.function_name, "CreateFunction")?;
+    // Longer names are legal where a function is looked up: there it is merely not found.
+    if arn.name.len() > limits::NAME_LENGTH {
+        let limit = format!("Member must have length less than or equal to {}", limits::NAME_LENGTH);
+        return Err(refuse::refusal(&Refusal::constraint(&input.function_name, "functionName", &limit)));
+    }
+    refuse_not_yet(&input)?;
+    let (Some(runtime), Some(handler)) = (input.runtime.clone(), input.handler.clone()) else {
+        return Err(invalid(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+        ));
+    };
+    let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
+    let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
+    let tags = input::tags(input.tags.clone())?;
+    let (shared, source) = split(input);
+    let change = shared.change(context)?;
+    let settings =
+        defaults.changed(change, parts.runtimes.is_reserved).map_err(|error| refuse::refusal(&error))?;
+
+    let exists =
+        || lambda::error::resource_conflict_exception(format!("Function already exist: {}", arn.name));
+    let found = parts.store.get(&functions::key(&arn)).await.map_err(|error| refuse::store(&error))?;
+    if found.is_some() {
+        return Err(exists());
+    }
+    let code = source.store(context).await?;
+    let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
+    let saved = functions::save(&parts.store, &arn, Expect::Absent, &function).await;
+    if !saved.map_err(|error| refuse::store(&error))? {
+        return Err(exists());
+    }
+    context.control.settle_soon(arn.clone()).await;
+    Ok(configuration(&function, arn.to_string(), Form::Full))
+}
+
+fn refuse_not_yet(input: &t::CreateFunctionRequest) -> Result<(), Error> {
+    for (asked, name) in [
+        (input.package_type == Some(t::PackageType::Image), "container images"),
+        (input.publish == Some(true), "published versions (Publish)"),
+        (input.publish_to.is_some(), "PublishTo"),
+        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
+        (input.tenancy_config.is_some(), "TenancyConfig"),
+    ] {
+        if asked {
+            return Err(refuse::refusal(&Refusal::Unsupported(name)));
+        }
+    }
+    Ok(())
+}
+
+fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
+    let shared = Shared {
+        // Role, runtime and handler are required here and already in the defaults; the runtime is still checked.
+        role: None,
+        runtime: input.runtime,
+        handler: None,
+        description: input.description,
+        timeout: input.timeout,
+        memory_size: input.memory_size,
+        ephemeral_storage: input.ephemeral_storage,
+        environment: input.environment,
+        logging_config: input.logging_config,
+        not_yet: NotYet {
+            vpc_config: input.vpc_config,
+            dead_letter_config: input.dead_letter_config,
+            kms_key_arn: input.kms_key_arn,
+            tracing_config: input.tracing_config,
+            layers: input.layers,
+            file_system_configs: input.file_system_configs,
+            image_config: input.image_config,
+            snap_start: input.snap_start,
+            capacity_provider_config: input.capacity_provider_config,
+            durable_config: input.durable_config,
+        },
+    };
+    let source = Source {
+        zip_file: input.code.zip_file,
+        s3_bucket: input.code.s3_bucket,
+        image_uri: input.code.image_uri,
+        source_kms_key_arn: input.code.source_kms_key_arn,
+    };
+    (shared, source)
+}

@@ -1,0 +1,191 @@
+//! What create and update requests have in common: settings as the wire has them, turned into the rules' terms, and
+//! settings that nothing acts on yet, refused.
+
+use std::collections::BTreeMap;
+
+use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
+use lambent_wire::lambda::types as t;
+use lambent_wire::{Blob, Error, common};
+
+use crate::control::RuntimeStatus;
+use crate::refuse;
+use crate::request::{Context, invalid};
+
+/// The settings that create and update share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) role: Option<String>,
+    pub(crate) runtime: Option<t::Runtime>,
+    pub(crate) handler: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) timeout: Option<i32>,
+    pub(crate) memory_size: Option<i32>,
+    pub(crate) ephemeral_storage: Option<t::EphemeralStorage>,
+    pub(crate) environment: Option<t::Environment>,
+    pub(crate) logging_config: Option<t::LoggingConfig>,
+    pub(crate) not_yet: NotYet,
+}
+
+/// Settings without effect so far. An absent or empty one means "none", which is what we do.
+#[derive(Default)]
+pub(crate) struct NotYet {
+    pub(crate) vpc_config: Option<t::VpcConfig>,
+    pub(crate) dead_letter_config: Option<t::DeadLetterConfig>,
+    pub(crate) kms_key_arn: Option<String>,
+    pub(crate) tracing_config: Option<t::TracingConfig>,
+    pub(crate) layers: Option<Vec<String>>,
+    pub(crate) file_system_configs: Option<Vec<t::FileSystemConfig>>,
+    pub(crate) image_config: Option<t::ImageConfig>,
+    pub(crate) snap_start: Option<t::SnapStart>,
+    pub(crate) capacity_provider_config: Option<t::CapacityProviderConfig>,
+    pub(crate) durable_config: Option<t::DurableConfig>,
+}
+
+impl NotYet {
+    fn refuse(&self) -> Result<(), Refusal> {
+        fn any<T>(list: Option<&Vec<T>>) -> bool {
+            list.is_some_and(|list| !list.is_empty())
+        }
+        fn set(text: Option<&String>) -> bool {
+            text.is_some_and(|text| !text.is_empty())
+        }
+        let vpc = self.vpc_config.as_ref();
+        let dead_letter = self.dead_letter_config.as_ref().and_then(|config| config.target_arn.as_ref());
+        let tracing = self.tracing_config.as_ref().and_then(|config| config.mode.as_ref());
+        let snap_start = self.snap_start.as_ref().and_then(|config| config.apply_on.as_ref());
+        for (asked, name) in [
+            (
+                vpc.is_some_and(|c| any(c.subnet_ids.as_ref()) || any(c.security_group_ids.as_ref())),
+                "VpcConfig",
+            ),
+            (set(dead_letter), "DeadLetterConfig"),
+            (set(self.kms_key_arn.as_ref()), "KMSKeyArn"),
+            (tracing == Some(&t::TracingMode::Active), "TracingConfig.Mode Active"),
+            (any(self.layers.as_ref()), "Layers"),
+            (any(self.file_system_configs.as_ref()), "FileSystemConfigs"),
+            (self.image_config.is_some(), "ImageConfig"),
+            (snap_start.is_some_and(|on| *on != t::SnapStartApplyOn::None), "SnapStart"),
+            (self.capacity_provider_config.is_some(), "CapacityProviderConfig"),
+            (self.durable_config.is_some(), "DurableConfig"),
+        ] {
+            if asked {
+                return Err(Refusal::Unsupported(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number that the model's range keeps positive.
+fn positive(value: i32) -> u32 {
+    u32::try_from(value).expect("the model's minimum is at least 1")
+}
+
+impl Shared {
+    /// The change these settings ask for.
+    pub(crate) fn change(self, context: &Context<'_>) -> Result<Change, Error> {
+        self.not_yet.refuse().map_err(|error| refuse::refusal(&error))?;
+        if let Some(runtime) = &self.runtime {
+            check_runtime(context, runtime.as_str())?;
+        }
+        Ok(Change {
+            role: self.role,
+            runtime: self.runtime.map(|runtime| runtime.as_str().to_owned()),
+            handler: self.handler,
+            description: self.description,
+            timeout_s: self.timeout.map(positive),
+            memory_mb: self.memory_size.map(positive),
+            ephemeral_mb: self.ephemeral_storage.map(|storage| positive(storage.size)),
+            variables: self.environment.map(|environment| environment.variables.unwrap_or_default()),
+            logging: self.logging_config.map(logging),
+        })
+    }
+}
+
+fn logging(config: t::LoggingConfig) -> Logging {
+    Logging {
+        format: config.log_format.map(|format| match format {
+            t::LogFormat::Json => LogFormat::Json,
+            _ => LogFormat::Text,
+        }),
+        application_level: config.application_log_level.map(|level| level.as_str().to_owned()),
+        system_level: config.system_log_level.map(|level| level.as_str().to_owned()),
+        group: config.log_group,
+    }
+}
+
+fn check_runtime(context: &Context<'_>, runtime: &str) -> Result<(), Error> {
+    let rules = &context.control.parts.runtimes;
+    match (rules.status)(runtime) {
+        RuntimeStatus::Accepted => Ok(()),
+        RuntimeStatus::Retired => Err(invalid(format!(
+            "The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. \
+             We recommend you use a supported runtime while creating or updating functions."
+        ))),
+        RuntimeStatus::Unknown => Err(invalid(format!(
+            "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}] or be \
+             a valid ARN",
+            (rules.accepted)().join(", ")
+        ))),
+    }
+}
+
+/// Where a package is to come from.
+pub(crate) struct Source {
+    pub(crate) zip_file: Option<Blob>,
+    pub(crate) s3_bucket: Option<String>,
+    pub(crate) image_uri: Option<String>,
+    pub(crate) source_kms_key_arn: Option<String>,
+}
+
+impl Source {
+    /// Stores the package and unpacks it.
+    pub(crate) async fn store(self, context: &Context<'_>) -> Result<Code, Error> {
+        let refused = |name| Err(refuse::refusal(&Refusal::Unsupported(name)));
+        if self.image_uri.is_some() {
+            return refused("container images");
+        }
+        if self.s3_bucket.is_some() {
+            return refused("code in S3 (pass the package as ZipFile)");
+        }
+        if self.source_kms_key_arn.is_some_and(|key| !key.is_empty()) {
+            return refused("SourceKMSKeyArn");
+        }
+        let Some(zip) = self.zip_file else {
+            return Err(invalid("Please provide a source for function code."));
+        };
+        if zip.is_empty() {
+            return Err(invalid("Uploaded file must be a non-empty zip"));
+        }
+        if zip.len() > limits::ZIPPED_BYTES {
+            return Err(common::request_entity_too_large(format!(
+                "Zipped size must be smaller than {} bytes",
+                limits::ZIPPED_BYTES
+            )));
+        }
+        let size = zip.len() as u64;
+        let (used, _) = context.control.usage(&context.caller.scope).await?;
+        if used + size > limits::CODE_STORAGE_BYTES {
+            return Err(lambent_wire::lambda::error::code_storage_exceeded_exception(
+                "Code storage limit exceeded.",
+            ));
+        }
+        let stored = context.control.parts.code.put_zip(zip.into_bytes()).await;
+        let package = stored.map_err(|error| refuse::code(&error))?;
+        Ok(Code { sha256: package.digest(), size })
+    }
+}
+
+/// The one architecture of a request; the model allows no second and no third kind.
+pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Option<Architecture> {
+    match list?.first()? {
+        t::Architecture::Arm64 => Some(Architecture::Arm64),
+        _ => Some(Architecture::X86_64),
+    }
+}
+
+/// Tags of a new function.
+pub(crate) fn tags(tags: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, Error> {
+    lambent_lambda::merge_tags(&BTreeMap::new(), tags.unwrap_or_default())
+        .map_err(|error| refuse::refusal(&error))
+}

@@ -1,0 +1,179 @@
+//! `Invoke`: the hot path. No store access, no copy of the payload.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response};
+use lambent_lambda::limits;
+use lambent_model::{Completed, Entropy, Invocation, Outcome, Report, RequestId, Target};
+use lambent_wire::lambda::{self, op, types as t};
+use lambent_wire::{Error, common};
+use serde::de::IgnoredAny;
+
+use crate::refuse;
+use crate::request::Context;
+
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// Our own: the figures of the REPORT line, so that no client has to trust a line that the function may have printed.
+const REPORT: HeaderName = HeaderName::from_static("x-lambent-report");
+
+pub(crate) async fn answer(
+    context: &Context<'_>,
+    input: t::InvocationRequest,
+) -> Result<Response<Bytes>, Error> {
+    let target = context.target(&input.function_name, input.qualifier.as_deref(), "InvokeFunction")?;
+    match input.invocation_type {
+        None | Some(t::InvocationType::RequestResponse) => synchronous(context, input, target).await,
+        Some(t::InvocationType::DryRun) => {
+            let checked = context.control.parts.invoke.check(&target).await;
+            checked.map_err(|error| refuse::invoke(&error, &target.qualified()))?;
+            let output = t::InvocationResponse { status_code: Some(204), ..t::InvocationResponse::default() };
+            Ok(lambent_wire::encode::<op::Invoke>(&output, context.request_id))
+        }
+        Some(_) => Err(common::not_implemented(
+            "lambent does not offer InvocationType Event yet: it would not survive a restart; see docs/compatibility.md",
+        )),
+    }
+}
+
+async fn synchronous(
+    context: &Context<'_>,
+    input: t::InvocationRequest,
+    target: Target,
+) -> Result<Response<Bytes>, Error> {
+    let invoke = &context.control.parts.invoke;
+    let qualified = target.qualified();
+    refuse_not_yet(&input)?;
+    let payload = check_payload(input.payload)?;
+    let client_context = input.client_context.as_deref().map(decode_client_context).transpose()?;
+    let trace_id = context.trace_id.map_or_else(|| new_trace_id(context), str::to_owned);
+    let request_id: RequestId =
+        context.request_id.parse().map_err(|_| common::internal_failure("the request id is not a UUID"))?;
+    let invocation = Arc::new(Invocation {
+        request_id,
+        payload,
+        // The qualifier is part of it only when the caller gave one.
+        invoked_arn: match &target.qualifier {
+            Some(_) => qualified.clone(),
+            None => target.function.to_string(),
+        },
+        trace_id: trace_id.clone(),
+        client_context,
+        tail: input.log_type == Some(t::LogType::Tail),
+    });
+    let invoked =
+        invoke.invoke(target, invocation).await.map_err(|error| refuse::invoke(&error, &qualified))?;
+    let Completed { outcome, report, log_tail } = invoked.completed;
+    let (payload, function_error) = match outcome {
+        Outcome::Success(body) => (body, None),
+        // "Unhandled" for what was caught and for what was not; "Handled" is history.
+        Outcome::Failed(failure) => (failure.body, Some("Unhandled".to_owned())),
+        Outcome::Platform(reason) => return Err(lambda::error::service_exception(reason)),
+    };
+    let output = t::InvocationResponse {
+        status_code: Some(200),
+        function_error,
+        log_result: log_tail.map(|tail| STANDARD.encode(tail)),
+        payload: Some(payload.into()),
+        executed_version: Some(invoked.executed_version),
+        ..t::InvocationResponse::default()
+    };
+    let mut response = lambent_wire::encode::<op::Invoke>(&output, context.request_id);
+    insert(&mut response, TRACE_ID, &trace_id);
+    if let Some(report) = report {
+        insert(&mut response, REPORT, &report_header(&report));
+    }
+    Ok(response)
+}
+
+fn refuse_not_yet(input: &t::InvocationRequest) -> Result<(), Error> {
+    if input.tenant_id.is_some() {
+        return Err(crate::request::invalid(
+            "TenantId is for functions with tenant isolation, which lambent does not support yet; see \
+             docs/compatibility.md",
+        ));
+    }
+    if input.durable_execution_name.is_some() {
+        return Err(crate::request::invalid(
+            "DurableExecutionName is for durable functions, which lambent does not support yet; see \
+             docs/compatibility.md",
+        ));
+    }
+    Ok(())
+}
+
+/// Any JSON value will do; nothing at all means `{}`.
+fn check_payload(payload: Option<lambent_wire::Blob>) -> Result<Bytes, Error> {
+    let payload = payload.map(lambent_wire::Blob::into_bytes).unwrap_or_default();
+    if payload.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    if payload.len() > limits::SYNC_PAYLOAD_BYTES {
+        return Err(lambda::error::request_too_large_exception(format!(
+            "{} byte payload is too large for the RequestResponse invocation type (limit {} bytes)",
+            payload.len(),
+            limits::SYNC_PAYLOAD_BYTES
+        )));
+    }
+    match serde_json::from_slice::<IgnoredAny>(&payload) {
+        Ok(_) => Ok(payload),
+        Err(error) => Err(lambda::error::invalid_request_content_exception(format!(
+            "Could not parse request body into json: Could not parse payload into json: {error}"
+        ))),
+    }
+}
+
+fn decode_client_context(text: &str) -> Result<String, Error> {
+    let invalid = || {
+        lambda::error::invalid_request_content_exception(
+            "Client context must be a valid Base64-encoded JSON object.",
+        )
+    };
+    if text.len() > limits::CLIENT_CONTEXT_LENGTH {
+        return Err(lambda::error::invalid_request_content_exception(format!(
+            "Client context exceeds the limit of {} bytes.",
+            limits::CLIENT_CONTEXT_LENGTH
+        )));
+    }
+    let json = STANDARD.decode(text).map_err(|_| invalid())?;
+    // Written anew: without line breaks it fits into the runtime's header.
+    let value: serde_json::Map<_, _> = serde_json::from_slice(&json).map_err(|_| invalid())?;
+    Ok(serde_json::Value::Object(value).to_string())
+}
+
+/// A root for a trace that nobody started: never sampled, since nothing records it (X-Ray Developer Guide, "Tracing
+/// header").
+fn new_trace_id(context: &Context<'_>) -> String {
+    let parts = &context.control.parts;
+    let mut random = [0; 20];
+    let entropy: &dyn Entropy = &*parts.entropy;
+    entropy.fill(&mut random);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let seconds = parts.clock.now().seconds();
+    format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", hex(&random[..12]), hex(&random[12..]))
+}
+
+fn report_header(report: &Report) -> String {
+    let millis = |duration: std::time::Duration| (duration.as_secs_f64() * 100_000.0).round() / 100.0;
+    let mut header = serde_json::json!({
+        "durationMs": millis(report.duration),
+        "billedDurationMs": report.billed_ms(),
+        "memorySizeMB": report.memory.0,
+    });
+    if let Some(init) = report.init {
+        header["initDurationMs"] = millis(init).into();
+    }
+    if let Some(used) = report.max_memory_used_mb {
+        header["maxMemoryUsedMB"] = used.into();
+    }
+    header.to_string()
+}
+
+fn insert(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    // The trace id came in through a header or is ours; the report is JSON of numbers.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,98 @@
+//! A function as AWS shows it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lambent_lambda::{self as rules, Function, LastUpdate, LogFormat};
+use lambent_wire::lambda::types as t;
+
+/// Which of the two forms of `FunctionConfiguration` is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Everything.
+    Full,
+    /// As in lists: without states and runtime version.
+    Listed,
+}
+
+/// AWS counts in `i32`; our values are far below its end.
+fn number(value: u32) -> i32 {
+    i32::try_from(value).expect("settings are checked against limits far below i32::MAX")
+}
+
+/// The runtime version's ARN. Ours is the host's interpreter, so the ARN names the runtime alone and stays the same.
+#[must_use]
+pub fn runtime_version_arn(region: &str, runtime: &str) -> String {
+    use sha2::Digest as _;
+    let digest = lambent_model::Sha256(sha2::Sha256::digest(runtime.as_bytes()).into());
+    format!("arn:aws:lambda:{region}::runtime:{digest}")
+}
+
+pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::FunctionConfiguration {
+    let settings = &function.settings;
+    let region = function.arn.split(':').nth(3).unwrap_or_default();
+    let full = form == Form::Full;
+    let pending = function.state == rules::State::Pending;
+    let updating = function.last_update == Some(LastUpdate::InProgress);
+    t::FunctionConfiguration {
+        function_name: Some(function.name.clone()),
+        function_arn: Some(arn),
+        runtime: Some(settings.runtime.as_str().into()),
+        role: Some(settings.role.clone()),
+        handler: Some(settings.handler.clone()),
+        code_size: Some(i64::try_from(function.code.size).unwrap_or(i64::MAX)),
+        description: Some(settings.description.clone()),
+        timeout: Some(number(settings.timeout_s)),
+        memory_size: Some(number(settings.memory_mb)),
+        last_modified: Some(function.last_modified.last_modified()),
+        code_sha256: Some(STANDARD.encode(function.code.sha256.0)),
+        version: Some("$LATEST".into()),
+        environment: settings
+            .variables
+            .clone()
+            .map(|variables| t::EnvironmentResponse { variables: Some(variables), error: None }),
+        tracing_config: Some(t::TracingConfigResponse { mode: Some(t::TracingMode::PassThrough) }),
+        revision_id: Some(function.revision.to_string()),
+        state: full.then(|| function.state.as_str().into()),
+        state_reason: (full && pending).then(|| "The function is being created.".into()),
+        state_reason_code: (full && pending).then_some(t::StateReasonCode::Creating),
+        last_update_status: full
+            .then(|| {
+                function.last_update.map(|status| match status {
+                    LastUpdate::InProgress => t::LastUpdateStatus::InProgress,
+                    LastUpdate::Successful => t::LastUpdateStatus::Successful,
+                })
+            })
+            .flatten(),
+        // Observed on AWS: an update is explained in the words of a creation.
+        last_update_status_reason: (full && updating).then(|| "The function is being created.".into()),
+        last_update_status_reason_code: (full && updating).then(|| "Creating".into()),
+        package_type: Some(t::PackageType::Zip),
+        architectures: Some(vec![match function.architecture {
+            rules::Architecture::X86_64 => t::Architecture::X86_64,
+            rules::Architecture::Arm64 => t::Architecture::Arm64,
+        }]),
+        ephemeral_storage: Some(t::EphemeralStorage { size: number(settings.ephemeral_mb) }),
+        snap_start: Some(t::SnapStartResponse {
+            apply_on: Some(t::SnapStartApplyOn::None),
+            optimization_status: Some(t::SnapStartOptimizationStatus::Off),
+        }),
+        runtime_version_config: full.then(|| t::RuntimeVersionConfig {
+            runtime_version_arn: Some(runtime_version_arn(region, &settings.runtime)),
+            error: None,
+        }),
+        logging_config: Some(logging(&settings.logging, settings.log_group(&function.name))),
+        ..t::FunctionConfiguration::default()
+    }
+}
+
+fn logging(logging: &rules::Logging, group: String) -> t::LoggingConfig {
+    let json = logging.format == Some(LogFormat::Json);
+    // JSON shows both levels, INFO where none was given; text has none.
+    let level = |level: &Option<String>| json.then(|| level.clone().unwrap_or_else(|| "INFO".into()));
+    t::LoggingConfig {
+        log_format: Some(if json { t::LogFormat::Json } else { t::LogFormat::Text }),
+        application_log_level: level(&logging.application_level).map(Into::into),
+        system_log_level: level(&logging.system_level).map(Into::into),
+        log_group: Some(group),
+    }
+}

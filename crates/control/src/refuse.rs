@@ -1,0 +1,42 @@
+//! Refusals and failures of the parts below, as AWS's errors.
+
+use lambent_lambda::Refusal;
+use lambent_model::InvokeError;
+use lambent_store::{CodeError, Error as StoreError};
+use lambent_wire::{Error, common, lambda};
+
+use crate::request::invalid;
+
+pub(crate) fn refusal(refusal: &Refusal) -> Error {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::InvalidParameter(_) | Refusal::Unsupported(_) => invalid(text),
+        Refusal::Conflict(_) => lambda::error::resource_conflict_exception(text),
+        Refusal::PreconditionFailed(_) => lambda::error::precondition_failed_exception(text),
+    }
+}
+
+/// A failure of the store: the server's fault, worded for its operator.
+pub(crate) fn store(error: &StoreError) -> Error {
+    lambda::error::service_exception(error.to_string())
+}
+
+pub(crate) fn code(error: &CodeError) -> Error {
+    match error {
+        CodeError::NotAZip { .. } | CodeError::TooLarge { .. } => invalid(error.to_string()),
+        _ => lambda::error::service_exception(error.to_string()),
+    }
+}
+
+pub(crate) fn invoke(error: &InvokeError, qualified_arn: &str) -> Error {
+    match error {
+        InvokeError::NotFound => crate::request::not_found(qualified_arn),
+        InvokeError::NotReady { state } => lambda::error::resource_conflict_exception(format!(
+            "The operation cannot be performed at this time. The function is currently in the following state: {state}"
+        )),
+        InvokeError::Throttled { reason } => lambda::error::too_many_requests_exception("Rate Exceeded.")
+            .with_reason(*reason)
+            .with_retry_after_seconds(1),
+        InvokeError::ShuttingDown => common::service_unavailable("the server is shutting down, try again"),
+    }
+}

@@ -1,0 +1,651 @@
+//! The life of an environment as a pure machine: what happened goes in, what to do comes out.
+//!
+//! ```text
+//! Launching ──launched──▶ Initializing ──next──▶ Idle ⇄ Running ──response──▶ Settling ──next──▶ Idle
+//!                          │ 10 s, crash, error       │ timeout, crash
+//!                          ▼                          ▼
+//!                        Resetting ───reset───▶ Cold (or, with an invocation waiting, Reinitializing ──next──▶ Running)
+//! ```
+//!
+//! The pool may hand over the next invocation as soon as the last one is answered ([`Effect::Available`]): the runtime
+//! is then a moment away from `/next` or the sandbox is being reset, and both are sooner over than a cold start. A
+//! runtime that lingers (work after the response) makes the machine decline the invocation it was given meanwhile.
+//!
+//! Source of the rules: AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle"
+//! (phases, suppressed init, reset) and "Using the Lambda runtime API" (who may call what when).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lambent_model::MemorySize;
+use lambent_sandbox_client::Exit;
+use serde_json::json;
+
+use crate::record::{Phase, Record, Verdict};
+use lambent_model::{Failure, Invocation, Outcome, Report};
+
+#[cfg(test)]
+mod tests;
+
+/// "The Init phase is limited to 10 seconds."
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Result of a synchronous invocation: 6 MB and 100 bytes of slack, as AWS's own message says.
+pub(crate) const RESPONSE_LIMIT: usize = 6_291_556;
+
+/// How long an invocation waits for a runtime that has answered but is not back at `/next`: far more than clients take
+/// (about 0.1 ms), less than a cold start.
+const SETTLE_GRACE: Duration = Duration::from_millis(20);
+
+/// Linux's number of the signal that nothing survives.
+const SIGKILL: i32 = 9;
+
+/// The function's settings that the machine decides by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) memory: MemorySize,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The sandbox stands.
+    Launched,
+    /// The pool hands over an invocation: one with the launch, later ones after [`Effect::Available`].
+    Invoke(Arc<Invocation>),
+    /// The runtime asked for the next event.
+    Next,
+    /// The runtime reported how the invocation `request_id` (as it wrote it) went.
+    Report { request_id: String, reported: Reported },
+    /// The runtime reported that it cannot initialise.
+    InitError { failure: Failure },
+    /// The runtime could not be started at all.
+    StartFailed { failure: Start },
+    /// The runtime's process ended.
+    Exited { exit: Exit, out_of_memory: bool },
+    /// All processes of the sandbox are gone; it is ready for a new runtime.
+    Reset,
+    /// The sandbox is gone.
+    Gone { reason: String },
+    /// The deadline that was set has passed.
+    Deadline,
+    /// Finish what is running, then end.
+    Retire,
+}
+
+/// What the runtime posted.
+#[derive(Debug)]
+pub(crate) enum Reported {
+    Success(Bytes),
+    TooLarge,
+    Truncated,
+    InvalidMode,
+    Error(Failure),
+}
+
+/// Why there is no runtime process.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) error_type: String,
+    pub(crate) message: String,
+}
+
+/// What to do about it, in order.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Start the runtime's process.
+    StartRuntime,
+    /// Kill every process but init.
+    Reset,
+    /// Tear the sandbox down.
+    Kill,
+    /// Give this event and its deadline to the runtime's pending request for one.
+    Deliver(Arc<Invocation>, Instant),
+    /// Answer the runtime's call.
+    Reply(Verdicted),
+    /// Answer the invocation's caller.
+    Answer(Outcome, Option<Report>),
+    /// Write a platform record.
+    Log(Record),
+    /// Set or clear the one deadline.
+    Deadline(Option<Instant>),
+    /// Apply the function's share of the CPU, or lift it while the runtime initialises.
+    Throttle(bool),
+    /// Tell the pool that the environment can take an invocation.
+    Available,
+    /// Give the invocation back to the pool, which finds another environment for it.
+    Decline(Arc<Invocation>),
+}
+
+/// The Runtime API's verdict on a call of the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdicted {
+    Accepted,
+    InvalidRequestId,
+    InvalidState(&'static str),
+    TooLarge,
+    Truncated,
+    InvalidMode,
+}
+
+/// An invocation that the function has.
+#[derive(Debug)]
+struct Call {
+    invocation: Arc<Invocation>,
+    delivered: Instant,
+    deadline: Instant,
+    /// The initialisation that this invocation's REPORT names.
+    init: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum State {
+    Launching {
+        waiting: Option<Arc<Invocation>>,
+    },
+    Initializing {
+        since: Instant,
+        waiting: Option<Arc<Invocation>>,
+    },
+    /// The runtime waits at `/next`.
+    Idle,
+    Running(Call),
+    /// The caller has its answer; the runtime is not back at `/next` yet, and is reset at `until`.
+    Settling {
+        until: Instant,
+        waiting: Option<Arc<Invocation>>,
+    },
+    /// Still not back at `/next`, and the pool has been told not to count on it.
+    Lingering {
+        until: Instant,
+    },
+    /// Processes are being killed; an invocation may wait for the initialisation that follows.
+    Resetting {
+        waiting: Option<Arc<Invocation>>,
+    },
+    /// A sandbox without a runtime.
+    Cold,
+    /// Initialisation inside an invocation, under the function's timeout.
+    Reinitializing {
+        invocation: Arc<Invocation>,
+        since: Instant,
+    },
+    Ended,
+}
+
+/// The machine. See the module's text.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    settings: Settings,
+    state: State,
+    /// A finished initialisation that no REPORT has named yet.
+    unreported_init: Option<Duration>,
+    retiring: bool,
+}
+
+impl Machine {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let state = State::Launching { waiting: None };
+        Self { settings, state, unreported_init: None, retiring: false }
+    }
+
+    /// The name of the state, for the Runtime API's errors and the log.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self.state {
+            State::Launching { .. } => "Launching",
+            State::Initializing { .. } | State::Reinitializing { .. } => "Started",
+            State::Idle => "Ready",
+            State::Running(_) => "Running",
+            State::Settling { .. } | State::Lingering { .. } => "ResponseSent",
+            State::Resetting { .. } => "Resetting",
+            State::Cold => "Cold",
+            State::Ended => "Ended",
+        }
+    }
+
+    /// Takes one event and says what to do. `now` is monotonic; `max_memory_used_mb` the peak so far.
+    pub(crate) fn apply(
+        &mut self,
+        event: Event,
+        now: Instant,
+        max_memory_used_mb: Option<u64>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::with_capacity(6);
+        let step = &mut Step { effects: &mut effects, now, used: max_memory_used_mb };
+        match event {
+            Event::Launched => self.launched(step),
+            Event::Invoke(invocation) => self.invoke(invocation, step),
+            Event::Next => self.next(step),
+            Event::Report { request_id, reported } => self.reported(&request_id, reported, step),
+            Event::InitError { failure } => self.init_error(failure, step),
+            Event::StartFailed { failure } => self.start_failed(&failure, step),
+            Event::Exited { exit, out_of_memory } => self.exited(exit, out_of_memory, step),
+            Event::Reset => self.reset_done(step),
+            Event::Gone { reason } => self.gone(&reason, step),
+            Event::Deadline => self.deadline(step),
+            Event::Retire => self.retire(step),
+        }
+        effects
+    }
+
+    fn take(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Ended)
+    }
+
+    fn launched(&mut self, step: &mut Step<'_>) {
+        // Launching ⇒ Initializing
+        let State::Launching { waiting } = self.take() else {
+            unreachable!("a sandbox is launched once, at the beginning")
+        };
+        self.state = State::Initializing { since: step.now, waiting };
+        step.log(Record::InitStart { phase: Phase::Init });
+        step.push(Effect::StartRuntime);
+        step.push(Effect::Deadline(Some(step.now + INIT_TIMEOUT)));
+    }
+
+    fn invoke(&mut self, invocation: Arc<Invocation>, step: &mut Step<'_>) {
+        self.state = match self.take() {
+            State::Launching { waiting: None } => State::Launching { waiting: Some(invocation) },
+            State::Initializing { since, waiting: None } => {
+                State::Initializing { since, waiting: Some(invocation) }
+            }
+            State::Idle => self.deliver(invocation, step),
+            State::Resetting { waiting: None } => State::Resetting { waiting: Some(invocation) },
+            State::Settling { until, waiting: None } => {
+                step.push(Effect::Deadline(Some(until.min(step.now + SETTLE_GRACE))));
+                State::Settling { until, waiting: Some(invocation) }
+            }
+            State::Cold => self.reinitialize(invocation, step),
+            // The pool raced with the end.
+            State::Ended => {
+                step.push(Effect::Decline(invocation));
+                State::Ended
+            }
+            busy => unreachable!("the pool gave a second invocation to an environment in {busy:?}"),
+        }
+    }
+
+    /// Idle ⇒ Running, Initializing ⇒ Running
+    fn deliver(&mut self, invocation: Arc<Invocation>, step: &mut Step<'_>) -> State {
+        let init = self.unreported_init.take();
+        let call = self.call(invocation, step.now, init);
+        step.log(Record::Start { request_id: call.invocation.request_id });
+        step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
+        step.push(Effect::Deadline(Some(call.deadline)));
+        State::Running(call)
+    }
+
+    fn call(&self, invocation: Arc<Invocation>, delivered: Instant, init: Option<Duration>) -> Call {
+        Call { invocation, delivered, deadline: delivered + self.settings.timeout, init }
+    }
+
+    /// Cold ⇒ Reinitializing, Resetting ⇒ Reinitializing
+    fn reinitialize(&mut self, invocation: Arc<Invocation>, step: &mut Step<'_>) -> State {
+        step.log(Record::Start { request_id: invocation.request_id });
+        step.log(Record::InitStart { phase: Phase::Invoke });
+        step.push(Effect::Throttle(false));
+        step.push(Effect::StartRuntime);
+        step.push(Effect::Deadline(Some(step.now + self.settings.timeout)));
+        State::Reinitializing { invocation, since: step.now }
+    }
+
+    fn next(&mut self, step: &mut Step<'_>) {
+        self.state = match self.take() {
+            State::Initializing { since, waiting } => {
+                let duration = step.now - since;
+                self.unreported_init = Some(duration);
+                step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Success });
+                match waiting {
+                    Some(invocation) => {
+                        let running = self.deliver(invocation, step);
+                        step.push(Effect::Throttle(true));
+                        running
+                    }
+                    None => {
+                        step.push(Effect::Throttle(true));
+                        step.push(Effect::Deadline(None));
+                        self.release(step);
+                        State::Idle
+                    }
+                }
+            }
+            State::Reinitializing { invocation, since } => {
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict: Verdict::Success });
+                step.push(Effect::Throttle(true));
+                // The time of a suppressed initialisation belongs to the invocation: it counts from `since`, and
+                // the deadline set then stays.
+                let call = self.call(invocation, since, None);
+                step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
+                State::Running(call)
+            }
+            // A repeated request while an invocation runs gets the same event again.
+            State::Running(call) => {
+                step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
+                State::Running(call)
+            }
+            State::Settling { waiting: Some(invocation), .. } => self.deliver(invocation, step),
+            State::Settling { waiting: None, .. } => {
+                step.push(Effect::Deadline(None));
+                State::Idle
+            }
+            State::Lingering { .. } => {
+                step.push(Effect::Deadline(None));
+                self.release(step);
+                State::Idle
+            }
+            // A second poller of an idle environment waits beside the first; a runtime that is being killed waits
+            // for its end.
+            other => other,
+        }
+    }
+
+    /// Nobody waits for the environment any more: offer it, or end it when it is to retire.
+    fn release(&self, step: &mut Step<'_>) {
+        step.push(if self.retiring { Effect::Kill } else { Effect::Available });
+    }
+
+    fn reported(&mut self, request_id: &str, reported: Reported, step: &mut Step<'_>) {
+        let State::Running(call) = &self.state else {
+            let verdict = match self.state {
+                // The answer to an invocation that has timed out, or a second answer.
+                State::Idle | State::Settling { .. } | State::Lingering { .. } => Verdicted::InvalidRequestId,
+                _ => Verdicted::InvalidState(self.state_name()),
+            };
+            return step.push(Effect::Reply(verdict));
+        };
+        if call.invocation.request_id.to_string() != request_id {
+            return step.push(Effect::Reply(Verdicted::InvalidRequestId));
+        }
+        let (reply, outcome) = match reported {
+            Reported::Success(body) => (Verdicted::Accepted, Outcome::Success(body)),
+            Reported::Error(failure) => (Verdicted::Accepted, Outcome::Failed(failure)),
+            Reported::TooLarge => (Verdicted::TooLarge, Outcome::Failed(response_too_large())),
+            Reported::Truncated => {
+                (Verdicted::Truncated, failed(call, "Runtime.TruncatedResponse", "Response body was cut off"))
+            }
+            Reported::InvalidMode => (
+                Verdicted::InvalidMode,
+                failed(call, "Runtime.InvalidResponseModeHeader", "Unknown function response mode"),
+            ),
+        };
+        let State::Running(call) = self.take() else { unreachable!("checked above") };
+        self.finish(&call, outcome, step);
+        step.push(Effect::Reply(reply));
+        // Running ⇒ Settling. The deadline stays: a runtime that answers and never comes back is reset by it.
+        self.state = State::Settling { until: call.deadline, waiting: None };
+    }
+
+    /// END, REPORT and the caller's answer; the environment can be given the next invocation.
+    fn finish(&self, call: &Call, outcome: Outcome, step: &mut Step<'_>) {
+        let verdict = match &outcome {
+            Outcome::Success(_) => Verdict::Success,
+            Outcome::Failed(failure) if failure.error_type == "Sandbox.Timedout" => Verdict::Timeout,
+            Outcome::Failed(failure) => Verdict::Error { error_type: failure.error_type.clone() },
+            Outcome::Platform(_) => Verdict::Error { error_type: "Platform.Failure".into() },
+        };
+        let duration = match verdict {
+            // The timer fires late by scheduling; the function is charged for its timeout, not for that.
+            Verdict::Timeout => self.settings.timeout,
+            _ => step.now - call.delivered,
+        };
+        let report =
+            Report { duration, init: call.init, memory: self.settings.memory, max_memory_used_mb: step.used };
+        let request_id = call.invocation.request_id;
+        step.log(Record::End { request_id, duration, verdict: verdict.clone() });
+        step.log(Record::Report { request_id, report, verdict });
+        step.push(Effect::Answer(outcome, Some(report)));
+        self.release(step);
+    }
+
+    /// The end of an initialisation that no invocation waited for: nobody would learn of it, so nothing is kept.
+    fn abandon(&mut self, step: &mut Step<'_>) {
+        step.push(Effect::Deadline(None));
+        step.push(Effect::Kill);
+        self.state = State::Ended;
+    }
+
+    fn init_error(&mut self, failure: Failure, step: &mut Step<'_>) {
+        let verdict = Verdict::Error { error_type: failure.error_type.clone() };
+        match self.take() {
+            State::Initializing { since, waiting } => {
+                step.push(Effect::Reply(Verdicted::Accepted));
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Init, verdict });
+                let Some(invocation) = waiting else { return self.abandon(step) };
+                // The first invocation answers with the reported error; a later one initialises again.
+                step.log(Record::Start { request_id: invocation.request_id });
+                let call = self.call(invocation, step.now, Some(duration));
+                self.finish(&call, Outcome::Failed(failure), step);
+                self.reset(None, step);
+            }
+            State::Reinitializing { invocation, since } => {
+                step.push(Effect::Reply(Verdicted::Accepted));
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict });
+                let call = self.call(invocation, since, None);
+                self.finish(&call, Outcome::Failed(failure), step);
+                self.reset(None, step);
+            }
+            other => {
+                self.state = other;
+                step.push(Effect::Reply(Verdicted::InvalidState(self.state_name())));
+            }
+        }
+    }
+
+    fn start_failed(&mut self, start: &Start, step: &mut Step<'_>) {
+        let (call, phase) = match self.take() {
+            State::Initializing { since, waiting } => {
+                (waiting.map(|invocation| self.call(invocation, since, None)), Phase::Init)
+            }
+            State::Reinitializing { invocation, since } => {
+                (Some(self.call(invocation, since, None)), Phase::Invoke)
+            }
+            other => return self.state = other,
+        };
+        let verdict = Verdict::Error { error_type: start.error_type.clone() };
+        step.log(Record::InitReport { duration: Duration::ZERO, phase, verdict });
+        let Some(call) = call else { return self.abandon(step) };
+        if phase == Phase::Init {
+            step.log(Record::Start { request_id: call.invocation.request_id });
+        }
+        let outcome = failed(&call, &start.error_type, &start.message);
+        self.finish(&call, outcome, step);
+        // There is nothing to kill and nothing a second try would change until the next invocation.
+        step.push(Effect::Deadline(None));
+        self.state = State::Cold;
+    }
+
+    fn exited(&mut self, exit: Exit, out_of_memory: bool, step: &mut Step<'_>) {
+        let error_type = if out_of_memory { "Runtime.OutOfMemory" } else { "Runtime.ExitError" };
+        let verdict = Verdict::Error { error_type: error_type.into() };
+        match self.take() {
+            State::Initializing { since, waiting } => {
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Init, verdict });
+                // A crash without a report: initialise once more, inside the invocation.
+                if waiting.is_none() {
+                    return self.abandon(step);
+                }
+                self.reset(waiting, step);
+            }
+            State::Reinitializing { invocation, since } => {
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict });
+                let call = self.call(invocation, since, None);
+                self.finish(&call, failed(&call, error_type, &exit_text(exit)), step);
+                self.reset(None, step);
+            }
+            State::Running(call) => {
+                self.finish(&call, failed(&call, error_type, &exit_text(exit)), step);
+                self.reset(None, step);
+            }
+            State::Idle => self.reset(None, step),
+            State::Settling { waiting, .. } => self.reset(waiting, step),
+            State::Lingering { .. } => self.abandon(step),
+            // The death of a runtime that is being killed is no news.
+            other => self.state = other,
+        }
+    }
+
+    /// Any ⇒ Resetting
+    fn reset(&mut self, waiting: Option<Arc<Invocation>>, step: &mut Step<'_>) {
+        step.push(Effect::Deadline(None));
+        step.push(Effect::Reset);
+        self.state = State::Resetting { waiting };
+    }
+
+    fn reset_done(&mut self, step: &mut Step<'_>) {
+        self.state = match self.take() {
+            State::Resetting { waiting: Some(invocation) } => self.reinitialize(invocation, step),
+            State::Resetting { waiting: None } => State::Cold,
+            other => other,
+        }
+    }
+
+    fn deadline(&mut self, step: &mut Step<'_>) {
+        match self.take() {
+            State::Initializing { since, waiting } => {
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Timeout });
+                if waiting.is_none() {
+                    return self.abandon(step);
+                }
+                self.reset(waiting, step);
+            }
+            State::Reinitializing { invocation, since } => {
+                let duration = step.now - since;
+                step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict: Verdict::Timeout });
+                let call = self.call(invocation, since, None);
+                self.time_out(&call, step);
+            }
+            State::Running(call) => self.time_out(&call, step),
+            State::Settling { until, waiting } if step.now >= until => self.reset(waiting, step),
+            State::Settling { until, waiting } => {
+                if let Some(invocation) = waiting {
+                    step.push(Effect::Decline(invocation));
+                }
+                step.push(Effect::Deadline(Some(until)));
+                self.state = State::Lingering { until };
+            }
+            State::Lingering { until } if step.now >= until => self.abandon(step),
+            other => self.state = other,
+        }
+    }
+
+    fn time_out(&mut self, call: &Call, step: &mut Step<'_>) {
+        let text = format!("Task timed out after {:.2} seconds", self.settings.timeout.as_secs_f64());
+        self.finish(call, failed(call, "Sandbox.Timedout", &text), step);
+        self.reset(None, step);
+    }
+
+    fn gone(&mut self, reason: &str, step: &mut Step<'_>) {
+        match self.take() {
+            State::Launching { waiting: Some(_) } => {
+                step.push(Effect::Answer(Outcome::Platform(reason.to_owned()), None));
+            }
+            // The sandbox died around an initialisation: the function's doing, and no second sandbox would differ.
+            State::Initializing { waiting: Some(invocation), since } => {
+                let call = self.call(invocation, since, None);
+                self.finish(&call, killed(&call), step);
+            }
+            State::Resetting { waiting: Some(invocation) }
+            | State::Settling { waiting: Some(invocation), .. } => step.push(Effect::Decline(invocation)),
+            // init died with the function's processes: the memory limit spares nobody in the sandbox.
+            State::Running(call) => self.finish(&call, killed(&call), step),
+            State::Reinitializing { invocation, since } => {
+                let call = self.call(invocation, since, None);
+                self.finish(&call, killed(&call), step);
+            }
+            _ => {}
+        }
+        step.push(Effect::Deadline(None));
+    }
+
+    fn retire(&mut self, step: &mut Step<'_>) {
+        self.retiring = true;
+        let busy = match &self.state {
+            State::Launching { waiting }
+            | State::Initializing { waiting, .. }
+            | State::Resetting { waiting }
+            | State::Settling { waiting, .. } => waiting.is_some(),
+            State::Running(_) | State::Reinitializing { .. } => true,
+            State::Idle | State::Lingering { .. } | State::Cold | State::Ended => false,
+        };
+        // A busy environment ends by `release`.
+        if !busy {
+            self.abandon(step);
+        }
+    }
+}
+
+/// The effects of one event, with the moment it happened.
+struct Step<'a> {
+    effects: &'a mut Vec<Effect>,
+    now: Instant,
+    used: Option<u64>,
+}
+
+impl Step<'_> {
+    fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn log(&mut self, record: Record) {
+        self.push(Effect::Log(record));
+    }
+}
+
+fn failed(call: &Call, error_type: &str, message: &str) -> Outcome {
+    let message = format!("RequestId: {} Error: {message}", call.invocation.request_id);
+    // Written by hand for the order of the keys: `errorType` first, as AWS has it.
+    let body = format!(r#"{{"errorType":{},"errorMessage":{}}}"#, json!(error_type), json!(message));
+    Outcome::Failed(Failure { error_type: error_type.to_owned(), body: body.into() })
+}
+
+fn killed(call: &Call) -> Outcome {
+    failed(call, "Runtime.ExitError", &exit_text(Exit::Signal(SIGKILL)))
+}
+
+fn response_too_large() -> Failure {
+    Failure {
+        error_type: "Function.ResponseSizeTooLarge".into(),
+        body: format!(
+            "{{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size \
+             ({RESPONSE_LIMIT} bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}}"
+        )
+        .into(),
+    }
+}
+
+/// How AWS words the end of a runtime; signal names are Go's, as its platform prints them.
+fn exit_text(exit: Exit) -> String {
+    match exit {
+        Exit::Code(0) => "Runtime exited without providing a reason".into(),
+        Exit::Code(code) => format!("Runtime exited with error: exit status {code}"),
+        Exit::Signal(signal) => {
+            let name = match signal {
+                1 => "hangup",
+                2 => "interrupt",
+                3 => "quit",
+                4 => "illegal instruction",
+                5 => "trace/breakpoint trap",
+                6 => "aborted",
+                7 => "bus error",
+                8 => "floating point exception",
+                SIGKILL => "killed",
+                10 => "user defined signal 1",
+                11 => "segmentation fault",
+                12 => "user defined signal 2",
+                13 => "broken pipe",
+                14 => "alarm clock",
+                15 => "terminated",
+                31 => "bad system call",
+                other => return format!("Runtime exited with error: signal: signal {other}"),
+            };
+            format!("Runtime exited with error: signal: {name}")
+        }
+    }
+}

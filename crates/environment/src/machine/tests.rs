@@ -1,0 +1,285 @@
+//! Each test is a story: what happens, and what the environment does about it.
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Story {
+    machine: Machine,
+    now: Instant,
+}
+
+impl Story {
+    fn new() -> Self {
+        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128) };
+        Self { machine: Machine::new(settings), now: Instant::now() }
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) -> Told {
+        self.now += wait;
+        Told(self.machine.apply(event, self.now, Some(36)))
+    }
+
+    fn then(&mut self, event: Event) -> Told {
+        self.after(MS, event)
+    }
+
+    /// A machine whose first invocation `n` has been delivered.
+    fn running(n: u8) -> Self {
+        let mut story = Self::new();
+        story.then(Event::Invoke(invocation(n)));
+        story.then(Event::Launched);
+        story.after(110 * MS, Event::Next).delivers(n);
+        story
+    }
+
+    fn idle() -> Self {
+        let mut story = Self::running(1);
+        story.then(success(1)).answers_success();
+        story.then(Event::Next);
+        assert_eq!(story.machine.state_name(), "Ready");
+        story
+    }
+}
+
+/// The effects of one event, with assertions that read.
+struct Told(Vec<Effect>);
+
+impl Told {
+    fn has(&self, effect: &Effect) -> &Self {
+        assert!(self.0.contains(effect), "{effect:?} not in {:#?}", self.0);
+        self
+    }
+
+    fn lacks(&self, effect: &Effect) -> &Self {
+        assert!(!self.0.contains(effect), "{effect:?} in {:#?}", self.0);
+        self
+    }
+
+    fn delivers(&self, n: u8) -> &Self {
+        let delivered = self.0.iter().any(|e| matches!(e, Effect::Deliver(i, _) if **i == *invocation(n)));
+        assert!(delivered, "{:#?}", self.0);
+        self
+    }
+
+    fn answer(&self) -> (&Outcome, Option<Report>) {
+        let answer = self.0.iter().find_map(|e| match e {
+            Effect::Answer(outcome, report) => Some((outcome, *report)),
+            _ => None,
+        });
+        answer.unwrap_or_else(|| panic!("no answer in {:#?}", self.0))
+    }
+
+    fn answers_success(&self) -> Report {
+        let (outcome, report) = self.answer();
+        assert!(matches!(outcome, Outcome::Success(_)), "{outcome:?}");
+        self.has(&Effect::Available);
+        report.expect("the function had the event")
+    }
+
+    /// The error's type and message.
+    fn fails(&self) -> (String, String) {
+        let (Outcome::Failed(failure), _) = self.answer() else { panic!("{:#?}", self.0) };
+        let body: serde_json::Value = serde_json::from_slice(&failure.body).unwrap();
+        (failure.error_type.clone(), body["errorMessage"].as_str().unwrap().to_owned())
+    }
+
+    fn silent(&self) {
+        assert_eq!(self.0, []);
+    }
+}
+
+fn id(n: u8) -> String {
+    format!("00000000-0000-4000-8000-0000000000{n:02}")
+}
+
+fn invocation(n: u8) -> Arc<Invocation> {
+    Arc::new(Invocation {
+        request_id: id(n).parse().unwrap(),
+        payload: Bytes::from_static(b"{}"),
+        invoked_arn: "arn".into(),
+        trace_id: String::new(),
+        client_context: None,
+        tail: false,
+    })
+}
+
+fn success(n: u8) -> Event {
+    Event::Report { request_id: id(n), reported: Reported::Success(Bytes::from_static(b"1")) }
+}
+
+fn init_error() -> Event {
+    let body = Bytes::from_static(br#"{"errorType":"Runtime.ImportModuleError","errorMessage":"no module"}"#);
+    Event::InitError { failure: Failure { error_type: "Runtime.ImportModuleError".into(), body } }
+}
+
+fn crash() -> Event {
+    Event::Exited { exit: Exit::Code(1), out_of_memory: false }
+}
+
+#[test]
+fn cold_invocation_reports_its_init_and_the_next_does_not() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1))).silent();
+    story.then(Event::Launched).has(&Effect::StartRuntime);
+    let told = story.after(110 * MS, Event::Next);
+    told.delivers(1).has(&Effect::Throttle(true));
+    let report = story.after(7 * MS, success(1)).answers_success();
+    assert_eq!((report.duration, report.init), (7 * MS, Some(110 * MS)));
+    assert_eq!(report.billed_ms(), 117);
+
+    story.then(Event::Next);
+    story.then(Event::Invoke(invocation(2))).delivers(2);
+    assert_eq!(story.after(5 * MS, success(2)).answers_success().init, None);
+}
+
+#[test]
+fn next_is_idempotent_while_an_invocation_runs() {
+    let mut story = Story::running(1);
+    story.then(Event::Next).delivers(1);
+    story.then(Event::Next).delivers(1);
+    story.then(success(1)).has(&Effect::Reply(Verdicted::Accepted));
+}
+
+#[test]
+fn only_the_running_invocation_can_be_answered() {
+    let mut story = Story::running(1);
+    story.then(success(2)).has(&Effect::Reply(Verdicted::InvalidRequestId));
+    story.then(success(1)).has(&Effect::Reply(Verdicted::Accepted));
+    story.then(success(1)).has(&Effect::Reply(Verdicted::InvalidRequestId));
+    let mut fresh = Story::new();
+    fresh.then(Event::Launched);
+    fresh.then(success(1)).has(&Effect::Reply(Verdicted::InvalidState("Started")));
+}
+
+#[test]
+fn timeout_answers_then_resets_and_the_next_invocation_initialises_inside() {
+    let mut story = Story::running(1);
+    let told = story.after(Duration::from_millis(3004), Event::Deadline);
+    let (kind, message) = told.fails();
+    assert_eq!(kind, "Sandbox.Timedout");
+    assert_eq!(message, format!("RequestId: {} Error: Task timed out after 3.00 seconds", id(1)));
+    assert_eq!(told.answer().1.unwrap().duration, Duration::from_secs(3));
+    told.has(&Effect::Reset).has(&Effect::Available);
+
+    // Given at once, it waits for the reset; its initialisation is part of its duration.
+    story.then(Event::Invoke(invocation(2))).silent();
+    story.then(Event::Exited { exit: Exit::Signal(9), out_of_memory: false }).silent();
+    story.then(Event::Reset).has(&Effect::StartRuntime).has(&Effect::Throttle(false));
+    story.after(40 * MS, Event::Next).delivers(2);
+    let report = story.after(2 * MS, success(2)).answers_success();
+    assert_eq!((report.duration, report.init), (42 * MS, None));
+}
+
+#[test]
+fn init_that_takes_ten_seconds_is_repeated_under_the_functions_timeout() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1)));
+    story.then(Event::Launched);
+    let told = story.after(Duration::from_secs(10), Event::Deadline);
+    told.has(&Effect::Reset).lacks(&Effect::Available);
+    story.then(Event::Reset).has(&Effect::StartRuntime);
+    let told = story.after(Duration::from_secs(3), Event::Deadline);
+    assert_eq!(told.fails().0, "Sandbox.Timedout");
+}
+
+#[test]
+fn crash_in_init_is_repeated_once_then_belongs_to_the_invocation() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1)));
+    story.then(Event::Launched);
+    story.then(crash()).has(&Effect::Reset);
+    story.then(Event::Reset).has(&Effect::StartRuntime);
+    let (kind, message) = story.then(crash()).fails();
+    assert_eq!(kind, "Runtime.ExitError");
+    assert_eq!(message, format!("RequestId: {} Error: Runtime exited with error: exit status 1", id(1)));
+}
+
+#[test]
+fn reported_init_error_answers_the_first_and_the_second_tries_again() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1)));
+    story.then(Event::Launched);
+    let told = story.then(init_error());
+    told.has(&Effect::Reply(Verdicted::Accepted)).has(&Effect::Reset);
+    assert_eq!(told.fails(), ("Runtime.ImportModuleError".into(), "no module".into()));
+    story.then(crash()).silent();
+    story.then(Event::Reset);
+    story.then(Event::Invoke(invocation(2))).has(&Effect::StartRuntime);
+    story.then(Event::Next).delivers(2);
+    story.then(success(2)).answers_success();
+}
+
+#[test]
+fn ends_of_a_runtime_are_worded_as_on_aws() {
+    for (exit, out_of_memory, kind, text) in [
+        (Exit::Code(0), false, "Runtime.ExitError", "Runtime exited without providing a reason"),
+        (Exit::Code(3), false, "Runtime.ExitError", "Runtime exited with error: exit status 3"),
+        (
+            Exit::Signal(11),
+            false,
+            "Runtime.ExitError",
+            "Runtime exited with error: signal: segmentation fault",
+        ),
+        (Exit::Signal(9), true, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+    ] {
+        let mut story = Story::running(1);
+        let told = story.then(Event::Exited { exit, out_of_memory });
+        assert_eq!(told.fails(), (kind.into(), format!("RequestId: {} Error: {text}", id(1))));
+        told.has(&Effect::Reset);
+    }
+}
+
+#[test]
+fn oversized_result_is_refused_and_the_environment_lives_on() {
+    let mut story = Story::running(1);
+    let told = story.then(Event::Report { request_id: id(1), reported: Reported::TooLarge });
+    told.has(&Effect::Reply(Verdicted::TooLarge)).has(&Effect::Available);
+    assert_eq!(told.fails().0, "Function.ResponseSizeTooLarge");
+    story.then(Event::Next);
+    story.then(Event::Invoke(invocation(2))).delivers(2);
+}
+
+#[test]
+fn invocation_waits_a_moment_for_a_runtime_on_its_way_back() {
+    let mut story = Story::running(1);
+    story.then(success(1)).answers_success();
+    story.then(Event::Invoke(invocation(2)));
+    story.then(Event::Next).delivers(2);
+}
+
+#[test]
+fn lingering_runtime_gives_the_invocation_back() {
+    let mut story = Story::running(1);
+    story.then(success(1)).answers_success();
+    story.then(Event::Invoke(invocation(2)));
+    story.after(SETTLE_GRACE, Event::Deadline).has(&Effect::Decline(invocation(2)));
+    story.then(Event::Next).has(&Effect::Available);
+    story.then(Event::Invoke(invocation(3))).delivers(3);
+}
+
+#[test]
+fn runtime_that_never_comes_back_is_reset_at_its_deadline() {
+    let mut story = Story::running(1);
+    story.then(success(1)).answers_success();
+    story.after(Duration::from_secs(3), Event::Deadline).has(&Effect::Reset);
+}
+
+#[test]
+fn retiring_waits_for_the_running_invocation() {
+    let mut story = Story::running(1);
+    story.then(Event::Retire).silent();
+    let told = story.then(success(1));
+    told.has(&Effect::Kill).lacks(&Effect::Available);
+    assert!(matches!(told.answer().0, Outcome::Success(_)));
+    Story::idle().then(Event::Retire).has(&Effect::Kill);
+}
+
+#[test]
+fn sandbox_lost_in_mid_invocation_is_the_functions_error() {
+    let told = Story::running(1).then(Event::Gone { reason: "killed".into() });
+    assert_eq!(told.fails().0, "Runtime.ExitError");
+    let mut idle = Story::idle();
+    idle.then(Event::Gone { reason: "killed".into() });
+    idle.then(Event::Invoke(invocation(2))).has(&Effect::Decline(invocation(2)));
+}

@@ -1,0 +1,66 @@
+//! `lambent doctor` and `lambent runtimes`: the server's findings in the command line's tables.
+
+use std::path::PathBuf;
+
+use lambent_cli::{Check, DoctorReport, ExitCode, RuntimeEntry, Terminal};
+use lambent_runtimes::{Catalogue, Search, Status};
+use lambent_server::doctor;
+
+/// `$XDG_DATA_HOME/lambent`, or its default (XDG Base Directory Specification).
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base =
+        variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")))?;
+    Some(base.join("lambent"))
+}
+
+fn data_dir() -> PathBuf {
+    let given = std::env::var_os("LAMBENT_DATA_DIR").map(PathBuf::from);
+    given.or_else(default_data_dir).unwrap_or_else(|| "lambent".into())
+}
+
+pub(crate) fn catalogue() -> std::io::Result<Catalogue> {
+    Catalogue::discover(&data_dir(), &Search::from_environment(|name| std::env::var_os(name)))
+}
+
+pub(crate) async fn doctor(terminal: &Terminal) -> ExitCode {
+    let dir = data_dir();
+    let found = terminal.waiting("looking at this machine", doctor::examine(&dir)).await;
+    let checks = found.into_iter().map(|check| Check {
+        name: check.name,
+        status: match check.status {
+            doctor::Status::Ok => lambent_cli::Status::Ok,
+            doctor::Status::Warning => lambent_cli::Status::Warning,
+            doctor::Status::Missing => lambent_cli::Status::Missing,
+        },
+        found: check.found,
+        remedy: check.remedy,
+    });
+    lambent_cli::render_doctor(&DoctorReport { checks: checks.collect() }, terminal)
+}
+
+pub(crate) fn runtimes(terminal: &Terminal) -> ExitCode {
+    let catalogue = match catalogue() {
+        Ok(catalogue) => catalogue,
+        Err(error) => {
+            terminal.error(&error);
+            return ExitCode::Failed;
+        }
+    };
+    let entries: Vec<RuntimeEntry> = catalogue.entries().into_iter().map(entry).collect();
+    lambent_cli::render_runtimes(&entries, terminal)
+}
+
+fn entry(entry: lambent_runtimes::Entry) -> RuntimeEntry {
+    let name = entry.info.id;
+    let family = name.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    let family = family.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(name);
+    let (interpreter, version, note) = match entry.status {
+        Status::Ready { interpreter, version } => {
+            (Some(interpreter.display().to_string()), Some(version), String::new())
+        }
+        Status::SelfContained => (None, None, "needs nothing: the package brings its own bootstrap".into()),
+        Status::Missing(missing) => (None, None, missing.to_string()),
+    };
+    RuntimeEntry { id: name.into(), family: family.into(), interpreter, version, note }
+}

@@ -1,0 +1,135 @@
+//! `lambent up`: configuration, the server, signals, the demonstration.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lambent_cli::client::{self, Client};
+use lambent_cli::{ExitCode, Terminal, UpArgs};
+use lambent_server::{Config, Overrides, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{demo, report};
+
+pub(crate) fn run(arguments: UpArgs, terminal: &Terminal) -> ExitCode {
+    match serve(arguments, terminal) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal.error(error.as_ref());
+            ExitCode::Failed
+        }
+    }
+}
+
+fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let with_demo = arguments.demo;
+    let config = configuration(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::listen().context("cannot listen for signals")?;
+        let server = Server::start(config.clone()).await?;
+        let address = server.address();
+        announce(&config, address, terminal);
+        let running = tokio::spawn(signals.run(server));
+        let mut code = ExitCode::Ok;
+        if with_demo && !demonstrate(address, terminal).await? {
+            code = ExitCode::Failed;
+        }
+        running.await.context("the server ended unexpectedly")?;
+        Ok(code)
+    })
+}
+
+fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
+    let file = read_file(arguments.config.as_deref(), arguments.dir.as_deref())?;
+    let text = |value: Option<String>| value;
+    let overrides = Overrides {
+        listen: text(arguments.listen.map(|address| address.to_string())),
+        data_dir: arguments.data_dir,
+        isolation: arguments.isolation.map(name),
+        network: arguments.network.map(name),
+        auth: arguments.auth.map(name),
+        store: arguments.store,
+    };
+    Ok(Config::resolve(overrides, file.as_deref(), report::default_data_dir())?)
+}
+
+/// The word by which a value is given on the command line.
+fn name(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// The named file must be there; `lambent.toml` in the folder may.
+fn read_file(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let default: PathBuf = dir.unwrap_or(Path::new(".")).join("lambent.toml");
+    match std::fs::read_to_string(config.unwrap_or(&default)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if config.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| {
+            format!("cannot read the configuration file {}", config.unwrap_or(&default).display())
+        }),
+    }
+}
+
+fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal) {
+    let isolation = match config.isolation {
+        lambent_server::Isolation::Namespaces => "namespaces",
+        lambent_server::Isolation::Process => "NONE (process): for your own code only",
+    };
+    terminal.say(&format!(
+        "lambent {} on http://{address} · isolation: {isolation} · data: {}",
+        env!("CARGO_PKG_VERSION"),
+        config.data_dir.display()
+    ));
+    // Existing tools wait for this very line.
+    let mut stdout = std::io::stdout();
+    let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());
+}
+
+async fn demonstrate(address: std::net::SocketAddr, terminal: &Terminal) -> anyhow::Result<bool> {
+    let settings = client::Settings {
+        endpoint: client::Endpoint::parse(&format!("http://{address}"))?,
+        ..client::Settings::default()
+    };
+    let client = Client::new(settings, Arc::new(client::SystemClock));
+    let summary = lambent_cli::demo(&client, &demo::functions()?, terminal).await?;
+    Ok(summary.failed == 0)
+}
+
+/// The signals that end the server: the first drains, the second forces.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn run(mut self, server: Server) {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (force, forced) = tokio::sync::oneshot::channel::<()>();
+        let listening = async {
+            self.next().await;
+            drop(stop);
+            self.next().await;
+            drop(force);
+            std::future::pending::<()>().await;
+        };
+        // The senders are only ever dropped: that is the signal.
+        let serving = server.run(async { drop(stopped.await) }, async { drop(forced.await) });
+        tokio::select! {
+            () = listening => {}
+            () = serving => {}
+        }
+    }
+}

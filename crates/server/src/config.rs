@@ -1,0 +1,222 @@
+//! Configuration: flags and environment over file over defaults, all faults reported at once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lambent_sandbox_client::{Isolation, Network};
+use serde::Deserialize;
+
+/// The port that tools for local AWS look for.
+const DEFAULT_PORT: u16 = 4566;
+
+/// Settings as given by flags and environment variables, unparsed; `None` leaves the file's or the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--listen`, `LAMBENT_LISTEN`.
+    pub listen: Option<String>,
+    /// `--data-dir`, `LAMBENT_DATA_DIR`.
+    pub data_dir: Option<PathBuf>,
+    /// `--isolation`, `LAMBENT_ISOLATION`.
+    pub isolation: Option<String>,
+    /// `--network`, `LAMBENT_NETWORK`.
+    pub network: Option<String>,
+    /// `--auth`, `LAMBENT_AUTH`.
+    pub auth: Option<String>,
+    /// `--store`, `LAMBENT_STORE`.
+    pub store: Option<String>,
+}
+
+/// `lambent.toml`. Each field is optional.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Address and port to listen on. Default `127.0.0.1:4566`.
+    listen: Option<String>,
+    /// Where everything is kept. Default `$XDG_DATA_HOME/lambent`.
+    data_dir: Option<PathBuf>,
+    /// `auto`, `namespaces` or `process`. Default `auto`.
+    isolation: Option<String>,
+    /// What functions reach: `none` or `host`. Default `none` (`host` with process isolation).
+    network: Option<String>,
+    /// `auto` or `off`. Default `auto`.
+    auth: Option<String>,
+    /// `sqlite`. Default `sqlite`.
+    store: Option<String>,
+    /// Further names under which clients may address the server. Default none.
+    #[serde(default)]
+    hosts: Vec<String>,
+    /// Seconds after which an idle environment ends. Default 600.
+    idle_seconds: Option<u64>,
+    /// Seconds that running invocations get at shutdown. Default 30.
+    drain_seconds: Option<u64>,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// A loopback address: others need enforced authentication, which does not exist yet.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// How functions are kept apart.
+    pub isolation: Isolation,
+    /// What their network reaches.
+    pub network: Network,
+    /// Further host names that requests may carry.
+    pub hosts: Vec<String>,
+    /// Idle time of an environment.
+    pub idle: Duration,
+    /// Time for running invocations at shutdown.
+    pub drain: Duration,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {} fault(s):\n  {}", .0.len(), .0.join("\n  "))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Puts the layers together. `file` is the text of `lambent.toml`, `default_data_dir` what to use when nothing
+    /// names one.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn resolve(
+        overrides: Overrides,
+        file: Option<&str>,
+        default_data_dir: Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        let file: File = match file.map(toml::from_str).transpose() {
+            Ok(file) => file.unwrap_or_default(),
+            Err(error) => {
+                faults.push(format!("lambent.toml: {}", error.message()));
+                File::default()
+            }
+        };
+        let listen = overrides.listen.or(file.listen);
+        let listen = note(&mut faults, parse_listen(listen.as_deref())).unwrap_or_else(default_listen);
+        let isolation = overrides.isolation.or(file.isolation);
+        let isolation =
+            note(&mut faults, parse_isolation(isolation.as_deref())).unwrap_or(Isolation::Namespaces);
+        let network = overrides.network.or(file.network);
+        let network =
+            note(&mut faults, parse_network(network.as_deref(), isolation)).unwrap_or(Network::None);
+        note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
+        note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
+        let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
+        if data_dir.is_none() {
+            faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
+        }
+        match data_dir {
+            Some(data_dir) if faults.is_empty() => Ok(Self {
+                listen,
+                data_dir,
+                isolation,
+                network,
+                hosts: file.hosts,
+                idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
+                drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
+            }),
+            _ => Err(ConfigError(faults)),
+        }
+    }
+}
+
+fn note<T>(faults: &mut Vec<String>, result: Result<T, String>) -> Option<T> {
+    result.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn default_listen() -> SocketAddr {
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT).into()
+}
+
+fn parse_listen(text: Option<&str>) -> Result<SocketAddr, String> {
+    let Some(text) = text else { return Ok(default_listen()) };
+    let address: SocketAddr = text.replace("localhost:", "127.0.0.1:").parse().map_err(|_| {
+        format!("listen {text:?} is not an address and port such as 127.0.0.1:{DEFAULT_PORT}")
+    })?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "listen {address}: other machines could reach the API, and this version does not enforce signatures and \
+             permissions yet; use a loopback address such as 127.0.0.1:{}",
+            address.port()
+        ))
+    }
+}
+
+fn parse_isolation(text: Option<&str>) -> Result<Isolation, String> {
+    match text {
+        None | Some("auto" | "namespaces") => Ok(Isolation::Namespaces),
+        Some("process") => Ok(Isolation::Process),
+        Some("microvm") => Err("isolation \"microvm\" does not exist yet; use namespaces".into()),
+        Some(other) => Err(format!("isolation {other:?} is none of auto, namespaces, microvm, process")),
+    }
+}
+
+fn parse_network(text: Option<&str>, isolation: Isolation) -> Result<Network, String> {
+    match (text, isolation) {
+        (None, Isolation::Process) | (Some("host"), _) => Ok(Network::Host),
+        (Some("none"), Isolation::Process) => Err(
+            "network \"none\" needs isolation: with isolation \"process\" functions use the host's network"
+                .into(),
+        ),
+        (None | Some("none"), Isolation::Namespaces) => Ok(Network::None),
+        (Some("nat"), _) => Err("network \"nat\" does not exist yet; use none or host".into()),
+        (Some(other), _) => Err(format!("network {other:?} is none of none, nat, host")),
+    }
+}
+
+fn check_auth(text: Option<&str>) -> Result<(), String> {
+    match text {
+        None | Some("auto" | "off") => Ok(()),
+        Some("enforce") => Err("auth \"enforce\" does not exist yet; use auto on a loopback address".into()),
+        Some(other) => Err(format!("auth {other:?} is none of auto, off, enforce")),
+    }
+}
+
+fn check_store(text: Option<&str>) -> Result<(), String> {
+    match text {
+        None | Some("sqlite") => Ok(()),
+        Some(url) if url.starts_with("postgres") => {
+            Err("the PostgreSQL store does not exist yet; use sqlite".into())
+        }
+        Some(other) => Err(format!("store {other:?} is neither sqlite nor a postgres:// address")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(overrides: Overrides, file: Option<&str>) -> Result<Config, ConfigError> {
+        Config::resolve(overrides, file, Some("/data".into()))
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = Some("listen = \"127.0.0.1:1\"\nidle_seconds = 5");
+        let config = resolve(Overrides::default(), file).unwrap();
+        assert_eq!((config.listen.port(), config.idle.as_secs()), (1, 5));
+        let flags = Overrides { listen: Some("[::1]:2".into()), ..Overrides::default() };
+        assert_eq!(resolve(flags, file).unwrap().listen.port(), 2);
+        assert_eq!(resolve(Overrides::default(), None).unwrap().listen.port(), DEFAULT_PORT);
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let overrides = Overrides {
+            listen: Some("0.0.0.0:4566".into()),
+            isolation: Some("microvm".into()),
+            network: Some("nat".into()),
+            auth: Some("enforce".into()),
+            store: Some("postgres://db".into()),
+            ..Overrides::default()
+        };
+        let faults = resolve(overrides, Some("unknown = 1")).unwrap_err().0;
+        assert_eq!(faults.len(), 6, "{faults:#?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! What this machine offers, what is missing, and what to do about it.
+
+use std::path::Path;
+
+use lambent_runtimes::{Catalogue, Search, Status as RuntimeStatus};
+use lambent_sandbox_client::{Cgroups, Host};
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// All is there.
+    Ok,
+    /// It works, with less.
+    Warning,
+    /// It does not work.
+    Missing,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub name: String,
+    /// How it went.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What to do, unless all is well.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    fn new(name: &str, status: Status, found: impl Into<String>, remedy: Option<&str>) -> Self {
+        Self { name: name.into(), status, found: found.into(), remedy: remedy.map(Into::into) }
+    }
+}
+
+/// Looks at everything a server with this data folder would use.
+pub async fn examine(data_dir: &Path) -> Vec<Check> {
+    let mut checks = vec![kernel()];
+    match lambent_sandbox_client::probe().await {
+        Ok(host) => checks.extend(sandbox(&host)),
+        Err(error) => checks.push(Check::new(
+            "sandbox",
+            Status::Missing,
+            error.to_string(),
+            Some(
+                "the launcher could not be started; a hardened kernel may forbid programs in memory (memfd)",
+            ),
+        )),
+    }
+    checks.push(freezer());
+    checks.push(descriptors());
+    checks.push(data_folder(data_dir));
+    checks.push(runtimes(data_dir));
+    checks
+}
+
+fn kernel() -> Check {
+    let uname = rustix::system::uname();
+    let found = format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
+    Check::new("kernel", Status::Ok, found, None)
+}
+
+fn sandbox(host: &Host) -> Vec<Check> {
+    let rights = if host.root {
+        Check::new("rights", Status::Ok, "root: sandboxes with a range of user ids each", None)
+    } else {
+        Check::new(
+            "rights",
+            Status::Missing,
+            "not root",
+            Some(
+                "run lambent as root (sudo); without it only `--isolation process` works, which isolates nothing",
+            ),
+        )
+    };
+    let namespaces = match &host.namespaces_error {
+        None => Check::new("namespaces", Status::Ok, "a trial sandbox could be made", None),
+        Some(error) => Check::new(
+            "namespaces",
+            Status::Missing,
+            error,
+            Some(
+                "in a container, start it with --privileged or with --cap-add SYS_ADMIN and \
+                 --security-opt systempaths=unconfined; elsewhere see kernel.unprivileged_userns_clone and AppArmor",
+            ),
+        ),
+    };
+    let generation = match host.cgroups {
+        Cgroups::None => "none",
+        Cgroups::V1 => "version 1",
+        Cgroups::V2 => "version 2",
+        Cgroups::Hybrid => "version 1 limits beside version 2",
+    };
+    let mut checks = vec![rights, namespaces];
+    for controller in &host.controllers {
+        let name = format!("cgroup {}", controller.name);
+        checks.push(match &controller.missing {
+            None => Check::new(&name, Status::Ok, generation, None),
+            Some(error) => Check::new(
+                &name,
+                Status::Warning,
+                format!("{generation}: {error}"),
+                Some(
+                    "this limit is not kept; run as root, or delegate the controller (systemd: Delegate=yes)",
+                ),
+            ),
+        });
+    }
+    checks
+}
+
+/// Environments keep running between invocations for now, which AWS's do not.
+fn freezer() -> Check {
+    Check::new(
+        "freeze",
+        Status::Warning,
+        "idle environments are not frozen in this version: timers and background threads go on",
+        Some("nothing to do; see docs/compatibility.md"),
+    )
+}
+
+fn descriptors() -> Check {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    match limit {
+        Some(limit) if limit < 16_384 => Check::new(
+            "open files",
+            Status::Warning,
+            format!("at most {limit}, enough for about {} environments", limit / 12),
+            Some("raise the hard limit (ulimit -Hn, LimitNOFILE=)"),
+        ),
+        limit => Check::new(
+            "open files",
+            Status::Ok,
+            limit.map_or("unlimited".into(), |limit| limit.to_string()),
+            None,
+        ),
+    }
+}
+
+fn data_folder(dir: &Path) -> Check {
+    // The nearest folder that exists is the one that decides.
+    let existing = dir.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    match rustix::fs::statvfs(existing) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024);
+            let found = format!("{}, {free} MB free", dir.display());
+            if free < 1024 {
+                let remedy = Some("free some space or choose another folder with --data-dir");
+                Check::new("data folder", Status::Warning, found, remedy)
+            } else {
+                Check::new("data folder", Status::Ok, found, None)
+            }
+        }
+        Err(error) => Check::new(
+            "data folder",
+            Status::Missing,
+            format!("{}: {error}", dir.display()),
+            Some("choose another folder with --data-dir"),
+        ),
+    }
+}
+
+fn runtimes(data_dir: &Path) -> Check {
+    let search = Search::from_environment(|name| std::env::var_os(name));
+    match Catalogue::discover(data_dir, &search) {
+        Ok(catalogue) => {
+            let entries = catalogue.entries();
+            let usable = |status: &RuntimeStatus| !matches!(status, RuntimeStatus::Missing(_));
+            let ready: Vec<&str> =
+                entries.iter().filter(|entry| usable(&entry.status)).map(|entry| entry.info.id).collect();
+            let missing = ready.len() < entries.len();
+            Check::new(
+                "runtimes",
+                if missing { Status::Warning } else { Status::Ok },
+                ready.join(" "),
+                missing.then_some("`lambent runtimes` says what each of the others needs"),
+            )
+        }
+        Err(error) => Check::new(
+            "runtimes",
+            Status::Missing,
+            error.to_string(),
+            Some("the data folder must be writable; choose another with --data-dir"),
+        ),
+    }
+}

@@ -1,0 +1,133 @@
+//! Carries committed function records to the invoker, and lets no invocation run ahead of them.
+
+use std::sync::Arc;
+
+use lambent_control::{FUNCTION_KIND, arn_of_key};
+use lambent_invoker::Invoker;
+use lambent_lambda::Function;
+use lambent_model::{FunctionArn, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, Target};
+use lambent_store::{Changes, ChangesError, Error, Store};
+use tokio::sync::watch;
+
+/// Applies every change to the invoker, in order, until the store closes.
+pub(crate) struct Feed {
+    store: Store,
+    changes: Changes,
+    invoker: Invoker,
+    /// The version of the last change applied.
+    applied: watch::Sender<u64>,
+}
+
+impl Feed {
+    /// Subscribes first and reads everything then, so that no change falls in between.
+    pub(crate) async fn start(store: Store, invoker: Invoker) -> Result<Self, Error> {
+        let changes = store.changes();
+        let mut feed = Self { store, changes, invoker, applied: watch::Sender::new(0) };
+        feed.load().await?;
+        Ok(feed)
+    }
+
+    async fn load(&mut self) -> Result<(), Error> {
+        for record in self.store.all(FUNCTION_KIND).await? {
+            if let Some(arn) = arn_of_key(&record.key) {
+                let function: Function = record.decode()?;
+                self.invoker.apply(&arn, Some(function));
+            }
+            self.advance(record.version);
+        }
+        Ok(())
+    }
+
+    fn advance(&self, version: u64) {
+        self.applied.send_modify(|applied| *applied = version.max(*applied));
+    }
+
+    /// The invoker behind a door that opens when it has heard of every commit so far.
+    pub(crate) fn fresh(&self) -> Arc<dyn Invoke> {
+        let (store, invoker) = (self.store.clone(), self.invoker.clone());
+        Arc::new(Fresh { store, invoker, applied: self.applied.subscribe() })
+    }
+
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        loop {
+            match self.changes.next().await {
+                Ok(change) => {
+                    if change.key.kind == FUNCTION_KIND
+                        && let Some(arn) = arn_of_key(&change.key)
+                    {
+                        self.apply(&arn, change.body.as_deref());
+                    }
+                    self.advance(change.seq);
+                }
+                Err(ChangesError::Lagged { .. }) => self.reload().await?,
+                Err(ChangesError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    fn apply(&self, arn: &FunctionArn, body: Option<&[u8]>) {
+        // A record that cannot be read was written by a newer server on the same data, which the store refuses.
+        let function = body.map(|body| serde_json::from_slice(body).expect("function records are ours"));
+        self.invoker.apply(arn, function);
+    }
+
+    /// Reads everything again; what is gone meanwhile is taken from the invoker too.
+    async fn reload(&mut self) -> Result<(), Error> {
+        let mut known: std::collections::HashSet<FunctionArn> =
+            self.invoker.functions().into_iter().collect();
+        for record in self.store.all(FUNCTION_KIND).await? {
+            if let Some(arn) = arn_of_key(&record.key) {
+                known.remove(&arn);
+            }
+        }
+        for gone in known {
+            self.invoker.apply(&gone, None);
+        }
+        self.load().await
+    }
+}
+
+/// Read-your-writes for invocations: whoever has seen a commit answered finds its function in the invoker.
+struct Fresh {
+    store: Store,
+    invoker: Invoker,
+    applied: watch::Receiver<u64>,
+}
+
+impl Fresh {
+    /// `None` when nothing is to be waited for, which is nearly always.
+    fn behind(&self) -> Option<(watch::Receiver<u64>, u64)> {
+        let committed = self.store.last_version();
+        (*self.applied.borrow() < committed).then(|| (self.applied.clone(), committed))
+    }
+}
+
+async fn catch_up(behind: Option<(watch::Receiver<u64>, u64)>) {
+    if let Some((mut applied, committed)) = behind {
+        // Closed: the server goes down, and the invoker says so.
+        let _closed = applied.wait_for(|applied| *applied >= committed).await;
+    }
+}
+
+impl Invoke for Fresh {
+    fn check(&self, target: &Target) -> InvokeCheckFuture {
+        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        Box::pin(async move {
+            catch_up(behind).await;
+            invoker.check(&target).await
+        })
+    }
+
+    fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {
+        match self.behind() {
+            None => self.invoker.invoke(target, invocation),
+            behind => {
+                let invoker = self.invoker.clone();
+                Box::pin(async move {
+                    catch_up(behind).await;
+                    invoker.invoke(target, invocation).await
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The one entry for every AWS call: authenticate → route → dispatch.
+//!
+//! On a loopback address any well-formed signature passes, as a local AWS is expected to; what keeps others out is in
+//! `guard` (web pages cannot reach the API) and in the signature itself (a link cannot call it).
+
+mod authenticate;
+mod guard;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use lambent_control::{Caller, Control, LocationSigner};
+use lambent_lambda::limits;
+use lambent_model::{Clock, Entropy, RequestId};
+use lambent_services::logs::Logs;
+use lambent_store::CodeStore;
+use lambent_wire::{Error, Service, common, lambda, logs};
+
+pub(crate) use guard::Guard;
+
+/// A body that stops arriving is given up: the largest takes a second on loopback.
+const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Where a request came from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// The front door.
+    Client,
+    /// A function's own connection to the platform: the caller is its role, whatever key it sends.
+    Function(Arc<lambent_environment::Function>),
+}
+
+/// What the gateway hands calls to.
+pub(crate) struct Gateway {
+    pub(crate) guard: Guard,
+    pub(crate) control: Control,
+    pub(crate) logs: Logs,
+    pub(crate) code: CodeStore,
+    pub(crate) location: LocationSigner,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The answer to `/_lambent/health`.
+    pub(crate) health: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+}
+
+impl Gateway {
+    /// Answers one request. It never fails: what goes wrong is an answer too.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        origin: Origin,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let request_id = RequestId::random(&*self.entropy).to_string();
+        let response = match self.route(&origin, request, &request_id).await {
+            Ok(response) => response,
+            Err((service, error)) => service.error_response(&error, &request_id),
+        };
+        Ok(response.map(Full::new))
+    }
+
+    async fn route(
+        &self,
+        origin: &Origin,
+        request: Request<Incoming>,
+        request_id: &str,
+    ) -> Result<Response<Bytes>, (&'static Service, Error)> {
+        let (parts, body) = request.into_parts();
+        if let Origin::Client = origin {
+            self.guard.check(&parts).map_err(|error| (&lambda::SERVICE, error))?;
+        }
+        if let Some(response) = self.own_paths(&parts).await {
+            return Ok(response);
+        }
+        let signed = authenticate::identify(origin, &parts)?;
+        let service = signed.service;
+        let body = read_body(&parts, body).await.map_err(|error| (service, error))?;
+        signed.verify(&parts, &body, self.clock.now()).map_err(|error| (service, error))?;
+        let caller = Caller { scope: signed.scope, arn: signed.arn, base_url: base_url(&parts) };
+        let request = Request::from_parts(parts, body);
+        if std::ptr::eq(service, &raw const lambda::SERVICE) {
+            Ok(self.control.call(&caller, request, request_id).await)
+        } else {
+            Ok(self.logs.call(&caller.scope, request, request_id).await)
+        }
+    }
+
+    /// Health and code downloads: not AWS calls, and not signed by clients.
+    async fn own_paths(&self, parts: &http::request::Parts) -> Option<Response<Bytes>> {
+        let path = parts.uri.path();
+        // The second name is where existing tools for local AWS look.
+        if path == "/_lambent/health" || path == "/_localstack/health" {
+            let body = (self.health)().to_string();
+            return Some(plain(StatusCode::OK, "application/json", body.into()));
+        }
+        if !path.starts_with("/_lambent/") {
+            return None;
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let digest = match parts.method {
+            Method::GET | Method::HEAD => self.location.check(path, query, self.clock.now()),
+            _ => None,
+        };
+        let Some(digest) = digest else {
+            let text = "this link is not valid or has expired; GetFunction gives a new one\n";
+            return Some(plain(StatusCode::FORBIDDEN, "text/plain", text.into()));
+        };
+        Some(match self.code.zip_bytes(&digest).await {
+            Ok(Some(zip)) => plain(StatusCode::OK, "application/zip", zip),
+            Ok(None) => {
+                plain(StatusCode::NOT_FOUND, "text/plain", "the package is no longer in use\n".into())
+            }
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
+        })
+    }
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Scheme and authority as the client wrote them, so that links in answers lead back the same way.
+fn base_url(parts: &http::request::Parts) -> String {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    format!("http://{}", host.unwrap_or("localhost"))
+}
+
+async fn read_body(parts: &http::request::Parts, body: Incoming) -> Result<Bytes, Error> {
+    let too_large = || {
+        let operation =
+            if parts.uri.path().ends_with("/code") { "UpdateFunctionCode" } else { "CreateFunction" };
+        common::request_entity_too_large(format!(
+            "Request must be smaller than {} bytes for the {operation} operation",
+            limits::REQUEST_BYTES
+        ))
+    };
+    // A declared length is refused before a byte of it is read.
+    if body.size_hint().lower() > limits::REQUEST_BYTES as u64 {
+        return Err(too_large());
+    }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let collected =
+        tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limits::REQUEST_BYTES).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => {
+            Err(common::malformed_http_request(format!("the request's body ended early: {error}")))
+        }
+        Err(_elapsed) => Err(common::request_timeout("the request's body did not arrive in time")),
+    }
+}
+
+/// The services that are offered, by their names in signatures.
+fn service(name: &str) -> Option<&'static Service> {
+    [&lambda::SERVICE, &logs::SERVICE].into_iter().find(|service| service.name == name)
+}

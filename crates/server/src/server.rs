@@ -1,0 +1,321 @@
+//! Puts the parts together, in the order in which they depend on each other, and takes them apart again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
+use lambent_environment::{Function, World};
+use lambent_invoker::{Invoker, Options as InvokerOptions};
+use lambent_model::{Clock, Entropy};
+use lambent_runtimes::{Catalogue, Search};
+use lambent_sandbox_client::{Connection, Host, Isolation, Launcher, Options as LauncherOptions};
+use lambent_services::logs::Logs;
+use lambent_store::code::Owner;
+use lambent_store::{CodeOptions, CodeStore, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::compose::Composer;
+use crate::feed::Feed;
+use crate::gateway::{Gateway, Guard};
+use crate::world::{SystemClock, SystemEntropy};
+use crate::{Config, listener, secret};
+
+/// Whom packages are unpacked as when the server is root: a user id that no distribution assigns.
+const UNPACK_USER: Owner = Owner { uid: 0x6fff_0000, gid: 0x6fff_0000 };
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error("the data folder {dir} cannot be used")]
+    DataDir {
+        /// The folder.
+        dir: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; is another server running there? choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] lambent_store::Error),
+    /// The package store cannot be opened.
+    #[error(transparent)]
+    Code(#[from] lambent_store::CodeError),
+    /// The log store cannot be opened.
+    #[error(transparent)]
+    Logs(#[from] lambent_services::logs::Error),
+    /// Sandboxes cannot be made.
+    #[error(transparent)]
+    Sandbox(#[from] lambent_sandbox_client::Error),
+    /// Namespaces were asked for, and the host or the user's rights do not give them.
+    #[error("functions cannot be isolated here: {0}")]
+    Isolation(String),
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    config: Config,
+    store: Store,
+    logs: Logs,
+    invoker: Invoker,
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Starts everything but the front door; requests wait in the listener's queue until [`Server::run`].
+    ///
+    /// # Errors
+    /// [`StartError`], with what to do.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        raise_descriptor_limit();
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let dir = prepare_data_dir(&config.data_dir)?;
+        let dir = dir.as_path();
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+            (Arc::new(SystemClock), Arc::new(SystemEntropy));
+
+        // The store first: it takes the data folder for this process.
+        let store = Store::open(dir)?;
+        let code = open_code(dir)?;
+        let logs = Logs::open(dir, Arc::clone(&clock))?;
+        let launcher = Launcher::start(LauncherOptions::new(instance(dir))).await?;
+        if config.isolation == Isolation::Namespaces {
+            check_namespaces(launcher.host())?;
+        }
+        let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
+        let search = Search::from_environment(|name| std::env::var_os(name));
+        let catalogue = Catalogue::discover(dir, &search).map_err(|source| data_dir_error(dir, source))?;
+
+        // Functions reach the gateway, which is made last: the door opens once it is there.
+        let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
+        let world = Arc::new(World {
+            launcher,
+            isolation: config.isolation,
+            network: config.network,
+            clock: Arc::clone(&clock),
+            logs: logs.sink(),
+            cpu_millis: cpu_millis(),
+            platform: Arc::new(move |connection: Connection, function: Arc<Function>| {
+                let mut gateway_made = gateway_made.clone();
+                Box::pin(async move {
+                    let gateway =
+                        gateway_made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
+                    if let Some(gateway) = gateway {
+                        listener::serve_function(connection, gateway, function).await;
+                    }
+                })
+            }),
+        });
+        let composer = Composer {
+            catalogue: Arc::new(catalogue),
+            code: code.clone(),
+            isolation: config.isolation,
+            entropy: Arc::clone(&entropy),
+        };
+        let invoker = Invoker::new(
+            world,
+            Arc::clone(&entropy),
+            Box::new(move |arn, record| composer.compose(arn, record)),
+            InvokerOptions { idle: config.idle, concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS },
+        );
+        let feed = Feed::start(store.clone(), invoker.clone()).await?;
+        let location = LocationSigner::new(secret);
+        let (control, settle_queue) = Control::new(Parts {
+            store: store.clone(),
+            code: code.clone(),
+            invoke: feed.fresh(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            runtimes: runtime_rules(),
+            location: location.clone(),
+        });
+        let gateway = Arc::new(Gateway {
+            guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            control,
+            logs: logs.clone(),
+            code: code.clone(),
+            location,
+            clock,
+            entropy: Arc::clone(&entropy),
+            health: health(&config, invoker.clone()),
+        });
+        door.send_replace(Some(Arc::clone(&gateway)));
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(report("change feed", feed.run()));
+        tasks.spawn(report("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
+        tasks.spawn(report("removal of unused packages", collect_garbage(store.clone(), code)));
+        let tended = invoker.clone();
+        tasks.spawn(async move { tended.tend(until(stopped)).await });
+        Ok(Self { address, config, store, logs, invoker, gateway, listener, stop, tasks })
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less
+    /// once `force` resolves. Returns when everything is down and written.
+    pub async fn run(self, stop: impl Future<Output = ()>, force: impl Future<Output = ()>) {
+        let Self { listener, gateway, invoker, store, logs, stop: stopping, mut tasks, config, .. } = self;
+        let drained = async {
+            listener::serve(listener, gateway, config.drain, async {
+                stop.await;
+                stopping.send_replace(true);
+            })
+            .await;
+            invoker.shutdown(config.drain).await;
+        };
+        tokio::select! {
+            () = drained => {}
+            () = force => invoker.shutdown(Duration::ZERO).await,
+        }
+        if let Err(error) = logs.close().await {
+            eprintln!("the last log records may be lost: {error}");
+        }
+        if let Err(error) = store.close().await {
+            eprintln!("the store did not close cleanly: {error}");
+        }
+        // The tasks end by themselves: their queues, the feed and the stop signal are closed now.
+        tasks.shutdown().await;
+    }
+}
+
+fn check_namespaces(host: &Host) -> Result<(), StartError> {
+    let reason = match &host.namespaces_error {
+        None if host.root => return Ok(()),
+        None => "making sandboxes needs root",
+        Some(error) => error,
+    };
+    Err(StartError::Isolation(format!(
+        "{reason}; run lambent as root (sudo), or, for your own code alone and without any isolation, with \
+         `--isolation process`; `lambent doctor` says more"
+    )))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+fn data_dir_error(dir: &Path, source: io::Error) -> StartError {
+    StartError::DataDir { dir: dir.display().to_string(), source }
+}
+
+/// The folder holds code, secrets and logs: nobody else looks in. Sandboxes are shown single folders out of it.
+fn prepare_data_dir(dir: &Path) -> Result<std::path::PathBuf, StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(dir);
+    created.and_then(|()| dir.canonicalize()).map_err(|source| data_dir_error(dir, source))
+}
+
+fn open_code(dir: &Path) -> Result<CodeStore, StartError> {
+    let program = lambent_sandbox_client::unpack_program().map_err(|source| data_dir_error(dir, source))?;
+    let unpack_as = rustix::process::geteuid().is_root().then_some(UNPACK_USER);
+    Ok(CodeStore::open(&dir.join("code"), CodeOptions::new(program.path(), unpack_as))?)
+}
+
+/// Names this data folder among the servers of a host, for cgroups: a hash, since paths hold anything.
+fn instance(dir: &Path) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    dir.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// A thousand environments hold about ten descriptors each, far more than the usual soft limit.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused means that the limit stays; `doctor` shows it.
+    let _stays = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+fn cpu_millis() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(1000)
+}
+
+fn runtime_rules() -> RuntimeRules {
+    RuntimeRules {
+        status: |runtime| match lambent_runtimes::info(runtime) {
+            Some(info) if info.is_accepted() => RuntimeStatus::Accepted,
+            Some(_) => RuntimeStatus::Retired,
+            None => RuntimeStatus::Unknown,
+        },
+        accepted: || {
+            lambent_runtimes::ALL.iter().filter(|info| info.is_accepted()).map(|info| info.id).collect()
+        },
+        is_reserved: lambent_runtimes::is_reserved,
+    }
+}
+
+fn health(config: &Config, invoker: Invoker) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
+    let isolation = match config.isolation {
+        Isolation::Namespaces => "namespaces",
+        Isolation::Process => "process",
+    };
+    Box::new(move || {
+        serde_json::json!({
+            "status": "ready",
+            "version": env!("CARGO_PKG_VERSION"),
+            "isolation": isolation,
+            "environments": invoker.environments(),
+        })
+    })
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // Closed means stopped as well.
+    let _closed = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// A background task that fails is the server's failure; it says so, and what it did stays undone until a restart.
+async fn report<E: std::error::Error>(what: &str, task: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = task.await {
+        eprintln!("lambent: the {what} stopped: {error}");
+    }
+}
+
+/// How often packages that no function refers to are looked for.
+const COLLECT_EVERY: Duration = Duration::from_secs(600);
+
+async fn collect_garbage(store: Store, code: CodeStore) -> Result<(), CollectError> {
+    let mut ticks = tokio::time::interval(COLLECT_EVERY);
+    loop {
+        ticks.tick().await;
+        let collection = code.begin_collection().await;
+        let mut referenced = std::collections::HashSet::new();
+        for record in store.all(lambent_control::FUNCTION_KIND).await? {
+            referenced.insert(record.decode::<lambent_lambda::Function>()?.code.sha256);
+        }
+        collection.finish(referenced).await?;
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CollectError {
+    #[error(transparent)]
+    Store(#[from] lambent_store::Error),
+    #[error(transparent)]
+    Code(#[from] lambent_store::CodeError),
+}
