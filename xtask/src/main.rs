@@ -1,17 +1,19 @@
-//! The project's own commands: `cargo xtask codegen [--check]`.
+//! The project's own commands: `cargo xtask codegen [--check]`, `cargo xtask bench [--quick]`.
 //!
 //! Each command is a module with one `run`; this file only picks the module.
 
 use std::process::ExitCode;
 
+mod bench;
 mod codegen;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check]";
+const USAGE: &str = "usage: cargo xtask codegen [--check] | bench [--quick] [--no-awake]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "codegen" => codegen::run(rest),
+        Some((command, rest)) if command == "bench" => bench::run(rest).map_err(|error| format!("{error:#}")),
         Some((command, _)) => Err(format!("unknown command '{command}'\n{USAGE}")),
         None => Err(USAGE.to_owned()),
     };
