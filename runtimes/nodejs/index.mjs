@@ -123,7 +123,10 @@ class Runtime {
       stream.fail(error);
     };
     let waits = true;
-    const finish = async () => {
+    let finished;
+    // Called at the handler's end and when the event loop is empty, which may both happen.
+    const finish = () => (finished ??= takeNext());
+    const takeNext = async () => {
       // The outcome is known to the platform in any case: an answer, or a connection that ended half-way.
       await acknowledged.catch(() => {});
       const next = () => {

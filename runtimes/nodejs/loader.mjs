@@ -1,9 +1,10 @@
 // Finds the handler (AWS Lambda Developer Guide, "Define Lambda function handler in Node.js", and "Working with
 // layers for Node.js Lambda functions" for NODE_PATH).
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
+import { fileURLToPath } from "node:url";
 import { HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError } from "./errors.mjs";
 
 // As seen from index.mjs, which is the file that AWS's error messages name as the one that required the handler.
@@ -39,25 +40,41 @@ function isModulePackage(folder) {
   return false;
 }
 
-/** Lets `import` look into NODE_PATH where Node itself does not, as AWS's runtimes do. */
-function resolveImportsThroughNodePath() {
-  const own = [resolvePath(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname))];
-  const task = process.env.LAMBDA_TASK_ROOT;
+let hooked = false;
+
+const mentionsImport = (file) => statSync(file).isFile() && readFileSync(file, "latin1").includes("import(");
+
+/**
+ * Lets `import` look into NODE_PATH where Node itself does not, as AWS's runtimes do. Called before any code of the
+ * function: a failed `import` is remembered by Node and would fail again.
+ */
+function resolveImportsThroughNodePath(file) {
+  if (hooked) return;
   const folders = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "" && existsSync(folder));
-  // Nobody keeps packages in the last two, which are in every function's NODE_PATH.
-  if (!folders.some((folder) => !own.includes(folder) && folder !== task)) return;
+  // The runtime's and the function's folder are in every NODE_PATH; for them alone the hooks are not worth their
+  // time, because that is where Node looks anyway, in `node_modules`.
+  const usual = [fileURLToPath(new URL(".", import.meta.url)).slice(0, -1), process.env.LAMBDA_TASK_ROOT];
+  if (folders.every((folder) => usual.includes(folder))) return;
   if (typeof nodeModule.registerHooks === "function") {
+    hooked = true;
     const { resolveSync } = require("./node-path.cjs");
     nodeModule.registerHooks({
       resolve: (specifier, context, next) => resolveSync(folders, specifier, context, next),
     });
-  } else {
-    // Before Node.js 22.15 hooks run in a thread of their own.
+  } else if (file === undefined || mentionsImport(file)) {
+    // Before Node.js 22.15 hooks run in a thread of their own, whose start takes longer than that of all the rest. A
+    // CommonJS handler pays for it only if its text shows that it imports at all.
+    hooked = true;
     nodeModule.register("./node-path.cjs", import.meta.url, { data: folders });
   }
 }
 
-const importModule = async (file) => {
+const requireFile = (file) => {
+  resolveImportsThroughNodePath(file);
+  return require(file);
+};
+
+const importFile = (file) => {
   resolveImportsThroughNodePath();
   return import(file);
 };
@@ -66,18 +83,18 @@ async function loadModule(root, folder, file) {
   const path = resolvePath(root, folder, file);
   if (existsSync(path)) {
     try {
-      return require(path);
+      return requireFile(path);
     } catch (error) {
       // A folder that happens to have the handler's name is no module.
       if (error.code !== "MODULE_NOT_FOUND" || !error.message.includes(`'${path}'`)) throw error;
     }
   }
   if (existsSync(path + ".js")) {
-    return isModulePackage(dirname(path)) ? importModule(path + ".js") : require(path + ".js");
+    return isModulePackage(dirname(path)) ? importFile(path + ".js") : requireFile(path + ".js");
   }
-  if (existsSync(path + ".mjs")) return importModule(path + ".mjs");
-  if (existsSync(path + ".cjs")) return require(path + ".cjs");
-  return require(require.resolve(file, { paths: [root, resolvePath(root, folder)] }));
+  if (existsSync(path + ".mjs")) return importFile(path + ".mjs");
+  if (existsSync(path + ".cjs")) return requireFile(path + ".cjs");
+  return requireFile(require.resolve(file, { paths: [root, resolvePath(root, folder)] }));
 }
 
 async function loadUserModule(root, folder, file) {

@@ -22,8 +22,7 @@ def _succeeds(*argv, **options):
 
 
 def lambent_python(interpreter):
-    version = Path(interpreter).parent.parent.name if "versions" in interpreter else Path(interpreter).name
-    return Client("lambent-" + version, [interpreter, str(CLIENTS / "python" / "bootstrap.py")], {})
+    return Client("lambent-python", [interpreter, str(CLIENTS / "python" / "bootstrap.py")], {})
 
 
 def official_python():
@@ -56,9 +55,8 @@ def official_node():
     )
 
 
-def lambent_node():
-    node = shutil.which("node")
-    return Client("lambent-node", [node, str(CLIENTS / "nodejs" / "index.mjs")], {}) if node else None
+def lambent_node(node):
+    return Client("lambent-node", [node, "--expose-gc", str(CLIENTS / "nodejs" / "index.mjs")], {})
 
 
 def _pythons():
@@ -75,13 +73,38 @@ def _pythons():
     return found
 
 
+def _nodes():
+    """The node on PATH and those that LAMBENT_TEST_NODES names (paths, separated by colons), by major version."""
+    found = {}
+    for path in [shutil.which("node"), *os.environ.get("LAMBENT_TEST_NODES", "").split(":")]:
+        if path:
+            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+            found.setdefault(int(version[1:].split(".")[0]), path)
+    return found
+
+
 PYTHONS = _pythons()
+NODES = _nodes()
+
+
+@pytest.fixture(params=sorted(PYTHONS, key=lambda minor: int(minor[2:])))
+def any_python(request):
+    """Our client on each CPython of this machine, with the runtime it stands for."""
+    return lambent_python(PYTHONS[request.param]), "python" + request.param
+
+
+@pytest.fixture(params=sorted(NODES) or [None])
+def any_node(request):
+    """Our client on each Node.js there is, with the runtime it stands for."""
+    if request.param is None:
+        pytest.skip("no node on PATH and none in LAMBENT_TEST_NODES")
+    return lambent_node(NODES[request.param]), "nodejs{}.x".format(request.param)
 
 
 @pytest.fixture(scope="session")
 def python():
     """Our client on the interpreter that runs the tests."""
-    return Client("lambent-python", [sys.executable, str(CLIENTS / "python" / "bootstrap.py")], {})
+    return lambent_python(sys.executable)
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +117,9 @@ def reference_python():
 
 @pytest.fixture(scope="session")
 def node():
-    client = lambent_node()
-    if client is None:
+    if shutil.which("node") is None:
         pytest.skip("no node on PATH")
-    return client
+    return lambent_node(shutil.which("node"))
 
 
 @pytest.fixture(scope="session")

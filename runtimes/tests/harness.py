@@ -1,6 +1,5 @@
 """Runs a function with a runtime client against the fake Runtime API and collects all that can be seen of it."""
 
-import json
 import os
 import re
 import signal
@@ -111,6 +110,8 @@ def run(client, task, files, handler, events=(Event(),), runtime="python3.13", e
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=[log_write] if telemetry else [],
+        # A group of its own, so that what the function started can be ended with it.
+        start_new_session=True,
     )
     readers, streams = [], {}
     for name in ("stdout", "stderr"):
@@ -121,6 +122,7 @@ def run(client, task, files, handler, events=(Event(),), runtime="python3.13", e
     waited = _wait(process, api)
     for reader in readers:
         reader.join(PATIENCE_SECONDS)
+        assert not reader.is_alive(), "something that the function started still holds its output"
     api.close()
     process.stdout.close()
     process.stderr.close()
@@ -144,14 +146,23 @@ def _wait(process, api):
     for _ in range(PATIENCE_SECONDS * 100):
         ended.join(0.01)
         if not ended.is_alive():
+            _end_group(process)
             return False
         if api.idle.is_set():
-            process.send_signal(signal.SIGKILL)
+            _end_group(process)
             ended.join()
             return True
-    process.kill()
+    _end_group(process)
     ended.join()
     raise TimeoutError("the runtime neither ended nor asked for a further event")
+
+
+def _end_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # All of it has ended by itself.
+        pass
 
 
 def _reader(streams, name, fd):
@@ -177,12 +188,41 @@ def parse_frames(data):
 
 
 _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+# Frames of a client itself and of Node.js in a stack, as an element of a JSON array.
+_CLIENT_FRAMES = re.compile(
+    r',?\\?"    at [^"]*(/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs|node:|native)[^"]*\\?"'
+)
+# The same in a text of several lines, which are joined by a newline, by "\r", or by an escaped newline in JSON.
+_CLIENT_LINES = re.compile(
+    r"(\n|\r|\\n)\s+at (?:[^\n\r\"\\]*\()?(?:[^\n\r\"\\ ]*(?:/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs)|node:)[\w./:-]*\)?"
+)
+_CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/nodejs|aws-lambda-ric/dist)/index\.mjs")
 
 
-def normal(text):
-    """Text without what differs from run to run: times, and where the folders are."""
-    return re.sub(r"/[^\s\"':,()]*/task/", "/var/task/", _TIMES.sub("TIME", text))
+def normal(text, task):
+    """Text without what differs from run to run and from client to client: times, folders, the client's frames."""
+    text = _TIMES.sub("TIME", text.replace(str(task), "/var/task"))
+    text = _CLIENT_LINES.sub("", _CLIENT_FRAMES.sub("", text))
+    return _CLIENT_FILES.sub("/var/runtime/index.mjs", text)
 
 
-def loads(text):
-    return json.loads(text)
+def observable(run):
+    """All that the platform and the reader of the log see of a run."""
+    return {
+        "posts": [
+            {
+                "kind": request.kind,
+                "body": normal(request.body.decode(), run.task),
+                "content type": request.headers.get("content-type") if request.kind != "init/error" else None,
+                "error type": request.headers.get("lambda-runtime-function-error-type"),
+                "trailers": {name: value for name, value in request.trailers.items() if not name.endswith("body")},
+            }
+            for request in run.requests
+            if request.method == "POST"
+        ],
+        "log": [(hex(frame.type), normal(frame.message, run.task)) for frame in run.frames],
+        "stdout": normal(run.stdout, run.task),
+        "stderr": normal(run.stderr, run.task),
+        "waited": run.waited,
+        "exit code": run.exit_code,
+    }

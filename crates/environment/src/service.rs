@@ -55,8 +55,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Where log records go.
     pub logs: Arc<dyn LogSink>,
-    /// CPUs of the host, in thousandths: a share above it needs no throttle.
-    pub cpu_millis: u32,
+    /// CPUs of the host, in thousandths: a share above it needs no throttle. `None` where shares cannot be kept.
+    pub cpu_millis: Option<u32>,
     /// Serves the platform's endpoint inside.
     pub platform: ServePlatform,
 }
@@ -220,6 +220,7 @@ async fn run(
         machine,
         log,
         caller: None,
+        tail_wanted: false,
         pollers: Vec::new(),
         reply: None,
         deadline: None,
@@ -247,6 +248,8 @@ struct Task {
     log: Log,
     /// Who waits for the invocation that the machine has.
     caller: Option<oneshot::Sender<Answer>>,
+    /// Whether that caller asked for the log's tail.
+    tail_wanted: bool,
     /// Runtime connections that wait at `/next`.
     pollers: Vec<oneshot::Sender<Delivery>>,
     /// The runtime's call that the machine is judging.
@@ -292,8 +295,8 @@ impl Task {
         self.apply(Event::Launched).await;
         loop {
             let at_limit = connections.len() >= CONNECTIONS;
-            // Biased: an ended sandbox first, then what the runtime reports (it may make the environment free), then
-            // new work; output comes last since each event drains it anyway.
+            // Biased: an ended sandbox first; then the deadline and the pool's wishes, which a runtime that floods its
+            // API must not be able to put off; output comes last since each event drains it anyway.
             tokio::select! { biased;
                 event = events.recv() => {
                     pipes.drain(&mut self.log);
@@ -310,28 +313,29 @@ impl Task {
                         }
                     }
                 }
-                Some(ask) = asked.recv() => {
+                () = sleep_until(self.deadline) => {
+                    self.deadline = None;
                     pipes.drain(&mut self.log);
-                    if !matches!(ask, Ask::Next(_)) {
-                        pipes.flush(&mut self.log);
-                    }
-                    self.ask(ask).await;
+                    pipes.flush(&mut self.log);
+                    self.apply(Event::Deadline).await;
                 }
                 Some(command) = commands.recv() => {
                     pipes.drain(&mut self.log);
                     match command {
                         Command::Invoke(invocation, caller) => {
                             self.caller = Some(caller);
+                            self.tail_wanted = invocation.tail;
                             self.apply(Event::Invoke(invocation)).await;
                         }
                         Command::Retire => self.apply(Event::Retire).await,
                     }
                 }
-                () = sleep_until(self.deadline) => {
-                    self.deadline = None;
+                Some(ask) = asked.recv() => {
                     pipes.drain(&mut self.log);
-                    pipes.flush(&mut self.log);
-                    self.apply(Event::Deadline).await;
+                    if !matches!(ask, Ask::Next(_)) {
+                        pipes.flush(&mut self.log);
+                    }
+                    self.ask(ask).await;
                 }
                 Some(_ended) = connections.join_next() => {}
                 accepted = runtime_api.accept(), if !at_limit => match accepted {
@@ -492,7 +496,7 @@ impl Task {
     fn log_platform(&mut self, record: &Record) {
         let at = self.world.clock.now();
         if let Record::Start { .. } = record {
-            self.log.tail = Some(Vec::new());
+            self.log.tail = self.tail_wanted.then(Vec::new);
         }
         if let Some(line) = record.render(self.function.logging, &self.log.subject, at) {
             self.log.write(at, Origin::Platform, line);
@@ -501,7 +505,7 @@ impl Task {
 
     async fn throttle(&mut self, on: bool) {
         let share = self.function.memory.cpu_millis();
-        if share >= self.world.cpu_millis {
+        if self.world.cpu_millis.is_none_or(|all| share >= all) {
             return;
         }
         let Some(grip) = &self.sandbox else { return };

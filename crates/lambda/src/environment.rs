@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn reserved_names_are_listed() {
-        let refusal = check_variables(&map(&[("A", "1"), ("AWS_REGION", "x")]), |n| n == "AWS_REGION").unwrap_err();
+        let refusal =
+            check_variables(&map(&[("A", "1"), ("AWS_REGION", "x")]), |n| n == "AWS_REGION").unwrap_err();
         assert!(refusal.to_string().ends_with("Reserved keys used in this request: AWS_REGION"));
     }
 }

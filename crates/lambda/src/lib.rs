@@ -11,7 +11,7 @@ mod settings;
 mod tags;
 
 pub use environment::check_variables;
-pub use function::{Code, Function, LastUpdate, State, Stamp};
+pub use function::{Code, Function, LastUpdate, Stamp, State};
 pub use refusal::Refusal;
 pub use settings::{Architecture, Change, LogFormat, Logging, Settings};
 pub use tags::{merge_tags, remove_tags};

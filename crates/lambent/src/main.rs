@@ -4,6 +4,7 @@ mod demo;
 mod report;
 mod up;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use lambent_cli::{Cli, Command, Family, Terminal};
@@ -16,7 +17,10 @@ fn main() -> ExitCode {
         Command::Doctor => wait(report::doctor(&terminal)),
         Command::Runtimes => report::runtimes(&terminal),
         Command::Completions { shell } => lambent_cli::completions(shell, &terminal),
-        Command::Client(command) => wait(lambent_cli::run(command, &global, &terminal, &default_runtime)),
+        Command::Client(command) => {
+            let default_runtime = |family| default_runtime(family, &report::data_dir());
+            wait(lambent_cli::run(command, &global, &terminal, &default_runtime))
+        }
     };
     code.into()
 }
@@ -31,12 +35,17 @@ fn wait<F: Future>(work: F) -> F::Output {
 }
 
 /// The newest runtime of a language that this machine can run; `deploy` takes it where the folder does not say more.
-fn default_runtime(family: Family) -> Option<String> {
-    let catalogue = report::catalogue().ok()?;
+fn default_runtime(family: Family, data_dir: &Path) -> Option<String> {
+    if family == Family::Provided {
+        // Needs nothing of the machine.
+        return Some("provided.al2023".into());
+    }
+    // Without a data folder nothing is known of the machine, and the user has to name the runtime.
+    let catalogue = report::catalogue(data_dir).ok()?;
     let of_family = |found: &lambent_runtimes::Family| match family {
         Family::Python => matches!(found, lambent_runtimes::Family::Python { .. }),
         Family::Nodejs => matches!(found, lambent_runtimes::Family::NodeJs { .. }),
-        Family::Provided => matches!(found, lambent_runtimes::Family::Provided),
+        Family::Provided => unreachable!("answered above"),
     };
     let entries = catalogue.entries();
     let usable = entries.iter().filter(|entry| !matches!(entry.status, lambent_runtimes::Status::Missing(_)));

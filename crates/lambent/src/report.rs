@@ -1,6 +1,6 @@
 //! `lambent doctor` and `lambent runtimes`: the server's findings in the command line's tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lambent_cli::{Check, DoctorReport, ExitCode, RuntimeEntry, Terminal};
 use lambent_runtimes::{Catalogue, Search, Status};
@@ -14,13 +14,13 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
     Some(base.join("lambent"))
 }
 
-fn data_dir() -> PathBuf {
+pub(crate) fn data_dir() -> PathBuf {
     let given = std::env::var_os("LAMBENT_DATA_DIR").map(PathBuf::from);
     given.or_else(default_data_dir).unwrap_or_else(|| "lambent".into())
 }
 
-pub(crate) fn catalogue() -> std::io::Result<Catalogue> {
-    Catalogue::discover(&data_dir(), &Search::from_environment(|name| std::env::var_os(name)))
+pub(crate) fn catalogue(data_dir: &Path) -> std::io::Result<Catalogue> {
+    Catalogue::discover(data_dir, &Search::from_environment(|name| std::env::var_os(name)))
 }
 
 pub(crate) async fn doctor(terminal: &Terminal) -> ExitCode {
@@ -40,7 +40,7 @@ pub(crate) async fn doctor(terminal: &Terminal) -> ExitCode {
 }
 
 pub(crate) fn runtimes(terminal: &Terminal) -> ExitCode {
-    let catalogue = match catalogue() {
+    let catalogue = match catalogue(&data_dir()) {
         Ok(catalogue) => catalogue,
         Err(error) => {
             terminal.error(&error);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lambent_cli::client::{self, Client};
 use lambent_cli::{ExitCode, Terminal, UpArgs};
-use lambent_server::{Config, Overrides, Server};
+use lambent_server::{Config, Overrides, RunError, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{demo, report};
@@ -30,13 +30,13 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let server = Server::start(config.clone()).await?;
         let address = server.address();
-        announce(&config, address, terminal);
+        announce(&config, &server, terminal);
         let running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
-        if with_demo && !demonstrate(address, terminal).await? {
+        if with_demo && !demonstrate(&config, address, terminal).await? {
             code = ExitCode::Failed;
         }
-        running.await.context("the server ended unexpectedly")?;
+        running.await.context("the server ended unexpectedly")??;
         Ok(code)
     })
 }
@@ -72,7 +72,8 @@ fn read_file(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Option
     }
 }
 
-fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal) {
+fn announce(config: &Config, server: &Server, terminal: &Terminal) {
+    let address = server.address();
     let isolation = match config.isolation {
         lambent_server::Isolation::Namespaces => "namespaces",
         lambent_server::Isolation::Process => "NONE (process): for your own code only",
@@ -82,18 +83,25 @@ fn announce(config: &Config, address: std::net::SocketAddr, terminal: &Terminal)
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     ));
+    for limit in server.limits_not_kept() {
+        terminal.say(&format!("this limit of functions is not kept here: {limit}"));
+    }
     // Existing tools wait for this very line.
     let mut stdout = std::io::stdout();
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());
 }
 
-async fn demonstrate(address: std::net::SocketAddr, terminal: &Terminal) -> anyhow::Result<bool> {
+async fn demonstrate(
+    config: &Config,
+    address: std::net::SocketAddr,
+    terminal: &Terminal,
+) -> anyhow::Result<bool> {
     let settings = client::Settings {
         endpoint: client::Endpoint::parse(&format!("http://{address}"))?,
         ..client::Settings::default()
     };
     let client = Client::new(settings, Arc::new(client::SystemClock));
-    let summary = lambent_cli::demo(&client, &demo::functions()?, terminal).await?;
+    let summary = lambent_cli::demo(&client, &demo::functions(&config.data_dir)?, terminal).await?;
     Ok(summary.failed == 0)
 }
 
@@ -115,7 +123,7 @@ impl Signals {
         }
     }
 
-    async fn run(mut self, server: Server) {
+    async fn run(mut self, server: Server) -> Result<(), RunError> {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (force, forced) = tokio::sync::oneshot::channel::<()>();
         let listening = async {
@@ -128,8 +136,8 @@ impl Signals {
         // The senders are only ever dropped: that is the signal.
         let serving = server.run(async { drop(stopped.await) }, async { drop(forced.await) });
         tokio::select! {
-            () = listening => {}
-            () = serving => {}
+            () = listening => Ok(()),
+            ended = serving => ended,
         }
     }
 }

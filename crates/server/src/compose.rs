@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
@@ -14,7 +14,8 @@ use lambent_store::{CodeStore, Package};
 
 /// What functions are composed from.
 pub(crate) struct Composer {
-    pub(crate) catalogue: Arc<Catalogue>,
+    /// Filled before the first function arrives.
+    pub(crate) catalogue: Arc<OnceLock<Catalogue>>,
     pub(crate) code: CodeStore,
     pub(crate) isolation: Isolation,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -26,7 +27,9 @@ impl Composer {
         let settings = &record.settings;
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
-        let layout = self.catalogue.layout(&settings.runtime, isolated).map_err(|missing| StartError {
+        let catalogue =
+            self.catalogue.get().expect("the feed waits for the catalogue before it applies functions");
+        let layout = catalogue.layout(&settings.runtime, isolated).map_err(|missing| StartError {
             error_type: "Runtime.InvalidEntrypoint".into(),
             message: missing.to_string(),
         });

@@ -14,32 +14,34 @@ pub(crate) struct Feed {
     store: Store,
     changes: Changes,
     invoker: Invoker,
-    /// The version of the last change applied.
-    applied: watch::Sender<u64>,
+    /// The version of the last change applied; `None` until everything has been read once.
+    applied: watch::Sender<Option<u64>>,
 }
 
 impl Feed {
-    /// Subscribes first and reads everything then, so that no change falls in between.
-    pub(crate) async fn start(store: Store, invoker: Invoker) -> Result<Self, Error> {
+    /// Subscribes first and reads everything later, so that no change falls in between.
+    pub(crate) fn new(store: Store, invoker: Invoker) -> Self {
         let changes = store.changes();
-        let mut feed = Self { store, changes, invoker, applied: watch::Sender::new(0) };
-        feed.load().await?;
-        Ok(feed)
+        Self { store, changes, invoker, applied: watch::Sender::new(None) }
     }
 
     async fn load(&mut self) -> Result<(), Error> {
+        let committed = self.store.last_version();
+        let mut latest = 0;
         for record in self.store.all(FUNCTION_KIND).await? {
             if let Some(arn) = arn_of_key(&record.key) {
                 let function: Function = record.decode()?;
                 self.invoker.apply(&arn, Some(function));
             }
-            self.advance(record.version);
+            latest = latest.max(record.version);
         }
+        // What was committed before the reading began is part of it, deletions too.
+        self.advance(latest.max(committed));
         Ok(())
     }
 
     fn advance(&self, version: u64) {
-        self.applied.send_modify(|applied| *applied = version.max(*applied));
+        self.applied.send_modify(|applied| *applied = Some(version).max(*applied));
     }
 
     /// The invoker behind a door that opens when it has heard of every commit so far.
@@ -49,6 +51,7 @@ impl Feed {
     }
 
     pub(crate) async fn run(mut self) -> Result<(), Error> {
+        self.load().await?;
         loop {
             match self.changes.next().await {
                 Ok(change) => {
@@ -91,18 +94,21 @@ impl Feed {
 struct Fresh {
     store: Store,
     invoker: Invoker,
-    applied: watch::Receiver<u64>,
+    applied: watch::Receiver<Option<u64>>,
 }
 
 impl Fresh {
     /// `None` when nothing is to be waited for, which is nearly always.
-    fn behind(&self) -> Option<(watch::Receiver<u64>, u64)> {
-        let committed = self.store.last_version();
+    fn behind(&self) -> Option<Behind> {
+        let committed = Some(self.store.last_version());
         (*self.applied.borrow() < committed).then(|| (self.applied.clone(), committed))
     }
 }
 
-async fn catch_up(behind: Option<(watch::Receiver<u64>, u64)>) {
+/// What to wait for: the version applied to reach the version committed.
+type Behind = (watch::Receiver<Option<u64>>, Option<u64>);
+
+async fn catch_up(behind: Option<Behind>) {
     if let Some((mut applied, committed)) = behind {
         // Closed: the server goes down, and the invoker says so.
         let _closed = applied.wait_for(|applied| *applied >= committed).await;

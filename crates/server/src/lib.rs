@@ -22,4 +22,4 @@ mod world;
 
 pub use config::{Config, ConfigError, Overrides};
 pub use lambent_sandbox_client::Isolation;
-pub use server::{Server, StartError};
+pub use server::{RunError, Server, StartError};

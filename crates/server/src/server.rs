@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
@@ -67,6 +67,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    limits_not_kept: Vec<String>,
     config: Config,
     store: Store,
     logs: Logs,
@@ -74,7 +75,16 @@ pub struct Server {
     gateway: Arc<Gateway>,
     listener: TcpListener,
     stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
+    /// Each runs until the store closes; one that fails before takes the server down.
+    tasks: JoinSet<Result<(), RunError>>,
+}
+
+/// Why a running server had to end.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} failed, and the server with it")]
+pub struct RunError {
+    what: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl Server {
@@ -95,13 +105,18 @@ impl Server {
         let store = Store::open(dir)?;
         let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
-        let launcher = Launcher::start(LauncherOptions::new(instance(dir))).await?;
+        // Functions find the platform at the same port inside as outside.
+        let options =
+            LauncherOptions { platform_port: address.port(), ..LauncherOptions::new(instance(dir)) };
+        let launcher = Launcher::start(options).await?;
         if config.isolation == Isolation::Namespaces {
             check_namespaces(launcher.host())?;
         }
+        let limits_not_kept = limits_not_kept(launcher.host());
+        let cpu_millis =
+            if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
-        let search = Search::from_environment(|name| std::env::var_os(name));
-        let catalogue = Catalogue::discover(dir, &search).map_err(|source| data_dir_error(dir, source))?;
+        let catalogue = Arc::new(OnceLock::new());
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
@@ -111,7 +126,7 @@ impl Server {
             network: config.network,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
-            cpu_millis: cpu_millis(),
+            cpu_millis,
             platform: Arc::new(move |connection: Connection, function: Arc<Function>| {
                 let mut gateway_made = gateway_made.clone();
                 Box::pin(async move {
@@ -124,7 +139,7 @@ impl Server {
             }),
         });
         let composer = Composer {
-            catalogue: Arc::new(catalogue),
+            catalogue: Arc::clone(&catalogue),
             code: code.clone(),
             isolation: config.isolation,
             entropy: Arc::clone(&entropy),
@@ -135,7 +150,7 @@ impl Server {
             Box::new(move |arn, record| composer.compose(arn, record)),
             InvokerOptions { idle: config.idle, concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS },
         );
-        let feed = Feed::start(store.clone(), invoker.clone()).await?;
+        let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
@@ -160,12 +175,21 @@ impl Server {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(report("change feed", feed.run()));
-        tasks.spawn(report("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
-        tasks.spawn(report("removal of unused packages", collect_garbage(store.clone(), code)));
+        // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
+        // for the feed, which waits for that, and everything else is answered meanwhile.
+        let discovered = discover(dir.to_path_buf(), catalogue);
+        tasks.spawn(named("change feed", async move {
+            discovered.await?;
+            feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        }));
+        tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
+        tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         let tended = invoker.clone();
-        tasks.spawn(async move { tended.tend(until(stopped)).await });
-        Ok(Self { address, config, store, logs, invoker, gateway, listener, stop, tasks })
+        tasks.spawn(async move {
+            tended.tend(until(stopped)).await;
+            Ok(())
+        });
+        Ok(Self { address, limits_not_kept, config, store, logs, invoker, gateway, listener, stop, tasks })
     }
 
     /// Where the server listens.
@@ -174,9 +198,22 @@ impl Server {
         self.address
     }
 
+    /// The limits of functions that this host does not keep, with the reason: `memory: …`.
+    #[must_use]
+    pub fn limits_not_kept(&self) -> &[String] {
+        &self.limits_not_kept
+    }
+
     /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less
     /// once `force` resolves. Returns when everything is down and written.
-    pub async fn run(self, stop: impl Future<Output = ()>, force: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// [`RunError`] when a part failed that the server cannot do without.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        force: impl Future<Output = ()>,
+    ) -> Result<(), RunError> {
         let Self { listener, gateway, invoker, store, logs, stop: stopping, mut tasks, config, .. } = self;
         let drained = async {
             listener::serve(listener, gateway, config.drain, async {
@@ -186,10 +223,14 @@ impl Server {
             .await;
             invoker.shutdown(config.drain).await;
         };
-        tokio::select! {
-            () = drained => {}
-            () = force => invoker.shutdown(Duration::ZERO).await,
-        }
+        let ended = tokio::select! {
+            () = drained => Ok(()),
+            () = force => {
+                invoker.shutdown(Duration::ZERO).await;
+                Ok(())
+            }
+            error = first_failure(&mut tasks) => Err(error),
+        };
         if let Err(error) = logs.close().await {
             eprintln!("the last log records may be lost: {error}");
         }
@@ -198,7 +239,29 @@ impl Server {
         }
         // The tasks end by themselves: their queues, the feed and the stop signal are closed now.
         tasks.shutdown().await;
+        ended
     }
+}
+
+/// Resolves when a task fails, not when one ends.
+async fn first_failure(tasks: &mut JoinSet<Result<(), RunError>>) -> RunError {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => return error,
+            Some(Err(panic)) => return RunError { what: "server", source: panic.into() },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Finds the interpreters, off the threads that serve.
+async fn discover(dir: std::path::PathBuf, into: Arc<OnceLock<Catalogue>>) -> Result<(), io::Error> {
+    let found = tokio::task::spawn_blocking(move || {
+        Catalogue::discover(&dir, &Search::from_environment(|name| std::env::var_os(name)))
+    });
+    let _first = into.set(found.await.map_err(io::Error::other)??);
+    Ok(())
 }
 
 fn check_namespaces(host: &Host) -> Result<(), StartError> {
@@ -250,9 +313,17 @@ fn raise_descriptor_limit() {
     let _stays = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-fn cpu_millis() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(1000)
+fn cpu_millis() -> Option<u32> {
+    let cpus = std::thread::available_parallelism().ok()?;
+    u32::try_from(cpus.get()).ok()?.checked_mul(1000)
+}
+
+/// The limits that this host does not keep, with the reason.
+fn limits_not_kept(host: &Host) -> Vec<String> {
+    let missing = |controller: &lambent_sandbox_client::Controller| {
+        controller.missing.as_ref().map(|reason| format!("{}: {reason}", controller.name))
+    };
+    host.controllers.iter().filter_map(missing).collect()
 }
 
 fn runtime_rules() -> RuntimeRules {
@@ -289,11 +360,12 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _closed = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// A background task that fails is the server's failure; it says so, and what it did stays undone until a restart.
-async fn report<E: std::error::Error>(what: &str, task: impl Future<Output = Result<(), E>>) {
-    if let Err(error) = task.await {
-        eprintln!("lambent: the {what} stopped: {error}");
-    }
+/// Says which part it was that failed.
+async fn named<E>(what: &'static str, task: impl Future<Output = Result<(), E>>) -> Result<(), RunError>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    task.await.map_err(|source| RunError { what, source: source.into() })
 }
 
 /// How often packages that no function refers to are looked for.

@@ -172,8 +172,7 @@ impl Check {
                 outside(*length, count(entries.len()), "length")
             }
             (Kind::Integer { range } | Kind::Long { range }, Tree::Integer(number)) => {
-                let max = self.overrides.maximum(path).or(range.max);
-                outside(Bounds { min: range.min, max }, *number, "value")
+                outside(*range, *number, "value")
             }
             (Kind::Double { range }, Tree::Double(number)) => outside(*range, *number, "value"),
             _ => Vec::new(),

@@ -10,8 +10,6 @@ use crate::{common, logs};
 pub(crate) enum Rule {
     /// The model's enum is not checked here: the service words that error itself.
     EnumLeftToService,
-    /// A smaller maximum of the value.
-    Maximum(i64),
 }
 
 struct Override {
@@ -32,23 +30,6 @@ static OVERRIDES: &[Override] = &[
         operations: CONFIGURING,
         path: &["Runtime"],
         rule: Rule::EnumLeftToService,
-    },
-    // AWS Lambda Developer Guide, "Lambda quotas": function timeout 900 seconds. The model's 5,400 is for managed
-    // instances.
-    Override { service: "lambda", operations: CONFIGURING, path: &["Timeout"], rule: Rule::Maximum(900) },
-    // The same page: memory up to 10,240 MB. The model's 32,768 is for managed instances.
-    Override {
-        service: "lambda",
-        operations: CONFIGURING,
-        path: &["MemorySize"],
-        rule: Rule::Maximum(10_240),
-    },
-    // The same page: /tmp up to 10,240 MB.
-    Override {
-        service: "lambda",
-        operations: CONFIGURING,
-        path: &["EphemeralStorage", "Size"],
-        rule: Rule::Maximum(10_240),
     },
 ];
 
@@ -76,14 +57,6 @@ impl Overrides {
     /// Whether the enum at `path` is left to the service.
     pub(crate) fn leaves_enum(self, path: &Path<'_>) -> bool {
         self.at(path).any(|rule| rule == Rule::EnumLeftToService)
-    }
-
-    /// The maximum of the value at `path`, where it is tighter than the model's.
-    pub(crate) fn maximum(self, path: &Path<'_>) -> Option<i64> {
-        self.at(path).find_map(|rule| match rule {
-            Rule::Maximum(maximum) => Some(maximum),
-            Rule::EnumLeftToService => None,
-        })
     }
 
     fn at(self, path: &Path<'_>) -> impl Iterator<Item = Rule> {

@@ -1,19 +1,21 @@
 """JSON in both directions, as AWS's client reads and writes it.
 
 Results follow the rules of simplejson, which AWS's client uses: a Decimal is a number with its own digits, a named
-tuple is an object, bytes inside a result are UTF-8 text. The standard library's C encoder knows none of these, so a
-quick look at the types decides: results of plain types go to the C encoder, the few others take the careful path.
+tuple is an object, bytes inside a result are UTF-8 text. The standard library's C encoder knows none of these: what it
+refuses or may have written otherwise takes the careful path.
 """
 
 import json
 import os
 import sys
+from itertools import chain
 from json.encoder import encode_basestring, encode_basestring_ascii
 
 from .lambda_runtime_exception import FaultException
 
 _SCALARS = frozenset((str, int, float, bool, type(None)))
-_CONTAINERS = frozenset((dict, list, tuple))
+_SEQUENCES = (list, tuple)
+_PLAIN = _SCALARS | {dict, list, tuple}
 _FIRST_MINOR_WITH_UNICODE = 12
 _ENVIRONMENT_PREFIX = "AWS_Lambda_python3."
 
@@ -26,30 +28,20 @@ def _escapes_unicode():
 
 
 def _is_plain(value):
-    """Whether the C encoder writes this value as AWS's client does."""
-    if type(value) in _SCALARS:
-        return True
-    pending = [(value,)]
-    seen = set()
-    while pending:
-        items = pending.pop()
-        kinds = set(map(type, items))
+    """Whether the C encoder, which took this value, wrote it as AWS's client does.
+
+    Goes through the value level by level, so that nearly all of the work is done in C.
+    """
+    level = [value]
+    while True:
+        kinds = set(map(type, level))
         if kinds <= _SCALARS:
-            continue
-        if not kinds <= _SCALARS | _CONTAINERS:
+            return True
+        if not kinds <= _PLAIN:
             return False
-        for item in items:
-            if type(item) not in _CONTAINERS or id(item) in seen:
-                continue
-            # A container that contains itself must not keep this loop going; the encoder reports it.
-            seen.add(id(item))
-            if type(item) is dict:
-                if not set(map(type, item)) <= _SCALARS:
-                    return False
-                pending.append(item.values())
-            else:
-                pending.append(item)
-    return True
+        values = chain.from_iterable([item.values() for item in level if type(item) is dict])
+        items = chain.from_iterable([item for item in level if type(item) in _SEQUENCES])
+        level = list(chain(values, items))
 
 
 class Encoder(object):
@@ -65,8 +57,14 @@ class Encoder(object):
 
         Raises TypeError, ValueError or RecursionError, with the message that the function's developer will read.
         """
-        if _is_plain(value):
-            return self._encode_plain(value)
+        try:
+            text = self._encode_plain(value)
+            # A named tuple is an array to the C encoder. Looking is safe only now: it has found no cycle.
+            if _is_plain(value):
+                return text
+        except (TypeError, ValueError, RecursionError):
+            # The careful path knows more types, or raises what AWS's client would.
+            pass
         parts = []
         self._write(value, parts.append, set())
         return "".join(parts)
@@ -148,6 +146,25 @@ def _decimal_text(value):
     raise TypeError("Object of type {} is not JSON serializable".format(type(value).__name__))
 
 
+class _NotJson(Exception):
+    """NaN or an infinity, which Python's parser would take."""
+
+
+def _refuse(name):
+    raise _NotJson(name)
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+def _from_json(text):
+    try:
+        return _decode(text)
+    except _NotJson as error:
+        name = str(error)
+        raise json.JSONDecodeError("Expecting value", text, text.index(name))
+
+
 def to_json(value):
     """The JSON text of `value`."""
     return Encoder().encode(value)
@@ -164,7 +181,7 @@ class LambdaMarshaller(object):
         if content_type != "application/json":
             return request
         try:
-            return json.loads(str(request, "utf-8") if isinstance(request, (bytes, bytearray)) else request)
+            return _from_json(str(request, "utf-8") if isinstance(request, (bytes, bytearray)) else request)
         except Exception as error:
             raise FaultException(
                 FaultException.UNMARSHAL_ERROR, "Unable to unmarshal input: {}".format(error), None

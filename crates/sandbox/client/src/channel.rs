@@ -40,8 +40,6 @@ impl Channel {
 
     /// Sends one datagram, whole. Dropped before its end it has sent nothing.
     pub(crate) async fn send(&self, datagram: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.socket
-            .async_io(Interest::WRITABLE, || protocol::send_encoded(&self.socket, datagram, fds))
-            .await
+        self.socket.async_io(Interest::WRITABLE, || protocol::send_encoded(&self.socket, datagram, fds)).await
     }
 }

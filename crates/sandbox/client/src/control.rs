@@ -28,7 +28,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) kill: Notify,
-    /// Whether a program has been started whose end is not known yet.
+    /// Whether a program has been started whose end is not known yet. After the sandbox's end it stays unset, so
+    /// that a start then fails for the right reason.
     pub(crate) running: AtomicBool,
     pub(crate) meter: Meter,
 }
@@ -67,7 +68,7 @@ impl Control {
         if running.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
         }
-        self.order(datagram).await
+        self.order(datagram).await.inspect_err(|_| running.store(false, Ordering::Release))
     }
 
     /// Asks for every process of the sandbox to be killed; `/tmp` keeps its content. A running program is reported

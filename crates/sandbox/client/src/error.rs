@@ -29,6 +29,9 @@ pub enum Error {
     /// The platform's port is not to be had inside.
     #[error("port {0} cannot be the platform's, it is the runtime API's; choose another with --listen")]
     Port(u16),
+    /// The instance's name cannot be part of a cgroup's.
+    #[error("the instance {0:?} has to be 1 to 64 letters, digits, hyphens or underscores")]
+    Instance(String),
     /// A program runs already.
     #[error("a program runs in this sandbox already; wait for its end or reset the sandbox")]
     AlreadyRunning,

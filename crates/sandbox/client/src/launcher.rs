@@ -85,6 +85,10 @@ impl Launcher {
         if options.platform_port == crate::RUNTIME_API_PORT {
             return Err(Error::Port(options.platform_port));
         }
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if !(1..=64).contains(&options.instance.len()) || !options.instance.bytes().all(valid) {
+            return Err(Error::Instance(options.instance));
+        }
         let (process, channel, host) = spawn(&options.instance, Purpose::Serve).await?;
         let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
         let actor = Actor { channel, queue, sandboxes: HashMap::new() };

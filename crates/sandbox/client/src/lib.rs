@@ -127,7 +127,8 @@ pub struct Usage {
 /// File descriptors that the function writes to and the server reads from.
 #[derive(Debug)]
 pub struct Output {
-    /// Standard output and standard error, one pipe, in the order written.
+    /// Standard output and standard error, one pipe, in the order written. It blocks until a reader such as
+    /// tokio's `pipe::Receiver` changes that, and ends with the sandbox, not with a program.
     pub stdio: OwnedFd,
     /// Framed records of managed runtimes (`_LAMBDA_TELEMETRY_LOG_FD`), read end.
     pub telemetry: OwnedFd,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambent_sandbox_protocol::{
-    self as protocol, Confinement, FromInit, InitHello, Launch, Layout, MountPoint, Reach, ToInit, Tree, VERSION,
+    self as protocol, Confinement, FromInit, InitHello, Launch, Layout, MountPoint, Reach, ToInit, Tree,
+    VERSION,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -70,7 +71,8 @@ impl Launcher {
             running: AtomicBool::new(false),
             meter: Meter::new(counters),
         });
-        let last_word = events_sender.clone().reserve_owned().await.expect("the receiver is in this function");
+        let last_word =
+            events_sender.clone().reserve_owned().await.expect("the receiver is in this function");
         let launcher = self.requests.downgrade();
         let control = Control::new(id.clone(), orders_sender, launcher.clone(), Arc::clone(&shared));
         let watcher = Watcher { id, channel, gone, orders, events: events_sender, launcher, shared };
@@ -90,10 +92,11 @@ async fn ready(channel: &Channel, gone: &mut oneshot::Receiver<Gone>) -> Result<
     };
     match received {
         Some((FromInit::Ready { version: VERSION, runtime_api, platform }, fds)) => {
-            let [first, second] = <[OwnedFd; 2]>::try_from(fds).map_err(|fds| protocol::Error::Unexpected {
-                got: format!("{} descriptors", fds.len()),
-                expected: "two listeners",
-            })?;
+            let [first, second] =
+                <[OwnedFd; 2]>::try_from(fds).map_err(|fds| protocol::Error::Unexpected {
+                    got: format!("{} descriptors", fds.len()),
+                    expected: "two listeners",
+                })?;
             let endpoint = |address, fd| Endpoint::new(address, fd).map_err(Error::Resources);
             Ok((endpoint(runtime_api, first)?, endpoint(platform, second)?))
         }
@@ -174,15 +177,17 @@ impl Watcher {
         let Self { id, channel, gone, launcher, shared, orders, .. } = self;
         // Orders under way end with an error, and init with its channel if it still runs.
         drop((orders, channel));
-        let (gone, violation) = match end {
+        // The launcher may see init end with its channel before it sees our wish, hence our own reason.
+        let (gone, ours) = match end {
             End::Gone(gone) => (gone, None),
-            End::Kill => (kill(id, &launcher, gone).await, None),
+            End::Kill => (kill(id, &launcher, gone).await, Some("it was killed".to_owned())),
             End::Violation(reason) => (kill(id, &launcher, gone).await, Some(reason)),
         };
         if let Some(gone) = &gone {
             shared.meter.finish(gone);
         }
-        let reason = violation.or(gone.map(|gone| gone.reason));
+        shared.running.store(false, Ordering::Release);
+        let reason = ours.or(gone.map(|gone| gone.reason));
         let reason = reason.unwrap_or_else(|| "the launcher has ended".to_owned());
         last_word.send(Event::Gone { reason });
     }

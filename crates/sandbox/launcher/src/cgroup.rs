@@ -84,7 +84,9 @@ impl Group {
     /// Sets the share of CPU in thousandths of one.
     pub(crate) fn set_cpu(&self, millis: Option<u32>) -> Result<(), Failure> {
         let Some((generation, directory)) = &self.cpu else {
-            return Err(refused("the share of CPU cannot be set, for the cpu cgroup controller is not available"));
+            return Err(refused(
+                "the share of CPU cannot be set, for the cpu cgroup controller is not available",
+            ));
         };
         let quota = match millis {
             None => None,
@@ -94,7 +96,9 @@ impl Group {
         };
         match (generation, quota) {
             (Generation::V2, None) => write(directory, "cpu.max", "max"),
-            (Generation::V2, Some((quota, period))) => write(directory, "cpu.max", &format!("{quota} {period}")),
+            (Generation::V2, Some((quota, period))) => {
+                write(directory, "cpu.max", &format!("{quota} {period}"))
+            }
             (Generation::V1, None) => write(directory, "cpu.cfs_quota_us", "-1"),
             (Generation::V1, Some((quota, period))) => {
                 // Unlimited in between: neither new value may be refused because of the other's old one.
@@ -108,7 +112,9 @@ impl Group {
     /// Opens the counters for whoever has no right to: peak of memory, kills for lack of it.
     pub(crate) fn counters(&self) -> (Counters, Vec<OwnedFd>) {
         let Some((generation, directory)) = &self.memory else { return (Counters::default(), Vec::new()) };
-        let open = |name: &str| rustix::fs::open(directory.join(name), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let open = |name: &str| {
+            rustix::fs::open(directory.join(name), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        };
         let (peak, oom) = counter_files(*generation);
         // memory.peak came with Linux 5.19; without it the peak is unknown, which is what is reported.
         let (peak, oom) = (open(peak).ok(), open(oom).ok());
@@ -176,7 +182,8 @@ pub(crate) fn kill_all(directory: &Path) {
         return;
     }
     let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    for pid in listed.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+    for pid in listed.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw)
+    {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
@@ -192,7 +199,9 @@ pub(crate) fn remove(directory: &Path) -> io::Result<()> {
 fn write(directory: &Path, name: &str, value: &str) -> Result<(), Failure> {
     // Opened without O_CREAT: a cgroup file that does not exist is an error, not something to be made.
     let result = fs::OpenOptions::new().write(true).open(directory.join(name));
-    result.and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes())).step(&format!("write {name}"))
+    result
+        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()))
+        .step(&format!("write {name}"))
 }
 
 fn write_if_present(directory: &Path, name: &str, value: &str) -> Result<(), Failure> {

@@ -9,7 +9,8 @@ use std::path::Path;
 use lambent_sandbox_protocol::{self as protocol, Failure, Layout, Reach, init_fd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
+    unmount,
 };
 use rustix::thread::UnshareFlags;
 use seccompiler::BpfProgram;
@@ -29,8 +30,21 @@ pub(crate) struct Child<'a> {
 
 /// Files of /proc that tell about the host or steer it.
 const HIDDEN: [&str; 15] = [
-    "acpi", "asound", "config.gz", "firmware", "interrupts", "kallsyms", "kcore", "keys", "kpagecount", "kpageflags",
-    "latency_stats", "sched_debug", "scsi", "sysrq-trigger", "timer_list",
+    "acpi",
+    "asound",
+    "config.gz",
+    "firmware",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "sysrq-trigger",
+    "timer_list",
 ];
 
 /// Above every number that init is given.
@@ -89,7 +103,8 @@ impl Child<'_> {
         privileges::become_user(0)?;
         // SAFETY: one thread.
         #[allow(unsafe_code)]
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.step("leave the cgroup namespace")?;
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }
+            .step("leave the cgroup namespace")?;
         rustix::process::setsid().step("start a session")?;
         new_session_keyring().step("start a session keyring")?;
         rustix::system::sethostname(template::HOSTNAME.as_bytes()).step("set the host name")?;
@@ -100,7 +115,8 @@ impl Child<'_> {
         if layout.reach == Reach::Loopback && layout.lowest_port < 1024 {
             // Only in this network namespace; init has no capability to bind the platform's port otherwise.
             let port = layout.lowest_port.to_string();
-            fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", port).step("allow the platform's port")?;
+            fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", port)
+                .step("allow the platform's port")?;
         }
         // Last: the line above is the one write to /proc/sys.
         restrict_proc()
@@ -145,7 +161,8 @@ impl Child<'_> {
 /// Assembles the root on top of the old one, moves into it and lets the old one go.
 fn compose(layout: &Layout, trees: &[OwnedFd]) -> Result<(), Failure> {
     let (root, mounts) = trees.split_first().ok_or_else(|| refused("no root came from the launcher"))?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).step("make mounts private")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("make mounts private")?;
     tree::attach(root, CWD, "/").step("attach the root")?;
     // From here on relative to the new root: "/" still names the old one below it.
     rustix::process::fchdir(root).step("enter the root")?;
@@ -175,7 +192,8 @@ fn restrict_proc() -> Result<(), Failure> {
         let path = proc.join(name);
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         // /dev/null reads as empty. Both sources lie on the sealed root, so the covers are read-only too.
-        let cover = if found.is_dir() { Path::new("/").join(template::EMPTY_DIRECTORY) } else { "/dev/null".into() };
+        let cover =
+            if found.is_dir() { Path::new("/").join(template::EMPTY_DIRECTORY) } else { "/dev/null".into() };
         mount_bind(&cover, &path).step(&format!("hide {}", path.display()))?;
     }
     for name in FROZEN {
@@ -185,7 +203,11 @@ fn restrict_proc() -> Result<(), Failure> {
         }
         let what = format!("make {} read-only", path.display());
         mount_bind_recursive(&path, &path).step(&what)?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let flags = MountFlags::BIND
+            | MountFlags::RDONLY
+            | MountFlags::NOSUID
+            | MountFlags::NODEV
+            | MountFlags::NOEXEC;
         rustix::mount::mount_remount(&path, flags, "").step(&what)?;
     }
     Ok(())
@@ -196,10 +218,13 @@ fn new_session_keyring() -> io::Result<()> {
     const JOIN_SESSION_KEYRING: i32 = 1;
     // SAFETY: a null name asks for an anonymous keyring.
     #[allow(unsafe_code)]
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
     match io::Error::last_os_error() {
         // A kernel without keyrings, or a container whose own filter refuses: there is none to share then.
-        error if result < 0 && !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Err(error),
+        error if result < 0 && !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            Err(error)
+        }
         _ => Ok(()),
     }
 }

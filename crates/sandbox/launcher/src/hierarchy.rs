@@ -108,11 +108,15 @@ impl Hierarchies {
         let present = |name: &str| self.found.iter().any(|found| found.controllers.iter().any(|c| c == name));
         let reason = |name: &str| {
             let known = self.reasons.iter().find(|(controller, _)| controller == name);
-            known.map_or_else(|| "no mounted cgroup hierarchy has it".to_owned(), |(_, reason)| reason.clone())
+            known
+                .map_or_else(|| "no mounted cgroup hierarchy has it".to_owned(), |(_, reason)| reason.clone())
         };
         NEEDED
             .iter()
-            .map(|name| Controller { name: (*name).to_owned(), missing: (!present(name)).then(|| reason(name)) })
+            .map(|name| Controller {
+                name: (*name).to_owned(),
+                missing: (!present(name)).then(|| reason(name)),
+            })
             .collect()
     }
 
@@ -154,7 +158,8 @@ pub(crate) fn owner(instance: &str) -> io::Result<String> {
 /// Whether the launcher with this name is surely dead. One of another PID namespace cannot be judged from here.
 fn owner_is_dead(name: &str) -> bool {
     let mut parts = name.rsplit('.').map(str::parse::<u64>);
-    let (Some(Ok(start)), Some(Ok(pid)), Some(Ok(namespace))) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(Ok(start)), Some(Ok(pid)), Some(Ok(namespace))) = (parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     let (Ok(pid), Ok(ours)) = (i32::try_from(pid), pid_namespace()) else { return false };

@@ -59,9 +59,13 @@ fn run() -> Result<(), Error> {
     };
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if instance.is_empty() || instance.len() > 64 || !instance.bytes().all(valid) {
-        return Err(Error::Unexpected { got: format!("the instance {instance:?}"), expected: "letters and digits" });
+        return Err(Error::Unexpected {
+            got: format!("the instance {instance:?}"),
+            expected: "letters and digits",
+        });
     }
     rustix::thread::set_name(c"lambent-launch").map_err(std::io::Error::from)?;
+    outlive_signals();
     // Whatever the server was started with: what is made for sandboxes is root's alone to write.
     rustix::process::umask(Mode::from_raw_mode(0o022));
     // A bare sandbox whose init is killed leaves its processes to this one, which ends them.
@@ -95,6 +99,20 @@ fn run() -> Result<(), Error> {
     };
     protocol::send(&server, &hello, &[])?;
     serve::Service::new(server, workshop).run()
+}
+
+/// Leaves it to the server when to end: Ctrl-C in its terminal, or a service manager that signals every process of
+/// the service, must not take the sandboxes away while the server still lets them finish.
+fn outlive_signals() {
+    // Fails only for the leader of a process group, which has no terminal's foreground group to leave.
+    let _ = rustix::process::setsid();
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: no handler is installed. Init gives programs the defaults back.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
 }
 
 fn claim_cgroups(instance: &str, purpose: Purpose, root: bool) -> Result<Hierarchies, Error> {

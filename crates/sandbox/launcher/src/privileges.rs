@@ -31,7 +31,8 @@ pub(crate) fn give_up(processes: u32, filters: &[BpfProgram]) -> Result<(), Fail
     rustix::thread::set_no_new_privs(true).step("give up new privileges")?;
     // Last, because every step above needs calls that the filters refuse.
     for filter in filters {
-        seccompiler::apply_filter(filter).map_err(|error| refused(format!("install seccomp filter: {error}")))?;
+        seccompiler::apply_filter(filter)
+            .map_err(|error| refused(format!("install seccomp filter: {error}")))?;
     }
     Ok(())
 }
@@ -56,7 +57,8 @@ fn limit(processes: u32) -> Result<(), Failure> {
     ];
     for (resource, value) in wanted {
         let value = getrlimit(resource).maximum.map_or(value, |maximum| value.min(maximum));
-        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) }).step("set resource limits")?;
+        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+            .step("set resource limits")?;
     }
     Ok(())
 }

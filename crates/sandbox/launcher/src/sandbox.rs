@@ -161,10 +161,17 @@ pub(crate) fn wait(process: &Process) -> String {
 
 /// Refuses what no server of ours would ask: the launcher has rights that the server need not have.
 fn check(launch: &Launch) -> Result<(), Failure> {
-    if launch.id.is_empty() || launch.id.len() > 64 || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    if launch.id.is_empty()
+        || launch.id.len() > 64
+        || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    {
         return Err(refused("a sandbox is named by letters, digits and hyphens"));
     }
     let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };
+    if layout.tmp == 0 {
+        // A tmpfs takes 0 for "no limit".
+        return Err(refused("/tmp needs a size above 0"));
+    }
     for place in MountPoint::ALL {
         if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
             return Err(refused(format!("two directories were to be mounted at {}", place.path())));
@@ -194,7 +201,9 @@ fn host_trees(layout: &Layout, pid: i32, template: &Template) -> Result<Vec<Owne
     let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
     tree::set_attributes_mapped(&root, seal, namespace.as_fd()).step("seal the root")?;
     let mut trees = vec![root];
-    let resolver = (layout.reach == protocol::Reach::Host).then_some(Path::new("/etc/resolv.conf"));
+    // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
+    let resolver = Some(Path::new("/etc/resolv.conf"));
+    let resolver = resolver.filter(|path| layout.reach == protocol::Reach::Host && path.exists());
     for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
         let what = format!("open {}", source.display());
         let tree = tree::clone_tree(source).step(&what)?;

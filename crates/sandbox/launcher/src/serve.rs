@@ -181,8 +181,12 @@ impl Service {
             return Ok(());
         }
         let orphans = self.kill_orphans();
-        let ended: Vec<String> =
-            self.entries.iter().filter(|(_, entry)| entry.ended.is_some()).map(|(id, _)| id.clone()).collect();
+        let ended: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.ended.is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ended {
             let Some(entry) = self.entries.get(&id) else { continue };
             // Without a PID namespace its processes have come to the launcher, whoever of them is whose.
@@ -207,7 +211,10 @@ impl Service {
                     FromLauncher::Gone { id, reason: "it was killed".to_owned(), memory_peak, oom_kills }
                 }
                 (None, false, ended) => {
-                    let reason = ended.unwrap_or_default();
+                    let mut reason = ended.unwrap_or_default();
+                    if oom_kills > 0 {
+                        reason.push_str("; processes of the sandbox had been killed for lack of memory");
+                    }
                     FromLauncher::Gone { id, reason, memory_peak, oom_kills }
                 }
             };

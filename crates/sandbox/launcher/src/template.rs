@@ -66,7 +66,8 @@ impl Template {
         // What the host mounts later stays visible (a data folder on a new disk); nothing goes the other way.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
             .step("receive mounts only")?;
-        fs::create_dir_all(&root).step(&format!("create {}", root.display()))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        made.step(&format!("create {}", root.display()))?;
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         // Devices are made in it, so not NODEV. The size is far above the few files below.
         mount("tmpfs", &root, "tmpfs", flags, Some(c"size=1m,nr_inodes=512,mode=755"))
@@ -89,7 +90,8 @@ impl Template {
         let places = MountPoint::ALL.map(|place| place.path().trim_start_matches('/'));
         // The library directories are looked for when an interpreter starts, and glibc remembers for the life of
         // the process that one was missing.
-        let more = ["var/task/lib", "opt/lib", "opt/bin", "proc", "tmp", "dev", "etc/ssl", "mnt", EMPTY_DIRECTORY];
+        let more =
+            ["var/task/lib", "opt/lib", "opt/bin", "proc", "tmp", "dev", "etc/ssl", "mnt", EMPTY_DIRECTORY];
         for directory in places.into_iter().chain(more) {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(self.root.join(directory))?;
         }
@@ -176,7 +178,11 @@ impl Template {
                     fs::write(&path, "")
                         .and_then(|()| {
                             let tree = tree::clone_tree(&Path::new("/dev").join(name))?;
-                            tree::set_attributes(&tree, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC, None)?;
+                            tree::set_attributes(
+                                &tree,
+                                libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC,
+                                None,
+                            )?;
                             tree::attach(&tree, CWD, &path)
                         })
                         .step(&format!("show /dev/{name}"))?;

@@ -14,13 +14,18 @@ pub(crate) const SEALED: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID
 /// followed: it is the caller's own path, not one from inside a sandbox.
 pub(crate) fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
     // AT_RECURSIVE belongs to this call, although the wrapper's flags do not name it.
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     Ok(open_tree(CWD, path, flags)?)
 }
 
 /// Sets attributes on a whole tree and makes it private, so that mounts of the host no longer come through. With a
 /// user namespace it is also mapped: what belongs to the host's root then belongs to root inside.
-pub(crate) fn set_attributes(tree: &OwnedFd, set: u64, user_namespace: Option<BorrowedFd<'_>>) -> io::Result<()> {
+pub(crate) fn set_attributes(
+    tree: &OwnedFd,
+    set: u64,
+    user_namespace: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
     let mapped = user_namespace.map_or(0, |_| libc::MOUNT_ATTR_IDMAP);
     let userns_fd = user_namespace.map_or(0, |fd| fd.as_raw_fd().unsigned_abs());
     let attributes = libc::mount_attr {
@@ -46,7 +51,11 @@ pub(crate) fn set_attributes(tree: &OwnedFd, set: u64, user_namespace: Option<Bo
 
 /// Like [`set_attributes`] with a mapping, or without it where a file system below cannot be mapped: its files then
 /// belong to nobody inside, which read-only code hardly notices.
-pub(crate) fn set_attributes_mapped(tree: &OwnedFd, set: u64, user_namespace: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn set_attributes_mapped(
+    tree: &OwnedFd,
+    set: u64,
+    user_namespace: BorrowedFd<'_>,
+) -> io::Result<()> {
     match set_attributes(tree, set, Some(user_namespace)) {
         // EINVAL: the file system (or the kernel, before 5.12) cannot. EPERM: it belongs to another user namespace.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use lambent_sandbox_protocol::Failure;
@@ -48,7 +49,8 @@ impl Ranges {
             let block = self.claim_block().step("claim a range of user ids")?;
             self.blocks.push(block.ok_or_else(|| refused("every range of user ids is in use by sandboxes"))?);
         }
-        let block = self.blocks.iter_mut().find(|block| block.used != u64::MAX).expect("one was just claimed");
+        let block =
+            self.blocks.iter_mut().find(|block| block.used != u64::MAX).expect("one was just claimed");
         let slot = block.used.trailing_ones();
         block.used |= 1 << slot;
         Ok(Range(BASE + (block.number * RANGES_PER_BLOCK + slot) * RANGE))
@@ -64,7 +66,7 @@ impl Ranges {
     }
 
     fn claim_block(&self) -> io::Result<Option<Block>> {
-        fs::create_dir_all(&self.directory)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         for number in 0..BLOCKS {
             if self.blocks.iter().any(|block| block.number == number) {
                 continue;

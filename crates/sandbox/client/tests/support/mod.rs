@@ -1,6 +1,7 @@
 //! What the tests of the sandbox share.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part, as a module of its own")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -148,4 +149,32 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     panic!("still not so: {what}");
+}
+
+/// The mount points of hierarchies that the launcher uses.
+pub fn hierarchies() -> Vec<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let used = |line: &&str| {
+        line.contains(" - cgroup2 ")
+            || line.split_once(" - cgroup ").is_some_and(|(_, right)| {
+                right.split([' ', ',']).any(|option| ["memory", "cpu", "pids"].contains(&option))
+            })
+    };
+    mounts.lines().filter(used).map(|line| line.split(' ').nth(4).unwrap().into()).collect()
+}
+
+/// The cgroups of the sandbox with this id, whoever its launcher is.
+pub fn cgroups(id: &str) -> Vec<std::path::PathBuf> {
+    let list = |path: std::path::PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
+    hierarchies()
+        .into_iter()
+        .flat_map(|root| list(root.join("lambent")))
+        .map(|owner| owner.path().join(id))
+        .filter(|group| group.exists())
+        .collect()
+}
+
+/// Whether a sandbox with this id has a cgroup.
+pub fn cgroup_exists(id: &str) -> bool {
+    !cgroups(id).is_empty()
 }

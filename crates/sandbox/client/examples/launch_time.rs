@@ -1,0 +1,61 @@
+//! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other.
+//!
+//! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root for namespaces.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use lambent_model::{Bytes, Entropy, EnvironmentId};
+use lambent_sandbox_client::{Event, Isolation, Launcher, Network, Options, Spec};
+
+const LAUNCHES: usize = 300;
+
+struct Urandom;
+
+impl Entropy for Urandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(buffer));
+        read.expect("every Linux has /dev/urandom");
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let launcher = Launcher::start(Options::new(format!("bench-{}", std::process::id()))).await?;
+    println!("{:?}", launcher.host());
+    let kinds = [
+        ("namespaces", Isolation::Namespaces, Network::None),
+        ("namespaces, host network", Isolation::Namespaces, Network::Host),
+        ("process", Isolation::Process, Network::Host),
+    ];
+    for (name, isolation, network) in kinds {
+        let (mut launches, mut ends) = (Vec::new(), Vec::new());
+        for _ in 0..LAUNCHES {
+            let spec = Spec {
+                id: EnvironmentId::random(&Urandom),
+                isolation,
+                network,
+                mounts: Vec::new(),
+                memory: Bytes::mib(128),
+                tmp: Bytes::mib(512),
+                pids: 742,
+            };
+            let begin = Instant::now();
+            let mut sandbox = launcher.launch(spec).await?;
+            launches.push(begin.elapsed());
+            let begin = Instant::now();
+            sandbox.control.kill();
+            while !matches!(sandbox.events.recv().await, Some(Event::Gone { .. }) | None) {}
+            ends.push(begin.elapsed());
+        }
+        report(&format!("{name}: launch"), launches);
+        report(&format!("{name}: kill until gone"), ends);
+    }
+    Ok(())
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |per_cent: usize| times[(times.len() - 1) * per_cent / 100];
+    println!("{what}: p50 {:?}, p90 {:?}, p99 {:?}, least {:?}", at(50), at(90), at(99), at(0));
+}
