@@ -46,7 +46,7 @@ def test_no_file_of_the_host_is_in_sight(server, invoke, probe):
     secret = server.home / "secret.txt"
     secret.write_text("of the host")
     secret.chmod(0o644)
-    for path in (secret, server.data_dir / "lambent.db", server.data_dir / "secret", "/etc/shadow", "/root/.bashrc", "/proc/1/root/etc/shadow"):
+    for path in (secret, server.data_dir / "lambent.db", server.data_dir / "secret", "/etc/shadow", Path.home() / ".bashrc", "/proc/1/root/etc/shadow"):
         assert "errno" in invoke(probe, {"do": "read", "path": str(path)}).ok, path
     for path in ("/root", "/home", str(server.home), str(server.data_dir)):
         listed = invoke(probe, {"do": "listing", "path": path}).ok

@@ -71,6 +71,9 @@ pub(crate) const TABLE: &[Rule] = &[
     // Beside the house: users' code and the project's own commands.
     rule("example-native", &[]),
     rule("xtask", &[]),
+    // The yardstick and the load of `xtask bench` must not share code with what they measure.
+    rule("bench-floor", &[]),
+    rule("bench-load", &[]),
 ];
 
 /// A package as cargo sees it.
