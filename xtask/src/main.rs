@@ -1,16 +1,18 @@
-//! The project's own commands: `cargo xtask codegen`, `tidy`, `test`.
+//! The project's own commands: `cargo xtask codegen`, `tidy`, `test`, `bench`.
 //!
 //! Each command is a module with one `run`; this file only picks the module.
 
 use std::process::ExitCode;
 
+mod bench;
 mod codegen;
 mod test;
 mod tidy;
 
 const USAGE: &str = "usage: cargo xtask codegen [--check]
        cargo xtask tidy
-       cargo xtask test [--only SUITE] [FILTER…]";
+       cargo xtask test [--only SUITE] [FILTER…]
+       cargo xtask bench [--quick] [--no-awake]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "codegen" => codegen::run(rest),
         Some((command, rest)) if command == "tidy" => tidy::run(rest),
         Some((command, rest)) if command == "test" => test::run(rest),
+        Some((command, rest)) if command == "bench" => bench::run(rest).map_err(|error| format!("{error:#}")),
         Some((command, _)) => Err(format!("unknown command '{command}'\n{USAGE}")),
         None => Err(USAGE.to_owned()),
     };
