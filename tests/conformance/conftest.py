@@ -10,13 +10,13 @@ from botocore.exceptions import ClientError
 from support import functions
 from support.clients import Cli, Clients
 from support.functions import ROLE, probe_zip, unique, until_active
-from support.server import IS_ROOT, Server, binary, scratch
+from support.server import ISOLATION, Server, binary, scratch
 
 
 def pytest_collection_modifyitems(items):
-    if IS_ROOT:
+    if ISOLATION == "namespaces":
         return
-    reason = pytest.mark.skip(reason="not root: functions run without isolation (--isolation process)")
+    reason = pytest.mark.skip(reason=f"functions run with --isolation {ISOLATION}; namespaces need root")
     for item in items:
         if item.get_closest_marker("namespaces"):
             item.add_marker(reason)

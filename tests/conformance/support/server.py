@@ -12,7 +12,7 @@ from pathlib import Path
 from .wait import until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-IS_ROOT = os.geteuid() == 0
+ISOLATION = os.environ.get("LAMBENT_TEST_ISOLATION", "namespaces" if os.geteuid() == 0 else "process")
 
 
 def binary():
@@ -36,7 +36,6 @@ class Server:
     def __init__(self, data_dir=None, arguments=()):
         self.home = scratch()
         self.data_dir = Path(data_dir) if data_dir else self.home / "data"
-        self.isolation = "namespaces" if IS_ROOT else "process"
         self.arguments = list(arguments)
         self.process = None
         self.url = None
@@ -55,7 +54,7 @@ class Server:
         self._starts += 1
         self._log = self.home / f"output-{self._starts}.txt"
         command = [binary(), "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir]
-        command += ["--isolation", self.isolation, *self.arguments]
+        command += ["--isolation", ISOLATION, *self.arguments]
         # Only what the server needs: nothing of the tests' environment may decide what it does.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with self._log.open("wb") as log:
