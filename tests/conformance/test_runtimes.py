@@ -9,6 +9,7 @@ import pytest
 
 from support.functions import REPOSITORY, SOURCES, source
 from support.packages import pack
+from support.server import ISOLATION
 from support.wait import until
 
 CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", REPOSITORY / "target" / "test-functions"))
@@ -48,7 +49,11 @@ def node_function(runtimes):
 
 
 def shell_function(_):
-    files = {"bootstrap": (source("shell/bootstrap"), 0o755), "function.sh": source("shell/function.sh")}
+    bootstrap = source("shell/bootstrap")
+    if ISOLATION == "process":
+        # In the sandbox `sh` is bash, as on Amazon Linux; without it, it is whatever the host has.
+        bootstrap = bootstrap.replace("#!/bin/sh", "#!/bin/bash")
+    files = {"bootstrap": (bootstrap, 0o755), "function.sh": source("shell/function.sh")}
     return {"zip_file": pack(files), "Handler": "function.handler", "Runtime": "provided.al2023"}
 
 
