@@ -71,7 +71,7 @@ pub(crate) const TABLE: &[Rule] = &[
     // Beside the house: users' code and the project's own commands.
     rule("example-native", &[]),
     rule("xtask", &[]),
-    // The yardstick of `xtask bench` must not share code with what it measures; the load signs as any client does.
+    // The yardstick shares no code with what it is held against; the load signs its requests as a client does.
     rule("bench-floor", &[]),
     rule("bench-load", &["identity", "model"]),
 ];
