@@ -186,12 +186,25 @@ pub fn spawn(
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
     let (commands, received) = mpsc::channel(COMMANDS);
+    let farewell = Farewell { id, notify };
     let task = async move {
         let log = Log::new(&world, &function, id);
-        run(&world, &function, id, &notify, received, log).await;
-        notify(id, Status::Ended);
+        run(&world, &function, id, &farewell.notify, received, log).await;
     };
     (Handle { id, commands }, task)
+}
+
+/// Says [`Status::Ended`] however the environment's task ends: a pool that never heard of it would count the
+/// environment as busy for ever.
+struct Farewell {
+    id: EnvironmentId,
+    notify: Notify,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        (self.notify)(self.id, Status::Ended);
+    }
 }
 
 async fn run(

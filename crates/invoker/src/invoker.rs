@@ -187,15 +187,16 @@ impl Inner {
         target: Target,
         mut invocation: Arc<Invocation>,
     ) -> Result<Invoked, InvokeError> {
-        let entry = self.find(&target)?;
-        let completed = loop {
+        let (entry, completed) = loop {
+            // Anew each time: an environment also declines because its function was updated or deleted.
+            let entry = self.find(&target)?;
             self.admit(&entry)?;
             let handle = match entry.pool.take() {
                 Some(handle) => handle,
                 None => self.start(&entry),
             };
             match handle.invoke(invocation).await {
-                Ok(completed) => break completed,
+                Ok(completed) => break (entry, completed),
                 // The environment ended or lingers; the function has not seen the event. Each round uses up a free
                 // environment or makes a new one, so this comes to an end.
                 Err(declined) => invocation = declined,
