@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::Logging;
 use crate::api::{self, Ask, Delivery};
 use crate::machine::{Effect, Event, Machine, Settings, Start, Verdicted};
-use crate::output::{Frames, Lines};
+use crate::output::{Frame, Frames, Lines};
 use crate::record::{Record, Subject};
 use lambent_model::{Completed, Invocation, Outcome, Report};
 
@@ -302,6 +302,7 @@ impl Task {
         };
         let mut pipes = Pipes { stdio: Some(stdio), telemetry: Some(telemetry) };
         let (asks, mut asked) = mpsc::channel(CALLS);
+        let requests = api::Requests::new(asks);
         // Every connection ends with the environment: dropping the set aborts what is left.
         let mut connections = JoinSet::new();
 
@@ -320,6 +321,9 @@ impl Task {
                         }
                         None => return self.apply(Event::Gone { reason: "its launcher is gone".into() }).await,
                         Some(event) => {
+                            if event == SandboxEvent::Reset {
+                                pipes.finish(&mut self.log);
+                            }
                             let event = self.translate(event);
                             pipes.flush(&mut self.log);
                             self.apply(event).await;
@@ -352,7 +356,7 @@ impl Task {
                 }
                 Some(_ended) = connections.join_next() => {}
                 accepted = runtime_api.accept(), if !at_limit => match accepted {
-                    Ok(connection) => { connections.spawn(api::serve(connection, asks.clone())); }
+                    Ok(connection) => { connections.spawn(api::serve(connection, requests.clone())); }
                     Err(error) => self.end(&format!("its Runtime API socket failed: {error}")),
                 },
                 accepted = platform.accept(), if !at_limit => match accepted {
@@ -361,7 +365,7 @@ impl Task {
                     }
                     Err(error) => self.end(&format!("its platform socket failed: {error}")),
                 },
-                () = pipes.readable() => pipes.drain(&mut self.log),
+                () = pipes.readable() => { pipes.drain(&mut self.log); }
             }
         }
     }
@@ -598,13 +602,21 @@ impl Log {
 
     fn telemetry(&mut self, bytes: &[u8]) {
         let mut frames = std::mem::take(&mut self.frames);
-        let now = self.clock.now();
-        // The function's own clock orders its records; one that lies about the future is not believed.
-        frames.feed(bytes, &mut |frame| {
-            let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
-            self.write(at, Origin::Function, frame.message);
-        });
+        frames.feed(bytes, &mut |frame| self.framed(frame));
         self.frames = frames;
+    }
+
+    fn flush_telemetry(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.flush(&mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    fn framed(&mut self, frame: Frame) {
+        // The function's own clock orders its records; one that lies about the future is not believed.
+        let now = self.clock.now();
+        let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
+        self.write(at, Origin::Function, frame.message);
     }
 }
 
@@ -629,11 +641,17 @@ impl Pipes {
         }
     }
 
-    /// Reads what is there. What a function wrote before it reported a result is there by then, so its lines come
+    /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a result is there by then, so its lines come
     /// before `END`.
-    fn drain(&mut self, log: &mut Log) {
-        read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
-        read(&mut self.stdio, &mut |bytes| log.stdio(bytes));
+    fn drain(&mut self, log: &mut Log) -> bool {
+        let more = read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
+        read(&mut self.stdio, &mut |bytes| log.stdio(bytes)) || more
+    }
+
+    /// Takes all that dead writers have left, so that none of it is mixed with what the next ones write.
+    fn finish(&mut self, log: &mut Log) {
+        while self.drain(log) {}
+        log.flush_telemetry();
     }
 
     fn flush(&mut self, log: &mut Log) {
@@ -644,19 +662,23 @@ impl Pipes {
     }
 }
 
-fn read(pipe: &mut Option<pipe::Receiver>, take: &mut impl FnMut(&[u8])) {
-    let Some(receiver) = pipe else { return };
+/// True when the limit ended it.
+fn read(pipe: &mut Option<pipe::Receiver>, take: &mut impl FnMut(&[u8])) -> bool {
+    let Some(receiver) = pipe else { return false };
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     while total < DRAIN {
         match receiver.try_read(&mut buffer) {
-            Ok(0) => return *pipe = None,
-            Ok(length) => {
+            Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-            Err(_broken) => return *pipe = None,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Ok(0) | Err(_) => {
+                *pipe = None;
+                return false;
+            }
         }
     }
+    true
 }
