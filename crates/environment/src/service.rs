@@ -32,7 +32,8 @@ const PIDS: u32 = 1024;
 const COMMANDS: usize = 4;
 /// Runtime API calls in flight: a runtime makes one or two, a hostile one waits for its turn.
 const CALLS: usize = 16;
-/// Connections of the runtime at once, for the same reason.
+/// Connections at once, of the runtime and to the platform each, for the same reason. Counted apart: a function that
+/// keeps many connections to AWS services open must not keep its own runtime out.
 const CONNECTIONS: usize = 32;
 /// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
 const TAIL: usize = 4096;
@@ -304,11 +305,12 @@ impl Task {
         let (asks, mut asked) = mpsc::channel(CALLS);
         let requests = api::Requests::new(asks);
         // Every connection ends with the environment: dropping the set aborts what is left.
-        let mut connections = JoinSet::new();
+        let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
 
         self.apply(Event::Launched).await;
         loop {
-            let at_limit = connections.len() >= CONNECTIONS;
+            let room = connections.len() < CONNECTIONS;
+            let platform_room = platform_connections.len() < CONNECTIONS;
             // Biased: an ended sandbox first; then the deadline and the pool's wishes, which a runtime that floods its
             // API must not be able to put off; output comes last since each event drains it anyway.
             tokio::select! { biased;
@@ -355,13 +357,14 @@ impl Task {
                     self.ask(ask).await;
                 }
                 Some(_ended) = connections.join_next() => {}
-                accepted = runtime_api.accept(), if !at_limit => match accepted {
+                Some(_ended) = platform_connections.join_next() => {}
+                accepted = runtime_api.accept(), if room => match accepted {
                     Ok(connection) => { connections.spawn(api::serve(connection, requests.clone())); }
                     Err(error) => self.end(&format!("its Runtime API socket failed: {error}")),
                 },
-                accepted = platform.accept(), if !at_limit => match accepted {
+                accepted = platform.accept(), if platform_room => match accepted {
                     Ok(connection) => {
-                        connections.spawn((self.world.platform)(connection, Arc::clone(&self.function)));
+                        platform_connections.spawn((self.world.platform)(connection, Arc::clone(&self.function)));
                     }
                     Err(error) => self.end(&format!("its platform socket failed: {error}")),
                 },
