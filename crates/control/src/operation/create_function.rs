@@ -41,7 +41,7 @@ pub(crate) async fn answer(
     if found.is_some() {
         return Err(exists());
     }
-    let code = source.store(context).await?;
+    let (code, _held) = source.store(context).await?;
     let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
     let saved = functions::save(&parts.store, &arn, Expect::Absent, &function).await;
     if !saved.map_err(|error| refuse::store(&error))? {

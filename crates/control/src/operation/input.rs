@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
+use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
 
@@ -139,8 +140,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Stores the package and unpacks it.
-    pub(crate) async fn store(self, context: &Context<'_>) -> Result<Code, Error> {
+    /// Stores the package and unpacks it. The package is to be held until the function that refers to it is
+    /// committed: in between nothing else keeps it from the removal of unused packages.
+    pub(crate) async fn store(self, context: &Context<'_>) -> Result<(Code, Package), Error> {
         let refused = |name| Err(refuse::refusal(&Refusal::Unsupported(name)));
         if self.image_uri.is_some() {
             return refused("container images");
@@ -172,7 +174,7 @@ impl Source {
         }
         let stored = context.control.parts.code.put_zip(zip.into_bytes()).await;
         let package = stored.map_err(|error| refuse::code(&error))?;
-        Ok(Code { sha256: package.digest(), size })
+        Ok((Code { sha256: package.digest(), size }, package))
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn answer(
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };
-    let code = source.store(context).await?;
+    let (code, _held) = source.store(context).await?;
     let mut stored = stored;
     loop {
         check(&stored.function)?;

@@ -18,7 +18,7 @@ use lambent_control::{Caller, Control, LocationSigner};
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::logs::Logs;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Service, common, lambda, logs};
+use lambent_wire::{Error, Service, lambda, logs};
 
 pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
