@@ -178,11 +178,23 @@ impl Source {
     }
 }
 
-/// The one architecture of a request; the model allows no second and no third kind.
-pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Option<Architecture> {
-    match list?.first()? {
-        t::Architecture::Arm64 => Some(Architecture::Arm64),
-        _ => Some(Architecture::X86_64),
+/// The architecture of this machine, on which its functions run.
+pub(crate) fn host_architecture() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
+}
+
+/// The one architecture of a request; the model allows no second and no third kind. A foreign one is refused, not
+/// noted and ignored: compiled code in the package would fail at its first invocation.
+pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Result<Option<Architecture>, Error> {
+    let Some(asked) = list.and_then(|list| list.first()) else { return Ok(None) };
+    let (asked, name) = match asked {
+        t::Architecture::Arm64 => (Architecture::Arm64, "arm64 on a machine that is x86_64"),
+        _ => (Architecture::X86_64, "x86_64 on a machine that is arm64"),
+    };
+    if asked == host_architecture() {
+        Ok(Some(asked))
+    } else {
+        Err(refuse::refusal(&Refusal::Unsupported(name)))
     }
 }
 

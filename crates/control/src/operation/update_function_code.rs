@@ -27,7 +27,7 @@ pub(crate) async fn answer(
         function.check_changeable(input.revision_id.as_deref()).map_err(|error| refuse::refusal(&error))
     };
     check(&stored.function)?;
-    let architecture = input::architecture(input.architectures.as_ref());
+    let architecture = input::architecture(input.architectures.as_ref())?;
     let source = Source {
         zip_file: input.zip_file.clone(),
         s3_bucket: input.s3_bucket.clone(),
