@@ -489,8 +489,11 @@ impl Machine {
         }
     }
 
-    /// Any ⇒ Resetting
+    /// Any ⇒ Resetting; ⇒ Ended when nobody will need the environment again.
     fn reset(&mut self, waiting: Option<Arc<Invocation>>, step: &mut Step<'_>) {
+        if self.retiring && waiting.is_none() {
+            return self.abandon(step);
+        }
         step.push(Effect::Deadline(None));
         // Before the killing: a thousand processes die by the CPU time of the sandbox, and take a quarter of a minute
         // with a small function's share. The initialisation that follows has none either.

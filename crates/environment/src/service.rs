@@ -13,7 +13,8 @@ use lambent_model::{
     Timestamp,
 };
 use lambent_sandbox_client::{
-    Connection, Control, Event as SandboxEvent, Isolation, Launcher, Mount, Network, Program, Sandbox, Spec,
+    Connection, Control, Error as SandboxError, Event as SandboxEvent, Isolation, Launcher, Mount, Network,
+    Program, Sandbox, Spec,
 };
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
@@ -381,6 +382,14 @@ impl Task {
         }
     }
 
+    /// Ends the environment when an order to the sandbox failed. One that is gone says so itself, with the reason.
+    fn check(&mut self, ordered: Result<(), SandboxError>, what: &str) {
+        match ordered {
+            Ok(()) | Err(SandboxError::Gone(_)) => {}
+            Err(error) => self.end(&format!("{what}: {error}")),
+        }
+    }
+
     fn translate(&mut self, event: SandboxEvent) -> Event {
         match event {
             SandboxEvent::StartFailed { errno } => Event::StartFailed { failure: self.start_failure(errno) },
@@ -409,6 +418,8 @@ impl Task {
 
     async fn ask(&mut self, ask: Ask) {
         match ask {
+            // Whoever asked is gone, perhaps with the last runtime: it must not be taken for the next one's readiness.
+            Ask::Next(poller) if poller.is_closed() => {}
             Ask::Next(poller) => {
                 self.pollers.retain(|poller| !poller.is_closed());
                 self.pollers.push(poller);
@@ -472,7 +483,7 @@ impl Task {
             Effect::Throttle(on) => self.throttle(on).await,
             Effect::Reset => {
                 let reset = self.sandbox.as_ref()?.control.reset().await;
-                reset.unwrap_or_else(|error| self.end(&format!("it could not be reset: {error}")));
+                self.check(reset, "it could not be reset");
             }
             Effect::Kill => self.sandbox.as_ref()?.control.kill(),
         }
@@ -484,8 +495,7 @@ impl Task {
         match self.function.plan.program(&grip.placement) {
             Ok(program) => {
                 let started = grip.control.start(program).await;
-                started
-                    .unwrap_or_else(|error| self.end(&format!("its runtime could not be started: {error}")));
+                self.check(started, "its runtime could not be started");
                 None
             }
             Err(StartError { error_type, message }) => {
@@ -529,9 +539,8 @@ impl Task {
             return;
         }
         let Some(grip) = &self.sandbox else { return };
-        if let Err(error) = grip.control.set_cpu(on.then_some(share)).await {
-            self.end(&format!("its CPU share could not be set: {error}"));
-        }
+        let set = grip.control.set_cpu(on.then_some(share)).await;
+        self.check(set, "its CPU share could not be set");
     }
 }
 

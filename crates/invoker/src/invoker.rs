@@ -148,11 +148,12 @@ impl Invoker {
         self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// How many environments live.
+    /// How many environments live, those included that finish what they do for a function that was updated or deleted.
     #[must_use]
     pub fn environments(&self) -> usize {
-        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.values().map(|entry| entry.pool.len()).sum()
+        let mut environments = self.inner.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        while environments.try_join_next().is_some() {}
+        environments.len()
     }
 }
 

@@ -124,11 +124,6 @@ impl<M: Member> Pool<M> {
             handle.retire();
         }
     }
-
-    /// How many environments live.
-    pub(crate) fn len(&self) -> usize {
-        self.members().all.len()
-    }
 }
 
 #[cfg(test)]
@@ -180,7 +175,7 @@ mod tests {
                     pool.retire();
                 }
                 assert_eq!(counted_off(&pool, &member, statuses), 1, "retired {retired}: {statuses:?}");
-                assert_eq!(pool.len(), 0);
+                assert!(pool.members().all.is_empty());
             }
         }
     }

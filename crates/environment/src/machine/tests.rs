@@ -273,6 +273,10 @@ fn retiring_waits_for_the_running_invocation() {
     told.has(&Effect::Kill).lacks(&Effect::Available);
     assert!(matches!(told.answer().0, Outcome::Success(_)));
     Story::idle().then(Event::Retire).has(&Effect::Kill);
+    // What is killed is not reset as well.
+    let mut story = Story::running(1);
+    story.then(Event::Retire);
+    story.after(Duration::from_secs(3), Event::Deadline).has(&Effect::Kill).lacks(&Effect::Reset);
 }
 
 #[test]
