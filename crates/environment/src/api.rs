@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use lambent_model::{Failure, Invocation};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
-use lambent_model::{Failure, Invocation};
 
 /// An error document may carry a long stack trace, not more.
 const ERROR_LIMIT: usize = 1024 * 1024;
@@ -29,14 +29,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(900);
 /// bounds what one environment can make the server hold.
 const BODIES: usize = 2;
 
-/// What a runtime's request means to the environment.
-#[derive(Debug)]
-pub(crate) enum Ask {
-    Next(oneshot::Sender<Delivery>),
-    Report { request_id: String, reported: Reported, reply: oneshot::Sender<Verdicted> },
-    InitError { failure: Failure, reply: oneshot::Sender<Verdicted> },
-}
-
 /// One event for the runtime.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -44,18 +36,28 @@ pub(crate) struct Delivery {
     pub(crate) deadline_ms: i64,
 }
 
+/// What a runtime's calls are put to.
+pub(crate) trait Environment: Send + Sync {
+    /// The runtime waits for an event; it comes through `poller`.
+    fn next(&self, poller: oneshot::Sender<Delivery>);
+    /// The runtime says how the invocation `request_id` went.
+    fn report(&self, request_id: String, reported: Reported) -> Verdicted;
+    /// The runtime cannot initialise.
+    fn init_error(&self, failure: Failure) -> Verdicted;
+}
+
 type Answer = Response<Full<Bytes>>;
 
 /// Where the connections of one environment put what they are asked.
 #[derive(Clone)]
 pub(crate) struct Requests {
-    asks: mpsc::Sender<Ask>,
+    environment: Arc<dyn Environment>,
     bodies: Arc<Semaphore>,
 }
 
 impl Requests {
-    pub(crate) fn new(asks: mpsc::Sender<Ask>) -> Self {
-        Self { asks, bodies: Arc::new(Semaphore::new(BODIES)) }
+    pub(crate) fn new(environment: Arc<dyn Environment>) -> Self {
+        Self { environment, bodies: Arc::new(Semaphore::new(BODIES)) }
     }
 
     /// To be held from before a body is read until the environment has taken it.
@@ -102,13 +104,12 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
             let request_id = (*id).to_owned();
             let _turn = requests.turn().await;
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
-            let reported = Reported::Error(failure);
-            ask(requests, |reply| Ask::Report { request_id, reported, reply }).await
+            verdict(requests.environment.report(request_id, Reported::Error(failure)))
         }
         (&Method::POST, ["init", "error"]) => {
             let _turn = requests.turn().await;
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
-            ask(requests, |reply| Ask::InitError { failure, reply }).await
+            verdict(requests.environment.init_error(failure))
         }
         (_, ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"]) => {
             error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "method not allowed")
@@ -122,9 +123,7 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
 
 async fn next(requests: &Requests) -> Answer {
     let (sender, delivery) = oneshot::channel();
-    if requests.asks.send(Ask::Next(sender)).await.is_err() {
-        return gone();
-    }
+    requests.environment.next(sender);
     let Ok(Delivery { invocation, deadline_ms }) = delivery.await else { return gone() };
     let mut response = Response::new(Full::new(invocation.payload.clone()));
     let headers = response.headers_mut();
@@ -153,7 +152,7 @@ async fn response(request_id: String, request: Request<Incoming>, requests: &Req
     } else {
         collect_response(body).await
     };
-    ask(requests, |reply| Ask::Report { request_id, reported, reply }).await
+    verdict(requests.environment.report(request_id, reported))
 }
 
 /// Reads the whole result. A buffered caller gets the joined bytes of a streamed one; its trailers tell of an error
@@ -247,14 +246,6 @@ fn error_type(header: &HeaderValue) -> String {
     }
 }
 
-async fn ask(requests: &Requests, request: impl FnOnce(oneshot::Sender<Verdicted>) -> Ask) -> Answer {
-    let (reply, answered) = oneshot::channel();
-    if requests.asks.send(request(reply)).await.is_err() {
-        return gone();
-    }
-    answered.await.map_or_else(|_| gone(), verdict)
-}
-
 fn verdict(verdict: Verdicted) -> Answer {
     match verdict {
         Verdicted::Accepted => {
@@ -302,6 +293,8 @@ fn answer(status: StatusCode, body: Bytes, content_type: &'static str) -> Answer
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use super::*;
@@ -319,11 +312,25 @@ mod tests {
         String::from_utf8(answer).unwrap()
     }
 
+    /// Accepts every report and keeps what was reported.
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<Reported>>);
+
+    impl Environment for Recorder {
+        fn next(&self, _poller: oneshot::Sender<Delivery>) {}
+        fn report(&self, _request_id: String, reported: Reported) -> Verdicted {
+            self.0.lock().unwrap().push(reported);
+            Verdicted::Accepted
+        }
+        fn init_error(&self, _failure: Failure) -> Verdicted {
+            Verdicted::Accepted
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn connection_outlives_the_longest_handler() {
-        let (asks, _asked) = mpsc::channel(1);
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = tokio::spawn(serve(server, Requests::new(asks)));
+        let served = tokio::spawn(serve(server, Requests::new(Arc::new(Recorder::default()))));
         for _ in 0..2 {
             let answer = exchange(&mut client, "GET /ping HTTP/1.1\r\nhost: x\r\n\r\n", 4).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("pong"), "{answer}");
@@ -335,23 +342,16 @@ mod tests {
 
     #[tokio::test]
     async fn result_in_tiny_chunks_arrives_whole() {
-        let (asks, mut asked) = mpsc::channel(1);
+        let environment = Arc::new(Recorder::default());
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = tokio::spawn(serve(server, Requests::new(asks)));
+        let served = tokio::spawn(serve(server, Requests::new(environment.clone())));
         let head = "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nhost: x\r\n\
                     transfer-encoding: chunked\r\n\r\n";
         let request = format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(3));
-        let environment = async {
-            let Some(Ask::Report { reported: Reported::Success(body), reply, .. }) = asked.recv().await
-            else {
-                panic!("a result was posted");
-            };
-            reply.send(Verdicted::Accepted).unwrap();
-            body
-        };
-        let (answer, body) = tokio::join!(exchange(&mut client, &request, 0), environment);
+        let answer = exchange(&mut client, &request, 0).await;
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-        assert_eq!(&body[..], b"xxx");
+        let reported = environment.0.lock().unwrap().pop();
+        assert!(matches!(reported, Some(Reported::Success(body)) if &body[..] == b"xxx"));
         drop(client);
         served.await.unwrap();
     }

@@ -1,22 +1,27 @@
 //! One execution environment: a sandbox, the runtime in it, and the Runtime API they speak over.
 //!
 //! ```text
-//!             ┌────────────────────────── one task (service.rs) ──────────────────────────┐
-//!  Handle ──▶ │ events ──▶ Machine::apply (machine.rs, pure) ──▶ effects ──▶ sandbox, caller │ ──▶ LogSink
-//!             └──────▲──────────────────────▲───────────────────────▲─────────────────────┘
-//!              Runtime API connections   output pipes          sandbox events
+//! Handle ── invoke ──▶ ┌ Shared (core.rs, one lock) ───────────────────────────────────────┐
+//! connection ── next, ▶│ event ──▶ Machine::apply (machine.rs, pure) ──▶ effects: deliver, │ ──▶ LogSink, pool
+//!   (api.rs)   report  │                                  answer, log, deadline, chores   │
+//! sandbox, timer ────▶ └───────────────────────────────────┬─────────────────────────────┘
+//!                            task (service.rs) ◀── wake ────┘  orders to the sandbox, which have to be awaited
 //! ```
 //!
-//! The machine decides, the task acts. Everybody else holds a [`Handle`]. An environment serves one invocation at a
-//! time; when its sandbox is gone it reports [`Status::Ended`] and never comes back.
+//! The machine decides; who brings an event carries its effects out, but for what has to wait, which the environment's
+//! task does. Everybody else holds a [`Handle`]. An environment serves one invocation at a time; when its sandbox is
+//! gone it reports [`Status::Ended`] and never comes back.
 
 mod api;
+mod core;
+mod function;
+mod log;
 mod machine;
 mod output;
+mod pipes;
 mod record;
 mod service;
 
+pub use function::{Function, Notify, Placement, Plan, ServePlatform, StartError, Status, World};
 pub use record::{LogFormat, Logging, SystemLogLevel};
-pub use service::{
-    Function, Handle, Notify, Placement, Plan, ServePlatform, StartError, Status, World, spawn,
-};
+pub use service::{Handle, spawn};

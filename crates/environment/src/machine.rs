@@ -394,8 +394,9 @@ impl Machine {
         let request_id = call.invocation.request_id;
         step.log(Record::End { request_id, duration, verdict: verdict.clone() });
         step.log(Record::Report { request_id, report, verdict });
-        step.push(Effect::Answer(outcome, Some(report)));
+        // First to the pool: a caller that comes back at once must find the environment free.
         self.release(step);
+        step.push(Effect::Answer(outcome, Some(report)));
     }
 
     /// The end of an initialisation that no invocation waited for: nobody would learn of it, so nothing is kept.

@@ -1,0 +1,106 @@
+//! What an environment is made from and for: the world around it, its function, who hears of it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize};
+use lambent_sandbox_client::{Connection, Isolation, Launcher, Mount, Network, Program};
+
+use crate::Logging;
+
+/// Serves a connection that a function opened to the platform's endpoint; the caller is the function's role.
+pub type ServePlatform =
+    Arc<dyn Fn(Connection, Arc<Function>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What all environments of a server share.
+pub struct World {
+    /// Makes sandboxes.
+    pub launcher: Launcher,
+    /// How they are kept apart.
+    pub isolation: Isolation,
+    /// What their network reaches.
+    pub network: Network,
+    /// Wall clock for logs and deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// Where log records go.
+    pub logs: Arc<dyn LogSink>,
+    /// CPUs of the host, in thousandths: a share above it needs no throttle. `None` where shares cannot be kept.
+    pub cpu_millis: Option<u32>,
+    /// Serves the platform's endpoint inside.
+    pub platform: ServePlatform,
+}
+
+/// Where an environment ended up, which decides what its programs are told.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// `AWS_LAMBDA_RUNTIME_API`.
+    pub runtime_api: SocketAddr,
+    /// The platform's endpoint as seen from inside.
+    pub platform: SocketAddr,
+    /// `AWS_LAMBDA_LOG_STREAM_NAME`.
+    pub log_stream: String,
+}
+
+/// Why the function's runtime cannot be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartError {
+    /// `errorType` for the caller.
+    pub error_type: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// How to run a function's runtime; composed outside, because interpreters and variables are no business of the
+/// environment.
+pub trait Plan: Send + Sync {
+    /// The read-only directories of the function.
+    fn mounts(&self) -> Vec<Mount>;
+    /// The runtime's command line and environment variables.
+    ///
+    /// # Errors
+    /// When the host lacks what the function needs, or the package holds no entry point.
+    fn program(&self, placement: &Placement) -> Result<Program, StartError>;
+}
+
+/// One version of a function, as an environment needs it. Immutable: an update makes a new one.
+pub struct Function {
+    /// Unqualified ARN.
+    pub arn: FunctionArn,
+    /// `$LATEST` or a number.
+    pub version: String,
+    /// Execution role.
+    pub role: String,
+    /// Time limit of an invocation.
+    pub timeout: Duration,
+    /// Memory, and with it CPU.
+    pub memory: MemorySize,
+    /// Size of `/tmp`.
+    pub tmp: Bytes,
+    /// For `INIT_START`, such as `python:3.12.v1`.
+    pub runtime_version: String,
+    /// For `INIT_START`.
+    pub runtime_version_arn: String,
+    /// The log group.
+    pub log_group: String,
+    /// How platform records are written.
+    pub logging: Logging,
+    /// Mounts, command and variables.
+    pub plan: Box<dyn Plan>,
+}
+
+/// What an environment tells its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It can take an invocation.
+    Available,
+    /// It cannot take one until it says [`Status::Available`] again.
+    Lingering,
+    /// It is gone for good.
+    Ended,
+}
+
+/// Takes a status. Called from the environment's task: it must not block.
+pub type Notify = Arc<dyn Fn(EnvironmentId, Status) + Send + Sync>;

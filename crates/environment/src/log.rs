@@ -1,0 +1,101 @@
+//! What an environment writes to its log stream: the platform's records and the function's.
+
+use std::sync::Arc;
+
+use lambent_model::{Clock, EnvironmentId, LogRecord, LogSink, LogStream, Origin, Timestamp};
+
+use crate::output::{Frame, Frames, Lines};
+use crate::record::Subject;
+use crate::{Function, World};
+
+/// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
+const TAIL: usize = 4096;
+
+/// The environment's log stream, and the tail of the running invocation.
+pub(crate) struct Log {
+    sink: Arc<dyn LogSink>,
+    clock: Arc<dyn Clock>,
+    pub(crate) stream: Arc<LogStream>,
+    pub(crate) subject: Subject,
+    lines: Lines,
+    frames: Frames,
+    pub(crate) tail: Option<Vec<u8>>,
+}
+
+impl Log {
+    pub(crate) fn new(world: &World, function: &Function, id: EnvironmentId) -> Self {
+        let (year, month, day, ..) = world.clock.now().civil();
+        let name = &function.arn.name;
+        // A group that functions share names the function in its streams.
+        let function_name =
+            if function.log_group == format!("/aws/lambda/{name}") { "" } else { name.as_str() };
+        let stream = LogStream {
+            scope: function.arn.scope.clone(),
+            group: function.log_group.clone(),
+            stream: format!(
+                "{year:04}/{month:02}/{day:02}/{function_name}[{}]{}",
+                function.version,
+                id.simple()
+            ),
+        };
+        Self {
+            sink: Arc::clone(&world.logs),
+            clock: Arc::clone(&world.clock),
+            stream: Arc::new(stream),
+            subject: Subject {
+                function_name: name.clone(),
+                function_version: function.version.clone(),
+                runtime_version: function.runtime_version.clone(),
+                runtime_version_arn: function.runtime_version_arn.clone(),
+            },
+            lines: Lines::default(),
+            frames: Frames::default(),
+            tail: None,
+        }
+    }
+
+    pub(crate) fn write(&mut self, at: Timestamp, origin: Origin, message: String) {
+        if let Some(tail) = &mut self.tail {
+            tail.extend_from_slice(message.as_bytes());
+            tail.push(b'\n');
+            if tail.len() > TAIL {
+                tail.drain(..tail.len() - TAIL);
+            }
+        }
+        self.sink.write(LogRecord { stream: Arc::clone(&self.stream), at, origin, message });
+    }
+
+    pub(crate) fn stdio(&mut self, bytes: &[u8]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        let at = self.clock.now();
+        lines.feed(bytes, &mut |line| self.write(at, Origin::Function, line));
+        self.lines = lines;
+    }
+
+    pub(crate) fn telemetry(&mut self, bytes: &[u8]) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.feed(bytes, &mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    pub(crate) fn flush_telemetry(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.flush(&mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    fn framed(&mut self, frame: Frame) {
+        // The function's own clock orders its records; one that lies about the future is not believed.
+        let now = self.clock.now();
+        let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
+        self.write(at, Origin::Function, frame.message);
+    }
+
+    /// Writes an unfinished line as it is: what it belongs to has come to its end.
+    pub(crate) fn flush_stdio(&mut self) {
+        let mut lines = std::mem::take(&mut self.lines);
+        let at = self.clock.now();
+        lines.flush(&mut |line| self.write(at, Origin::Function, line));
+        self.lines = lines;
+    }
+}
