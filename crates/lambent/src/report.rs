@@ -15,7 +15,7 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
 }
 
 pub(crate) fn data_dir() -> PathBuf {
-    let given = std::env::var_os("LAMBENT_DATA_DIR").map(PathBuf::from);
+    let given = std::env::var_os("LAMBENT_DATA_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
     given.or_else(default_data_dir).unwrap_or_else(|| "lambent".into())
 }
 

@@ -237,7 +237,9 @@ mod tests {
     #[test]
     fn faults_of_the_file_name_their_line() {
         let text = |file| resolve(Overrides::default(), Some(file)).unwrap_err().to_string();
-        assert!(text("idle_seconds = 5\nunknown = 1").contains("line 2 of the configuration file: unknown field"));
+        assert!(
+            text("idle_seconds = 5\nunknown = 1").contains("line 2 of the configuration file: unknown field")
+        );
         assert!(text("listen = 5").starts_with("the configuration has a fault:\n  line 1 "));
         assert!(text("listen = ").contains("line 1 of the configuration file: "));
     }
