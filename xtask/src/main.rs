@@ -1,17 +1,26 @@
-//! The project's own commands: `cargo xtask codegen [--check]`.
+//! The project's own commands: `cargo xtask codegen`, `tidy`, `test`, `bench`.
 //!
 //! Each command is a module with one `run`; this file only picks the module.
 
 use std::process::ExitCode;
 
+mod bench;
 mod codegen;
+mod test;
+mod tidy;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check]";
+const USAGE: &str = "usage: cargo xtask codegen [--check]
+       cargo xtask tidy
+       cargo xtask test [--only SUITE] [FILTER…]
+       cargo xtask bench [--quick] [--no-awake]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "codegen" => codegen::run(rest),
+        Some((command, rest)) if command == "tidy" => tidy::run(rest),
+        Some((command, rest)) if command == "test" => test::run(rest),
+        Some((command, rest)) if command == "bench" => bench::run(rest).map_err(|error| format!("{error:#}")),
         Some((command, _)) => Err(format!("unknown command '{command}'\n{USAGE}")),
         None => Err(USAGE.to_owned()),
     };
@@ -27,4 +36,10 @@ fn main() -> ExitCode {
 /// The repository's root: the folder that holds this package's folder.
 fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}
+
+/// Where cargo and these commands put what they build.
+fn target_directory() -> std::path::PathBuf {
+    // A relative CARGO_TARGET_DIR counts from the folder that cargo was started in, as cargo reads it.
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from)
 }

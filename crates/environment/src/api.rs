@@ -5,14 +5,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use lambent_sandbox_client::Connection;
+use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
 use lambent_model::{Failure, Invocation};
@@ -21,9 +21,13 @@ use lambent_model::{Failure, Invocation};
 const ERROR_LIMIT: usize = 1024 * 1024;
 /// How much of an over-long result is read and thrown away before the connection is cut.
 const DRAIN_LIMIT: usize = 256 * 1024 * 1024;
-/// A runtime that sends half a request and stops is not served for ever. (`/next` itself has no time limit.)
+/// A runtime that sends half a result and stops is not served for ever. (`/next` itself has no time limit, and nor
+/// have headers: hyper's limit counts from the previous answer on, and a runtime keeps its connection while a handler
+/// runs for minutes. Half a request costs one of the few connections, which end with the environment.)
 const BODY_TIMEOUT: Duration = Duration::from_secs(900);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bodies that are read at once: the runtime's result and another's error document. With the limit of a result it
+/// bounds what one environment can make the server hold.
+const BODIES: usize = 2;
 
 /// What a runtime's request means to the environment.
 #[derive(Debug)]
@@ -42,8 +46,26 @@ pub(crate) struct Delivery {
 
 type Answer = Response<Full<Bytes>>;
 
+/// Where the connections of one environment put what they are asked.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    asks: mpsc::Sender<Ask>,
+    bodies: Arc<Semaphore>,
+}
+
+impl Requests {
+    pub(crate) fn new(asks: mpsc::Sender<Ask>) -> Self {
+        Self { asks, bodies: Arc::new(Semaphore::new(BODIES)) }
+    }
+
+    /// To be held from before a body is read until the environment has taken it.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.bodies.acquire().await.expect("nobody closes this semaphore")
+    }
+}
+
 /// Serves one connection of the runtime until it closes.
-pub(crate) async fn serve(connection: Connection, requests: mpsc::Sender<Ask>) {
+pub(crate) async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
     let service = hyper::service::service_fn(move |request| {
         let requests = requests.clone();
         async move { Ok::<_, Infallible>(handle(request, &requests).await) }
@@ -51,13 +73,12 @@ pub(crate) async fn serve(connection: Connection, requests: mpsc::Sender<Ask>) {
     // An error here is a runtime that broke off or spoke no HTTP: its process's end or its next try tells the rest.
     let _broken_off = hyper::server::conn::http1::Builder::new()
         .pipeline_flush(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(None)
         .serve_connection(TokioIo::new(connection), service)
         .await;
 }
 
-async fn handle(request: Request<Incoming>, requests: &mpsc::Sender<Ask>) -> Answer {
+async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
     let path = request.uri().path().to_owned();
     if path == "/ping" {
         return answer(StatusCode::OK, Bytes::from_static(b"pong"), "text/plain");
@@ -74,15 +95,18 @@ async fn handle(request: Request<Incoming>, requests: &mpsc::Sender<Ask>) -> Ans
         (&Method::GET, ["invocation", "next"]) => next(requests).await,
         (&Method::POST, ["invocation", id, "response"]) => {
             let id = (*id).to_owned();
+            let _turn = requests.turn().await;
             response(id, request, requests).await
         }
         (&Method::POST, ["invocation", id, "error"]) => {
             let request_id = (*id).to_owned();
+            let _turn = requests.turn().await;
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
             let reported = Reported::Error(failure);
             ask(requests, |reply| Ask::Report { request_id, reported, reply }).await
         }
         (&Method::POST, ["init", "error"]) => {
+            let _turn = requests.turn().await;
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
             ask(requests, |reply| Ask::InitError { failure, reply }).await
         }
@@ -96,9 +120,9 @@ async fn handle(request: Request<Incoming>, requests: &mpsc::Sender<Ask>) -> Ans
     }
 }
 
-async fn next(requests: &mpsc::Sender<Ask>) -> Answer {
+async fn next(requests: &Requests) -> Answer {
     let (sender, delivery) = oneshot::channel();
-    if requests.send(Ask::Next(sender)).await.is_err() {
+    if requests.asks.send(Ask::Next(sender)).await.is_err() {
         return gone();
     }
     let Ok(Delivery { invocation, deadline_ms }) = delivery.await else { return gone() };
@@ -121,7 +145,7 @@ async fn next(requests: &mpsc::Sender<Ask>) -> Answer {
     response
 }
 
-async fn response(request_id: String, request: Request<Incoming>, requests: &mpsc::Sender<Ask>) -> Answer {
+async fn response(request_id: String, request: Request<Incoming>, requests: &Requests) -> Answer {
     let (parts, body) = request.into_parts();
     let mode = parts.headers.get("lambda-runtime-function-response-mode");
     let reported = if mode.is_some_and(|mode| mode.as_bytes() != b"streaming") {
@@ -139,19 +163,20 @@ async fn collect_response(body: Incoming) -> Reported {
 }
 
 async fn read_response(mut body: Incoming) -> Reported {
-    let (mut chunks, mut length) = (Vec::new(), 0_usize);
+    // One buffer: a list of chunks costs a hostile runtime's chunks of one byte fifty times their size.
+    let (mut result, mut length) = (BytesMut::new(), 0_usize);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Reported::Truncated };
         match frame.into_data() {
             Ok(data) => {
                 length += data.len();
                 if length <= RESPONSE_LIMIT {
-                    chunks.push(data);
+                    result.extend_from_slice(&data);
                 } else if length > DRAIN_LIMIT {
                     break;
                 } else {
                     // Read on without keeping it: the runtime sees the 413 only once it has sent everything.
-                    chunks.clear();
+                    result = BytesMut::new();
                 }
             }
             Err(frame) => {
@@ -164,10 +189,7 @@ async fn read_response(mut body: Incoming) -> Reported {
     if length > RESPONSE_LIMIT {
         return Reported::TooLarge;
     }
-    Reported::Success(match chunks.len() {
-        1 => chunks.swap_remove(0),
-        _ => chunks.concat().into(),
-    })
+    Reported::Success(result.freeze())
 }
 
 fn trailer_failure(trailers: &HeaderMap) -> Option<Failure> {
@@ -225,12 +247,9 @@ fn error_type(header: &HeaderValue) -> String {
     }
 }
 
-async fn ask(
-    requests: &mpsc::Sender<Ask>,
-    request: impl FnOnce(oneshot::Sender<Verdicted>) -> Ask,
-) -> Answer {
+async fn ask(requests: &Requests, request: impl FnOnce(oneshot::Sender<Verdicted>) -> Ask) -> Answer {
     let (reply, answered) = oneshot::channel();
-    if requests.send(request(reply)).await.is_err() {
+    if requests.asks.send(request(reply)).await.is_err() {
         return gone();
     }
     answered.await.map_or_else(|_| gone(), verdict)
@@ -283,7 +302,59 @@ fn answer(status: StatusCode, body: Bytes, content_type: &'static str) -> Answer
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
     use super::*;
+
+    /// Sends a request on a connection and reads the answer's head and body of `length` bytes.
+    async fn exchange(client: &mut DuplexStream, request: &str, length: usize) -> String {
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            answer.push(client.read_u8().await.unwrap());
+        }
+        let mut body = vec![0; length];
+        client.read_exact(&mut body).await.unwrap();
+        answer.extend(body);
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connection_outlives_the_longest_handler() {
+        let (asks, _asked) = mpsc::channel(1);
+        let (mut client, server) = tokio::io::duplex(4096);
+        let served = tokio::spawn(serve(server, Requests::new(asks)));
+        for _ in 0..2 {
+            let answer = exchange(&mut client, "GET /ping HTTP/1.1\r\nhost: x\r\n\r\n", 4).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("pong"), "{answer}");
+            tokio::time::sleep(Duration::from_secs(900)).await;
+        }
+        drop(client);
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn result_in_tiny_chunks_arrives_whole() {
+        let (asks, mut asked) = mpsc::channel(1);
+        let (mut client, server) = tokio::io::duplex(4096);
+        let served = tokio::spawn(serve(server, Requests::new(asks)));
+        let head = "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nhost: x\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let request = format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(3));
+        let environment = async {
+            let Some(Ask::Report { reported: Reported::Success(body), reply, .. }) = asked.recv().await
+            else {
+                panic!("a result was posted");
+            };
+            reply.send(Verdicted::Accepted).unwrap();
+            body
+        };
+        let (answer, body) = tokio::join!(exchange(&mut client, &request, 0), environment);
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        assert_eq!(&body[..], b"xxx");
+        drop(client);
+        served.await.unwrap();
+    }
 
     #[test]
     fn error_types_are_kept_or_unknown() {

@@ -95,6 +95,26 @@ impl Frames {
         }
         self.buffer.drain(..consumed);
     }
+
+    /// Hands over as much as there is of a frame that its writer did not live to finish: the next writer's first
+    /// frame would otherwise be taken for the rest of it.
+    pub(crate) fn flush(&mut self, emit: &mut impl FnMut(Frame)) {
+        let rest = std::mem::take(&mut self.buffer);
+        let mut line = |message| emit(Frame { at: None, message });
+        self.stray.flush(&mut line);
+        // A head alone says nothing.
+        if let Some((kind, _)) = rest.split_first_chunk::<4>()
+            && let Some(message) = rest.get(head_length(u32::from_be_bytes(*kind))..)
+            && !message.is_empty()
+        {
+            line(text(message));
+        }
+    }
+}
+
+/// Bytes before a frame's message.
+const fn head_length(kind: u32) -> usize {
+    if kind & WITH_TIME != 0 { 16 } else { 8 }
 }
 
 enum Parsed {
@@ -120,15 +140,15 @@ fn parse(bytes: &[u8]) -> Parsed {
     if length > 4 * RECORD_LIMIT {
         return Parsed::Stray;
     }
-    let (at, rest, header) = if kind & WITH_TIME != 0 {
+    let (at, rest) = if kind & WITH_TIME != 0 {
         let Some((micros, rest)) = rest.split_first_chunk::<8>() else { return Parsed::Incomplete };
-        (Some(Timestamp::from_micros(i64::from_be_bytes(*micros))), rest, 16)
+        (Some(Timestamp::from_micros(i64::from_be_bytes(*micros))), rest)
     } else {
-        (None, rest, 8)
+        (None, rest)
     };
     let Some(message) = rest.get(..length) else { return Parsed::Incomplete };
     let message = text(message.strip_suffix(b"\n").unwrap_or(message));
-    Parsed::Frame(Frame { at, message }, header + length)
+    Parsed::Frame(Frame { at, message }, head_length(kind) + length)
 }
 
 #[cfg(test)]
@@ -177,6 +197,17 @@ mod tests {
             let first = Frame { at, message: "two\nlines".into() };
             assert_eq!(out, [first, Frame { at: None, message: "no time".into() }], "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn unfinished_frame_does_not_swallow_the_next_writers() {
+        let (mut frames, mut out) = (Frames::default(), Vec::new());
+        let mut unfinished = frame(0xa55a_0001, None, b"cut off here");
+        unfinished.truncate(unfinished.len() - 5);
+        frames.feed(&unfinished, &mut |frame| out.push(frame.message));
+        frames.flush(&mut |frame| out.push(frame.message));
+        frames.feed(&frame(0xa55a_0001, None, b"next"), &mut |frame| out.push(frame.message));
+        assert_eq!(out, ["cut off", "next"]);
     }
 
     #[test]

@@ -210,7 +210,8 @@ impl Record {
                 ("platform.report", with_verdict(record, verdict))
             }
         };
-        json!({ "time": at.to_string(), "type": kind, "record": record }).to_string()
+        // Written by hand for the order of the keys, which is AWS's.
+        format!(r#"{{"time":"{at}","type":"{kind}","record":{record}}}"#)
     }
 }
 
@@ -297,6 +298,9 @@ mod tests {
     fn json_report_carries_the_metrics() {
         let logging = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Warn };
         let line = report().render(logging, &subject(), Timestamp::from_millis(0)).unwrap();
+        assert!(
+            line.starts_with(r#"{"time":"1970-01-01T00:00:00.000Z","type":"platform.report","record":{"#)
+        );
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["type"], "platform.report");
         assert_eq!(value["record"]["metrics"]["billedDurationMs"], 114);

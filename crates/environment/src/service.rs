@@ -13,7 +13,8 @@ use lambent_model::{
     Timestamp,
 };
 use lambent_sandbox_client::{
-    Connection, Control, Event as SandboxEvent, Isolation, Launcher, Mount, Network, Program, Sandbox, Spec,
+    Connection, Control, Error as SandboxError, Event as SandboxEvent, Isolation, Launcher, Mount, Network,
+    Program, Sandbox, Spec,
 };
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use crate::Logging;
 use crate::api::{self, Ask, Delivery};
 use crate::machine::{Effect, Event, Machine, Settings, Start, Verdicted};
-use crate::output::{Frames, Lines};
+use crate::output::{Frame, Frames, Lines};
 use crate::record::{Record, Subject};
 use lambent_model::{Completed, Invocation, Outcome, Report};
 
@@ -32,7 +33,8 @@ const PIDS: u32 = 1024;
 const COMMANDS: usize = 4;
 /// Runtime API calls in flight: a runtime makes one or two, a hostile one waits for its turn.
 const CALLS: usize = 16;
-/// Connections of the runtime at once, for the same reason.
+/// Connections at once, of the runtime and to the platform each, for the same reason. Counted apart: a function that
+/// keeps many connections to AWS services open must not keep its own runtime out.
 const CONNECTIONS: usize = 32;
 /// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
 const TAIL: usize = 4096;
@@ -186,12 +188,25 @@ pub fn spawn(
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
     let (commands, received) = mpsc::channel(COMMANDS);
+    let farewell = Farewell { id, notify };
     let task = async move {
         let log = Log::new(&world, &function, id);
-        run(&world, &function, id, &notify, received, log).await;
-        notify(id, Status::Ended);
+        run(&world, &function, id, &farewell.notify, received, log).await;
     };
     (Handle { id, commands }, task)
+}
+
+/// Says [`Status::Ended`] however the environment's task ends: a pool that never heard of it would count the
+/// environment as busy for ever.
+struct Farewell {
+    id: EnvironmentId,
+    notify: Notify,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        (self.notify)(self.id, Status::Ended);
+    }
 }
 
 async fn run(
@@ -289,12 +304,14 @@ impl Task {
         };
         let mut pipes = Pipes { stdio: Some(stdio), telemetry: Some(telemetry) };
         let (asks, mut asked) = mpsc::channel(CALLS);
+        let requests = api::Requests::new(asks);
         // Every connection ends with the environment: dropping the set aborts what is left.
-        let mut connections = JoinSet::new();
+        let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
 
         self.apply(Event::Launched).await;
         loop {
-            let at_limit = connections.len() >= CONNECTIONS;
+            let room = connections.len() < CONNECTIONS;
+            let platform_room = platform_connections.len() < CONNECTIONS;
             // Biased: an ended sandbox first; then the deadline and the pool's wishes, which a runtime that floods its
             // API must not be able to put off; output comes last since each event drains it anyway.
             tokio::select! { biased;
@@ -307,6 +324,9 @@ impl Task {
                         }
                         None => return self.apply(Event::Gone { reason: "its launcher is gone".into() }).await,
                         Some(event) => {
+                            if event == SandboxEvent::Reset {
+                                pipes.finish(&mut self.log);
+                            }
                             let event = self.translate(event);
                             pipes.flush(&mut self.log);
                             self.apply(event).await;
@@ -338,17 +358,18 @@ impl Task {
                     self.ask(ask).await;
                 }
                 Some(_ended) = connections.join_next() => {}
-                accepted = runtime_api.accept(), if !at_limit => match accepted {
-                    Ok(connection) => { connections.spawn(api::serve(connection, asks.clone())); }
+                Some(_ended) = platform_connections.join_next() => {}
+                accepted = runtime_api.accept(), if room => match accepted {
+                    Ok(connection) => { connections.spawn(api::serve(connection, requests.clone())); }
                     Err(error) => self.end(&format!("its Runtime API socket failed: {error}")),
                 },
-                accepted = platform.accept(), if !at_limit => match accepted {
+                accepted = platform.accept(), if platform_room => match accepted {
                     Ok(connection) => {
-                        connections.spawn((self.world.platform)(connection, Arc::clone(&self.function)));
+                        platform_connections.spawn((self.world.platform)(connection, Arc::clone(&self.function)));
                     }
                     Err(error) => self.end(&format!("its platform socket failed: {error}")),
                 },
-                () = pipes.readable() => pipes.drain(&mut self.log),
+                () = pipes.readable() => { pipes.drain(&mut self.log); }
             }
         }
     }
@@ -358,6 +379,14 @@ impl Task {
         self.log.write(self.world.clock.now(), Origin::Platform, format!("environment ended: {reason}"));
         if let Some(grip) = &self.sandbox {
             grip.control.kill();
+        }
+    }
+
+    /// Ends the environment when an order to the sandbox failed. One that is gone says so itself, with the reason.
+    fn check(&mut self, ordered: Result<(), SandboxError>, what: &str) {
+        match ordered {
+            Ok(()) | Err(SandboxError::Gone(_)) => {}
+            Err(error) => self.end(&format!("{what}: {error}")),
         }
     }
 
@@ -389,6 +418,8 @@ impl Task {
 
     async fn ask(&mut self, ask: Ask) {
         match ask {
+            // Whoever asked is gone, perhaps with the last runtime: it must not be taken for the next one's readiness.
+            Ask::Next(poller) if poller.is_closed() => {}
             Ask::Next(poller) => {
                 self.pollers.retain(|poller| !poller.is_closed());
                 self.pollers.push(poller);
@@ -452,7 +483,7 @@ impl Task {
             Effect::Throttle(on) => self.throttle(on).await,
             Effect::Reset => {
                 let reset = self.sandbox.as_ref()?.control.reset().await;
-                reset.unwrap_or_else(|error| self.end(&format!("it could not be reset: {error}")));
+                self.check(reset, "it could not be reset");
             }
             Effect::Kill => self.sandbox.as_ref()?.control.kill(),
         }
@@ -464,8 +495,7 @@ impl Task {
         match self.function.plan.program(&grip.placement) {
             Ok(program) => {
                 let started = grip.control.start(program).await;
-                started
-                    .unwrap_or_else(|error| self.end(&format!("its runtime could not be started: {error}")));
+                self.check(started, "its runtime could not be started");
                 None
             }
             Err(StartError { error_type, message }) => {
@@ -509,9 +539,8 @@ impl Task {
             return;
         }
         let Some(grip) = &self.sandbox else { return };
-        if let Err(error) = grip.control.set_cpu(on.then_some(share)).await {
-            self.end(&format!("its CPU share could not be set: {error}"));
-        }
+        let set = grip.control.set_cpu(on.then_some(share)).await;
+        self.check(set, "its CPU share could not be set");
     }
 }
 
@@ -585,13 +614,21 @@ impl Log {
 
     fn telemetry(&mut self, bytes: &[u8]) {
         let mut frames = std::mem::take(&mut self.frames);
-        let now = self.clock.now();
-        // The function's own clock orders its records; one that lies about the future is not believed.
-        frames.feed(bytes, &mut |frame| {
-            let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
-            self.write(at, Origin::Function, frame.message);
-        });
+        frames.feed(bytes, &mut |frame| self.framed(frame));
         self.frames = frames;
+    }
+
+    fn flush_telemetry(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.flush(&mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    fn framed(&mut self, frame: Frame) {
+        // The function's own clock orders its records; one that lies about the future is not believed.
+        let now = self.clock.now();
+        let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
+        self.write(at, Origin::Function, frame.message);
     }
 }
 
@@ -616,11 +653,17 @@ impl Pipes {
         }
     }
 
-    /// Reads what is there. What a function wrote before it reported a result is there by then, so its lines come
+    /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a result is there by then, so its lines come
     /// before `END`.
-    fn drain(&mut self, log: &mut Log) {
-        read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
-        read(&mut self.stdio, &mut |bytes| log.stdio(bytes));
+    fn drain(&mut self, log: &mut Log) -> bool {
+        let more = read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
+        read(&mut self.stdio, &mut |bytes| log.stdio(bytes)) || more
+    }
+
+    /// Takes all that dead writers have left, so that none of it is mixed with what the next ones write.
+    fn finish(&mut self, log: &mut Log) {
+        while self.drain(log) {}
+        log.flush_telemetry();
     }
 
     fn flush(&mut self, log: &mut Log) {
@@ -631,19 +674,23 @@ impl Pipes {
     }
 }
 
-fn read(pipe: &mut Option<pipe::Receiver>, take: &mut impl FnMut(&[u8])) {
-    let Some(receiver) = pipe else { return };
+/// True when the limit ended it.
+fn read(pipe: &mut Option<pipe::Receiver>, take: &mut impl FnMut(&[u8])) -> bool {
+    let Some(receiver) = pipe else { return false };
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     while total < DRAIN {
         match receiver.try_read(&mut buffer) {
-            Ok(0) => return *pipe = None,
-            Ok(length) => {
+            Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-            Err(_broken) => return *pipe = None,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Ok(0) | Err(_) => {
+                *pipe = None;
+                return false;
+            }
         }
     }
+    true
 }

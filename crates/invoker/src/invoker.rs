@@ -148,11 +148,12 @@ impl Invoker {
         self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// How many environments live.
+    /// How many environments live, those included that finish what they do for a function that was updated or deleted.
     #[must_use]
     pub fn environments(&self) -> usize {
-        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.values().map(|entry| entry.pool.len()).sum()
+        let mut environments = self.inner.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        while environments.try_join_next().is_some() {}
+        environments.len()
     }
 }
 
@@ -187,15 +188,16 @@ impl Inner {
         target: Target,
         mut invocation: Arc<Invocation>,
     ) -> Result<Invoked, InvokeError> {
-        let entry = self.find(&target)?;
-        let completed = loop {
+        let (entry, completed) = loop {
+            // Anew each time: an environment also declines because its function was updated or deleted.
+            let entry = self.find(&target)?;
             self.admit(&entry)?;
             let handle = match entry.pool.take() {
                 Some(handle) => handle,
                 None => self.start(&entry),
             };
             match handle.invoke(invocation).await {
-                Ok(completed) => break completed,
+                Ok(completed) => break (entry, completed),
                 // The environment ended or lingers; the function has not seen the event. Each round uses up a free
                 // environment or makes a new one, so this comes to an end.
                 Err(declined) => invocation = declined,

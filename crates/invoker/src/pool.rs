@@ -18,28 +18,50 @@ enum Use {
     Away,
 }
 
-#[derive(Default)]
-struct Members {
-    all: HashMap<EnvironmentId, (Handle, Use)>,
+/// What a pool needs of an environment.
+pub(crate) trait Member: Clone {
+    /// Names it.
+    fn id(&self) -> EnvironmentId;
+    /// Has it end after what it is doing.
+    fn retire(&self);
+}
+
+impl Member for Handle {
+    fn id(&self) -> EnvironmentId {
+        self.id()
+    }
+
+    fn retire(&self) {
+        self.retire();
+    }
+}
+
+struct Members<M> {
+    all: HashMap<EnvironmentId, (M, Use)>,
     /// The free ones, the last freed at the end.
     free: Vec<EnvironmentId>,
     retired: bool,
 }
 
 /// See the module's text.
-#[derive(Default)]
-pub(crate) struct Pool {
-    members: Mutex<Members>,
+pub(crate) struct Pool<M = Handle> {
+    members: Mutex<Members<M>>,
 }
 
-impl Pool {
-    fn members(&self) -> MutexGuard<'_, Members> {
+impl<M> Default for Pool<M> {
+    fn default() -> Self {
+        Self { members: Mutex::new(Members { all: HashMap::new(), free: Vec::new(), retired: false }) }
+    }
+}
+
+impl<M: Member> Pool<M> {
+    fn members(&self) -> MutexGuard<'_, Members<M>> {
         // Nothing panics while holding the lock, and the map stays whole between statements.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the environment that was freed last.
-    pub(crate) fn take(&self) -> Option<Handle> {
+    pub(crate) fn take(&self) -> Option<M> {
         let members = &mut *self.members();
         while let Some(id) = members.free.pop() {
             if let Some((handle, used)) = members.all.get_mut(&id) {
@@ -50,13 +72,10 @@ impl Pool {
         None
     }
 
-    /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more.
-    pub(crate) fn add(&self, handle: Handle) {
-        let mut members = self.members();
-        if members.retired {
-            handle.retire();
-        }
-        members.all.insert(handle.id(), (handle, Use::Busy));
+    /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more: it is
+    /// told to end when it says that it is available. Told earlier, it would end before the invocation reached it.
+    pub(crate) fn add(&self, handle: M) {
+        self.members().all.insert(handle.id(), (handle, Use::Busy));
     }
 
     /// Takes note of what an environment says; true when it is no longer busy with an invocation.
@@ -65,7 +84,11 @@ impl Pool {
         let Some((handle, used)) = members.all.get_mut(&id) else { return false };
         let was_busy = *used == Use::Busy;
         match status {
-            Status::Available if members.retired => handle.retire(),
+            Status::Available if members.retired => {
+                // Its end must not count it off a second time.
+                *used = Use::Away;
+                handle.retire();
+            }
             Status::Available => {
                 *used = Use::Free { since: now };
                 members.free.push(id);
@@ -101,9 +124,70 @@ impl Pool {
             handle.retire();
         }
     }
+}
 
-    /// How many environments live.
-    pub(crate) fn len(&self) -> usize {
-        self.members().all.len()
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// An environment that counts how often it was told to end.
+    #[derive(Clone)]
+    struct Told(EnvironmentId, Arc<AtomicU32>);
+
+    impl Member for Told {
+        fn id(&self) -> EnvironmentId {
+            self.0
+        }
+
+        fn retire(&self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Told {
+        fn new() -> Self {
+            Self("00000000-0000-4000-8000-000000000001".parse().unwrap(), Arc::default())
+        }
+
+        fn times(&self) -> u32 {
+            self.1.load(Ordering::Relaxed)
+        }
+    }
+
+    /// What `Status` messages count off, of the one that admission counted.
+    fn counted_off(pool: &Pool<Told>, member: &Told, statuses: &[Status]) -> usize {
+        statuses.iter().filter(|status| pool.note(member.0, **status, Instant::now())).count()
+    }
+
+    #[test]
+    fn busy_environment_is_counted_off_once_however_it_goes_on() {
+        use Status::{Available, Ended, Lingering};
+        for retired in [false, true] {
+            for statuses in
+                [&[Ended][..], &[Available, Ended], &[Lingering, Ended], &[Lingering, Available, Ended]]
+            {
+                let (pool, member) = (Pool::default(), Told::new());
+                pool.add(member.clone());
+                if retired {
+                    pool.retire();
+                }
+                assert_eq!(counted_off(&pool, &member, statuses), 1, "retired {retired}: {statuses:?}");
+                assert!(pool.members().all.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn environment_added_to_a_retired_pool_does_one_invocation() {
+        let (pool, member) = (Pool::default(), Told::new());
+        pool.retire();
+        pool.add(member.clone());
+        assert_eq!(member.times(), 0, "its invocation has not reached it yet");
+        pool.note(member.0, Status::Available, Instant::now());
+        assert_eq!(member.times(), 1);
+        assert!(pool.take().is_none());
     }
 }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::compose::Composer;
 use crate::feed::Feed;
-use crate::gateway::{Gateway, Guard};
+use crate::gateway::{Bodies, Gateway, Guard};
 use crate::world::{SystemClock, SystemEntropy};
 use crate::{Config, listener, secret};
 
@@ -163,6 +163,7 @@ impl Server {
         });
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            bodies: Bodies::default(),
             control,
             logs: logs.clone(),
             code: code.clone(),

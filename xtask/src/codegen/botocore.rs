@@ -19,7 +19,7 @@ with gzip.open(path) as model:
 
 /// The interpreter of the virtual environment, which is made and filled where it is missing or holds another release.
 pub(crate) fn python() -> Result<PathBuf, String> {
-    let venv = target_directory().join("xtask-venv");
+    let venv = crate::target_directory().join("xtask-venv");
     let python = venv.join("bin/python");
     if installed(&python).as_deref() == Some(VERSION) {
         return Ok(python);
@@ -37,10 +37,6 @@ pub(crate) fn python() -> Result<PathBuf, String> {
 pub(crate) fn service_model(python: &Path, service: &Service) -> Result<Vec<u8>, String> {
     let arguments = ["-c", PRINT_MODEL, service.folder, service.version];
     succeed(Command::new(python).args(arguments))
-}
-
-fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from)
 }
 
 /// The release that is installed; `None` where there is no usable environment yet, which `python` then makes.

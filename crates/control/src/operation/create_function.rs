@@ -1,6 +1,6 @@
 //! `CreateFunction`.
 
-use lambent_lambda::{Architecture, Function, Refusal, Settings, limits};
+use lambent_lambda::{Function, Refusal, Settings, limits};
 use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
@@ -28,7 +28,8 @@ pub(crate) async fn answer(
         ));
     };
     let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
-    let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
+    let architecture =
+        input::architecture(input.architectures.as_ref())?.unwrap_or_else(input::host_architecture);
     let tags = input::tags(input.tags.clone())?;
     let (shared, source) = split(input);
     let change = shared.change(context)?;
@@ -41,7 +42,7 @@ pub(crate) async fn answer(
     if found.is_some() {
         return Err(exists());
     }
-    let code = source.store(context).await?;
+    let (code, _held) = source.store(context).await?;
     let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
     let saved = functions::save(&parts.store, &arn, Expect::Absent, &function).await;
     if !saved.map_err(|error| refuse::store(&error))? {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
+use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
 
@@ -139,8 +140,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Stores the package and unpacks it.
-    pub(crate) async fn store(self, context: &Context<'_>) -> Result<Code, Error> {
+    /// Stores the package and unpacks it. The package is to be held until the function that refers to it is
+    /// committed: in between nothing else keeps it from the removal of unused packages.
+    pub(crate) async fn store(self, context: &Context<'_>) -> Result<(Code, Package), Error> {
         let refused = |name| Err(refuse::refusal(&Refusal::Unsupported(name)));
         if self.image_uri.is_some() {
             return refused("container images");
@@ -172,15 +174,27 @@ impl Source {
         }
         let stored = context.control.parts.code.put_zip(zip.into_bytes()).await;
         let package = stored.map_err(|error| refuse::code(&error))?;
-        Ok(Code { sha256: package.digest(), size })
+        Ok((Code { sha256: package.digest(), size }, package))
     }
 }
 
-/// The one architecture of a request; the model allows no second and no third kind.
-pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Option<Architecture> {
-    match list?.first()? {
-        t::Architecture::Arm64 => Some(Architecture::Arm64),
-        _ => Some(Architecture::X86_64),
+/// The architecture of this machine, on which its functions run.
+pub(crate) fn host_architecture() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
+}
+
+/// The one architecture of a request; the model allows no second and no third kind. A foreign one is refused, not
+/// noted and ignored: compiled code in the package would fail at its first invocation.
+pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Result<Option<Architecture>, Error> {
+    let Some(asked) = list.and_then(|list| list.first()) else { return Ok(None) };
+    let (asked, name) = match asked {
+        t::Architecture::Arm64 => (Architecture::Arm64, "arm64 on a machine that is x86_64"),
+        _ => (Architecture::X86_64, "x86_64 on a machine that is arm64"),
+    };
+    if asked == host_architecture() {
+        Ok(Some(asked))
+    } else {
+        Err(refuse::refusal(&Refusal::Unsupported(name)))
     }
 }
 

@@ -117,12 +117,18 @@ fn check_payload(payload: Option<lambent_wire::Blob>) -> Result<Bytes, Error> {
             limits::SYNC_PAYLOAD_BYTES
         )));
     }
-    match serde_json::from_slice::<IgnoredAny>(&payload) {
-        Ok(_) => Ok(payload),
+    match check_json(&payload) {
+        Ok(()) => Ok(payload),
         Err(error) => Err(lambda::error::invalid_request_content_exception(format!(
             "Could not parse request body into json: Could not parse payload into json: {error}"
         ))),
     }
+}
+
+/// Bytes first: a value that is skipped is not checked for being UTF-8, which JSON is (RFC 8259, section 8.1).
+fn check_json(payload: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn decode_client_context(text: &str) -> Result<String, Error> {
@@ -175,5 +181,20 @@ fn insert(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
     // The trace id came in through a header or is ours; the report is JSON of numbers.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payload_is_one_json_value_in_utf_8() {
+        for good in ["null", " 1 ", "\"\u{e9}\"", "[{}]"] {
+            assert_eq!(check_json(good.as_bytes()), Ok(()), "{good}");
+        }
+        for bad in [&b"\"\xff\""[..], b"{} x", b"{bad", b""] {
+            assert!(check_json(bad).is_err(), "{bad:?}");
+        }
     }
 }

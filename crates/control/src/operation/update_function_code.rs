@@ -27,14 +27,14 @@ pub(crate) async fn answer(
         function.check_changeable(input.revision_id.as_deref()).map_err(|error| refuse::refusal(&error))
     };
     check(&stored.function)?;
-    let architecture = input::architecture(input.architectures.as_ref());
+    let architecture = input::architecture(input.architectures.as_ref())?;
     let source = Source {
         zip_file: input.zip_file.clone(),
         s3_bucket: input.s3_bucket.clone(),
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };
-    let code = source.store(context).await?;
+    let (code, _held) = source.store(context).await?;
     let mut stored = stored;
     loop {
         check(&stored.function)?;

@@ -160,12 +160,12 @@ fn timeout_answers_then_resets_and_the_next_invocation_initialises_inside() {
     assert_eq!(kind, "Sandbox.Timedout");
     assert_eq!(message, format!("RequestId: {} Error: Task timed out after 3.00 seconds", id(1)));
     assert_eq!(told.answer().1.unwrap().duration, Duration::from_secs(3));
-    told.has(&Effect::Reset).has(&Effect::Available);
+    told.has(&Effect::Throttle(false)).has(&Effect::Reset).has(&Effect::Available);
 
     // Given at once, it waits for the reset; its initialisation is part of its duration.
     story.then(Event::Invoke(invocation(2))).silent();
     story.then(Event::Exited { exit: Exit::Signal(9), out_of_memory: false }).silent();
-    story.then(Event::Reset).has(&Effect::StartRuntime).has(&Effect::Throttle(false));
+    story.then(Event::Reset).has(&Effect::StartRuntime);
     story.after(40 * MS, Event::Next).delivers(2);
     let report = story.after(2 * MS, success(2)).answers_success();
     assert_eq!((report.duration, report.init), (42 * MS, None));
@@ -273,6 +273,10 @@ fn retiring_waits_for_the_running_invocation() {
     told.has(&Effect::Kill).lacks(&Effect::Available);
     assert!(matches!(told.answer().0, Outcome::Success(_)));
     Story::idle().then(Event::Retire).has(&Effect::Kill);
+    // What is killed is not reset as well.
+    let mut story = Story::running(1);
+    story.then(Event::Retire);
+    story.after(Duration::from_secs(3), Event::Deadline).has(&Effect::Kill).lacks(&Effect::Reset);
 }
 
 #[test]

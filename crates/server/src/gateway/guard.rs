@@ -23,7 +23,12 @@ impl Guard {
             |name: &HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         let host = text(&HOST).or(authority).unwrap_or_default();
-        if !self.is_ours(host) {
+        // RFC 9112, section 3.2: a second one is an error, and an absolute request target overrides the header. Whoever
+        // is in between may have gone by the other name, so all have to be ours.
+        if parts.headers.get_all(HOST).iter().count() > 1 {
+            return Err(common::malformed_http_request("the request has more than one Host header"));
+        }
+        if let Some(host) = [host].into_iter().chain(authority).find(|host| !self.is_ours(host)) {
             return Err(common::access_denied(format!(
                 "Host {host:?} is not a name of this server; use localhost or add the name to `hosts` in lambent.toml"
             )));
@@ -79,6 +84,14 @@ mod tests {
         for host in ["", "evil.example", "localhost.evil.example", "10.0.0.1", "notlocalhost", "[::2]:1"] {
             assert!(!check(&[("host", host)]), "{host}");
         }
+    }
+
+    #[test]
+    fn every_name_in_a_request_is_ours() {
+        assert!(!check(&[("host", "localhost"), ("host", "localhost")]));
+        let request = http::Request::builder().uri("http://evil.example/").header("host", "localhost");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert!(Guard { hosts: Vec::new() }.check(&parts).is_err());
     }
 
     #[test]

@@ -4,27 +4,24 @@
 //! `guard` (web pages cannot reach the API) and in the signature itself (a link cannot call it).
 
 mod authenticate;
+mod body;
 mod guard;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner};
-use lambent_lambda::limits;
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::logs::Logs;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Service, common, lambda, logs};
+use lambent_wire::{Error, Service, lambda, logs};
 
+pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
-
-/// A body that stops arriving is given up: the largest takes a second on loopback.
-const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where a request came from.
 #[derive(Clone)]
@@ -38,6 +35,7 @@ pub(crate) enum Origin {
 /// What the gateway hands calls to.
 pub(crate) struct Gateway {
     pub(crate) guard: Guard,
+    pub(crate) bodies: Bodies,
     pub(crate) control: Control,
     pub(crate) logs: Logs,
     pub(crate) code: CodeStore,
@@ -78,7 +76,9 @@ impl Gateway {
         }
         let signed = authenticate::identify(origin, &parts)?;
         let service = signed.service;
-        let body = read_body(&parts, body).await.map_err(|error| (service, error))?;
+        let read = self.bodies.read(origin, &parts, body).await;
+        // The place of a large body is kept until its call is answered: until then it is in memory.
+        let (body, _place) = read.map_err(|error| (service, error))?;
         signed.verify(&parts, &body, self.clock.now()).map_err(|error| (service, error))?;
         let caller = Caller { scope: signed.scope, arn: signed.arn, base_url: base_url(&parts) };
         let request = Request::from_parts(parts, body);
@@ -130,34 +130,6 @@ fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Respons
 fn base_url(parts: &http::request::Parts) -> String {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     format!("http://{}", host.unwrap_or("localhost"))
-}
-
-async fn read_body(parts: &http::request::Parts, body: Incoming) -> Result<Bytes, Error> {
-    let too_large = || {
-        let operation =
-            if parts.uri.path().ends_with("/code") { "UpdateFunctionCode" } else { "CreateFunction" };
-        common::request_entity_too_large(format!(
-            "Request must be smaller than {} bytes for the {operation} operation",
-            limits::REQUEST_BYTES
-        ))
-    };
-    // A declared length is refused before a byte of it is read.
-    if body.size_hint().lower() > limits::REQUEST_BYTES as u64 {
-        return Err(too_large());
-    }
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let collected =
-        tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limits::REQUEST_BYTES).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(common::malformed_http_request(format!("the request's body ended early: {error}")))
-        }
-        Err(_elapsed) => Err(common::request_timeout("the request's body did not arrive in time")),
-    }
 }
 
 /// The services that are offered, by their names in signatures.

@@ -1,0 +1,123 @@
+//! One kept connection and the request that goes over it.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use lambent_identity::Credentials;
+use lambent_model::{Region, Timestamp};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::options::Options;
+
+/// Longer than any cold start: what takes this long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What every connection sends and expects.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    authority: String,
+    request: http::request::Parts,
+    body: Bytes,
+    echo: Option<serde_json::Value>,
+}
+
+impl Job {
+    /// Builds and signs the request.
+    pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
+        let authority = options.url.authority().context("the URL has no host")?.to_string();
+        let mut request = Request::builder()
+            .method(options.method.clone())
+            .uri(options.url.clone())
+            .header("content-type", "application/json")
+            .body(Bytes::from(options.body.clone()))?;
+        let credentials =
+            Credentials { access_key: "test".to_owned(), secret: "test".to_owned(), session_token: None };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+        let now = Timestamp::from_millis(i64::try_from(now.as_millis())?);
+        lambent_identity::sign(&mut request, &credentials, &Region::default_region(), "lambda", now)?;
+        // A client to an origin server sends the path alone.
+        let path = options.url.path_and_query().context("the URL has no path")?.as_str().parse()?;
+        *request.uri_mut() = path;
+        let (request, body) = request.into_parts();
+        let echo = options.echo.then(|| serde_json::from_slice(&body)).transpose().context("--body")?;
+        Ok(Self { authority, request, body, echo })
+    }
+
+    /// Whether a response is the one that was asked for.
+    fn check(&self, status: StatusCode, headers: &http::HeaderMap, body: &[u8]) -> anyhow::Result<()> {
+        let failed = || format!("{} {}: {status}: {}", self.request.method, self.request.uri, text(body));
+        ensure!(status.is_success() && !headers.contains_key("x-amz-function-error"), failed());
+        if let Some(expected) = &self.echo {
+            let got: serde_json::Value = serde_json::from_slice(body).with_context(failed)?;
+            ensure!(got == *expected, failed());
+        }
+        Ok(())
+    }
+}
+
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(2000)]).into_owned()
+}
+
+/// One connection, kept open.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// A response that has been checked in full: equal ones need no second look while time is taken.
+    checked: Option<Bytes>,
+    /// Owns the task that drives the connection.
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(job: &Job) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(&job.authority)
+            .await
+            .with_context(|| format!("cannot connect to {}", job.authority))?;
+        stream.set_nodelay(true)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut drivers = JoinSet::new();
+        drivers.spawn(async move {
+            // A broken connection is reported by the request on it.
+            let _: Result<(), hyper::Error> = driver.await;
+        });
+        Ok(Self { sender, checked: None, _driver: drivers })
+    }
+
+    /// Sends the request `count` times, one after the other.
+    pub(crate) async fn send(&mut self, job: &Job, count: usize) -> anyhow::Result<Vec<Duration>> {
+        let mut latencies = Vec::with_capacity(count);
+        for _ in 0..count {
+            let request = Request::from_parts(job.request.clone(), Full::new(job.body.clone()));
+            let began = Instant::now();
+            let Ok(answer) = tokio::time::timeout(PATIENCE, self.exchange(request)).await else {
+                bail!("no answer within {PATIENCE:?}");
+            };
+            latencies.push(began.elapsed());
+            let (parts, body) = answer?;
+            let known = self.checked.as_ref() == Some(&body) && parts.status == StatusCode::OK;
+            if !known || parts.headers.contains_key("x-amz-function-error") {
+                job.check(parts.status, &parts.headers, &body)?;
+                self.checked = Some(body);
+            }
+        }
+        Ok(latencies)
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(http::response::Parts, Bytes)> {
+        self.sender.ready().await.context("the server has closed the connection")?;
+        let response = self.sender.send_request(request).await.context("the request failed")?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.context("the response was cut short")?.to_bytes();
+        Ok((parts, body))
+    }
+}

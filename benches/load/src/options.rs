@@ -1,0 +1,59 @@
+//! The command line.
+
+use anyhow::{Context as _, bail};
+use http::{Method, Uri};
+
+/// What to send, how often, and what must come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Where to, with host and port.
+    pub(crate) url: Uri,
+    /// `POST` unless said otherwise.
+    pub(crate) method: Method,
+    /// The request's body.
+    pub(crate) body: String,
+    /// How many at a time.
+    pub(crate) connections: usize,
+    /// Requests before the measured ones, over all connections.
+    pub(crate) warm_up: usize,
+    /// Measured requests over all connections.
+    pub(crate) requests: usize,
+    /// Whether the response has to hold the request's JSON. If not, any successful status will do.
+    pub(crate) echo: bool,
+}
+
+impl Options {
+    /// Reads the arguments that the module `main` describes.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let url = arguments.next().context("the first argument is the URL")?;
+        let mut options = Self {
+            url: url.parse().with_context(|| format!("{url}: not a URL"))?,
+            method: Method::POST,
+            body: String::new(),
+            connections: 1,
+            warm_up: 0,
+            requests: 1,
+            echo: false,
+        };
+        while let Some(argument) = arguments.next() {
+            if argument == "--echo" {
+                options.echo = true;
+                continue;
+            }
+            let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;
+            let number = || value.parse().with_context(|| format!("{argument} {value}: not a number"));
+            match argument.as_str() {
+                "--method" => {
+                    options.method = value.parse().with_context(|| format!("{value}: not a method"))?
+                }
+                "--body" => options.body = value,
+                "--connections" => options.connections = number()?,
+                "--warm-up" => options.warm_up = number()?,
+                "--requests" => options.requests = number()?,
+                _ => bail!("unknown argument '{argument}'"),
+            }
+        }
+        anyhow::ensure!(options.connections > 0, "--connections 0: at least one is needed");
+        Ok(options)
+    }
+}

@@ -1,0 +1,138 @@
+"""Fixtures: one server for the session, stock clients for it, functions that go away with their test."""
+
+import contextlib
+import json
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+from support import functions
+from support.clients import Cli, Clients
+from support.functions import ROLE, probe_zip, unique, until_active
+from support.server import ISOLATION, Server, binary, scratch
+
+
+def pytest_collection_modifyitems(items):
+    if ISOLATION == "namespaces":
+        return
+    reason = pytest.mark.skip(reason=f"functions run with --isolation {ISOLATION}; namespaces need root")
+    for item in items:
+        if item.get_closest_marker("namespaces"):
+            item.add_marker(reason)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server that tests share. None of them may leave it worse than it was."""
+    server = Server()
+    try:
+        yield server.start()
+        assert server.process.poll() is None, f"the server ended by itself:\n{server.output()}"
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own_server():
+    """A server for one test, not yet started."""
+    server = Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def clients(server):
+    return Clients(server)
+
+
+@pytest.fixture(scope="session")
+def lambda_(clients):
+    """boto3's Lambda client."""
+    return clients.boto("lambda")
+
+
+@pytest.fixture(scope="session")
+def logs(clients):
+    """boto3's CloudWatch Logs client."""
+    return clients.boto("logs")
+
+
+@pytest.fixture
+def cli(server):
+    home = scratch()
+    return Cli(server, home)
+
+
+@pytest.fixture(scope="session")
+def runtimes():
+    """What this host has interpreters for: runtime id → interpreter."""
+    found = subprocess.run([binary(), "runtimes", "--json"], capture_output=True, text=True, check=True)
+    entries = json.loads(found.stdout)["runtimes"]
+    return {entry["id"]: entry["interpreter"] for entry in entries if entry["interpreter"]}
+
+
+@pytest.fixture(scope="session")
+def python(runtimes):
+    """The newest Python runtime of this host."""
+    ids = [name for name in runtimes if name.startswith("python")]
+    assert ids, "no Python runtime on this host, although the tests run in Python"
+    return max(ids, key=lambda name: int(name.rsplit(".", 1)[1]))
+
+
+class Maker:
+    """Creates functions and deletes them at the end."""
+
+    def __init__(self, client, python):
+        self.client = client
+        self.python = python
+        self.names = []
+
+    def create(self, prefix="f", zip_file=None, active=True, client=None, **settings):
+        """A function, active unless said otherwise; the probe in Python by default. Returns its name."""
+        client = client or self.client
+        name = settings.pop("FunctionName", None) or unique(prefix)
+        settings = {
+            "Runtime": self.python,
+            "Handler": "lambda_function.lambda_handler",
+            "Role": ROLE,
+            "Timeout": 20,
+            "Code": {"ZipFile": zip_file or probe_zip()},
+            **settings,
+        }
+        client.create_function(FunctionName=name, **settings)
+        self.names.append((client, name))
+        if active:
+            until_active(client, name)
+        return name
+
+    def clean(self):
+        for client, name in self.names:
+            # Gone already, or a name that never could be: the tests of refusals leave both.
+            with contextlib.suppress(ClientError):
+                client.delete_function(FunctionName=name)
+
+
+@pytest.fixture
+def make(lambda_, python):
+    maker = Maker(lambda_, python)
+    yield maker
+    maker.clean()
+
+
+@pytest.fixture(scope="module")
+def probe(lambda_, python):
+    """One probe function for all tests of a module that only look."""
+    maker = Maker(lambda_, python)
+    yield maker.create("probe")
+    maker.clean()
+
+
+@pytest.fixture
+def invoke(lambda_):
+    """Invokes by the shared client."""
+
+    def call(name, event=None, tail=False, **options):
+        return functions.invoke(lambda_, name, event, tail, **options)
+
+    return call

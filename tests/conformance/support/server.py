@@ -1,0 +1,115 @@
+"""One running `lambent up`, started and ended by its process id."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from .wait import until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+ISOLATION = os.environ.get("LAMBENT_TEST_ISOLATION", "namespaces" if os.geteuid() == 0 else "process")
+
+
+def binary():
+    """The program under test: what `cargo xtask test` built, or the debug build of this tree."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    path = Path(os.environ.get("LAMBENT_TEST_BINARY", target / "debug" / "lambent"))
+    assert path.is_file(), f"{path} is missing: run `cargo build -p lambent`"
+    return path
+
+
+def scratch():
+    """A folder outside of any private one: functions run as users that own nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="lambent-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+class Server:
+    """A server on a free loopback port with a data folder of its own."""
+
+    def __init__(self, data_dir=None, arguments=()):
+        self.home = scratch()
+        self.data_dir = Path(data_dir) if data_dir else self.home / "data"
+        self.arguments = list(arguments)
+        self.process = None
+        self.url = None
+        self._starts = 0
+
+    @property
+    def port(self):
+        return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        """Starts the server and waits until it is ready; raises with its output when it ends instead."""
+        self._starts += 1
+        self._log = self.home / f"output-{self._starts}.txt"
+        command = [binary(), "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir]
+        command += ["--isolation", ISOLATION, *self.arguments]
+        # Only what the server needs: nothing of the tests' environment may decide what it does.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=self.home,
+                start_new_session=True,
+            )
+        until(self._is_ready, lambda: self.output(), timeout=60)
+        return self
+
+    def _is_ready(self):
+        output = self.output()
+        assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{output}"
+        address = re.search(r"http://127\.0\.0\.1:(\d+)", output)
+        if not address or not re.search(r"^Ready\.$", output, re.MULTILINE):
+            return False
+        self.url = address.group(0)
+        with urllib.request.urlopen(f"{self.url}/_lambent/health", timeout=10) as answer:
+            return answer.status == 200
+
+    def output(self):
+        return self._log.read_text(errors="replace")
+
+    def kill(self):
+        """`kill -9`: no chance to tidy up."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=20)
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self, timeout=60):
+        """Ends the server in the regular way and returns its exit code."""
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            return self.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not end within {timeout} s:\n{self.output()}") from None
+
+    def remove(self):
+        """Ends the server whatever its state, and removes what it kept."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.stop()
+            finally:
+                self.process.poll() is None and self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def packages(self):
+        """The stored packages: each is one folder, named by its digest."""
+        return sorted(entry.name for entry in (self.data_dir / "code" / "packages").iterdir())

@@ -1,0 +1,179 @@
+"""Functions that fail: what the caller, the log and the next invocation see."""
+
+import json
+import re
+
+import pytest
+
+from support.errors import refused
+from support.packages import pack
+from support.server import ISOLATION
+from support.streams import messages
+from support.wait import until
+
+ID = "{id}"
+
+
+def failed(answer, error_type, message):
+    """A function error is an HTTP 200 with a header; the body names type and message."""
+    assert (answer.status, answer.error) == (200, "Unhandled"), answer
+    assert answer.json["errorType"] == error_type, answer
+    assert answer.json["errorMessage"] == message.replace(ID, answer.request_id), answer
+
+
+def test_an_exception_is_the_runtimes_document(invoke, probe):
+    answer = invoke(probe, {"do": "fail", "text": "no luck"}, tail=True)
+    failed(answer, "ValueError", "no luck")
+    assert list(answer.json) == ["errorMessage", "errorType", "requestId", "stackTrace"]
+    assert answer.json["requestId"] == answer.request_id
+    assert "lambda_function.py" in answer.json["stackTrace"][-1]
+    assert "[ERROR] ValueError: no luck" in answer.log
+    assert answer.report["Status"] == "error"
+
+
+def test_a_timeout_ends_the_process_and_keeps_tmp(invoke, make):
+    name = make.create("timeout", Timeout=1)
+    assert invoke(name, {"do": "write", "path": "/tmp/kept", "text": "a"}).ok == "a"
+    before = invoke(name).ok["environment"]
+    answer = invoke(name, {"do": "sleep", "seconds": 60}, tail=True)
+    failed(answer, "Sandbox.Timedout", "RequestId: {id} Error: Task timed out after 1.00 seconds")
+    assert list(answer.json) == ["errorType", "errorMessage"]
+    assert (answer.report["Status"], answer.report["Duration"].split(".")[0]) == ("timeout", "1000")
+    assert invoke(name).ok["environment"] != before, "memory does not survive the reset"
+    assert invoke(name, {"do": "write", "path": "/tmp/kept", "text": "b"}).ok == "ab", "/tmp does"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"do": "leave", "code": 0}, "Runtime exited without providing a reason"),
+        ({"do": "leave", "code": 3}, "Runtime exited with error: exit status 3"),
+        ({"do": "kill", "signal": "SIGKILL"}, "Runtime exited with error: signal: killed"),
+        ({"do": "kill", "signal": "SIGSEGV"}, "Runtime exited with error: signal: segmentation fault"),
+        ({"do": "kill", "signal": "SIGABRT"}, "Runtime exited with error: signal: aborted"),
+        ({"do": "kill", "signal": "SIGTERM"}, "Runtime exited with error: signal: terminated"),
+    ],
+    ids=lambda value: value.split(" ", 1)[1].replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_a_process_that_ends_is_an_exit_error(invoke, probe, event, reason):
+    answer = invoke(probe, event, tail=True)
+    failed(answer, "Runtime.ExitError", f"RequestId: {{id}} Error: {reason}")
+    assert (answer.report["Status"], answer.report["Error Type"]) == ("error", "Runtime.ExitError")
+    assert invoke(probe).ok["count"] == 1, "the next invocation has a fresh process"
+
+
+@pytest.mark.namespaces
+def test_memory_is_bounded(invoke, make):
+    name = make.create("memory", MemorySize=128)
+    assert invoke(name, {"do": "memory", "mb": 40}).ok == 40
+    answer = invoke(name, {"do": "memory", "mb": 400}, tail=True)
+    assert answer.json["errorType"] in ("Runtime.OutOfMemory", "Runtime.ExitError")
+    assert answer.json["errorMessage"].endswith("signal: killed")
+    assert 100 <= int(answer.report["Max Memory Used"].split()[0]) <= 128
+    assert invoke(name, {"do": "memory", "mb": 40}).ok == 40, "the environment is usable again"
+
+
+def test_a_response_above_the_limit_is_named(invoke, probe):
+    answer = invoke(probe, {"do": "big", "size": 6_291_556 - 1}, tail=True)
+    assert answer.error == "Unhandled"
+    assert answer.json == {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    }
+    assert answer.report["Error Type"] == "Function.ResponseSizeTooLarge"
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "error_type"),
+    [
+        ("absent.handler", "", "Runtime.ImportModuleError"),
+        ("app.absent", "def handler(event, context): pass\n", "Runtime.HandlerNotFound"),
+        ("app.handler", "def handler(:\n", "Runtime.UserCodeSyntaxError"),
+        ("nodot", "", "Runtime.MalformedHandlerName"),
+        ("app.handler", "raise KeyError('at import')\n", "KeyError"),
+    ],
+)
+def test_a_function_that_does_not_start_says_why(invoke, make, handler, code, error_type):
+    name = make.create("broken", zip_file=pack({"app.py": code}), Handler=handler)
+    for _ in range(2):
+        answer = invoke(name, tail=True)
+        assert (answer.status, answer.error) == (200, "Unhandled")
+        assert answer.json["errorType"] == error_type, answer
+        assert answer.report["Status"] == "error"
+
+
+def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, logs):
+    # Ten seconds of initialisation, then once more inside of the invocation with the function's own timeout.
+    package = pack({"app.py": "import time; time.sleep(600)\n"})
+    name = make.create("slow-start", zip_file=package, Handler="app.handler", Timeout=1)
+    answer = invoke(name, tail=True)
+    failed(answer, "Sandbox.Timedout", "RequestId: {id} Error: Task timed out after 1.00 seconds")
+
+    def init_reports():
+        lines = [line for line in messages(logs, name) if line.startswith("INIT_REPORT ")]
+        return len(lines) == 2 and [
+            dict(re.findall(r"([A-Z][A-Za-z ]+): ([^\t]+)", line.removeprefix("INIT_REPORT "))) for line in lines
+        ]
+
+    outside, inside = until(init_reports, "both initialisations to be reported")
+    assert (outside["Phase"], outside["Status"]) == ("init", "timeout")
+    assert 9_900 <= float(outside["Init Duration"].split()[0]) <= 10_500
+    assert (inside["Phase"], inside["Status"]) == ("invoke", "timeout")
+    assert 900 <= float(inside["Init Duration"].split()[0]) <= 1_500
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"other": "x"},
+            "RequestId: {id} Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+        ),
+        (
+            {"bootstrap": ("#!/bin/sh\n", 0o644)},
+            "RequestId: {id} Error: fork/exec /var/task/bootstrap: permission denied",
+        ),
+        ({"bootstrap": ("\x7fNOT", 0o755)}, "RequestId: {id} Error: fork/exec /var/task/bootstrap: exec format error"),
+    ],
+    ids=["absent", "not-executable", "no-program"],
+)
+def test_a_bootstrap_that_cannot_run_is_an_invalid_entrypoint(invoke, make, files, message):
+    name = make.create("bootstrap", zip_file=pack(files), Runtime="provided.al2023", Handler="any")
+    answer = invoke(name)
+    if ISOLATION == "process" and "fork/exec" in message:
+        # Without a root of its own the function's path is the host's.
+        shown = answer.json["errorMessage"].split("fork/exec ")[1].split("/bootstrap")[0]
+        message = message.replace("/var/task", shown)
+    failed(answer, "Runtime.InvalidEntrypoint", message)
+
+
+def test_a_runtime_without_interpreter_names_what_is_missing(invoke, make, runtimes):
+    for runtime in ("ruby3.4", "java21", *(f"python3.{minor}" for minor in range(9, 15))):
+        if runtime in runtimes:
+            continue
+        name = make.create("missing", Runtime=runtime, zip_file=pack({"app.py": "x"}))
+        answer = invoke(name)
+        assert (answer.status, answer.error) == (200, "Unhandled")
+        assert runtime in answer.json["errorMessage"], answer
+
+
+def test_events_that_are_no_json_or_too_large_never_arrive(lambda_, probe, invoke):
+    before = invoke(probe).ok["count"]
+    for body in (b"{", b"not json", b'{"a":}', b"\xff\xfe"):
+        error = refused(lambda_.invoke, FunctionName=probe, Payload=body)
+        assert (error.code, error.status) == ("InvalidRequestContentException", 400), body
+        assert error.message.startswith("Could not parse request body into json: Could not parse payload into json: ")
+    size = 6 * 1024 * 1024
+    fits = json.dumps({"do": "echo", "padding": ""}).encode()
+    fits = fits[:-2] + b"x" * (size - len(fits)) + fits[-2:]
+    assert invoke(probe, fits).ok is None
+    error = refused(lambda_.invoke, FunctionName=probe, Payload=fits + b" ")
+    assert (error.code, error.status) == ("RequestTooLargeException", 413)
+    expected = f"{size + 1} byte payload is too large for the RequestResponse invocation type (limit {size} bytes)"
+    assert error.message == expected
+    assert invoke(probe).ok["count"] == before + 2
+
+
+def test_the_server_and_other_functions_survive_all_of_it(server, invoke, probe):
+    assert invoke(probe).ok["name"] == probe
+    assert server.process.poll() is None

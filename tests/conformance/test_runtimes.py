@@ -1,0 +1,136 @@
+"""Unmodified functions of five kinds: AWS's own libraries in Go and Rust, managed runtimes, a shell script."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.functions import REPOSITORY, SOURCES, source
+from support.packages import pack
+from support.server import ISOLATION
+from support.wait import until
+
+CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", REPOSITORY / "target" / "test-functions"))
+
+
+def build(program, arguments, folder, output, environment):
+    """Builds a native function once; cargo and go know themselves when nothing has changed."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=SOURCES / folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{folder} does not build:\n{done.stderr}"
+    return pack({"bootstrap": (Path(output).read_bytes(), 0o755)})
+
+
+def python_function(runtimes):
+    return {
+        "zip_file": pack({"app.py": source("python/app.py")}),
+        "Handler": "app.handler",
+        "Runtime": newest(runtimes, "python"),
+    }
+
+
+def node_function(runtimes):
+    return {
+        "zip_file": pack({"index.mjs": source("nodejs/index.mjs")}),
+        "Handler": "index.handler",
+        "Runtime": newest(runtimes, "nodejs"),
+    }
+
+
+def shell_function(_):
+    bootstrap = source("shell/bootstrap")
+    if ISOLATION == "process":
+        # In the sandbox `sh` is bash, as on Amazon Linux; without it, it is whatever the host has.
+        bootstrap = bootstrap.replace("#!/bin/sh", "#!/bin/bash")
+    files = {"bootstrap": (bootstrap, 0o755), "function.sh": source("shell/function.sh")}
+    return {"zip_file": pack(files), "Handler": "function.handler", "Runtime": "provided.al2023"}
+
+
+def go_function(_):
+    output = CACHE / "go" / "bootstrap"
+    package = build(
+        "go",
+        ["build", "-trimpath", "-tags", "lambda.norpc", "-o", str(output), "."],
+        "go",
+        output,
+        {"CGO_ENABLED": "0"},
+    )
+    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+
+
+def rust_function(_):
+    target = CACHE / "rust"
+    output = target / "debug" / "bootstrap"
+    package = build("cargo", ["build", "--quiet", "--locked"], "rust", output, {"CARGO_TARGET_DIR": str(target)})
+    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+
+
+def newest(runtimes, family):
+    ids = [name for name in runtimes if name.startswith(family)]
+    if not ids:
+        pytest.skip(f"no interpreter for {family} on this host")
+    return max(ids, key=lambda name: [int(part) for part in name[len(family) :].removesuffix(".x").split(".")])
+
+
+FUNCTIONS = {
+    "python": (python_function, "ValueError"),
+    "nodejs": (node_function, "RangeError"),
+    "shell": (shell_function, "Function.Failed"),
+    "go": (go_function, "errorString"),
+    "rust": (rust_function, "core::marker::Sync>"),
+}
+
+
+@pytest.mark.parametrize("language", FUNCTIONS)
+def test_a_function_of_each_kind_lives(language, make, invoke, runtimes, lambda_):
+    definition, error_type = FUNCTIONS[language]
+    name = make.create(
+        language, Timeout=2, MemorySize=256, Environment={"Variables": {"GREETING": "hei"}}, **definition(runtimes)
+    )
+    cold = invoke(name, {"value": [1, "ü"]}, tail=True)
+    assert (cold.version, cold.ok["value"], cold.ok["greeting"]) == ("$LATEST", [1, "ü"], "hei")
+    assert cold.ok["request_id"] == cold.request_id
+    assert float(cold.report["Init Duration"].split()[0]) > 0
+    assert cold.report["Memory Size"] == "256 MB"
+    assert "printed by the function" in cold.log
+    kinds = [line.split(" ")[0] for line in cold.log.splitlines()]
+    assert [kind for kind in kinds if kind in ("START", "END", "REPORT")] == ["START", "END", "REPORT"]
+
+    def warm():
+        # A runtime that is slow to ask for its next event, such as one of shell and curl, may be passed over.
+        answer = invoke(name, {"value": None}, tail=True)
+        assert answer.ok["value"] is None
+        return "Init Duration" not in answer.report
+
+    until(warm, "an environment to be used again")
+    failed = invoke(name, {"fail": "on purpose"}, tail=True)
+    assert failed.error == "Unhandled"
+    assert failed.json["errorMessage"] == "on purpose" and failed.json["errorType"].endswith(error_type), failed
+    slow = invoke(name, {"sleep": 30}, tail=True)
+    assert slow.json["errorMessage"] == f"RequestId: {slow.request_id} Error: Task timed out after 2.00 seconds"
+    again = invoke(name, {"value": 1}, tail=True)
+    assert again.ok["value"] == 1, "a reset environment serves again"
+
+
+def test_every_python_and_node_of_the_host_works(make, invoke, runtimes):
+    for runtime in runtimes:
+        if runtime.startswith("python"):
+            definition = {**python_function(runtimes), "Runtime": runtime}
+        elif runtime.startswith("nodejs"):
+            definition = {**node_function(runtimes), "Runtime": runtime}
+        else:
+            continue
+        name = make.create("each", **definition)
+        answer = invoke(name, {"value": 1})
+        assert answer.ok["value"] == 1 and answer.ok["runtime"] == f"AWS_Lambda_{runtime}", runtime

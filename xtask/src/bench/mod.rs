@@ -1,0 +1,71 @@
+//! `cargo xtask bench`: Lambent against a floor, in one run on one machine.
+//!
+//! The floor (`benches/floor`) is a bare relay that hands the same events to the official clients of the same
+//! interpreters, without isolation. Rounds against the floor and against Lambent alternate, so that what the machine
+//! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
+//!
+//! ```text
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → report
+//! ```
+//!
+//! Every process is owned by a guard that ends it by its id, also when a measurement fails.
+
+use anyhow::Context as _;
+
+mod awake;
+mod cold;
+mod floor;
+mod http;
+mod load;
+mod machine;
+mod official;
+mod options;
+mod prepare;
+mod process;
+mod report;
+mod server;
+mod startup;
+mod stats;
+mod subject;
+mod table;
+mod warm;
+
+use options::Options;
+use report::Report;
+
+/// Measures and prints; `--help` says what can be chosen.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    if let [flag, cpu] = arguments
+        && flag == awake::SPIN
+    {
+        return awake::spin(cpu.parse().context("the spinner's CPU")?);
+    }
+    let options = Options::parse(arguments)?;
+    let place = prepare::Place::new()?;
+    let programs = prepare::build(&place)?;
+    let _data = prepare::Data;
+    let subjects = subject::all(&place, &programs)?;
+
+    let awake = options.awake.then(awake::start).transpose()?;
+    let before = machine::load_average()?;
+    let (server, startup) = startup::measure(&place, &programs, &subjects, &options)?;
+    let mut rows = Vec::new();
+    for subject in &subjects {
+        eprintln!("measuring {}", subject.label);
+        let cold = cold::measure(subject, &server, &programs, &options)?;
+        let warm = warm::measure(subject, &server, &programs, &options)?;
+        rows.push(report::Row::new(subject, cold, warm));
+    }
+    let final_memory = server.memory()?;
+    server.stop()?;
+    drop(awake);
+
+    let machine = machine::describe(before)?;
+    let report = Report::new(&options, machine, startup, final_memory, rows);
+    let file = place.bench.join("latest.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    print!("{}", table::render(&report));
+    println!("\nThe same as JSON, with every round: {}", file.display());
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What a run measures, and how long it takes.
+
+use serde::Serialize;
+
+const USAGE: &str = "usage: cargo xtask bench [--quick] [--awake | --no-awake]
+  --quick      fewer rounds: below a minute once everything is built
+  --awake      keep every CPU awake with threads of idle priority (the default)
+  --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
+
+/// The size of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Options {
+    /// Whether this is the short run.
+    pub(crate) quick: bool,
+    /// Whether CPUs are kept from sleeping.
+    pub(crate) awake: bool,
+    /// Pairs of rounds for each warm scenario.
+    pub(crate) rounds: usize,
+    /// Measured requests of a round on one connection.
+    pub(crate) requests: usize,
+    /// Pairs of cold starts for each runtime.
+    pub(crate) cold_starts: usize,
+    /// Starts of the server.
+    pub(crate) server_starts: usize,
+}
+
+impl Options {
+    /// Reads the command line.
+    pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {
+        let (mut quick, mut awake) = (false, true);
+        for argument in arguments {
+            match argument.as_str() {
+                "--quick" => quick = true,
+                "--awake" => awake = true,
+                "--no-awake" => awake = false,
+                _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
+            }
+        }
+        let (rounds, requests, cold_starts, server_starts) =
+            if quick { (3, 500, 3, 5) } else { (7, 1500, 10, 10) };
+        Ok(Self { quick, awake, rounds, requests, cold_starts, server_starts })
+    }
+}

@@ -1,0 +1,131 @@
+//! The result of a run, as it is written to the JSON file, and the goals it is held against.
+
+use serde::Serialize;
+
+use super::cold::Cold;
+use super::machine::Machine;
+use super::options::Options;
+use super::server::Memory;
+use super::startup::Startup;
+use super::subject::Subject;
+use super::warm::Scenario;
+
+const READY_MS: f64 = 150.0;
+const SERVER_MB: f64 = 30.0;
+const RATIO: f64 = 1.3;
+
+/// Everything that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) options: Options,
+    pub(crate) machine: Machine,
+    pub(crate) startup: Startup,
+    /// When all was done, with every environment that the run needed still there.
+    pub(crate) final_memory: Memory,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// One function.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    pub(crate) runtime: String,
+    /// The client on the floor.
+    pub(crate) official_client: String,
+    /// Why there is no floor.
+    pub(crate) without_floor: Option<String>,
+    pub(crate) cold: Cold,
+    pub(crate) warm: Vec<Scenario>,
+}
+
+impl Row {
+    pub(crate) fn new(subject: &Subject, cold: Cold, warm: Vec<Scenario>) -> Self {
+        Self {
+            label: subject.label.clone(),
+            runtime: subject.runtime.clone(),
+            official_client: subject.client.clone(),
+            without_floor: subject.floor.as_ref().err().cloned(),
+            cold,
+            warm,
+        }
+    }
+}
+
+/// Something that Lambent wants to be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) what: String,
+    /// The most that is allowed.
+    pub(crate) limit: f64,
+    /// `None` where it could not be measured.
+    pub(crate) measured: Option<f64>,
+    pub(crate) verdict: Verdict,
+}
+
+/// What became of a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Verdict {
+    Pass,
+    Fail,
+    Unknown,
+}
+
+impl Goal {
+    fn new(what: impl Into<String>, limit: f64, measured: Option<f64>) -> Self {
+        let verdict = match measured {
+            Some(measured) if measured <= limit => Verdict::Pass,
+            Some(_) => Verdict::Fail,
+            None => Verdict::Unknown,
+        };
+        Self { what: what.into(), limit, measured, verdict }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        options: &Options,
+        machine: Machine,
+        startup: Startup,
+        final_memory: Memory,
+        rows: Vec<Row>,
+    ) -> Self {
+        let mut goals = vec![
+            Goal::new(
+                "ready after start, p50, ms",
+                READY_MS,
+                startup.ready_ms.as_ref().map(|ready| ready.p50),
+            ),
+            Goal::new(
+                "server's memory idle after start, MB",
+                SERVER_MB,
+                Some(megabytes(startup.idle.server_bytes)),
+            ),
+        ];
+        for row in &rows {
+            // The first scenario: one connection, the small event.
+            let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
+            goals.push(Goal::new(format!("warm p50 to the floor's, {}", row.label), RATIO, ratio));
+        }
+        Self { options: options.clone(), machine, startup, final_memory, rows, goals }
+    }
+}
+
+/// Bytes as megabytes of 1,048,576 bytes.
+#[expect(clippy::cast_precision_loss, reason = "memory below 2^52 bytes")]
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_may_be_reached_but_not_passed() {
+        assert_eq!(Goal::new("x", 1.3, Some(1.3)).verdict, Verdict::Pass);
+        assert_eq!(Goal::new("x", 1.3, Some(1.31)).verdict, Verdict::Fail);
+        assert_eq!(Goal::new("x", 1.3, None).verdict, Verdict::Unknown);
+    }
+}

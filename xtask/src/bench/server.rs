@@ -1,0 +1,145 @@
+//! Lambent as its users run it: `lambent up` with its defaults, on a free port, with data of its own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use super::http;
+use super::load::{self, Plan};
+use super::prepare::{Place, Programs, output};
+use super::process::{Running, argv0, cpu_time, descendants, resident};
+use super::subject::Subject;
+
+/// A full CPU (Developer Guide, "Configure Lambda function memory": 1,769 MB is one vCPU).
+pub(crate) const MEMORY_MB: u32 = 1769;
+/// A server that is not ready by now will not be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Running,
+    address: SocketAddr,
+    lambent: PathBuf,
+    /// From starting the process to the first healthy answer.
+    pub(crate) ready_after: Duration,
+}
+
+impl Server {
+    /// Starts a server and waits until it is healthy.
+    pub(crate) fn start(place: &Place, programs: &Programs) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
+        let address = listener.local_addr()?;
+        drop(listener);
+        let log = place.bench.join("server.log");
+        let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = lambent(&programs.lambent);
+        command.args(["up", "--listen", &address.to_string(), "--data-dir"]).arg(Place::data());
+        command.current_dir(&place.bench).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        let began = Instant::now();
+        let mut process = Running::start("lambent", &mut command)?;
+        while !http::is_ready(address, "/_lambent/health") {
+            process.check().with_context(|| explain(&log))?;
+            if began.elapsed() > PATIENCE {
+                bail!("lambent is not healthy after {PATIENCE:?}; {}", explain(&log));
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        let ready_after = began.elapsed();
+        Ok(Self { process, address, lambent: programs.lambent.clone(), ready_after })
+    }
+
+    /// Where clients invoke a function.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("http://{}/2015-03-31/functions/{name}/invocations", self.address)
+    }
+
+    /// Creates a function and waits until it is active.
+    pub(crate) fn deploy(&self, subject: &Subject, name: &str) -> anyhow::Result<()> {
+        let memory = MEMORY_MB.to_string();
+        let mut command = lambent(&self.lambent);
+        command.args(["deploy", "--endpoint", &format!("http://{}", self.address), "--name", name]);
+        command.args(["--runtime", &subject.runtime, "--handler", subject.handler, "--memory", &memory]);
+        command.args(["--timeout", "60"]).arg(&subject.folder);
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        output(&mut command).map(drop)
+    }
+
+    /// Deletes a function.
+    pub(crate) fn delete(&self, programs: &Programs, name: &str) -> anyhow::Result<()> {
+        let url = format!("http://{}/2015-03-31/functions/{name}", self.address);
+        load::run(programs, &Plan { method: "DELETE", ..Plan::once(&url, "") }).map(drop)
+    }
+
+    /// CPU time so far.
+    pub(crate) fn cpu(&self) -> anyhow::Result<ServerCpu> {
+        let (launcher, functions) = self.children()?;
+        Ok(ServerCpu {
+            server: cpu_time(&[self.process.pid()])?,
+            launcher: cpu_time(&launcher)?,
+            functions: cpu_time(&functions)?,
+        })
+    }
+
+    /// Memory now.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        let (launcher, functions) = self.children()?;
+        let sum = |pids: Vec<u32>| pids.into_iter().map(resident).sum::<anyhow::Result<u64>>();
+        Ok(Memory {
+            server_bytes: resident(self.process.pid())?,
+            launcher_bytes: sum(launcher)?,
+            function_processes: functions.len(),
+        })
+    }
+
+    /// Ends it and keeps its data.
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
+        self.process.stop()
+    }
+
+    /// The launcher, and everything that it has started.
+    fn children(&self) -> anyhow::Result<(Vec<u32>, Vec<u32>)> {
+        let all = descendants(self.process.pid())?;
+        Ok(all.into_iter().partition(|pid| argv0(*pid) == "lambent-launcher"))
+    }
+}
+
+/// CPU time of the server's processes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerCpu {
+    pub(crate) server: Duration,
+    pub(crate) launcher: Duration,
+    /// All sandboxes: init, the client, the function.
+    pub(crate) functions: Duration,
+}
+
+/// Resident memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) server_bytes: u64,
+    pub(crate) launcher_bytes: u64,
+    /// Processes in sandboxes at that time.
+    pub(crate) function_processes: usize,
+}
+
+/// The program without settings of the caller's own.
+fn lambent(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("LAMBENT_") || name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The end of the server's log.
+fn explain(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    format!("the end of {}:\n{}", log.display(), lines[lines.len().saturating_sub(20)..].join("\n"))
+}

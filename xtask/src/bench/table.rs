@@ -1,0 +1,210 @@
+//! The result as text.
+
+use std::fmt::Write as _;
+
+use super::cold::Cold;
+use super::report::{Report, Row, Verdict, megabytes};
+use super::server::Memory;
+use super::startup::INVOCATIONS;
+use super::stats::Summary;
+use super::warm::Scenario;
+
+/// Writes the whole result.
+pub(crate) fn render(report: &Report) -> String {
+    [
+        machine(report),
+        warm(&report.rows),
+        cpu(&report.rows),
+        cold(&report.rows),
+        server(report),
+        goals(report),
+    ]
+    .join("\n")
+}
+
+fn machine(report: &Report) -> String {
+    let (machine, options) = (&report.machine, &report.options);
+    let awake = match options.awake {
+        true => "kept awake by threads of idle priority",
+        false => "may sleep: each wake-up of a sleeping CPU counts",
+    };
+    let mut text = format!(
+        "Lambent {} against the floor: {} rounds of each, alternating\n{}, {} CPUs, {:.1} GB, Linux {}\n\
+         CPUs {awake}; load average {} before, {} after\n",
+        machine.commit,
+        options.rounds,
+        machine.cpu,
+        machine.cpus,
+        megabytes(machine.memory_bytes) / 1024.0,
+        machine.kernel,
+        machine.load_before,
+        machine.load_after,
+    );
+    for row in &report.rows {
+        let floor = match &row.without_floor {
+            None => row.official_client.clone(),
+            Some(reason) => format!("none, for {} cannot be used here: {reason}", row.official_client),
+        };
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{} ({}); on the floor: {floor}", row.label, row.runtime);
+    }
+    text
+}
+
+fn warm(rows: &[Row]) -> String {
+    let mut lines = vec![words(
+        "runtime|conns|event|floor p50|lambent p50|ratio|floor p99|lambent p99|floor /s|lambent /s",
+    )];
+    for (row, scenario) in scenarios(rows) {
+        let floor = scenario.floor.as_ref();
+        let lambent = &scenario.lambent;
+        lines.push(vec![
+            row.label.clone(),
+            scenario.connections.to_string(),
+            scenario.payload.to_owned(),
+            number(floor.map(|floor| floor.latency_us.p50), 0),
+            number(Some(lambent.latency_us.p50), 0),
+            number(scenario.ratio, 2),
+            number(floor.map(|floor| floor.latency_us.p99), 0),
+            number(Some(lambent.latency_us.p99), 0),
+            number(floor.map(|floor| floor.per_second), 0),
+            number(Some(lambent.per_second), 0),
+        ]);
+    }
+    format!("Warm invocations, latency in µs\n{}", columns(&lines))
+}
+
+fn cpu(rows: &[Row]) -> String {
+    let mut lines =
+        vec![words("runtime|conns|event|relay|floor function|sum|server|launcher|lambent function|sum")];
+    for (row, scenario) in scenarios(rows) {
+        let floor = scenario.floor.as_ref();
+        let lambent = &scenario.lambent;
+        lines.push(vec![
+            row.label.clone(),
+            scenario.connections.to_string(),
+            scenario.payload.to_owned(),
+            number(floor.map(|floor| floor.platform_cpu_us), 0),
+            number(floor.map(|floor| floor.function_cpu_us), 0),
+            number(floor.map(|floor| floor.platform_cpu_us + floor.function_cpu_us), 0),
+            number(Some(lambent.platform_cpu_us - lambent.launcher_cpu_us), 0),
+            number(Some(lambent.launcher_cpu_us), 0),
+            number(Some(lambent.function_cpu_us), 0),
+            number(Some(lambent.platform_cpu_us + lambent.function_cpu_us), 0),
+        ]);
+    }
+    format!("CPU time of a warm invocation, µs\n{}", columns(&lines))
+}
+
+fn cold(rows: &[Row]) -> String {
+    let mut lines =
+        vec![words("runtime|n|floor min|floor p50|floor max|lambent min|lambent p50|lambent max|ratio")];
+    for row in rows {
+        let Cold { floor_ms, lambent_ms } = &row.cold;
+        let figures = |side: &Option<Summary>| {
+            let of = |figure: fn(&Summary) -> f64| number(side.as_ref().map(figure), 1);
+            [of(|side| side.min), of(|side| side.p50), of(|side| side.p99)]
+        };
+        let ratio =
+            floor_ms.as_ref().zip(lambent_ms.as_ref()).map(|(floor, lambent)| lambent.p50 / floor.p50);
+        let n = lambent_ms.as_ref().map_or(0, |side| side.n);
+        let mut line = vec![row.label.clone(), n.to_string()];
+        line.extend(figures(floor_ms));
+        line.extend(figures(lambent_ms));
+        line.push(number(ratio, 2));
+        lines.push(line);
+    }
+    format!(
+        "Cold: the first invocation of a new function; on the floor, process start to response; ms\n{}",
+        columns(&lines)
+    )
+}
+
+fn server(report: &Report) -> String {
+    let startup = &report.startup;
+    let ready = startup.ready_ms.as_ref();
+    let mut text = format!(
+        "The server\nready after start: p50 {} ms, {} to {} ms over {} starts; the first, with a new data folder, {:.0} ms\n",
+        number(ready.map(|ready| ready.p50), 0),
+        number(ready.map(|ready| ready.min), 0),
+        number(ready.map(|ready| ready.p99), 0),
+        ready.map_or(0, |ready| ready.n),
+        startup.first_ms,
+    );
+    let after = format!("after {INVOCATIONS} invocations");
+    for (when, memory) in [
+        ("idle after start", startup.idle),
+        (after.as_str(), startup.after_invocations),
+        ("at the end", report.final_memory),
+    ] {
+        let Memory { server_bytes, launcher_bytes, function_processes } = memory;
+        let (server, launcher) = (megabytes(server_bytes), megabytes(launcher_bytes));
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "memory {when}: server {server:.1} MB, launcher {launcher:.1} MB, {function_processes} processes in sandboxes"
+        );
+    }
+    text
+}
+
+fn goals(report: &Report) -> String {
+    let mut lines = vec![words("goal|limit|measured|verdict")];
+    for goal in &report.goals {
+        let verdict = match goal.verdict {
+            Verdict::Pass => "PASS",
+            Verdict::Fail => "FAIL",
+            Verdict::Unknown => "not measured",
+        };
+        lines.push(vec![
+            goal.what.clone(),
+            goal.limit.to_string(),
+            number(goal.measured, 2),
+            verdict.to_owned(),
+        ]);
+    }
+    format!("Goals\n{}", columns(&lines))
+}
+
+fn scenarios(rows: &[Row]) -> impl Iterator<Item = (&Row, &Scenario)> {
+    rows.iter().flat_map(|row| row.warm.iter().map(move |scenario| (row, scenario)))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split('|').map(str::to_owned).collect()
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Lines of cells, the first column to the left and the others to the right, two spaces between.
+fn columns(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut text = String::new();
+    for line in lines {
+        for (column, cell) in line.iter().enumerate() {
+            let width = width(column);
+            // Writing into a string cannot fail.
+            let _ = match column {
+                0 => write!(text, "{cell:<width$}"),
+                _ => write!(text, "  {cell:>width$}"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let lines = [words("runtime|p50"), words("Rust|7"), words("Python 3.13|1200")];
+        assert_eq!(columns(&lines), "runtime       p50\nRust            7\nPython 3.13  1200\n");
+    }
+}

@@ -1,0 +1,114 @@
+//! The suites, in the order in which they fail soonest.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::count::{self, Count};
+use super::prepare::{self, C_COMPILER, CONFORMANCE, PYTHON, RUNTIMES};
+use super::{host, process};
+
+/// One suite.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    /// For the reader of the output.
+    pub(crate) what: &'static str,
+    /// Whether its tests have names that a filter can choose.
+    pub(crate) has_names: bool,
+    pub(crate) run: fn(&[String]) -> Result<Count, String>,
+}
+
+/// Every suite.
+pub(crate) const SUITES: &[Suite] = &[
+    Suite { name: "tidy", what: "rules that no compiler holds", has_names: false, run: tidy },
+    Suite { name: "format", what: "cargo fmt --check", has_names: false, run: format },
+    Suite { name: "codegen", what: "generated shapes match their models", has_names: false, run: codegen },
+    Suite { name: "deny", what: "licences and advisories", has_names: false, run: deny },
+    Suite { name: "clippy", what: "lints, warnings are errors", has_names: false, run: clippy },
+    Suite { name: "rust", what: "cargo test --workspace", has_names: true, run: rust },
+    Suite { name: "runtimes", what: "our runtime clients against AWS's", has_names: true, run: runtimes },
+    Suite {
+        name: "conformance",
+        what: "the binary, by boto3 and the AWS CLI",
+        has_names: true,
+        run: conformance,
+    },
+];
+
+fn tidy(_: &[String]) -> Result<Count, String> {
+    crate::tidy::run(&[]).map(|()| Count::check(true))
+}
+
+fn format(_: &[String]) -> Result<Count, String> {
+    process::check(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn codegen(_: &[String]) -> Result<Count, String> {
+    prepare::require(&[PYTHON])?;
+    crate::codegen::run(&["--check".to_owned()]).map(|()| Count::check(true))
+}
+
+fn deny(_: &[String]) -> Result<Count, String> {
+    if host::find("cargo-deny").is_none() {
+        println!("skipped: cargo-deny is not installed (cargo install cargo-deny)");
+        return Ok(Count::skipped_suite());
+    }
+    process::check(&mut cargo(&["deny", "check"]))
+}
+
+fn clippy(_: &[String]) -> Result<Count, String> {
+    prepare::require(&[C_COMPILER])?;
+    process::check(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn rust(filters: &[String]) -> Result<Count, String> {
+    prepare::require(&[C_COMPILER])?;
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--quiet"]);
+    // After `--` the test programs take any number of filters, cargo itself only one.
+    command.arg("--").args(filters);
+    process::counted(&mut command, count::of_cargo, !filters.is_empty())
+}
+
+fn runtimes(filters: &[String]) -> Result<Count, String> {
+    prepare::require(RUNTIMES)?;
+    let folder = crate::root().join("runtimes/tests");
+    pytest("runtimes", &folder, filters, &[])
+}
+
+fn conformance(filters: &[String]) -> Result<Count, String> {
+    prepare::require(&[C_COMPILER, PYTHON])?;
+    prepare::tools(CONFORMANCE);
+    if process::check(&mut cargo(&["build", "--package", "lambent"]))?.failed > 0 {
+        return Err("the binary does not build".to_owned());
+    }
+    let mut environment = vec![("LAMBENT_TEST_BINARY", crate::target_directory().join("debug/lambent"))];
+    environment.extend(host::aws().map(|aws| ("LAMBENT_TEST_AWS", aws)));
+    environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-functions")));
+    pytest("conformance", &crate::root().join("tests/conformance"), filters, &environment)
+}
+
+fn pytest(
+    suite: &str,
+    folder: &Path,
+    filters: &[String],
+    environment: &[(&str, PathBuf)],
+) -> Result<Count, String> {
+    if !folder.is_dir() {
+        return Err(format!("there is no {}", folder.display()));
+    }
+    let python = prepare::venv(suite, &folder.join("requirements.txt"))?;
+    let mut command = Command::new(python);
+    command.args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=10", "-rs"]).arg(folder);
+    // Bytecode would be written beside the sources, by root.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").envs(environment.iter().map(|(name, value)| (name, value)));
+    if !filters.is_empty() {
+        command.args(["-k", &filters.join(" or ")]);
+    }
+    process::counted(&mut command, count::of_pytest, !filters.is_empty())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    // Set by `cargo run`, so that the same toolchain builds everything.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(crate::root());
+    command
+}
