@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
 use lambent_environment::{Function, World};
@@ -217,12 +217,15 @@ impl Server {
     ) -> Result<(), RunError> {
         let Self { listener, gateway, invoker, store, logs, stop: stopping, mut tasks, config, .. } = self;
         let drained = async {
+            // One period for both: what the connections took of it, the environments do not get a second time.
+            let mut deadline = Instant::now();
             listener::serve(listener, gateway, config.drain, async {
                 stop.await;
+                deadline = Instant::now() + config.drain;
                 stopping.send_replace(true);
             })
             .await;
-            invoker.shutdown(config.drain).await;
+            invoker.shutdown(deadline.saturating_duration_since(Instant::now())).await;
         };
         let ended = tokio::select! {
             () = drained => Ok(()),
