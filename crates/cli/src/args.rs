@@ -62,20 +62,23 @@ fn unused_option(cli: &Cli) -> Option<&'static str> {
     }
 }
 
+/// What `--endpoint` and `--region` stand under in the help: the other commands refuse them.
+const CLIENT_OPTIONS: &str = "Options of deploy, invoke, logs and functions";
+
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
     /// Server to talk to [env: LAMBENT_ENDPOINT, AWS_ENDPOINT_URL] [default: http://127.0.0.1:4566]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = CLIENT_OPTIONS)]
     pub endpoint: Option<String>,
     /// Region to act in [env: AWS_REGION, AWS_DEFAULT_REGION] [default: us-east-1]
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, value_name = "REGION", help_heading = CLIENT_OPTIONS)]
     pub region: Option<String>,
-    /// Write JSON to standard output
-    #[arg(long, global = true)]
+    /// Write JSON to standard output; `up` and `completions` have none
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
     /// When to colour the output; NO_COLOR turns `auto` into `never`
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub color: ColorChoice,
 }
 
@@ -116,22 +119,22 @@ pub enum ClientCommand {
 pub struct UpArgs {
     /// Folder in which `lambent.toml` is looked for [default: the current one]
     pub dir: Option<PathBuf>,
-    /// Address to listen on [default: 127.0.0.1:4566]
-    #[arg(long, env = "LAMBENT_LISTEN", hide_env_values = true, value_name = "ADDR")]
+    /// Loopback address and port to listen on; port 0 takes a free one [default: 127.0.0.1:4566]
+    #[arg(long, env = "LAMBENT_LISTEN", hide_env_values = true, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Where functions, logs and settings are kept [default: $XDG_DATA_HOME/lambent]
     #[arg(long, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// What keeps functions apart from the host and from each other
+    /// What keeps functions apart from the host and from each other [default: auto]
     #[arg(long, env = "LAMBENT_ISOLATION", hide_env_values = true, value_enum)]
     pub isolation: Option<IsolationArg>,
-    /// What functions reach over the network
+    /// What functions reach over the network [default: none, and host with --isolation process]
     #[arg(long, env = "LAMBENT_NETWORK", hide_env_values = true, value_enum)]
     pub network: Option<NetworkArg>,
-    /// Whether signatures and permissions are enforced
+    /// Whether signatures and permissions are enforced [default: auto]
     #[arg(long, env = "LAMBENT_AUTH", hide_env_values = true, value_enum)]
     pub auth: Option<AuthArg>,
-    /// Database: `sqlite` or a postgres:// address [default: sqlite]
+    /// Database: `sqlite`, or a postgres:// address (not in this version) [default: sqlite]
     #[arg(long, env = "LAMBENT_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<String>,
     /// Deploy the examples, invoke them cold and warm, show the timings, keep serving
@@ -145,11 +148,11 @@ pub struct UpArgs {
 /// `--isolation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IsolationArg {
-    /// The strongest that this host offers; never none
+    /// The strongest of this version, namespaces; never none
     Auto,
-    /// Linux namespaces, seccomp and cgroups
+    /// Linux namespaces, seccomp and cgroups; needs root
     Namespaces,
-    /// A virtual machine for each environment
+    /// A virtual machine for each environment (not in this version)
     Microvm,
     /// None at all: for your own code only
     Process,
@@ -160,7 +163,7 @@ pub enum IsolationArg {
 pub enum NetworkArg {
     /// The platform's endpoint only
     None,
-    /// The outside, by address translation
+    /// The outside, by address translation (not in this version)
     Nat,
     /// The host's network
     Host,
@@ -169,11 +172,11 @@ pub enum NetworkArg {
 /// `--auth`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuthArg {
-    /// Off on loopback, enforced on any other address
+    /// Off on loopback, enforced on any other address (so that this version listens on loopback alone)
     Auto,
     /// Any well-formed signature passes
     Off,
-    /// Signatures are verified and permissions decide
+    /// Signatures are verified and permissions decide (not in this version)
     Enforce,
 }
 
@@ -241,9 +244,19 @@ pub struct LogsArgs {
     /// Wait for more until Ctrl-C, which then ends with code 0
     #[arg(long, short)]
     pub follow: bool,
-    /// How far back to begin: 30s, 10m, 2h, 1d
+    /// How far back to begin: 30s, 10m, 2h, 1d, 1w
     #[arg(long, value_name = "AGE", default_value = "10m", value_parser = age)]
     pub since: Duration,
+}
+
+/// Reads `127.0.0.1:4566` or `localhost:4566`. Other names are not looked up: what is listened on must not depend on
+/// what a name server answers.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let error = |_| "write an address and a port, such as 127.0.0.1:4566".to_owned();
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().map_err(error),
+        None => text.parse().map_err(error),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

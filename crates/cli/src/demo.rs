@@ -206,7 +206,10 @@ fn afterword(client: &Client, examples: &[DemoFunction]) -> Vec<String> {
         ),
         "The server keeps running. In another terminal, with the stock AWS CLI:".to_owned(),
         String::new(),
-        format!("  export AWS_ENDPOINT_URL=http://{} AWS_REGION={}", settings.endpoint, settings.region),
+        format!(
+            "  export AWS_ENDPOINT_URL=http://{} AWS_DEFAULT_REGION={}",
+            settings.endpoint, settings.region
+        ),
         "  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test".to_owned(),
         "  aws lambda list-functions".to_owned(),
     ];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lambent_cli::{Check, DoctorReport, ExitCode, RuntimeEntry, Terminal};
-use lambent_runtimes::{Catalogue, Search, Status};
+use lambent_runtimes::{Catalogue, Missing, Search, Status};
 use lambent_server::doctor;
 
 /// `$XDG_DATA_HOME/lambent`, or its default (XDG Base Directory Specification).
@@ -15,7 +15,7 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
 }
 
 pub(crate) fn data_dir() -> PathBuf {
-    let given = std::env::var_os("LAMBENT_DATA_DIR").map(PathBuf::from);
+    let given = std::env::var_os("LAMBENT_DATA_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
     given.or_else(default_data_dir).unwrap_or_else(|| "lambent".into())
 }
 
@@ -60,7 +60,21 @@ fn entry(entry: lambent_runtimes::Entry) -> RuntimeEntry {
             (Some(interpreter.display().to_string()), Some(version), String::new())
         }
         Status::SelfContained => (None, None, "needs nothing: the package brings its own bootstrap".into()),
-        Status::Missing(missing) => (None, None, missing.to_string()),
+        Status::Missing(missing) => (None, None, note(missing)),
     };
     RuntimeEntry { id: name.into(), family: family.into(), interpreter, version, note }
+}
+
+/// The error without what the row says already.
+fn note(missing: Missing) -> String {
+    match missing {
+        Missing::NotSupported(_) => "not supported yet".into(),
+        Missing::Interpreter { refused, remedy, .. } if refused.is_empty() => {
+            format!("not found; {}", remedy.trim_end_matches(','))
+        }
+        Missing::Interpreter { refused, remedy, .. } => {
+            format!("not usable{refused}; {}", remedy.trim_end_matches(','))
+        }
+        Missing::Unknown(_) => missing.to_string(),
+    }
 }

@@ -31,6 +31,10 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         let server = Server::start(config.clone()).await?;
         let address = server.address();
         announce(&config, &server, terminal);
+        if !with_demo {
+            // The demonstration closes with the same.
+            hint(address, terminal);
+        }
         let running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
         if with_demo && !demonstrate(&config, address, terminal).await? {
@@ -43,9 +47,8 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
 
 fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
     let file = read_file(arguments.config.as_deref(), arguments.dir.as_deref())?;
-    let text = |value: Option<String>| value;
     let overrides = Overrides {
-        listen: text(arguments.listen.map(|address| address.to_string())),
+        listen: arguments.listen.map(|address| address.to_string()),
         data_dir: arguments.data_dir,
         isolation: arguments.isolation.map(name),
         network: arguments.network.map(name),
@@ -89,6 +92,14 @@ fn announce(config: &Config, server: &Server, terminal: &Terminal) {
     // Existing tools wait for this very line.
     let mut stdout = std::io::stdout();
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());
+}
+
+/// How to get there with the stock tools.
+fn hint(address: std::net::SocketAddr, terminal: &Terminal) {
+    terminal.say(&format!(
+        "for the AWS CLI and SDKs:\n  export AWS_ENDPOINT_URL=http://{address} AWS_DEFAULT_REGION=us-east-1\n  \
+         export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
+    ));
 }
 
 async fn demonstrate(

@@ -73,7 +73,7 @@ pub struct Config {
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration has {} fault(s):\n  {}", .0.len(), .0.join("\n  "))]
+#[error("the configuration has {}:\n  {}", count(.0.len()), .0.join("\n  "))]
 pub struct ConfigError(pub Vec<String>);
 
 impl Config {
@@ -88,10 +88,10 @@ impl Config {
         default_data_dir: Option<PathBuf>,
     ) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
-        let file: File = match file.map(toml::from_str).transpose() {
+        let file: File = match file.map(read_file).transpose() {
             Ok(file) => file.unwrap_or_default(),
-            Err(error) => {
-                faults.push(format!("lambent.toml: {}", error.message()));
+            Err((line, text)) => {
+                faults.push(format!("line {line} of the configuration file: {text}"));
                 File::default()
             }
         };
@@ -122,6 +122,20 @@ impl Config {
             _ => Err(ConfigError(faults)),
         }
     }
+}
+
+fn count(faults: usize) -> String {
+    if faults == 1 { "a fault".into() } else { format!("{faults} faults") }
+}
+
+/// The file's fields, or where and why it cannot be read.
+fn read_file(text: &str) -> Result<File, (usize, String)> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+        // The parser's own words may have lines of their own.
+        (line, error.message().replace('\n', "; "))
+    })
 }
 
 fn note<T>(faults: &mut Vec<String>, result: Result<T, String>) -> Option<T> {
@@ -218,5 +232,29 @@ mod tests {
         };
         let faults = resolve(overrides, Some("unknown = 1")).unwrap_err().0;
         assert_eq!(faults.len(), 6, "{faults:#?}");
+    }
+
+    #[test]
+    fn faults_of_the_file_name_their_line() {
+        let text = |file| resolve(Overrides::default(), Some(file)).unwrap_err().to_string();
+        assert!(
+            text("idle_seconds = 5\nunknown = 1").contains("line 2 of the configuration file: unknown field")
+        );
+        assert!(text("listen = 5").starts_with("the configuration has a fault:\n  line 1 "));
+        assert!(text("listen = ").contains("line 1 of the configuration file: "));
+    }
+
+    /// The page names what it documents in backquotes: flags, variables and fields.
+    #[test]
+    fn the_manual_lists_every_field() {
+        let page = include_str!("../../../docs/configuration.md");
+        let unknown = toml::from_str::<File>("no_such_field = 1").unwrap_err();
+        // Serde's message is the one list of the fields that cannot be forgotten.
+        let (_, fields) = unknown.message().split_once("expected one of ").expect("there are several");
+        let fields: Vec<&str> = fields.split('`').skip(1).step_by(2).collect();
+        assert!(fields.contains(&"drain_seconds"), "{fields:?}");
+        for field in fields {
+            assert!(page.contains(&format!("`{field}`")), "docs/configuration.md lacks {field}");
+        }
     }
 }

@@ -56,10 +56,36 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
     checks
 }
 
+/// The first Linux with `mount_setattr`, by which mounts of a sandbox are sealed before anybody sees them.
+const OLDEST_KERNEL: (u32, u32) = (5, 12);
+
 fn kernel() -> Check {
     let uname = rustix::system::uname();
-    let found = format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
-    Check::new("kernel", Status::Ok, found, None)
+    judge_kernel(&uname.release().to_string_lossy())
+}
+
+fn judge_kernel(release: &str) -> Check {
+    let found = format!("Linux {release}");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let version = match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
+        _ => None,
+    };
+    match version {
+        Some(version) if version >= OLDEST_KERNEL => Check::new("kernel", Status::Ok, found, None),
+        Some(_) => Check::new(
+            "kernel",
+            Status::Missing,
+            found,
+            Some("isolation needs Linux 5.12 or newer; on this one only `--isolation process` works"),
+        ),
+        None => Check::new(
+            "kernel",
+            Status::Warning,
+            found,
+            Some("its version cannot be read; isolation needs Linux 5.12 or newer"),
+        ),
+    }
 }
 
 fn sandbox(host: &Host) -> Vec<Check> {
@@ -162,6 +188,19 @@ fn data_folder(dir: &Path) -> Check {
     }
 }
 
+/// No host has every version; one of each language that can be run is what a fresh machine needs to begin with.
+fn judge_runtimes(ready: &[&str]) -> Check {
+    let lacks = |language: &str| !ready.iter().any(|id| id.starts_with(language));
+    let remedy = match (lacks("python"), lacks("nodejs")) {
+        (false, false) => None,
+        (true, false) => Some("no Python is found; `lambent runtimes` says what to install"),
+        (false, true) => Some("no Node.js is found; `lambent runtimes` says what to install"),
+        (true, true) => Some("neither Python nor Node.js is found; `lambent runtimes` says what to install"),
+    };
+    let status = if remedy.is_some() { Status::Warning } else { Status::Ok };
+    Check::new("runtimes", status, ready.join(" "), remedy)
+}
+
 fn runtimes(data_dir: &Path) -> Check {
     let search = Search::from_environment(|name| std::env::var_os(name));
     match Catalogue::discover(data_dir, &search) {
@@ -170,13 +209,7 @@ fn runtimes(data_dir: &Path) -> Check {
             let usable = |status: &RuntimeStatus| !matches!(status, RuntimeStatus::Missing(_));
             let ready: Vec<&str> =
                 entries.iter().filter(|entry| usable(&entry.status)).map(|entry| entry.info.id).collect();
-            let missing = ready.len() < entries.len();
-            Check::new(
-                "runtimes",
-                if missing { Status::Warning } else { Status::Ok },
-                ready.join(" "),
-                missing.then_some("`lambent runtimes` says what each of the others needs"),
-            )
+            judge_runtimes(&ready)
         }
         Err(error) => Check::new(
             "runtimes",
@@ -184,5 +217,34 @@ fn runtimes(data_dir: &Path) -> Check {
             error.to_string(),
             Some("the data folder must be writable; choose another with --data-dir"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_before_5_12_cannot_isolate() {
+        for (release, status) in [
+            ("6.18.44-fc", Status::Ok),
+            ("5.12", Status::Ok),
+            ("5.12-rc1", Status::Ok),
+            ("5.11.22-generic", Status::Missing),
+            ("4.19.0", Status::Missing),
+            ("unknown", Status::Warning),
+        ] {
+            let check = judge_kernel(release);
+            assert_eq!((check.status, check.remedy.is_none()), (status, status == Status::Ok), "{release}");
+        }
+    }
+
+    #[test]
+    fn a_language_without_an_interpreter_is_a_warning() {
+        let all = judge_runtimes(&["python3.8", "nodejs20.x", "provided.al2023"]);
+        assert_eq!((all.status, all.remedy), (Status::Ok, None));
+        let some = judge_runtimes(&["python3.8", "provided.al2023"]);
+        assert_eq!(some.status, Status::Warning);
+        assert!(some.remedy.is_some_and(|remedy| remedy.contains("Node.js")));
     }
 }

@@ -62,6 +62,7 @@ fn wrong_lines_are_refused_as_usage() {
     for (line, kind) in [
         ("up --isolation docker", ErrorKind::InvalidValue),
         ("up --listen 4566", ErrorKind::ValueValidation),
+        ("up --listen example.org:4566", ErrorKind::ValueValidation),
         ("deploy f --env A", ErrorKind::ValueValidation),
         ("deploy f --env =1", ErrorKind::ValueValidation),
         ("logs f --since 10", ErrorKind::ValueValidation),
