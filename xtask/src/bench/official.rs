@@ -21,7 +21,14 @@ pub(crate) fn python(place: &Place, interpreter: &Path) -> anyhow::Result<PathBu
     once(&folder, || {
         succeed(Command::new(interpreter).args(["-m", "venv"]).arg(&folder))?;
         let client = format!("awslambdaric=={PYTHON}");
-        succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &client]))
+        succeed(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            &client,
+        ]))
     })?;
     Ok(python)
 }
