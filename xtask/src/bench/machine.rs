@@ -6,6 +6,9 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde::Serialize;
 
+/// Half a CPU for others still leaves the relay, the client and the function of one connection room on two.
+const BUSY_LOAD: f64 = 0.5;
+
 /// What the figures belong to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Machine {
@@ -13,11 +16,18 @@ pub(crate) struct Machine {
     pub(crate) cpus: usize,
     pub(crate) memory_bytes: u64,
     pub(crate) kernel: String,
-    /// Load of one minute before the run; more than the spinners' own share means that others were at work.
+    /// Load of one minute before the run; the run itself adds three and more by its end.
     pub(crate) load_before: f64,
     pub(crate) load_after: f64,
     /// The commit that was measured, with a mark if files had changed since.
     pub(crate) commit: String,
+}
+
+impl Machine {
+    /// Whether others had so much to do before the run that its figures are noise.
+    pub(crate) fn was_busy(&self) -> bool {
+        self.load_before > BUSY_LOAD
+    }
 }
 
 /// Reads it all.

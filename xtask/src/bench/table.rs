@@ -40,6 +40,11 @@ fn machine(report: &Report) -> String {
         machine.load_before,
         machine.load_after,
     );
+    if machine.was_busy() {
+        text.push_str(
+            "The machine was busy with other work: look at CPU times and ratios, and measure again.\n",
+        );
+    }
     for row in &report.rows {
         let floor = match &row.without_floor {
             None => row.official_client.clone(),
