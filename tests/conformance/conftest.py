@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -59,8 +60,15 @@ def logs(clients):
 
 
 @pytest.fixture
-def cli(server):
-    home = scratch()
+def home():
+    """A folder that goes away with its test."""
+    folder = scratch()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cli(server, home):
     return Cli(server, home)
 
 

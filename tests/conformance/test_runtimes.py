@@ -96,7 +96,7 @@ FUNCTIONS = {
 def test_a_function_of_each_kind_lives(language, make, invoke, runtimes, lambda_):
     definition, error_type = FUNCTIONS[language]
     name = make.create(
-        language, Timeout=2, MemorySize=256, Environment={"Variables": {"GREETING": "hei"}}, **definition(runtimes)
+        language, Timeout=3, MemorySize=256, Environment={"Variables": {"GREETING": "hei"}}, **definition(runtimes)
     )
     cold = invoke(name, {"value": [1, "ü"]}, tail=True)
     assert (cold.version, cold.ok["value"], cold.ok["greeting"]) == ("$LATEST", [1, "ü"], "hei")
@@ -118,7 +118,7 @@ def test_a_function_of_each_kind_lives(language, make, invoke, runtimes, lambda_
     assert failed.error == "Unhandled"
     assert failed.json["errorMessage"] == "on purpose" and failed.json["errorType"].endswith(error_type), failed
     slow = invoke(name, {"sleep": 30}, tail=True)
-    assert slow.json["errorMessage"] == f"RequestId: {slow.request_id} Error: Task timed out after 2.00 seconds"
+    assert slow.json["errorMessage"] == f"RequestId: {slow.request_id} Error: Task timed out after 3.00 seconds"
     again = invoke(name, {"value": 1}, tail=True)
     assert again.ok["value"] == 1, "a reset environment serves again"
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from support.server import ISOLATION, binary, scratch
+from support.server import ISOLATION, binary
 
 WRONG = {
     "microvm": (["--isolation", "microvm"], "microvm"),
@@ -17,9 +17,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_honoured_is_named(case):
+def test_what_cannot_be_honoured_is_named(case, home):
     arguments, named = WRONG[case]
-    home = scratch()
     (home / "lambent.toml").write_text("idle_minutes = 1\n")
     command = [binary(), "up", "--data-dir", home / "data", *arguments]
     if "--listen" not in arguments:
@@ -33,8 +32,7 @@ def test_what_cannot_be_honoured_is_named(case):
     assert not (home / "data").exists(), "nothing is made for a server that does not start"
 
 
-def test_a_taken_port_is_named(server):
-    home = scratch()
+def test_a_taken_port_is_named(server, home):
     command = [binary(), "up", "--listen", f"127.0.0.1:{server.port}", "--data-dir", home / "data"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
