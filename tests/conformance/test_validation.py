@@ -183,6 +183,7 @@ NOT_YET = {
         "Handler": OFF,
     },
     "s3-code": {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
+    "s3-beside-zip": {"Code": {"ZipFile": probe_zip(), "S3Key": "key"}},
     "file-systems": {
         "FileSystemConfigs": [
             {
@@ -196,7 +197,6 @@ NOT_YET = {
     },
     "durable": {"DurableConfig": {"ExecutionTimeout": 10, "RetentionPeriodInDays": 1}},
     "tenancy": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
-    "arm64": {"Architectures": ["arm64"]},
 }
 
 

@@ -1,6 +1,6 @@
 //! `CreateFunction`.
 
-use lambent_lambda::{Function, Refusal, Settings, limits};
+use lambent_lambda::{Architecture, Function, Refusal, Settings, limits};
 use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
@@ -28,8 +28,7 @@ pub(crate) async fn answer(
         ));
     };
     let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
-    let architecture =
-        input::architecture(input.architectures.as_ref())?.unwrap_or_else(input::host_architecture);
+    let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
     let tags = input::tags(input.tags.clone())?;
     let (shared, source) = split(input);
     let change = shared.change(context)?;
@@ -94,7 +93,10 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
     };
     let source = Source {
         zip_file: input.code.zip_file,
-        s3_bucket: input.code.s3_bucket,
+        from_s3: input.code.s3_bucket.is_some()
+            || input.code.s3_key.is_some()
+            || input.code.s3_object_version.is_some()
+            || input.code.s3_object_storage_mode.is_some(),
         image_uri: input.code.image_uri,
         source_kms_key_arn: input.code.source_kms_key_arn,
     };

@@ -134,7 +134,8 @@ fn check_runtime(context: &Context<'_>, runtime: &str) -> Result<(), Error> {
 /// Where a package is to come from.
 pub(crate) struct Source {
     pub(crate) zip_file: Option<Blob>,
-    pub(crate) s3_bucket: Option<String>,
+    /// Whether any of the members that name an object in S3 is there.
+    pub(crate) from_s3: bool,
     pub(crate) image_uri: Option<String>,
     pub(crate) source_kms_key_arn: Option<String>,
 }
@@ -147,7 +148,7 @@ impl Source {
         if self.image_uri.is_some() {
             return refused("container images");
         }
-        if self.s3_bucket.is_some() {
+        if self.from_s3 {
             return refused("code in S3 (pass the package as ZipFile)");
         }
         if self.source_kms_key_arn.is_some_and(|key| !key.is_empty()) {
@@ -178,23 +179,15 @@ impl Source {
     }
 }
 
-/// The architecture of this machine, on which its functions run.
-pub(crate) fn host_architecture() -> Architecture {
-    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
-}
-
-/// The one architecture of a request; the model allows no second and no third kind. A foreign one is refused, not
-/// noted and ignored: compiled code in the package would fail at its first invocation.
-pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Result<Option<Architecture>, Error> {
-    let Some(asked) = list.and_then(|list| list.first()) else { return Ok(None) };
-    let (asked, name) = match asked {
-        t::Architecture::Arm64 => (Architecture::Arm64, "arm64 on a machine that is x86_64"),
-        _ => (Architecture::X86_64, "x86_64 on a machine that is arm64"),
-    };
-    if asked == host_architecture() {
-        Ok(Some(asked))
-    } else {
-        Err(refuse::refusal(&Refusal::Unsupported(name)))
+/// The one architecture of a request; the model allows no second and no third kind.
+///
+/// A foreign one is taken, as templates are shared between machines, and shown as given; code runs on this machine's
+/// processor all the same (docs/compatibility.md), which programs compiled for another answer at their first
+/// invocation with "exec format error".
+pub(crate) fn architecture(list: Option<&Vec<t::Architecture>>) -> Option<Architecture> {
+    match list?.first()? {
+        t::Architecture::Arm64 => Some(Architecture::Arm64),
+        _ => Some(Architecture::X86_64),
     }
 }
 

@@ -27,10 +27,13 @@ pub(crate) async fn answer(
         function.check_changeable(input.revision_id.as_deref()).map_err(|error| refuse::refusal(&error))
     };
     check(&stored.function)?;
-    let architecture = input::architecture(input.architectures.as_ref())?;
+    let architecture = input::architecture(input.architectures.as_ref());
     let source = Source {
         zip_file: input.zip_file.clone(),
-        s3_bucket: input.s3_bucket.clone(),
+        from_s3: input.s3_bucket.is_some()
+            || input.s3_key.is_some()
+            || input.s3_object_version.is_some()
+            || input.s3_object_storage_mode.is_some(),
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };

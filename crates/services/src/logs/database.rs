@@ -52,9 +52,17 @@ CREATE INDEX log_event_by_group ON log_event (group_id, at_ms, number, stream_id
 CREATE INDEX log_event_by_stream ON log_event (stream_id, at_ms, number);
 ";
 
+/// Makes the file before SQLite does, which would leave it readable by everyone; logs hold what functions handle.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
 /// Opens the file for the writer, creating it where it is missing.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let refused = |source| Error::Database { path: path.to_owned(), source };
+    make_private(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     let mut conn = Connection::open(path).map_err(refused)?;
     conn.busy_timeout(Duration::from_secs(5)).map_err(refused)?;
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(refused)?;
