@@ -21,7 +21,9 @@ impl Entropy for Urandom {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let launcher = Launcher::start(Options::new(format!("bench-{}", std::process::id()))).await?;
+    let scratch = std::env::temp_dir().join(format!("lambent-launch-time-{}", std::process::id()));
+    let options = Options::new(format!("bench-{}", std::process::id()));
+    let launcher = Launcher::start(Options { scratch: Some(scratch.clone()), ..options }).await?;
     println!("{:?}", launcher.host());
     let kinds = [
         ("namespaces", Isolation::Namespaces, Network::None),
@@ -51,6 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(&format!("{name}: launch"), launches);
         report(&format!("{name}: kill until gone"), ends);
     }
+    std::fs::remove_dir_all(scratch)?;
     Ok(())
 }
 

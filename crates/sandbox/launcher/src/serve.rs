@@ -1,6 +1,6 @@
 //! The loop: requests of the server, ends of setups, ends of sandboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, Launch, ToLauncher, process};
@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::sandbox::{Sandbox, Workshop, wait};
+use crate::scratch::Scratch;
 use crate::step::refused;
 
 /// How long to wait before looking again whether what was killed is gone.
@@ -23,11 +24,24 @@ struct Entry {
     ended: Option<String>,
 }
 
+/// A launch whose `/tmp` is being made.
+struct Pending {
+    launch: Launch,
+    fds: Vec<OwnedFd>,
+    /// Bytes of its `/tmp`.
+    size: u64,
+}
+
+/// As many as an account may have environments (AWS: "Lambda quotas"). More at once means that something is wrong.
+const MOST_PENDING: usize = 1000;
+
 /// The launcher at work.
 pub(crate) struct Service {
     server: OwnedFd,
     workshop: Workshop,
     entries: BTreeMap<String, Entry>,
+    /// In the order of their arrival.
+    pending: VecDeque<Pending>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -35,13 +49,14 @@ pub(crate) struct Service {
 /// What a descriptor in the poll set stands for.
 enum Source {
     Server,
+    Maker,
     Setup(String),
     Init(String),
 }
 
 impl Service {
     pub(crate) fn new(server: OwnedFd, workshop: Workshop) -> Self {
-        Self { server, workshop, entries: BTreeMap::new(), closing: false }
+        Self { server, workshop, entries: BTreeMap::new(), pending: VecDeque::new(), closing: false }
     }
 
     /// Serves until the server is gone and every sandbox with it.
@@ -51,6 +66,7 @@ impl Service {
             for source in self.wait()? {
                 let result = match source {
                     Source::Server => self.read(),
+                    Source::Maker => self.read_maker(),
                     Source::Setup(id) => self.read_setup(&id),
                     Source::Init(id) => {
                         if let Some(entry) = self.entries.get_mut(&id) {
@@ -65,7 +81,7 @@ impl Service {
                     self.close();
                 }
             }
-            if let Err(error) = self.clear_away() {
+            if let Err(error) = self.clear_away().and_then(|()| self.make_next_tmp()) {
                 outcome = Err(error);
                 self.close();
             }
@@ -76,6 +92,7 @@ impl Service {
 
     fn close(&mut self) {
         self.closing = true;
+        self.pending.clear();
         self.entries.values().for_each(|entry| entry.sandbox.process.kill());
     }
 
@@ -85,6 +102,11 @@ impl Service {
         if !self.closing {
             sources.push(Source::Server);
             fds.push(PollFd::new(&self.server, PollFlags::IN));
+        }
+        let maker = self.workshop.scratch.as_ref().and_then(Scratch::channel);
+        if let Some(channel) = &maker {
+            sources.push(Source::Maker);
+            fds.push(PollFd::new(channel, PollFlags::IN));
         }
         for (id, entry) in &self.entries {
             // Setups before ends, so that a failure is known by the time its process has ended.
@@ -109,7 +131,7 @@ impl Service {
 
     fn read(&mut self) -> Result<(), protocol::Error> {
         match protocol::receive::<ToLauncher>(&self.server)? {
-            Some((ToLauncher::Launch(launch), fds)) => self.launch(&launch, &fds),
+            Some((ToLauncher::Launch(launch), fds)) => self.launch(launch, fds),
             Some((ToLauncher::SetCpu { id, millis }, _)) => {
                 let failure = match self.entries.get(&id) {
                     Some(entry) => entry.sandbox.group.set_cpu(millis).err(),
@@ -123,7 +145,14 @@ impl Service {
                     entry.killed = true;
                     entry.sandbox.process.kill();
                 }
-                Ok(())
+                match self.pending.iter().position(|pending| pending.launch.id == id) {
+                    Some(index) => {
+                        self.pending.remove(index);
+                        let failure = refused("it was killed before it was made");
+                        self.tell(&FromLauncher::LaunchFailed { id, failure }, &[])
+                    }
+                    None => Ok(()),
+                }
             }
             Some((ToLauncher::Hello { .. }, _)) => {
                 Err(protocol::Error::Unexpected { got: "a second hello".to_owned(), expected: "a request" })
@@ -135,15 +164,77 @@ impl Service {
         }
     }
 
-    fn launch(&mut self, launch: &Launch, fds: &[OwnedFd]) -> Result<(), protocol::Error> {
-        let made = if fds.len() != 3 {
+    /// Makes a sandbox, at once or when its /tmp is there.
+    fn launch(&mut self, launch: Launch, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
+        let known = self.entries.contains_key(&launch.id)
+            || self.pending.iter().any(|pending| pending.launch.id == launch.id);
+        let admitted = if fds.len() != 3 {
             Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
-        } else if self.entries.contains_key(&launch.id) {
+        } else if known {
             Err(refused(format!("there is already a sandbox {}", launch.id)))
+        } else if self.pending.len() >= MOST_PENDING {
+            Err(refused(format!("{MOST_PENDING} sandboxes are being made already")))
         } else {
-            self.workshop.make(launch, fds)
+            self.workshop.admit(&launch)
         };
-        match made {
+        match admitted {
+            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
+            Ok(None) => self.make(&launch, &fds, None),
+            Ok(Some(size)) => match self.workshop.scratch.as_mut().and_then(|scratch| scratch.take(size)) {
+                Some(tmp) => self.make(&launch, &fds, Some(tmp)),
+                None => {
+                    self.pending.push_back(Pending { launch, fds, size });
+                    // At once and not at the end of the round: the maker may be idle.
+                    self.make_next_tmp()
+                }
+            },
+        }
+    }
+
+    /// Has the maker make what the first launch waits for. While none waits and none is under way, it makes another
+    /// one in advance.
+    fn make_next_tmp(&mut self) -> Result<(), protocol::Error> {
+        let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
+        if self.closing {
+            return Ok(());
+        }
+        let idle = self.entries.values().all(|entry| entry.sandbox.setup.is_none());
+        match (
+            scratch.go_on(self.pending.front().map(|pending| pending.size), idle),
+            self.pending.pop_front(),
+        ) {
+            (Ok(()), Some(pending)) => self.pending.push_front(pending),
+            (Err(failure), Some(Pending { launch, .. })) => {
+                return self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]);
+            }
+            (Ok(()), None) => {}
+            (Err(failure), None) => eprintln!("lambent-sandbox-launcher: {failure}"),
+        }
+        Ok(())
+    }
+
+    /// A /tmp has been made, or could not be: the first launch that waits for one of its size gets it.
+    fn read_maker(&mut self) -> Result<(), protocol::Error> {
+        let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
+        let Some(made) = scratch.made() else { return Ok(()) };
+        let Some(index) = self.pending.iter().position(|pending| pending.size == made.size) else {
+            scratch.keep(made);
+            return Ok(());
+        };
+        let Some(Pending { launch, fds, .. }) = self.pending.remove(index) else { return Ok(()) };
+        match made.result {
+            Ok(tmp) => self.make(&launch, &fds, Some(tmp)),
+            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
+        }
+    }
+
+    fn make(
+        &mut self,
+        launch: &Launch,
+        fds: &[OwnedFd],
+        tmp: Option<OwnedFd>,
+    ) -> Result<(), protocol::Error> {
+        match self.workshop.make(launch, fds, tmp) {
             Ok(sandbox) => {
                 let entry = Entry { sandbox, failure: None, killed: false, ended: None };
                 self.entries.insert(launch.id.clone(), entry);
@@ -223,7 +314,7 @@ impl Service {
         Ok(())
     }
 
-    /// Kills the children that are nobody's init: their init has died, and this process inherited them. Answers
+    /// Kills the children that are nobody's init nor the maker: their init has died, and this process inherited them. Answers
     /// whether there were any.
     fn kill_orphans(&self) -> bool {
         if !self.entries.values().any(|entry| entry.sandbox.bare && entry.ended.is_some()) {
@@ -231,14 +322,16 @@ impl Service {
         }
         // /proc was readable at the start; should it fail now, the next round tries again.
         let Ok(children) = process::children(std::process::id().cast_signed()) else { return true };
-        let inits: Vec<i32> = self
+        let maker = self.workshop.scratch.as_ref().and_then(Scratch::maker_pid);
+        let ours: Vec<i32> = self
             .entries
             .values()
             .filter(|entry| entry.ended.is_none())
             .map(|entry| entry.sandbox.process.pid)
+            .chain(maker)
             .collect();
         let orphans: Vec<Pid> =
-            children.into_iter().filter(|pid| !inits.contains(pid)).filter_map(Pid::from_raw).collect();
+            children.into_iter().filter(|pid| !ours.contains(pid)).filter_map(Pid::from_raw).collect();
         for orphan in &orphans {
             // Our child and not waited for: the number is its own.
             let _ = kill_process(*orphan, Signal::KILL);
