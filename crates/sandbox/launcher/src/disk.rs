@@ -9,7 +9,7 @@
 //! moment, the kernel clears away the rest.
 //!
 //! ```text
-//! template (memory, mke2fs once per size) ─copy─▶ image (sparse, no name) ─▶ loop device ─▶ mount ─▶ sandbox
+//! template (in memory, made once per size by mke2fs) ─copy─▶ image (sparse, no name) behind a loop device ─▶ mount ─▶ sandbox
 //! ```
 
 use std::collections::VecDeque;
@@ -88,8 +88,10 @@ impl Disks {
     /// descriptor or mount of it.
     pub(crate) fn make(&mut self, size: u64) -> Result<OwnedFd, Failure> {
         let image = self.place.blank(image_size(size)).step("make a file for /tmp")?;
-        copy_data(self.template(size)?, &image).step("write the file for /tmp")?;
         let device = loopback::attach(&image.into())?;
+        // Only now, and through the device: attaching would first bring what is in the file to the disk, where the
+        // content of a short life never needs to come.
+        copy_data(self.template(size)?, device.file()).step("write the file for /tmp")?;
         let mount = mount(device.path())?;
         // Root of the sandbox owns it, through the mapping of the mount.
         chmodat(&mount, ".", Mode::from_raw_mode(0o1777), AtFlags::empty()).step("open /tmp to everyone")?;

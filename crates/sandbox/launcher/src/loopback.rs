@@ -1,5 +1,6 @@
 //! Loop devices: a file seen as a disk (loop(4)).
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -44,11 +45,16 @@ struct LoopConfig {
 /// A loop device that holds its file. It lets go by itself once it is neither open nor mounted any more, whatever
 /// has become of the process that made it.
 pub(crate) struct Device {
-    fd: OwnedFd,
+    file: File,
     path: PathBuf,
 }
 
 impl Device {
+    /// Its content.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The path under which this process can mount it.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -68,7 +74,7 @@ pub(crate) fn attach(file: &OwnedFd) -> Result<Device, Failure> {
             .map_err(|_negative| io::Error::last_os_error())
             .step("find a free loop device")?;
         let device = open_device(number)?;
-        match configure(&device.fd, file) {
+        match configure(&device.file, file) {
             Ok(()) => return Ok(device),
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
             Err(error) => return Err(error).step(&format!("attach /dev/loop{number}")),
@@ -77,7 +83,7 @@ pub(crate) fn attach(file: &OwnedFd) -> Result<Device, Failure> {
     Err(refused("no free loop device could be had: others take each one first"))
 }
 
-fn configure(device: &OwnedFd, file: &OwnedFd) -> io::Result<()> {
+fn configure(device: &File, file: &OwnedFd) -> io::Result<()> {
     // Not with direct I/O: what is deleted before the kernel writes it back then never reaches the disk.
     let config = LoopConfig {
         file: file.as_raw_fd().unsigned_abs(),
@@ -103,21 +109,21 @@ fn open_device(number: u32) -> Result<Device, Failure> {
     match open(&path, flags, Mode::empty()) {
         // A container's /dev has the devices that there were at its start; this one has just come to be.
         Err(rustix::io::Errno::NOENT) => {
-            let fd = node_of_our_own(number).step(&format!("make a node for {path}"))?;
-            let path = format!("/proc/self/fd/{}", fd.as_raw_fd()).into();
-            Ok(Device { fd, path })
+            let file = node_of_our_own(number).step(&format!("make a node for {path}"))?;
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+            Ok(Device { file, path })
         }
-        other => Ok(Device { fd: other.step(&format!("open {path}"))?, path: path.into() }),
+        other => Ok(Device { file: other.step(&format!("open {path}"))?.into(), path: path.into() }),
     }
 }
 
 /// The device through a node on a file system that nobody else sees and that is gone with this function.
-fn node_of_our_own(number: u32) -> io::Result<OwnedFd> {
+fn node_of_our_own(number: u32) -> io::Result<File> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
     let place = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
     let name = Path::new("loop");
     let mode = Mode::from_raw_mode(0o600);
     mknodat(place.as_fd(), name, FileType::BlockDevice, mode, makedev(LOOP_MAJOR, number))?;
-    Ok(openat(place.as_fd(), name, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(openat(place.as_fd(), name, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?.into())
 }
