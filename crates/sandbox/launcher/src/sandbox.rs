@@ -19,6 +19,9 @@ use crate::template::Template;
 use crate::tree;
 use crate::uids::{RANGE, Range, Ranges};
 
+/// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
+const MOST_TMP: u64 = 10_240 * 1024 * 1024;
+
 /// What all sandboxes are made with.
 pub(crate) struct Workshop {
     /// The program init.
@@ -191,6 +194,12 @@ fn check(launch: &Launch) -> Result<(), Failure> {
     if layout.tmp == 0 {
         // A tmpfs takes 0 for "no limit".
         return Err(refused("/tmp needs a size above 0"));
+    }
+    if layout.tmp > MOST_TMP {
+        return Err(refused(format!(
+            "/tmp of {} bytes is larger than the {MOST_TMP} of 10,240 MB",
+            layout.tmp
+        )));
     }
     for place in MountPoint::ALL {
         if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {

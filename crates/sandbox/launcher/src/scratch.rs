@@ -103,12 +103,17 @@ impl Scratch {
         let (None, Some(size)) = (self.under_way, waited_for.or(refill)) else { return Ok(()) };
         let maker = match self.maker.take() {
             Some(maker) => maker,
-            None => Maker::start(&self.folder).step("start the process that makes /tmp")?,
+            None => {
+                // Until it has started: no further attempts without a launch that wants one.
+                self.disheartened = true;
+                Maker::start(&self.folder).step("start the process that makes /tmp")?
+            }
         };
         // Should it have ended just now, its channel says so in place of an answer.
         let _ = maker.ask(size, waited_for.is_some());
         self.maker = Some(maker);
         self.under_way = Some(size);
+        self.disheartened = false;
         Ok(())
     }
 

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 
-use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, Launch, ToLauncher, process};
+use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLauncher, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::sandbox::{Sandbox, Workshop, wait};
 use crate::scratch::Scratch;
 use crate::step::refused;
+
+mod launch;
 
 /// How long to wait before looking again whether what was killed is gone.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
@@ -24,24 +26,13 @@ struct Entry {
     ended: Option<String>,
 }
 
-/// A launch whose `/tmp` is being made.
-struct Pending {
-    launch: Launch,
-    fds: Vec<OwnedFd>,
-    /// Bytes of its `/tmp`.
-    size: u64,
-}
-
-/// As many as an account may have environments (AWS: "Lambda quotas"). More at once means that something is wrong.
-const MOST_PENDING: usize = 1000;
-
 /// The launcher at work.
 pub(crate) struct Service {
     server: OwnedFd,
     workshop: Workshop,
     entries: BTreeMap<String, Entry>,
     /// In the order of their arrival.
-    pending: VecDeque<Pending>,
+    pending: VecDeque<launch::Pending>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -145,14 +136,7 @@ impl Service {
                     entry.killed = true;
                     entry.sandbox.process.kill();
                 }
-                match self.pending.iter().position(|pending| pending.launch.id == id) {
-                    Some(index) => {
-                        self.pending.remove(index);
-                        let failure = refused("it was killed before it was made");
-                        self.tell(&FromLauncher::LaunchFailed { id, failure }, &[])
-                    }
-                    None => Ok(()),
-                }
+                self.give_up(id)
             }
             Some((ToLauncher::Hello { .. }, _)) => {
                 Err(protocol::Error::Unexpected { got: "a second hello".to_owned(), expected: "a request" })
@@ -161,86 +145,6 @@ impl Service {
                 self.close();
                 Ok(())
             }
-        }
-    }
-
-    /// Makes a sandbox, at once or when its /tmp is there.
-    fn launch(&mut self, launch: Launch, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
-        let known = self.entries.contains_key(&launch.id)
-            || self.pending.iter().any(|pending| pending.launch.id == launch.id);
-        let admitted = if fds.len() != 3 {
-            Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
-        } else if known {
-            Err(refused(format!("there is already a sandbox {}", launch.id)))
-        } else if self.pending.len() >= MOST_PENDING {
-            Err(refused(format!("{MOST_PENDING} sandboxes are being made already")))
-        } else {
-            self.workshop.admit(&launch)
-        };
-        match admitted {
-            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
-            Ok(None) => self.make(&launch, &fds, None),
-            Ok(Some(size)) => match self.workshop.scratch.as_mut().and_then(|scratch| scratch.take(size)) {
-                Some(tmp) => self.make(&launch, &fds, Some(tmp)),
-                None => {
-                    self.pending.push_back(Pending { launch, fds, size });
-                    // At once and not at the end of the round: the maker may be idle.
-                    self.make_next_tmp()
-                }
-            },
-        }
-    }
-
-    /// Has the maker make what the first launch waits for. While none waits and none is under way, it makes another
-    /// one in advance.
-    fn make_next_tmp(&mut self) -> Result<(), protocol::Error> {
-        let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
-        if self.closing {
-            return Ok(());
-        }
-        let idle = self.entries.values().all(|entry| entry.sandbox.setup.is_none());
-        match (
-            scratch.go_on(self.pending.front().map(|pending| pending.size), idle),
-            self.pending.pop_front(),
-        ) {
-            (Ok(()), Some(pending)) => self.pending.push_front(pending),
-            (Err(failure), Some(Pending { launch, .. })) => {
-                return self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]);
-            }
-            (Ok(()), None) => {}
-            (Err(failure), None) => eprintln!("lambent-sandbox-launcher: {failure}"),
-        }
-        Ok(())
-    }
-
-    /// A /tmp has been made, or could not be: the first launch that waits for one of its size gets it.
-    fn read_maker(&mut self) -> Result<(), protocol::Error> {
-        let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
-        let Some(made) = scratch.made() else { return Ok(()) };
-        let Some(index) = self.pending.iter().position(|pending| pending.size == made.size) else {
-            scratch.keep(made);
-            return Ok(());
-        };
-        let Some(Pending { launch, fds, .. }) = self.pending.remove(index) else { return Ok(()) };
-        match made.result {
-            Ok(tmp) => self.make(&launch, &fds, Some(tmp)),
-            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
-        }
-    }
-
-    fn make(
-        &mut self,
-        launch: &Launch,
-        fds: &[OwnedFd],
-        tmp: Option<OwnedFd>,
-    ) -> Result<(), protocol::Error> {
-        match self.workshop.make(launch, fds, tmp) {
-            Ok(sandbox) => {
-                let entry = Entry { sandbox, failure: None, killed: false, ended: None };
-                self.entries.insert(launch.id.clone(), entry);
-                Ok(())
-            }
-            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id.clone(), failure }, &[]),
         }
     }
 
