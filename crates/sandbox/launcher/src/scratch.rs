@@ -21,8 +21,7 @@ const MIB: u64 = 1024 * 1024;
 pub(crate) const USUAL_SIZE: u64 = 512 * MIB;
 
 /// One takes about as long to make as a launch takes, so a sequence of launches needs no more than one or two; the
-/// others are for launches that come at once. Each costs a loop device, about 200 KiB of disk and as much of the
-/// kernel's memory.
+/// others are for launches that come at once. Each costs a loop device and about 200 KiB of disk.
 const READY: usize = 8;
 
 /// Of the disk this part stays free, within the two bounds.
