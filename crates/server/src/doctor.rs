@@ -119,7 +119,7 @@ fn sandbox(host: &Host) -> Vec<Check> {
         Cgroups::V2 => "version 2",
         Cgroups::Hybrid => "version 1 limits beside version 2",
     };
-    let mut checks = vec![rights, namespaces];
+    let mut checks = vec![rights, namespaces, ephemeral_storage(host)];
     for controller in &host.controllers {
         let name = format!("cgroup {}", controller.name);
         checks.push(match &controller.missing {
@@ -135,6 +135,23 @@ fn sandbox(host: &Host) -> Vec<Check> {
         });
     }
     checks
+}
+
+fn ephemeral_storage(host: &Host) -> Check {
+    match &host.tmp_error {
+        None => {
+            Check::new("/tmp", Status::Ok, "a file system of its own for each environment, on disk", None)
+        }
+        Some(error) => Check::new(
+            "/tmp",
+            Status::Warning,
+            format!("in memory, and counted against the function's: {error}"),
+            Some(
+                "install e2fsprogs (mke2fs), and see that the kernel has loop devices and ext4; in a container, \
+                 start it with --privileged",
+            ),
+        ),
+    }
 }
 
 /// Environments keep running between invocations for now, which AWS's do not.

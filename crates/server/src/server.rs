@@ -106,13 +106,17 @@ impl Server {
         let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
         // Functions find the platform at the same port inside as outside.
-        let options =
-            LauncherOptions { platform_port: address.port(), ..LauncherOptions::new(instance(dir)) };
+        let options = LauncherOptions {
+            platform_port: address.port(),
+            // Without isolation functions have the host's /tmp.
+            scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
+            ..LauncherOptions::new(instance(dir))
+        };
         let launcher = Launcher::start(options).await?;
         if config.isolation == Isolation::Namespaces {
             check_namespaces(launcher.host())?;
         }
-        let limits_not_kept = limits_not_kept(launcher.host());
+        let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
@@ -323,11 +327,18 @@ fn cpu_millis() -> Option<u32> {
 }
 
 /// The limits that this host does not keep, with the reason.
-fn limits_not_kept(host: &Host) -> Vec<String> {
+fn limits_not_kept(host: &Host, isolation: Isolation) -> Vec<String> {
     let missing = |controller: &lambent_sandbox_client::Controller| {
         controller.missing.as_ref().map(|reason| format!("{}: {reason}", controller.name))
     };
-    host.controllers.iter().filter_map(missing).collect()
+    let tmp = match (isolation, &host.tmp_error) {
+        (Isolation::Process, _) => Some("ephemeral storage: without isolation /tmp is the host's".to_owned()),
+        (Isolation::Namespaces, Some(reason)) => Some(format!(
+            "ephemeral storage: /tmp is kept in memory and counts against the function's: {reason}"
+        )),
+        (Isolation::Namespaces, None) => None,
+    };
+    host.controllers.iter().filter_map(missing).chain(tmp).collect()
 }
 
 fn runtime_rules() -> RuntimeRules {

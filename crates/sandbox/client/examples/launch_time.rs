@@ -1,6 +1,7 @@
 //! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other.
 //!
-//! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root for namespaces.
+//! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root for namespaces. An argument is the size of
+//! `/tmp` in MB; 512 by default, which is kept ready, any other is made on demand.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -21,8 +22,11 @@ impl Entropy for Urandom {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let launcher = Launcher::start(Options::new(format!("bench-{}", std::process::id()))).await?;
+    let scratch = std::env::temp_dir().join(format!("lambent-launch-time-{}", std::process::id()));
+    let options = Options::new(format!("bench-{}", std::process::id()));
+    let launcher = Launcher::start(Options { scratch: Some(scratch.clone()), ..options }).await?;
     println!("{:?}", launcher.host());
+    let tmp = std::env::args().nth(1).map_or(Ok(512), |size| size.parse())?;
     let kinds = [
         ("namespaces", Isolation::Namespaces, Network::None),
         ("namespaces, host network", Isolation::Namespaces, Network::Host),
@@ -37,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 network,
                 mounts: Vec::new(),
                 memory: Bytes::mib(128),
-                tmp: Bytes::mib(512),
+                tmp: Bytes::mib(tmp),
                 pids: 742,
             };
             let begin = Instant::now();
@@ -51,6 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(&format!("{name}: launch"), launches);
         report(&format!("{name}: kill until gone"), ends);
     }
+    std::fs::remove_dir_all(scratch)?;
     Ok(())
 }
 

@@ -11,11 +11,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Purpose, ToLauncher, VERSION,
+    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Purpose, Raw, ToLauncher, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,13 +33,17 @@ pub struct Options {
     pub instance: String,
     /// The port of the platform, bound on 127.0.0.1 in every sandbox that has its own network.
     pub platform_port: u16,
+    /// An absolute path: where the content of every `/tmp` is kept, for as long as its sandbox lives, in files without
+    /// a name. Made where it is missing, and root's alone. Without one `/tmp` is a tmpfs and counts against the
+    /// function's memory, as it does where [`Host::tmp_error`] says that it has to.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Options {
-    /// Options with the default port of the platform, 4566.
+    /// Options with the default port of the platform, 4566, and no folder for `/tmp`.
     #[must_use]
     pub fn new(instance: impl Into<String>) -> Self {
-        Self { instance: instance.into(), platform_port: 4566 }
+        Self { instance: instance.into(), platform_port: 4566, scratch: None }
     }
 }
 
@@ -89,7 +94,7 @@ impl Launcher {
         if !(1..=64).contains(&options.instance.len()) || !options.instance.bytes().all(valid) {
             return Err(Error::Instance(options.instance));
         }
-        let (process, channel, host) = spawn(&options.instance, Purpose::Serve).await?;
+        let (process, channel, host) = spawn(&options.instance, Purpose::Serve, options.scratch).await?;
         let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
         let actor = Actor { channel, queue, sandboxes: HashMap::new() };
         // Its owners are the handles: it ends when the last of them is gone, or the process is.
@@ -109,13 +114,17 @@ impl Launcher {
 /// # Errors
 /// When the launcher cannot be started or understood.
 pub async fn probe() -> Result<Host, Error> {
-    let (process, channel, host) = spawn("probe", Purpose::Probe).await?;
+    let (process, channel, host) = spawn("probe", Purpose::Probe, None).await?;
     drop(channel);
     reap(process).await;
     Ok(host)
 }
 
-async fn spawn(instance: &str, purpose: Purpose) -> Result<(Child, Channel, Host), Error> {
+async fn spawn(
+    instance: &str,
+    purpose: Purpose,
+    scratch: Option<PathBuf>,
+) -> Result<(Child, Channel, Host), Error> {
     let (channel, theirs) = Channel::pair().map_err(Error::Start)?;
     let process = Command::new(programs::launcher_program().map_err(Error::Start)?.path())
         .arg0("lambent-launcher")
@@ -125,7 +134,8 @@ async fn spawn(instance: &str, purpose: Purpose) -> Result<(Child, Channel, Host
         .stdout(Stdio::null())
         .spawn()
         .map_err(Error::Start)?;
-    let hello = ToLauncher::Hello { version: VERSION, instance: instance.to_owned(), purpose };
+    let scratch = scratch.map(Raw::from);
+    let hello = ToLauncher::Hello { version: VERSION, instance: instance.to_owned(), purpose, scratch };
     let init = programs::init_program().map_err(Error::Start)?;
     channel.send(&protocol::encode(&hello)?, &[init.as_fd()]).await.map_err(Error::Start)?;
     match channel.receive::<FromLauncher>().await? {

@@ -68,9 +68,15 @@ pub struct Spec {
     pub network: Network,
     /// The read-only directories of the function. The rest of the root is composed by the launcher.
     pub mounts: Vec<Mount>,
-    /// Hard limit of memory, `/tmp` included while it is a tmpfs. Kept where [`Host::controllers`] has `memory`.
+    /// Hard limit of memory. Kept where [`Host::controllers`] has `memory`. What the kernel keeps of files, those in
+    /// `/tmp` too, counts as long as there is room and is dropped when there is not; only where [`Host::tmp_error`]
+    /// makes `/tmp` a tmpfs does its content count in full.
     pub memory: Bytes,
-    /// Size of `/tmp`. Without isolation `/tmp` is the host's and has no such limit.
+    /// Bytes that the function can write to `/tmp`; beyond them a write fails with ENOSPC. `/tmp` is the sandbox's
+    /// own, empty at first, kept across [`Control::reset`] and gone with the sandbox. It takes space on the host's
+    /// disk only as it is filled, so all of them together may promise more than there is; a launch is refused when
+    /// the disk of [`Options::scratch`] has less free than 2 % (at least 256 MiB, at most 1 GiB). Without isolation
+    /// `/tmp` is the host's and has no such limit.
     pub tmp: Bytes,
     /// Processes and threads. Kept where [`Host::controllers`] has `pids`, and by a limit per user in namespaces.
     pub pids: u32,

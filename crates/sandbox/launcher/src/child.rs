@@ -24,6 +24,8 @@ pub(crate) struct Child<'a> {
     pub(crate) setup: &'a OwnedFd,
     /// The program to become.
     pub(crate) init: &'a OwnedFd,
+    /// Whether /tmp comes as a tree, right after the root.
+    pub(crate) tmp: bool,
     /// Init's descriptors, in the order of their numbers from [`init_fd::CONTROL`] on.
     pub(crate) passed: &'a [OwnedFd],
 }
@@ -88,7 +90,8 @@ impl Child<'_> {
         failure
     }
 
-    /// The launcher's word that maps, cgroups and trees are ready: the root, then one tree for each mount.
+    /// The launcher's word that maps, cgroups and trees are ready: the root, /tmp where it is one, then one tree for
+    /// each mount.
     fn await_go(&self) -> Result<Vec<OwnedFd>, Failure> {
         match protocol::receive::<()>(self.setup) {
             Ok(Some(((), trees))) => Ok(trees),
@@ -111,7 +114,7 @@ impl Child<'_> {
         if layout.reach == Reach::Loopback {
             loopback_up().step("bring up loopback")?;
         }
-        compose(layout, &trees)?;
+        compose(layout, &trees, self.tmp)?;
         if layout.reach == Reach::Loopback && layout.lowest_port < 1024 {
             // Only in this network namespace; init has no capability to bind the platform's port otherwise.
             let port = layout.lowest_port.to_string();
@@ -139,7 +142,8 @@ impl Child<'_> {
                 return Err(io::Error::last_os_error()).step("arrange descriptors");
             }
         }
-        close_others(&[init.as_raw_fd(), channel.as_raw_fd()]).step("close descriptors")?;
+        close_others(init_fd::TELEMETRY + 1, &[init.as_raw_fd(), channel.as_raw_fd()])
+            .step("close descriptors")?;
         let argv = [c"lambent-init".as_ptr(), std::ptr::null()];
         let empty = [std::ptr::null::<libc::c_char>()];
         // SAFETY: both lists end with a null pointer and outlive the call.
@@ -159,8 +163,15 @@ impl Child<'_> {
 }
 
 /// Assembles the root on top of the old one, moves into it and lets the old one go.
-fn compose(layout: &Layout, trees: &[OwnedFd]) -> Result<(), Failure> {
-    let (root, mounts) = trees.split_first().ok_or_else(|| refused("no root came from the launcher"))?;
+fn compose(layout: &Layout, trees: &[OwnedFd], has_tmp: bool) -> Result<(), Failure> {
+    let missing = || refused("the launcher sent too few trees");
+    let (root, mounts) = trees.split_first().ok_or_else(missing)?;
+    let (tmp, mounts) = if has_tmp {
+        let (tmp, mounts) = mounts.split_first().ok_or_else(missing)?;
+        (Some(tmp), mounts)
+    } else {
+        (None, mounts)
+    };
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("make mounts private")?;
     tree::attach(root, CWD, "/").step("attach the root")?;
@@ -169,8 +180,14 @@ fn compose(layout: &Layout, trees: &[OwnedFd]) -> Result<(), Failure> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     // While the host's /proc is still in sight, which the kernel demands of whoever mounts another.
     mount("proc", "proc", "proc", flags | MountFlags::NOEXEC, None::<&CStr>).step("mount /proc")?;
-    let options = std::ffi::CString::new(format!("mode=1777,size={}", layout.tmp)).expect("no zero in it");
-    mount("tmpfs", "tmp", "tmpfs", flags, Some(options.as_c_str())).step("mount /tmp")?;
+    match tmp {
+        Some(tree) => tree::attach(tree, CWD, "tmp").step("mount /tmp")?,
+        None => {
+            let options = format!("mode=1777,size={}", layout.tmp);
+            let options = std::ffi::CString::new(options).expect("no zero in it");
+            mount("tmpfs", "tmp", "tmpfs", flags, Some(options.as_c_str())).step("mount /tmp")?;
+        }
+    }
     for (tree, target) in mounts.iter().zip(targets(layout)) {
         tree::attach(tree, CWD, target.trim_start_matches('/')).step(&format!("mount {target}"))?;
     }
@@ -180,7 +197,7 @@ fn compose(layout: &Layout, trees: &[OwnedFd]) -> Result<(), Failure> {
     rustix::process::chdir("/").step("enter the root")
 }
 
-/// Where the trees after the root belong, in the order in which the launcher sends them.
+/// Where the trees after root and /tmp belong, in the order in which the launcher sends them.
 pub(crate) fn targets(layout: &Layout) -> Vec<&'static str> {
     let resolver = (layout.reach == Reach::Host).then_some("/etc/resolv.conf");
     layout.trees.iter().map(|tree| tree.target.path()).chain(resolver).collect()
@@ -245,11 +262,11 @@ fn loopback_up() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Closes everything above init's descriptors but `kept`, which close themselves at execve.
-fn close_others(kept: &[i32]) -> io::Result<()> {
+/// Closes everything from `first` on but `kept`.
+pub(crate) fn close_others(first: i32, kept: &[i32]) -> io::Result<()> {
     let mut kept = kept.to_vec();
     kept.sort_unstable();
-    let mut from = init_fd::TELEMETRY + 1;
+    let mut from = first;
     for end in kept.into_iter().chain([i32::MAX]) {
         if from < end {
             // SAFETY: numbers only; see the note at `dup2`.

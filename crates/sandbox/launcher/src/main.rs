@@ -14,10 +14,14 @@
 mod cgroup;
 mod child;
 mod clone;
+mod disk;
 mod hierarchy;
+mod loopback;
+mod maker;
 mod privileges;
 mod probe;
 mod sandbox;
+mod scratch;
 mod seccomp;
 mod serve;
 mod step;
@@ -28,14 +32,19 @@ mod uids;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use lambent_sandbox_protocol::{self as protocol, Error, FromLauncher, Host, Purpose, ToLauncher, VERSION};
+use lambent_sandbox_protocol::{
+    self as protocol, Error, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
+};
 use rustix::fs::Mode;
 
 use crate::hierarchy::Hierarchies;
 use crate::sandbox::{Rooted, Workshop};
+use crate::scratch::Scratch;
 
 /// Where the locks on ranges of user ids are, and the mount point of the template root.
 const STATE: &str = "/run/lambent";
+
+const NO_ROOT: &str = "the launcher does not run as root";
 
 fn main() -> std::process::ExitCode {
     match run() {
@@ -49,8 +58,10 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<(), Error> {
     let server = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let (instance, purpose, fds) = match protocol::receive::<ToLauncher>(&server)? {
-        Some((ToLauncher::Hello { version: VERSION, instance, purpose }, fds)) => (instance, purpose, fds),
+    let (instance, purpose, scratch, fds) = match protocol::receive::<ToLauncher>(&server)? {
+        Some((ToLauncher::Hello { version: VERSION, instance, purpose, scratch }, fds)) => {
+            (instance, purpose, scratch, fds)
+        }
         Some((ToLauncher::Hello { version, .. }, _)) => return Err(Error::Version(version)),
         Some((other, _)) => {
             return Err(Error::Unexpected { got: format!("{other:?}"), expected: "the server's hello" });
@@ -74,30 +85,30 @@ fn run() -> Result<(), Error> {
     let root = rustix::process::geteuid().is_root();
     let hierarchies = claim_cgroups(&instance, purpose, root)?;
     let namespaces_error = probe::namespaces().err().map(|failure| failure.to_string());
-    let host = Host {
+    let mut host = Host {
         root,
         cgroups: hierarchies.generation(),
         controllers: hierarchies.controllers(),
         namespaces_error: namespaces_error.clone(),
+        tmp_error: None,
     };
-    let hello = FromLauncher::Hello { version: VERSION, host };
     if purpose == Purpose::Probe {
+        host.tmp_error =
+            if root { scratch::trial().map_err(|failure| failure.to_string()) } else { no_root() }.err();
         hierarchies.leave();
-        return protocol::send(&server, &hello, &[]);
+        return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
     }
     let init: OwnedFd = fds.into_iter().next().ok_or_else(|| Error::Unexpected {
         got: "no descriptor".to_owned(),
         expected: "the program init beside the hello",
     })?;
     let filters = seccomp::compile().map_err(|error| Error::Io(std::io::Error::other(error)))?;
-    let workshop = Workshop {
-        init,
-        hierarchies,
-        filters,
-        ranges: uids::Ranges::new(PathBuf::from(STATE)),
-        rooted: prepare_root(root, namespaces_error),
-    };
-    protocol::send(&server, &hello, &[])?;
+    let rooted = prepare_root(root, namespaces_error);
+    let scratch = if root { prepare_tmp(scratch.as_ref()) } else { no_root() };
+    host.tmp_error = scratch.as_ref().err().cloned();
+    let ranges = uids::Ranges::new(PathBuf::from(STATE));
+    let workshop = Workshop { init, hierarchies, filters, ranges, rooted, scratch: scratch.ok() };
+    protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[])?;
     serve::Service::new(server, workshop).run()
 }
 
@@ -117,7 +128,7 @@ fn outlive_signals() {
 
 fn claim_cgroups(instance: &str, purpose: Purpose, root: bool) -> Result<Hierarchies, Error> {
     if !root {
-        return Ok(Hierarchies::unavailable("the launcher does not run as root"));
+        return Ok(Hierarchies::unavailable(NO_ROOT));
     }
     let mut hierarchies = Hierarchies::discover(&hierarchy::owner(instance)?)?;
     if purpose == Purpose::Serve {
@@ -125,6 +136,19 @@ fn claim_cgroups(instance: &str, purpose: Purpose, root: bool) -> Result<Hierarc
     }
     hierarchies.settle();
     Ok(hierarchies)
+}
+
+/// File systems for /tmp in this folder, or in one sentence why there are none.
+fn prepare_tmp(folder: Option<&Raw>) -> Result<Scratch, String> {
+    let folder = folder.ok_or("the server named no folder for its content")?.as_path();
+    if !folder.is_absolute() {
+        return Err(format!("{} is not an absolute path", folder.display()));
+    }
+    Scratch::open(folder).map_err(|failure| failure.to_string())
+}
+
+fn no_root<T>() -> Result<T, String> {
+    Err(NO_ROOT.to_owned())
 }
 
 /// Composes the root, or says in one sentence why namespaces cannot be had and what to do.

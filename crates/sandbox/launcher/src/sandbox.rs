@@ -13,10 +13,14 @@ use crate::cgroup::Group;
 use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
 use crate::hierarchy::Hierarchies;
+use crate::scratch::Scratch;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
 use crate::uids::{RANGE, Range, Ranges};
+
+/// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
+const MOST_TMP: u64 = 10_240 * 1024 * 1024;
 
 /// What all sandboxes are made with.
 pub(crate) struct Workshop {
@@ -27,6 +31,8 @@ pub(crate) struct Workshop {
     pub(crate) ranges: Ranges,
     /// The composed root and the host's mount namespace, or why there are none.
     pub(crate) rooted: Result<Rooted, String>,
+    /// File systems for /tmp. Without them each sandbox gets a tmpfs, which counts against its memory.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// What only root can have.
@@ -46,19 +52,34 @@ pub(crate) struct Sandbox {
 }
 
 impl Workshop {
-    /// Makes a sandbox up to the point where its process composes the root by itself.
-    pub(crate) fn make(&mut self, launch: &Launch, passed: &[OwnedFd]) -> Result<Sandbox, Failure> {
+    /// Refuses what cannot or may not be made. Answers the size of the file system that /tmp needs, if it needs one.
+    pub(crate) fn admit(&self, launch: &Launch) -> Result<Option<u64>, Failure> {
         check(launch)?;
+        match (&launch.confinement, &self.rooted, &self.scratch) {
+            (Confinement::Process, ..) => Ok(None),
+            (Confinement::Namespaces(_), Err(reason), _) => Err(refused(reason.clone())),
+            (Confinement::Namespaces(_), Ok(_), None) => Ok(None),
+            (Confinement::Namespaces(layout), Ok(_), Some(scratch)) => {
+                scratch.check_reserve()?;
+                Ok(Some(layout.tmp))
+            }
+        }
+    }
+
+    /// Makes an admitted sandbox up to the point where its process composes the root by itself.
+    pub(crate) fn make(
+        &mut self,
+        launch: &Launch,
+        passed: &[OwnedFd],
+        tmp: Option<OwnedFd>,
+    ) -> Result<Sandbox, Failure> {
         let layout = match &launch.confinement {
             Confinement::Process => None,
             Confinement::Namespaces(layout) => Some(layout),
         };
-        if let (Some(_), Err(reason)) = (layout, &self.rooted) {
-            return Err(refused(reason.clone()));
-        }
         let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
         let range = layout.map(|_| self.ranges.take()).transpose();
-        let made = range.and_then(|range| match self.start(launch, layout, passed, &group, range) {
+        let made = range.and_then(|range| match self.start(launch, layout, passed, &group, range, tmp) {
             Ok((process, setup)) => Ok((process, setup, range)),
             Err(failure) => {
                 range.into_iter().for_each(|range| self.ranges.release(range));
@@ -84,6 +105,7 @@ impl Workshop {
         passed: &[OwnedFd],
         group: &Group,
         range: Option<Range>,
+        tmp: Option<OwnedFd>,
     ) -> Result<(Process, OwnedFd), Failure> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -96,7 +118,8 @@ impl Workshop {
         let Some(process) = clone_process(namespaces, cgroup.as_ref()).step("make namespaces")? else {
             // Otherwise the end of the launcher would not be seen while this copy holds its side open.
             drop(ours);
-            self.run_child(layout, launch.pids, &Child { setup: &theirs, init: &self.init, passed });
+            let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
+            self.run_child(layout, launch.pids, &child);
         };
         drop(theirs);
         let go = || {
@@ -104,7 +127,7 @@ impl Workshop {
             let trees = match (layout, range, &self.rooted) {
                 (Some(layout), Some(range), Ok(rooted)) => {
                     write_maps(process.pid, range)?;
-                    host_trees(layout, process.pid, &rooted.template)?
+                    host_trees(layout, process.pid, &rooted.template, tmp)?
                 }
                 _ => Vec::new(),
             };
@@ -172,13 +195,19 @@ fn check(launch: &Launch) -> Result<(), Failure> {
         // A tmpfs takes 0 for "no limit".
         return Err(refused("/tmp needs a size above 0"));
     }
+    if layout.tmp > MOST_TMP {
+        return Err(refused(format!(
+            "/tmp of {} bytes is larger than the {MOST_TMP} of 10,240 MB",
+            layout.tmp
+        )));
+    }
     for place in MountPoint::ALL {
         if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
             return Err(refused(format!("two directories were to be mounted at {}", place.path())));
         }
     }
-    // Root, mounts and the resolver's file travel in one message.
-    assert!(layout.trees.len() + 2 <= MAX_FDS, "each place at most once");
+    // Root, /tmp, mounts and the resolver's file travel in one message.
+    assert!(layout.trees.len() + 3 <= MAX_FDS, "each place at most once");
     match layout.trees.iter().find(|tree| !tree.source.as_path().is_absolute()) {
         Some(tree) => Err(refused(format!("{} is not an absolute path", tree.source.as_path().display()))),
         None => Ok(()),
@@ -192,15 +221,26 @@ fn write_maps(pid: i32, range: Range) -> Result<(), Failure> {
     fs::write(format!("/proc/{pid}/gid_map"), &map).step("map group ids")
 }
 
-/// Detached trees of the host: the composed root, then what [`child::targets`] lists. They are sealed before the
+/// Detached trees: the composed root, the content of /tmp if it is one, then what [`child::targets`] lists. They are sealed before the
 /// sandbox gets them, and opened here, where paths still mean the host's.
-fn host_trees(layout: &Layout, pid: i32, template: &Template) -> Result<Vec<OwnedFd>, Failure> {
+fn host_trees(
+    layout: &Layout,
+    pid: i32,
+    template: &Template,
+    tmp: Option<OwnedFd>,
+) -> Result<Vec<OwnedFd>, Failure> {
     let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
     let root = tree::clone_tree(template.root()).step("copy the root")?;
     // Devices lie on the root itself; the directories on it have NODEV from the template.
     let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
     tree::set_attributes_mapped(&root, seal, namespace.as_fd()).step("seal the root")?;
     let mut trees = vec![root];
+    if let Some(tmp) = tmp {
+        // Without the mapping no user inside could own a file, so there is no way around it here.
+        let bare = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+        tree::set_attributes(&tmp, bare, Some(namespace.as_fd())).step("map the users of /tmp")?;
+        trees.push(tmp);
+    }
     // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
     let resolver = Some(Path::new("/etc/resolv.conf"));
     let resolver = resolver.filter(|path| layout.reach == protocol::Reach::Host && path.exists());

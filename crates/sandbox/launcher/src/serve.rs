@@ -1,14 +1,17 @@
 //! The loop: requests of the server, ends of setups, ends of sandboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 
-use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, Launch, ToLauncher, process};
+use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLauncher, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::sandbox::{Sandbox, Workshop, wait};
+use crate::scratch::Scratch;
 use crate::step::refused;
+
+mod launch;
 
 /// How long to wait before looking again whether what was killed is gone.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
@@ -28,6 +31,8 @@ pub(crate) struct Service {
     server: OwnedFd,
     workshop: Workshop,
     entries: BTreeMap<String, Entry>,
+    /// In the order of their arrival.
+    pending: VecDeque<launch::Pending>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -35,13 +40,14 @@ pub(crate) struct Service {
 /// What a descriptor in the poll set stands for.
 enum Source {
     Server,
+    Maker,
     Setup(String),
     Init(String),
 }
 
 impl Service {
     pub(crate) fn new(server: OwnedFd, workshop: Workshop) -> Self {
-        Self { server, workshop, entries: BTreeMap::new(), closing: false }
+        Self { server, workshop, entries: BTreeMap::new(), pending: VecDeque::new(), closing: false }
     }
 
     /// Serves until the server is gone and every sandbox with it.
@@ -51,6 +57,7 @@ impl Service {
             for source in self.wait()? {
                 let result = match source {
                     Source::Server => self.read(),
+                    Source::Maker => self.read_maker(),
                     Source::Setup(id) => self.read_setup(&id),
                     Source::Init(id) => {
                         if let Some(entry) = self.entries.get_mut(&id) {
@@ -65,7 +72,7 @@ impl Service {
                     self.close();
                 }
             }
-            if let Err(error) = self.clear_away() {
+            if let Err(error) = self.clear_away().and_then(|()| self.make_next_tmp()) {
                 outcome = Err(error);
                 self.close();
             }
@@ -76,6 +83,7 @@ impl Service {
 
     fn close(&mut self) {
         self.closing = true;
+        self.pending.clear();
         self.entries.values().for_each(|entry| entry.sandbox.process.kill());
     }
 
@@ -85,6 +93,11 @@ impl Service {
         if !self.closing {
             sources.push(Source::Server);
             fds.push(PollFd::new(&self.server, PollFlags::IN));
+        }
+        let maker = self.workshop.scratch.as_ref().and_then(Scratch::channel);
+        if let Some(channel) = &maker {
+            sources.push(Source::Maker);
+            fds.push(PollFd::new(channel, PollFlags::IN));
         }
         for (id, entry) in &self.entries {
             // Setups before ends, so that a failure is known by the time its process has ended.
@@ -109,7 +122,7 @@ impl Service {
 
     fn read(&mut self) -> Result<(), protocol::Error> {
         match protocol::receive::<ToLauncher>(&self.server)? {
-            Some((ToLauncher::Launch(launch), fds)) => self.launch(&launch, &fds),
+            Some((ToLauncher::Launch(launch), fds)) => self.launch(launch, fds),
             Some((ToLauncher::SetCpu { id, millis }, _)) => {
                 let failure = match self.entries.get(&id) {
                     Some(entry) => entry.sandbox.group.set_cpu(millis).err(),
@@ -123,7 +136,7 @@ impl Service {
                     entry.killed = true;
                     entry.sandbox.process.kill();
                 }
-                Ok(())
+                self.give_up(id)
             }
             Some((ToLauncher::Hello { .. }, _)) => {
                 Err(protocol::Error::Unexpected { got: "a second hello".to_owned(), expected: "a request" })
@@ -132,24 +145,6 @@ impl Service {
                 self.close();
                 Ok(())
             }
-        }
-    }
-
-    fn launch(&mut self, launch: &Launch, fds: &[OwnedFd]) -> Result<(), protocol::Error> {
-        let made = if fds.len() != 3 {
-            Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
-        } else if self.entries.contains_key(&launch.id) {
-            Err(refused(format!("there is already a sandbox {}", launch.id)))
-        } else {
-            self.workshop.make(launch, fds)
-        };
-        match made {
-            Ok(sandbox) => {
-                let entry = Entry { sandbox, failure: None, killed: false, ended: None };
-                self.entries.insert(launch.id.clone(), entry);
-                Ok(())
-            }
-            Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id.clone(), failure }, &[]),
         }
     }
 
@@ -223,7 +218,7 @@ impl Service {
         Ok(())
     }
 
-    /// Kills the children that are nobody's init: their init has died, and this process inherited them. Answers
+    /// Kills the children that are nobody's init nor the maker: their init has died, and this process inherited them. Answers
     /// whether there were any.
     fn kill_orphans(&self) -> bool {
         if !self.entries.values().any(|entry| entry.sandbox.bare && entry.ended.is_some()) {
@@ -231,14 +226,16 @@ impl Service {
         }
         // /proc was readable at the start; should it fail now, the next round tries again.
         let Ok(children) = process::children(std::process::id().cast_signed()) else { return true };
-        let inits: Vec<i32> = self
+        let maker = self.workshop.scratch.as_ref().and_then(Scratch::maker_pid);
+        let ours: Vec<i32> = self
             .entries
             .values()
             .filter(|entry| entry.ended.is_none())
             .map(|entry| entry.sandbox.process.pid)
+            .chain(maker)
             .collect();
         let orphans: Vec<Pid> =
-            children.into_iter().filter(|pid| !inits.contains(pid)).filter_map(Pid::from_raw).collect();
+            children.into_iter().filter(|pid| !ours.contains(pid)).filter_map(Pid::from_raw).collect();
         for orphan in &orphans {
             // Our child and not waited for: the number is its own.
             let _ = kill_process(*orphan, Signal::KILL);

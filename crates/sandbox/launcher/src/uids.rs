@@ -21,6 +21,9 @@ pub(crate) const RANGE: u32 = 0x1_0000;
 const RANGES_PER_BLOCK: u32 = 64;
 const BLOCKS: u32 = 63;
 
+/// The user of programs that the launcher runs for its own purposes: the first id above all ranges.
+pub(crate) const TOOLS: u32 = BASE + BLOCKS * RANGES_PER_BLOCK * RANGE;
+
 struct Block {
     number: u32,
     /// Bit N is set while range N is in use.

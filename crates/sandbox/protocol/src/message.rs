@@ -18,6 +18,9 @@ pub enum ToLauncher {
         instance: String,
         /// What the launcher is started for.
         purpose: Purpose,
+        /// Absolute path of the folder for the content of `/tmp`, which the launcher makes where it is missing.
+        /// Without one `/tmp` is a tmpfs.
+        scratch: Option<Raw>,
     },
     /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
     Launch(Launch),
@@ -227,6 +230,8 @@ pub struct Host {
     pub controllers: Vec<Controller>,
     /// Why namespaces cannot be used; absent when a trial succeeded.
     pub namespaces_error: Option<String>,
+    /// Why `/tmp` is a tmpfs, which counts against the function's memory; absent when it is a file system of its own.
+    pub tmp_error: Option<String>,
 }
 
 /// Which generation of cgroups the host mounts.

@@ -34,7 +34,9 @@ pub fn root(test: &str) -> bool {
 pub async fn launcher() -> Launcher {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let instance = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    Launcher::start(Options::new(instance)).await.unwrap()
+    // Below the build's own folder: nothing is left in it but the folder itself.
+    let scratch = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox-scratch");
+    Launcher::start(Options { scratch: Some(scratch), ..Options::new(instance) }).await.unwrap()
 }
 
 pub fn spec() -> Spec {
