@@ -175,6 +175,7 @@ function streamingContext(set, get) {
 
 /** Reports an error that nobody caught and ends the process with `code`. */
 function endWith(code, lastError, error) {
+  lastError.ends = true;
   lastError.post(error).then(
     () => process.exit(code),
     () => process.exit(code),
@@ -198,6 +199,10 @@ async function run(root, handlerName) {
   process.on("beforeExit", emptyEventLoop);
   defineGlobal(process.env);
   const handler = await loadHandler(root, handlerName);
+  // Node tells of a rejection that nobody caught after the microtasks. One of the loading belongs to the
+  // initialisation, so no event is asked for before it had its chance.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (lastError.ends) return;
   new Runtime(client, handler, logError, lastError).scheduleIteration();
 }
 

@@ -253,7 +253,7 @@ impl Core {
         match event {
             Event::Next | Event::Invoke(_) | Event::Launched | Event::Retire => None,
             _ => {
-                let peak = self.sandbox.as_ref()?.control.usage().memory_peak?;
+                let peak = self.sandbox.as_ref()?.control.memory_peak()?;
                 Some(peak.0.div_ceil(1024 * 1024))
             }
         }

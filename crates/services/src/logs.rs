@@ -8,7 +8,7 @@
 //!
 //! Logs are **not** part of the promise that nothing accepted is lost: the file is written with
 //! `synchronous=NORMAL`, so that a crash of the machine may take the last moments with it, and a queue that is full
-//! drops records and says so in the stream. A crash of the server alone loses what was in the queue, some 20 ms.
+//! drops records and says so in the stream. A crash of the server alone loses what was in the queue, some 100 ms.
 
 mod api;
 mod database;

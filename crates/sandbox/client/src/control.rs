@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lambent_model::Bytes;
 use lambent_sandbox_protocol::{self as protocol, Raw, Start, ToInit};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -96,6 +97,12 @@ impl Control {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.inner.shared.meter.read()
+    }
+
+    /// The peak of memory in [`Control::usage`], for a third of its price.
+    #[must_use]
+    pub fn memory_peak(&self) -> Option<Bytes> {
+        self.inner.shared.meter.memory_peak()
     }
 
     /// Sets the share of CPU in thousandths of one CPU; `None` is no limit, as at the start.

@@ -20,8 +20,17 @@ impl Meter {
         Self { files, last: Mutex::default() }
     }
 
+    /// The peak of memory alone, for whoever asks at every invocation.
+    pub(crate) fn memory_peak(&self) -> Option<Bytes> {
+        self.note(self.peak(), 0).memory_peak
+    }
+
+    fn peak(&self) -> Option<u64> {
+        self.files.peak.as_ref().and_then(read).and_then(|text| text.trim().parse().ok())
+    }
+
     pub(crate) fn read(&self) -> Usage {
-        let peak = self.files.peak.as_ref().and_then(read).and_then(|text| text.trim().parse().ok());
+        let peak = self.peak();
         let oom = self.files.oom.as_ref().and_then(read);
         let kills = oom.and_then(|text| {
             text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
