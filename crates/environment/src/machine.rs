@@ -235,8 +235,13 @@ impl Machine {
 
     fn launched(&mut self, step: &mut Step<'_>) {
         // Launching ⇒ Initializing
-        let State::Launching { waiting } = self.take() else {
-            unreachable!("a sandbox is launched once, at the beginning")
+        let waiting = match self.take() {
+            State::Launching { waiting } => waiting,
+            // Ended while the sandbox was being made: nobody needs it.
+            other => {
+                self.state = other;
+                return step.push(Effect::Kill);
+            }
         };
         self.state = State::Initializing { since: step.now, waiting };
         step.log(Record::InitStart { phase: Phase::Init });

@@ -287,3 +287,11 @@ fn sandbox_lost_in_mid_invocation_is_the_functions_error() {
     idle.then(Event::Gone { reason: "killed".into() });
     idle.then(Event::Invoke(invocation(2))).has(&Effect::Decline(invocation(2)));
 }
+
+#[test]
+fn sandbox_that_comes_too_late_is_ended() {
+    let mut story = Story::new();
+    story.then(Event::Retire).has(&Effect::Kill);
+    let told = story.then(Event::Launched);
+    told.has(&Effect::Kill).lacks(&Effect::StartRuntime);
+}
