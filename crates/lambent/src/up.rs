@@ -35,10 +35,15 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             // The demonstration closes with the same.
             hint(address, terminal);
         }
-        let running = tokio::spawn(signals.run(server));
+        let mut running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
-        if with_demo && !demonstrate(&config, address, terminal).await? {
-            code = ExitCode::Failed;
+        if with_demo {
+            // A server that ends meanwhile has the better reason.
+            let shown = tokio::select! { biased;
+                ended = &mut running => return ended.context("the server ended unexpectedly")?.map(|()| code).map_err(Into::into),
+                shown = demonstrate(&config, address, terminal) => shown?,
+            };
+            code = if shown { ExitCode::Ok } else { ExitCode::Failed };
         }
         running.await.context("the server ended unexpectedly")??;
         Ok(code)

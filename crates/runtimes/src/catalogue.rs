@@ -146,6 +146,9 @@ impl Catalogue {
         fs::create_dir_all(&runtimes)?;
         // Mounts need absolute paths without links.
         let runtimes = runtimes.canonicalize()?;
+        // A server and a command may look at the same time, and write the same files: one after the other.
+        let lock = fs::File::create(runtimes.join(".lock"))?;
+        lock.lock()?;
         let clients = clients::install(&runtimes)?;
         let mut cache = Cache::load(runtimes.join("probes.json"));
         let mut interpreters = BTreeMap::new();

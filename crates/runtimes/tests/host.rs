@@ -32,3 +32,17 @@ fn what_is_called_ready_runs_and_has_the_version_it_says() {
     println!("{ready} runtimes are ready");
     fs::remove_dir_all(data).expect("the test's own folder");
 }
+
+#[test]
+fn a_fresh_folder_may_be_filled_by_several_at_once() {
+    let data = std::env::temp_dir().join(format!("lambent-runtimes-together-{}", std::process::id()));
+    let search = Search::from_environment(|name| std::env::var_os(name));
+    std::thread::scope(|scope| {
+        let looking: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| Catalogue::discover(&data, &search).map(drop))).collect();
+        for look in looking {
+            look.join().expect("no panic").expect("each finds what it needs");
+        }
+    });
+    fs::remove_dir_all(data).expect("the test's own folder");
+}
