@@ -186,6 +186,7 @@ impl Shared {
     pub(crate) fn sandbox_event(&self, event: SandboxEvent) {
         self.apply(|core| {
             if event == SandboxEvent::Reset {
+                core.pollers.clear();
                 core.finish_output();
             } else {
                 core.flush();

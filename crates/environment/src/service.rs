@@ -139,7 +139,14 @@ impl Task<'_> {
                     Some(SandboxEvent::Gone { reason }) => {
                         return shared.sandbox_event(SandboxEvent::Gone { reason });
                     }
-                    Some(event) => shared.sandbox_event(event),
+                    Some(event) => {
+                        if event == SandboxEvent::Reset {
+                            // Their processes are dead. What one had sent and nobody had read yet must not be taken
+                            // for the next runtime's readiness.
+                            connections.shutdown().await;
+                        }
+                        shared.sandbox_event(event);
+                    }
                     None => return shared.bury("its launcher is gone"),
                 },
                 () = sleep_until(deadline) => {}
