@@ -137,6 +137,9 @@ pub struct UpArgs {
     /// Database: `sqlite`, or a postgres:// address (not in this version) [default: sqlite]
     #[arg(long, env = "LAMBENT_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<String>,
+    /// Let functions create, change and delete functions through the endpoint inside
+    #[arg(long, env = "LAMBENT_FUNCTIONS_MAY_ADMIN", hide_env_values = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub functions_may_admin: Option<bool>,
     /// Deploy the examples, invoke them cold and warm, show the timings, keep serving
     #[arg(long)]
     pub demo: bool,

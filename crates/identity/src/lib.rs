@@ -7,6 +7,8 @@
 //! The rules are those of the IAM User Guide, "Create a signed AWS API request", for every service but S3, which
 //! encodes paths once, signs payloads in chunks and words its errors differently.
 //!
+//! A [`Principal`] is who has signed; [`Sessions`] makes and recognises the credentials of role sessions.
+//!
 //! Nothing here does I/O or reads a clock.
 
 mod canonical;
@@ -14,6 +16,8 @@ mod credential;
 mod date;
 mod error;
 mod parse;
+mod principal;
+mod session;
 mod sign;
 mod signature;
 mod verify;
@@ -21,5 +25,7 @@ mod verify;
 pub use credential::{Credential, Credentials, account_of};
 pub use error::AuthError;
 pub use parse::{Signed, SignedHeader, SignedQuery, parse};
+pub use principal::{Principal, RoleSession};
+pub use session::{OpenedSession, Sessions};
 pub use sign::{SignError, sign};
 pub use verify::{Payload, verify};

@@ -23,6 +23,9 @@ pub type Compose = Box<dyn Fn(&FunctionArn, &lambda::Function) -> Function + Sen
 pub struct Options {
     /// An environment that had no invocation for so long is ended.
     pub idle: Duration,
+    /// An environment takes no more invocations once it is so old. AWS ends them every few hours (Developer Guide,
+    /// "Understanding the Lambda execution environment lifecycle"), before their credentials expire.
+    pub lifetime: Duration,
     /// Invocations at once in one account and region (Lambda quotas: 1,000).
     pub concurrency: u32,
 }
@@ -100,7 +103,7 @@ impl Invoker {
                 }
                 Entry {
                     function: Arc::new((self.inner.compose)(arn, &record)),
-                    pool: Arc::default(),
+                    pool: Arc::new(Pool::new(self.inner.options.lifetime)),
                     running: self.inner.running(arn),
                     record,
                 }
@@ -227,7 +230,7 @@ impl Inner {
         });
         let (handle, life) =
             lambent_environment::spawn(Arc::clone(&self.world), Arc::clone(&entry.function), id, notify);
-        entry.pool.add(handle.clone());
+        entry.pool.add(handle.clone(), Instant::now());
         let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         // Reap the ended ones here, so that the set holds no more than what has lived since the last start.
         while environments.try_join_next().is_some() {}

@@ -36,8 +36,14 @@ impl Member for Handle {
     }
 }
 
+struct Resident<M> {
+    handle: M,
+    used: Use,
+    born: Instant,
+}
+
 struct Members<M> {
-    all: HashMap<EnvironmentId, (M, Use)>,
+    all: HashMap<EnvironmentId, Resident<M>>,
     /// The free ones, the last freed at the end.
     free: Vec<EnvironmentId>,
     retired: bool,
@@ -46,15 +52,17 @@ struct Members<M> {
 /// See the module's text.
 pub(crate) struct Pool<M = Handle> {
     members: Mutex<Members<M>>,
-}
-
-impl<M> Default for Pool<M> {
-    fn default() -> Self {
-        Self { members: Mutex::new(Members { all: HashMap::new(), free: Vec::new(), retired: false }) }
-    }
+    /// From its start to the last invocation that an environment is given.
+    lifetime: Duration,
 }
 
 impl<M: Member> Pool<M> {
+    /// An empty pool, whose environments take no more invocations once they are `lifetime` old.
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        let members = Members { all: HashMap::new(), free: Vec::new(), retired: false };
+        Self { members: Mutex::new(members), lifetime }
+    }
+
     fn members(&self) -> MutexGuard<'_, Members<M>> {
         // Nothing panics while holding the lock, and the map stays whole between statements.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,9 +72,9 @@ impl<M: Member> Pool<M> {
     pub(crate) fn take(&self) -> Option<M> {
         let members = &mut *self.members();
         while let Some(id) = members.free.pop() {
-            if let Some((handle, used)) = members.all.get_mut(&id) {
-                *used = Use::Busy;
-                return Some(handle.clone());
+            if let Some(resident) = members.all.get_mut(&id) {
+                resident.used = Use::Busy;
+                return Some(resident.handle.clone());
             }
         }
         None
@@ -74,26 +82,26 @@ impl<M: Member> Pool<M> {
 
     /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more: it is
     /// told to end when it says that it is available. Told earlier, it would end before the invocation reached it.
-    pub(crate) fn add(&self, handle: M) {
-        self.members().all.insert(handle.id(), (handle, Use::Busy));
+    pub(crate) fn add(&self, handle: M, now: Instant) {
+        self.members().all.insert(handle.id(), Resident { handle, used: Use::Busy, born: now });
     }
 
     /// Takes note of what an environment says; true when it is no longer busy with an invocation.
     pub(crate) fn note(&self, id: EnvironmentId, status: Status, now: Instant) -> bool {
         let members = &mut *self.members();
-        let Some((handle, used)) = members.all.get_mut(&id) else { return false };
-        let was_busy = *used == Use::Busy;
+        let Some(resident) = members.all.get_mut(&id) else { return false };
+        let was_busy = resident.used == Use::Busy;
         match status {
-            Status::Available if members.retired => {
+            Status::Available if members.retired || now.duration_since(resident.born) >= self.lifetime => {
                 // Its end must not count it off a second time.
-                *used = Use::Away;
-                handle.retire();
+                resident.used = Use::Away;
+                resident.handle.retire();
             }
             Status::Available => {
-                *used = Use::Free { since: now };
+                resident.used = Use::Free { since: now };
                 members.free.push(id);
             }
-            Status::Lingering => *used = Use::Away,
+            Status::Lingering => resident.used = Use::Away,
             Status::Ended => {
                 members.all.remove(&id);
                 members.free.retain(|free| *free != id);
@@ -102,12 +110,14 @@ impl<M: Member> Pool<M> {
         was_busy
     }
 
-    /// Ends what has been free for `idle` and longer.
+    /// Ends what has been free for `idle` and longer, and what is free and old.
     pub(crate) fn retire_idle(&self, idle: Duration, now: Instant) {
         let members = &mut *self.members();
         let Members { all, free, .. } = members;
         free.retain(|id| match all.get(id) {
-            Some((handle, Use::Free { since })) if now.duration_since(*since) >= idle => {
+            Some(Resident { handle, used: Use::Free { since }, born })
+                if now.duration_since(*since) >= idle || now.duration_since(*born) >= self.lifetime =>
+            {
                 handle.retire();
                 false
             }
@@ -120,8 +130,8 @@ impl<M: Member> Pool<M> {
         let mut members = self.members();
         members.retired = true;
         members.free.clear();
-        for (handle, _) in members.all.values() {
-            handle.retire();
+        for resident in members.all.values() {
+            resident.handle.retire();
         }
     }
 }
@@ -157,6 +167,8 @@ mod tests {
         }
     }
 
+    const LIFETIME: Duration = Duration::from_secs(3600);
+
     /// What `Status` messages count off, of the one that admission counted.
     fn counted_off(pool: &Pool<Told>, member: &Told, statuses: &[Status]) -> usize {
         statuses.iter().filter(|status| pool.note(member.0, **status, Instant::now())).count()
@@ -169,8 +181,8 @@ mod tests {
             for statuses in
                 [&[Ended][..], &[Available, Ended], &[Lingering, Ended], &[Lingering, Available, Ended]]
             {
-                let (pool, member) = (Pool::default(), Told::new());
-                pool.add(member.clone());
+                let (pool, member) = (Pool::new(LIFETIME), Told::new());
+                pool.add(member.clone(), Instant::now());
                 if retired {
                     pool.retire();
                 }
@@ -182,12 +194,31 @@ mod tests {
 
     #[test]
     fn environment_added_to_a_retired_pool_does_one_invocation() {
-        let (pool, member) = (Pool::default(), Told::new());
+        let (pool, member) = (Pool::new(LIFETIME), Told::new());
         pool.retire();
-        pool.add(member.clone());
+        pool.add(member.clone(), Instant::now());
         assert_eq!(member.times(), 0, "its invocation has not reached it yet");
         pool.note(member.0, Status::Available, Instant::now());
         assert_eq!(member.times(), 1);
         assert!(pool.take().is_none());
+    }
+
+    #[test]
+    fn old_environment_ends_after_its_invocation_or_while_it_is_free() {
+        let (pool, member, start) = (Pool::new(LIFETIME), Told::new(), Instant::now());
+        pool.add(member.clone(), start);
+        pool.note(member.0, Status::Available, start);
+        pool.retire_idle(LIFETIME * 2, start + LIFETIME - Duration::from_secs(1));
+        assert_eq!(member.times(), 0);
+        assert!(pool.take().is_some());
+        pool.note(member.0, Status::Available, start + LIFETIME);
+        assert_eq!(member.times(), 1);
+        assert!(pool.take().is_none());
+
+        let (pool, free) = (Pool::new(LIFETIME), Told::new());
+        pool.add(free.clone(), start);
+        pool.note(free.0, Status::Available, start);
+        pool.retire_idle(LIFETIME * 2, start + LIFETIME);
+        assert_eq!(free.times(), 1);
     }
 }

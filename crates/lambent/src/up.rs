@@ -59,6 +59,7 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         network: arguments.network.map(name),
         auth: arguments.auth.map(name),
         store: arguments.store,
+        functions_may_admin: arguments.functions_may_admin,
     };
     Ok(Config::resolve(overrides, file.as_deref(), report::default_data_dir())?)
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
+use lambent_identity::{RoleSession, Sessions};
 use lambent_lambda as lambda;
-use lambent_model::{Bytes, Entropy, FunctionArn, MemorySize};
+use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize};
 use lambent_runtimes::{Catalogue, Credentials, Family, Layout, VariableInput};
 use lambent_sandbox_client::{Isolation, Mount, Program};
 use lambent_store::{CodeStore, Package};
@@ -18,8 +19,21 @@ pub(crate) struct Composer {
     pub(crate) catalogue: Arc<OnceLock<Catalogue>>,
     pub(crate) code: CodeStore,
     pub(crate) isolation: Isolation,
+    pub(crate) issuer: Issuer,
+}
+
+/// Makes the credentials of functions.
+#[derive(Clone)]
+pub(crate) struct Issuer {
+    pub(crate) sessions: Sessions,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
+
+/// How old an environment becomes.
+pub(crate) const ENVIRONMENT_LIFETIME: Duration = Duration::from_secs(4 * 3600);
+/// For how long the credentials are good that an environment starts with: to its last invocation's end and beyond.
+const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
 impl Composer {
     /// Never fails: what is missing becomes the error of the first invocation, which names it.
@@ -48,7 +62,8 @@ impl Composer {
             layout,
             package,
             isolated,
-            entropy: Arc::clone(&self.entropy),
+            session: RoleSession::of_role(arn.scope.account.clone(), &settings.role, &*arn.name),
+            issuer: self.issuer.clone(),
         };
         Function {
             arn: arn.clone(),
@@ -107,7 +122,8 @@ struct FunctionPlan {
     /// Held as long as the function may run, so that its files stay.
     package: Result<Package, StartError>,
     isolated: bool,
-    entropy: Arc<dyn Entropy>,
+    session: RoleSession,
+    issuer: Issuer,
 }
 
 impl FunctionPlan {
@@ -136,6 +152,12 @@ impl FunctionPlan {
         })
     }
 
+    /// The session that the function calls as.
+    fn credentials(&self) -> lambent_identity::Credentials {
+        let Issuer { sessions, clock, entropy } = &self.issuer;
+        sessions.issue(&self.session, clock.now().plus(CREDENTIALS_LIFETIME), &**entropy)
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.settings.variables.as_ref()?.get(name).map(String::as_str)
     }
@@ -146,7 +168,7 @@ impl FunctionPlan {
         let folders = layout.folders(task, Path::new("/opt").to_path_buf());
         let json = self.settings.logging.format == Some(lambda::LogFormat::Json);
         let level = self.settings.logging.application_level.as_deref().unwrap_or("INFO");
-        let keys = SessionKeys::random(&*self.entropy);
+        let keys = self.credentials();
         lambent_runtimes::variables(&VariableInput {
             runtime: &self.settings.runtime,
             family: self.family,
@@ -162,9 +184,9 @@ impl FunctionPlan {
             runtime_api: &placement.runtime_api.to_string(),
             xray_daemon: &format!("{}:2000", placement.runtime_api.ip()),
             credentials: Some(Credentials {
-                access_key_id: &keys.access_key_id,
+                access_key_id: &keys.access_key,
                 secret_access_key: &keys.secret,
-                session_token: &keys.token,
+                session_token: keys.session_token.as_deref().unwrap_or_default(),
             }),
             json_log_level: json.then_some(level),
             endpoint_url: Some(&format!("http://{}", placement.platform)),
@@ -195,34 +217,6 @@ impl Plan for FunctionPlan {
         let env = self.environment(layout, task.clone(), placement);
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Ok(Program { argv, env, cwd: task })
-    }
-}
-
-/// Credentials in the form of a role session. What arrives on the function's own connection is its role session
-/// whatever key it shows, so they open nothing elsewhere.
-struct SessionKeys {
-    access_key_id: String,
-    secret: String,
-    token: String,
-}
-
-impl SessionKeys {
-    fn random(entropy: &dyn Entropy) -> Self {
-        let text = |length: usize, alphabet: &[u8]| {
-            let mut bytes = vec![0; length];
-            entropy.fill(&mut bytes);
-            bytes
-                .iter()
-                .map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()]))
-                .collect::<String>()
-        };
-        let alphanumeric = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        Self {
-            // "ASIA" marks temporary credentials (IAM User Guide, "IAM identifiers": unique id prefixes).
-            access_key_id: format!("ASIA{}", text(16, &alphanumeric[..26])),
-            secret: text(40, alphanumeric),
-            token: text(128, alphanumeric),
-        }
     }
 }
 

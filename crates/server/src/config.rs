@@ -25,6 +25,8 @@ pub struct Overrides {
     pub auth: Option<String>,
     /// `--store`, `LAMBENT_STORE`.
     pub store: Option<String>,
+    /// `--functions-may-admin`, `LAMBENT_FUNCTIONS_MAY_ADMIN`.
+    pub functions_may_admin: Option<bool>,
 }
 
 /// `lambent.toml`. Each field is optional.
@@ -43,6 +45,8 @@ struct File {
     auth: Option<String>,
     /// `sqlite`. Default `sqlite`.
     store: Option<String>,
+    /// Whether functions may change the API's resources. Default false.
+    functions_may_admin: Option<bool>,
     /// Further names under which clients may address the server. Default none.
     #[serde(default)]
     hosts: Vec<String>,
@@ -63,6 +67,8 @@ pub struct Config {
     pub isolation: Isolation,
     /// What their network reaches.
     pub network: Network,
+    /// Whether functions may create, change and delete functions and whatever else the API administers.
+    pub functions_may_admin: bool,
     /// Further host names that requests may carry.
     pub hosts: Vec<String>,
     /// Idle time of an environment.
@@ -115,6 +121,10 @@ impl Config {
                 data_dir,
                 isolation,
                 network,
+                functions_may_admin: overrides
+                    .functions_may_admin
+                    .or(file.functions_may_admin)
+                    .unwrap_or(false),
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),

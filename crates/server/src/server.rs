@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
 use lambent_environment::{Function, World};
+use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
 use lambent_runtimes::{Catalogue, Search};
@@ -19,9 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::compose::Composer;
+use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::feed::Feed;
-use crate::gateway::{Bodies, Gateway, Guard};
+use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
 use crate::world::{SystemClock, SystemEntropy};
 use crate::{Config, listener, secret};
 
@@ -142,17 +143,26 @@ impl Server {
                 })
             }),
         });
+        let sessions = Sessions::new(secret);
         let composer = Composer {
             catalogue: Arc::clone(&catalogue),
             code: code.clone(),
             isolation: config.isolation,
-            entropy: Arc::clone(&entropy),
+            issuer: Issuer {
+                sessions: sessions.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+            },
         };
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),
             Box::new(move |arn, record| composer.compose(arn, record)),
-            InvokerOptions { idle: config.idle, concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS },
+            InvokerOptions {
+                idle: config.idle,
+                lifetime: ENVIRONMENT_LIFETIME,
+                concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS,
+            },
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
@@ -167,6 +177,8 @@ impl Server {
         });
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            sessions,
+            authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
             bodies: Bodies::default(),
             control,
             logs: logs.clone(),

@@ -22,7 +22,7 @@ class Clients:
     def __init__(self, server):
         self.server = server
 
-    def boto(self, service, *, key="test", secret="test", region=REGION, validate=False, **options):
+    def boto(self, service, *, key="test", secret="test", token=None, region=REGION, validate=False, **options):
         """A client that sends each request once. Its own validation is off by default: the server's is under test."""
         config = botocore.config.Config(
             retries={"total_max_attempts": 1},
@@ -38,6 +38,7 @@ class Clients:
             region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
+            aws_session_token=token,
             config=config,
         )
 

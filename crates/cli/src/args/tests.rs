@@ -19,7 +19,7 @@ fn definition_holds_together() {
 #[test]
 fn up_takes_every_fixed_flag() {
     let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network host --auth off \
-                --store sqlite --demo --config c.toml";
+                --store sqlite --functions-may-admin --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
     let expected = UpArgs {
         dir: Some("project".into()),
@@ -29,6 +29,7 @@ fn up_takes_every_fixed_flag() {
         network: Some(NetworkArg::Host),
         auth: Some(AuthArg::Off),
         store: Some("sqlite".into()),
+        functions_may_admin: Some(true),
         demo: true,
         config: Some("c.toml".into()),
     };

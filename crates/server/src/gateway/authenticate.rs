@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use lambent_identity::{AuthError, Payload, Signed, account_of};
+use lambent_identity::{AuthError, Payload, Principal, RoleSession, Sessions, Signed, account_of};
 use lambent_model::{Scope, Sha256, Timestamp};
 use lambent_wire::{Error, Service, common, lambda};
 
@@ -16,12 +16,17 @@ const LOOPBACK_SECRET: &str = "test";
 pub(super) struct Identified {
     pub(super) service: &'static Service,
     pub(super) scope: Scope,
-    pub(super) arn: String,
-    /// A signature that has yet to be checked against the body.
-    unverified: Option<Signed>,
+    pub(super) principal: Principal,
+    /// A signature that has yet to be checked against the body, and the secret it was to be made with.
+    unverified: Option<(Signed, String)>,
 }
 
-pub(super) fn identify(origin: &Origin, parts: &Parts) -> Result<Identified, (&'static Service, Error)> {
+pub(super) fn identify(
+    sessions: &Sessions,
+    origin: &Origin,
+    parts: &Parts,
+    now: Timestamp,
+) -> Result<Identified, (&'static Service, Error)> {
     let signed = lambent_identity::parse(parts).map_err(|error| (guess(parts), refused(&error)))?;
     let Some(signed) = signed else {
         let error = common::missing_authentication_token("Missing Authentication Token");
@@ -33,29 +38,41 @@ pub(super) fn identify(origin: &Origin, parts: &Parts) -> Result<Identified, (&'
             format!("lambent does not offer the service {:?}; see docs/compatibility.md", credential.service);
         (&lambda::SERVICE, common::not_implemented(text))
     })?;
-    Ok(match origin {
-        Origin::Client => {
-            let account = account_of(&credential.access_key);
-            let arn = format!("arn:aws:iam::{account}:root");
-            let scope = Scope { account, region: credential.scope_region.clone() };
-            // A header cannot be sent across sites without the guard noticing; a query can, in any link.
-            let unverified = matches!(signed, Signed::Query(_)).then_some(signed);
-            Identified { service, scope, arn, unverified }
-        }
-        Origin::Function(function) => {
-            let scope = function.arn.scope.clone();
-            let role = function.role.rsplit('/').next().unwrap_or_default();
-            let arn = format!("arn:aws:sts::{}:assumed-role/{role}/{}", scope.account, function.arn.name);
-            Identified { service, scope, arn, unverified: None }
-        }
-    })
+    let region = credential.scope_region.clone();
+    let (principal, unverified) = match origin {
+        Origin::Function(function) => (Principal::AssumedRole(session_of(function)), None),
+        Origin::Client => client(sessions, signed, now).map_err(|error| (service, refused(&error)))?,
+    };
+    let scope = Scope { account: principal.account().clone(), region };
+    Ok(Identified { service, scope, principal, unverified })
+}
+
+/// The session that a function calls as; Lambda names it after the function.
+fn session_of(function: &lambent_environment::Function) -> RoleSession {
+    RoleSession::of_role(function.arn.scope.account.clone(), &function.role, &*function.arn.name)
+}
+
+type Claim = (Principal, Option<(Signed, String)>);
+
+/// Whoever brings credentials of a function is that function's session, and has to know their secret. Any others stand
+/// for an account.
+fn client(sessions: &Sessions, signed: Signed, now: Timestamp) -> Result<Claim, AuthError> {
+    let key = &signed.credential().access_key;
+    if let Some(token) = signed.session_token()
+        && let Some(opened) = sessions.open(key, token, now)?
+    {
+        return Ok((Principal::AssumedRole(opened.session), Some((signed, opened.secret))));
+    }
+    let principal = Principal::Root(account_of(key));
+    // A header cannot be sent across sites without the guard noticing; a query can, in any link.
+    let verify = matches!(signed, Signed::Query(_));
+    Ok((principal, verify.then(|| (signed, LOOPBACK_SECRET.to_owned()))))
 }
 
 impl Identified {
     pub(super) fn verify(&self, parts: &Parts, body: &Bytes, now: Timestamp) -> Result<(), Error> {
-        let Some(signed) = &self.unverified else { return Ok(()) };
-        lambent_identity::verify(signed, parts, payload(body), LOOPBACK_SECRET, now)
-            .map_err(|error| refused(&error))
+        let Some((signed, secret)) = &self.unverified else { return Ok(()) };
+        lambent_identity::verify(signed, parts, payload(body), secret, now).map_err(|error| refused(&error))
     }
 }
 
@@ -76,6 +93,7 @@ fn refused(error: &AuthError) -> Error {
         "RequestExpired" => common::request_expired(text),
         "MissingAuthenticationTokenException" => common::missing_authentication_token(text),
         "UnrecognizedClientException" => common::unrecognized_client(text),
+        "ExpiredTokenException" => common::expired_token(text),
         _ => common::access_denied(text),
     }
 }

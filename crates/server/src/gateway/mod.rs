@@ -1,9 +1,10 @@
-//! The one entry for every AWS call: authenticate → route → dispatch.
+//! The one entry for every AWS call: authenticate → authorise → dispatch.
 //!
 //! On a loopback address any well-formed signature passes, as a local AWS is expected to; what keeps others out is in
 //! `guard` (web pages cannot reach the API) and in the signature itself (a link cannot call it).
 
 mod authenticate;
+mod authorise;
 mod body;
 mod guard;
 
@@ -15,11 +16,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner};
+use lambent_identity::Sessions;
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::logs::Logs;
 use lambent_store::CodeStore;
 use lambent_wire::{Error, Service, lambda, logs};
 
+pub(crate) use authorise::Authoriser;
 pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
 
@@ -35,6 +38,8 @@ pub(crate) enum Origin {
 /// What the gateway hands calls to.
 pub(crate) struct Gateway {
     pub(crate) guard: Guard,
+    pub(crate) sessions: Sessions,
+    pub(crate) authoriser: Authoriser,
     pub(crate) bodies: Bodies,
     pub(crate) control: Control,
     pub(crate) logs: Logs,
@@ -74,13 +79,17 @@ impl Gateway {
         if let Some(response) = self.own_paths(&parts).await {
             return Ok(response);
         }
-        let signed = authenticate::identify(origin, &parts)?;
+        let signed = authenticate::identify(&self.sessions, origin, &parts, self.clock.now())?;
         let service = signed.service;
+        // Before the body: who is refused has not filled the memory first.
+        let authorised = self.authoriser.check(&signed.principal, service, &signed.scope, &parts);
+        authorised.map_err(|error| (service, error))?;
         let read = self.bodies.read(origin, &parts, body).await;
         // The place of a large body is kept until its call is answered: until then it is in memory.
         let (body, _place) = read.map_err(|error| (service, error))?;
         signed.verify(&parts, &body, self.clock.now()).map_err(|error| (service, error))?;
-        let caller = Caller { scope: signed.scope, arn: signed.arn, base_url: base_url(&parts) };
+        let (scope, principal) = (signed.scope, signed.principal);
+        let caller = Caller { scope, arn: principal.to_string(), base_url: base_url(&parts) };
         let request = Request::from_parts(parts, body);
         if std::ptr::eq(service, &raw const lambda::SERVICE) {
             Ok(self.control.call(&caller, request, request_id).await)

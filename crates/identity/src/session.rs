@@ -1,0 +1,155 @@
+//! Temporary credentials of role sessions, made and recognised without keeping any of them.
+//!
+//! The session token holds whose session it is and until when, under a message authentication code of the server's
+//! secret; the secret access key is derived from the token. So a token cannot be changed, and whoever sees one (it
+//! travels with every request) learns nothing of the secret that goes with it.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lambent_model::{AccountId, Entropy, Sha256, Timestamp};
+
+use crate::{AuthError, Credentials, RoleSession};
+
+/// What tokens of this form begin with; another form would have another.
+const FORM: &str = "lambent1";
+/// Base 32 (RFC 4648), of which access key ids are made.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// Makes and recognises temporary credentials.
+#[derive(Clone)]
+pub struct Sessions {
+    secret: [u8; 32],
+}
+
+/// What temporary credentials stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedSession {
+    /// Whose session it is.
+    pub session: RoleSession,
+    /// The secret access key that its requests are signed with.
+    pub secret: String,
+}
+
+impl Sessions {
+    /// Sessions under the server's secret.
+    #[must_use]
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// Credentials of a session that ends at `expires`.
+    #[must_use]
+    pub fn issue(&self, session: &RoleSession, expires: Timestamp, entropy: &dyn Entropy) -> Credentials {
+        let mut random = [0; 16];
+        entropy.fill(&mut random);
+        let id: String =
+            random.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect();
+        // "ASIA" marks temporary credentials (IAM User Guide, "IAM identifiers": unique id prefixes).
+        let access_key = format!("ASIA{id}");
+        let RoleSession { account, role, name } = session;
+        let claims = format!("{FORM}/{access_key}/{}/{account}/{role}/{name}", expires.millis());
+        let tag = Sha256(self.mac("token", &claims).finalize().into_bytes().into());
+        let token = format!("{claims}/{tag}");
+        let secret = self.secret_of(&token);
+        Credentials { access_key, secret, session_token: Some(token) }
+    }
+
+    /// What a token stands for that came with `access_key`; `None` for one that is not of this server.
+    ///
+    /// # Errors
+    /// [`AuthError::ExpiredToken`] for a session that has ended, [`AuthError::UnrecognizedClient`] for a token that came
+    /// with another access key than its own.
+    pub fn open(
+        &self,
+        access_key: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<OpenedSession>, AuthError> {
+        let Some((claims, tag)) = token.rsplit_once('/') else { return Ok(None) };
+        let genuine =
+            tag.parse::<Sha256>().is_ok_and(|tag| self.mac("token", claims).verify_slice(&tag.0).is_ok());
+        // Role and session names cannot hold a slash (IAM API Reference: RoleName; STS: RoleSessionName).
+        let parts: Vec<&str> = claims.split('/').collect();
+        let (true, [FORM, key, expires, account, role, name]) = (genuine, &parts[..]) else {
+            return Ok(None);
+        };
+        let (Ok(expires), Ok(account)) = (expires.parse::<i64>(), account.parse::<AccountId>()) else {
+            return Ok(None);
+        };
+        if *key != access_key {
+            return Err(AuthError::UnrecognizedClient);
+        }
+        if now.millis() >= expires {
+            return Err(AuthError::ExpiredToken);
+        }
+        let session = RoleSession { account, role: (*role).to_owned(), name: (*name).to_owned() };
+        Ok(Some(OpenedSession { session, secret: self.secret_of(token) }))
+    }
+
+    fn secret_of(&self, token: &str) -> String {
+        let digest = Sha256(self.mac("secret", token).finalize().into_bytes().into()).to_string();
+        // As long as AWS's secret access keys: 160 bits.
+        digest[..40].to_owned()
+    }
+
+    /// Each purpose has codes of its own, so that none passes for another's.
+    fn mac(&self, purpose: &str, text: &str) -> Hmac<sha2::Sha256> {
+        let mut mac = Hmac::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
+        mac.update(format!("session {purpose}\n{text}").as_bytes());
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(std::sync::atomic::AtomicU8);
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+
+    fn issued(sessions: &Sessions, expires: i64) -> (RoleSession, Credentials) {
+        let session = RoleSession {
+            account: AccountId::default_account(),
+            role: "role_+=,.@-".into(),
+            name: "fn_name-1".into(),
+        };
+        let entropy = Counting(9.into());
+        let credentials = sessions.issue(&session, Timestamp::from_millis(expires), &entropy);
+        (session, credentials)
+    }
+
+    #[test]
+    fn what_was_issued_is_recognised_until_it_expires() {
+        let sessions = Sessions::new([7; 32]);
+        let (session, credentials) = issued(&sessions, 2_000);
+        let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
+        assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
+        let opened = sessions.open(key, token, Timestamp::from_millis(1_999)).unwrap().unwrap();
+        assert_eq!(opened, OpenedSession { session, secret: credentials.secret.clone() });
+        assert_eq!(sessions.open(key, token, Timestamp::from_millis(2_000)), Err(AuthError::ExpiredToken));
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        let sessions = Sessions::new([7; 32]);
+        let (_, credentials) = issued(&sessions, 2_000);
+        let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
+        let now = Timestamp::from_millis(0);
+        assert_eq!(Sessions::new([8; 32]).open(key, token, now), Ok(None));
+        for changed in [
+            token.replace("/2000/", "/9999/"),
+            token.replace("/000000000000/", "/000000000001/"),
+            token.replace("/role_", "/admin_"),
+            token[1..].to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(sessions.open(key, &changed, now), Ok(None), "{changed}");
+        }
+        assert_eq!(sessions.open("ASIAOTHER", token, now), Err(AuthError::UnrecognizedClient));
+        assert!(!token.contains(&credentials.secret));
+    }
+}

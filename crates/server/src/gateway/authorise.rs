@@ -1,0 +1,125 @@
+//! What a caller may do.
+//!
+//! There is no policy engine yet. On a loopback address an account may do everything; a role's session, which is what a
+//! function calls as, may read and invoke. Changing the API's resources would let one function rewrite another, so
+//! that is the owner's to allow for all of them: `--functions-may-admin`.
+
+use http::request::Parts;
+use lambent_identity::{Principal, RoleSession};
+use lambent_model::{FunctionArn, FunctionReference, Scope};
+use lambent_wire::{Error, Operation, Service, common, lambda};
+
+/// What is not read from an operation's name, and is no change of the API's resources either: running functions, and
+/// what durable functions say of their own executions while they run.
+const WORK: [&str; 7] = [
+    "CheckpointDurableExecution",
+    "Invoke",
+    "InvokeAsync",
+    "InvokeWithResponseStream",
+    "SendDurableExecutionCallbackFailure",
+    "SendDurableExecutionCallbackHeartbeat",
+    "SendDurableExecutionCallbackSuccess",
+];
+
+/// Decides by who calls.
+pub(crate) struct Authoriser {
+    /// Whether functions may change the API's resources.
+    pub(crate) functions_may_admin: bool,
+}
+
+impl Authoriser {
+    /// Lets the call pass or refuses it. Whether the operation exists is not decided here.
+    pub(super) fn check(
+        &self,
+        principal: &Principal,
+        service: &'static Service,
+        scope: &Scope,
+        parts: &Parts,
+    ) -> Result<(), Error> {
+        let Principal::AssumedRole(session) = principal else { return Ok(()) };
+        // Of the services offered, Lambda alone has something to administer.
+        if self.functions_may_admin || !std::ptr::eq(service, &raw const lambda::SERVICE) {
+            return Ok(());
+        }
+        // A route that does not exist gets its answer from the service.
+        let Ok(matched) = service.route(parts) else { return Ok(()) };
+        let operation = matched.operation();
+        if may(operation) {
+            return Ok(());
+        }
+        let name = matched.label("FunctionName");
+        Err(refusal(session, operation, &resource(scope, name)))
+    }
+}
+
+/// Reading and running. Reads begin so in every service's model.
+fn may(operation: &Operation) -> bool {
+    ["Get", "List"].iter().any(|read| operation.name.starts_with(read)) || WORK.contains(&operation.name)
+}
+
+/// The ARN of the function that a path names; `*` for an operation on something else.
+fn resource(scope: &Scope, name: Option<&str>) -> String {
+    let Some(Ok(reference)) = name.map(str::parse::<FunctionReference>) else { return "*".to_owned() };
+    let scope = Scope {
+        account: reference.account.unwrap_or_else(|| scope.account.clone()),
+        region: reference.region.unwrap_or_else(|| scope.region.clone()),
+    };
+    FunctionArn { scope, name: reference.name }.to_string()
+}
+
+/// AWS's words (IAM User Guide, "Troubleshoot access denied error messages"), and what to do here.
+fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Error {
+    let action = operation.qualified_name();
+    common::access_denied(format!(
+        "User: {session} is not authorized to perform: {action} on resource: {resource} because no identity-based \
+         policy allows the {action} action (functions change Lambda's resources where lambent was started with \
+         --functions-may-admin)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use lambent_model::AccountId;
+
+    use super::*;
+
+    fn allowed() -> Vec<&'static str> {
+        lambda::SERVICE.operations.iter().filter(|o| may(o)).map(|o| o.name).collect()
+    }
+
+    #[test]
+    fn reading_and_running_are_allowed_and_nothing_that_changes() {
+        let verbs = ["Add", "Create", "Delete", "Publish", "Put", "Remove", "Stop", "Tag", "Untag", "Update"];
+        let allowed = allowed();
+        assert!(allowed.contains(&"Invoke") && allowed.contains(&"ListFunctions"));
+        for name in allowed {
+            assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
+        }
+        // Each name in the list is one of the model: a spelling mistake would forbid it in silence.
+        for name in WORK {
+            assert!(lambda::SERVICE.operations.iter().any(|operation| operation.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_refusal_names_caller_action_and_function() {
+        let scope = Scope { account: AccountId::default_account(), region: "eu-west-1".parse().unwrap() };
+        let session = RoleSession::of_role(scope.account.clone(), "arn:aws:iam::0:role/r", "f");
+        let principal = Principal::AssumedRole(session);
+        let request = http::Request::builder().method("DELETE").uri("/2015-03-31/functions/other").body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let check = |functions_may_admin, principal: &Principal| {
+            Authoriser { functions_may_admin }.check(principal, &lambda::SERVICE, &scope, &parts)
+        };
+        let error = check(false, &principal).unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "User: arn:aws:sts::000000000000:assumed-role/r/f is not authorized to perform: lambda:DeleteFunction on \
+                 resource: arn:aws:lambda:eu-west-1:000000000000:function:other because"
+            ),
+            "{error}"
+        );
+        assert!(check(true, &principal).is_ok());
+        assert!(check(false, &Principal::Root(scope.account.clone())).is_ok());
+    }
+}
