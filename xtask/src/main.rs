@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask codegen`, `tidy`, `test`, `bench`.
+//! The project's own commands: `cargo xtask codegen`, `tidy`, `test`, `prove`, `bench`.
 //!
 //! Each command is a module with one `run`; this file only picks the module.
 
@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 mod bench;
 mod codegen;
+mod prove;
 mod test;
 mod tidy;
 
 const USAGE: &str = "usage: cargo xtask codegen [--check]
        cargo xtask tidy
        cargo xtask test [--only SUITE] [FILTER…]
+       cargo xtask prove PROOF [FILTER…]
        cargo xtask bench [--quick] [--no-awake]";
 
 fn main() -> ExitCode {
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "codegen" => codegen::run(rest),
         Some((command, rest)) if command == "tidy" => tidy::run(rest),
         Some((command, rest)) if command == "test" => test::run(rest),
+        Some((command, rest)) if command == "prove" => prove::run(rest),
         Some((command, rest)) if command == "bench" => bench::run(rest).map_err(|error| format!("{error:#}")),
         Some((command, _)) => Err(format!("unknown command '{command}'\n{USAGE}")),
         None => Err(USAGE.to_owned()),

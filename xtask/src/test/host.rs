@@ -17,6 +17,11 @@ pub(crate) fn find_where(name: &str, suits: impl Fn(&Path) -> bool) -> Option<Pa
     folders.map(|folder| folder.join(name)).find(|file| is_executable(file) && suits(file))
 }
 
+/// A program that Debian puts where only root looks.
+pub(crate) fn find_in_sbin(name: &str) -> Option<PathBuf> {
+    find(name).or_else(|| Some(Path::new("/usr/sbin").join(name)).filter(|file| is_executable(file)))
+}
+
 fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

@@ -7,10 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-mod count;
-mod host;
-mod prepare;
-mod process;
+pub(crate) mod count;
+pub(crate) mod host;
+pub(crate) mod prepare;
+pub(crate) mod process;
 mod suite;
 
 use count::Count;

@@ -25,6 +25,12 @@ const GO: Tool = Tool { what: "Go", package: "golang", find: || host::find("go")
 const CURL: Tool = Tool { what: "curl", package: "curl", find: || host::find("curl") };
 const ZIP: Tool = Tool { what: "zip", package: "zip", find: || host::find("zip") };
 
+/// An emulated machine of the same kind.
+pub(crate) const QEMU: Tool =
+    Tool { what: "qemu", package: "qemu-system-x86", find: || host::find("qemu-system-x86_64") };
+pub(crate) const MKE2FS: Tool =
+    Tool { what: "mke2fs", package: "e2fsprogs", find: || host::find_in_sbin("mke2fs") };
+
 /// What the conformance suite uses; a test that misses its tool says so and is skipped.
 pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, CURL, ZIP];
 /// What the differential suite of the runtimes uses.

@@ -32,6 +32,7 @@ pub(crate) const SUITES: &[Suite] = &[
         has_names: true,
         run: conformance,
     },
+    Suite { name: "vm", what: "the sandbox on another kernel", has_names: false, run: vm },
 ];
 
 fn tidy(_: &[String]) -> Result<Count, String> {
@@ -84,6 +85,12 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
     environment.extend(host::aws().map(|aws| ("LAMBENT_TEST_AWS", aws)));
     environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-functions")));
     pytest("conformance", &crate::root().join("tests/conformance"), filters, &environment)
+}
+
+/// An emulated processor takes too long for every change.
+fn vm(_: &[String]) -> Result<Count, String> {
+    println!("skipped: cargo xtask prove vm");
+    Ok(Count::skipped_suite())
 }
 
 fn pytest(

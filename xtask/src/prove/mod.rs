@@ -1,0 +1,28 @@
+//! `cargo xtask prove`: what is too long, or needs too much of the machine, for every change.
+
+mod vm;
+
+/// One proof.
+struct Proof {
+    name: &'static str,
+    /// For the usage text.
+    what: &'static str,
+    run: fn(&[String]) -> Result<(), String>,
+}
+
+const PROOFS: &[Proof] = &[Proof {
+    name: "vm",
+    what: "[FILTER…]  the sandbox's tests under cgroup v2, in an emulated machine with Debian's kernel",
+    run: vm::run,
+}];
+
+/// Runs the proof that is named first.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let usage = || {
+        let lines = PROOFS.iter().map(|proof| format!("  cargo xtask prove {} {}", proof.name, proof.what));
+        format!("usage:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    };
+    let (name, rest) = arguments.split_first().ok_or_else(usage)?;
+    let proof = PROOFS.iter().find(|proof| proof.name == name);
+    (proof.ok_or_else(|| format!("there is no proof '{name}'\n{}", usage()))?.run)(rest)
+}
