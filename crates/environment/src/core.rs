@@ -183,6 +183,11 @@ impl Shared {
         self.core().drain();
     }
 
+    /// Whether the function writes more than is kept of it.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.core().log.is_flooded()
+    }
+
     pub(crate) fn sandbox_event(&self, event: SandboxEvent) {
         self.apply(|core| {
             if event == SandboxEvent::Reset {

@@ -14,6 +14,7 @@
 
 mod api;
 mod core;
+mod flood;
 mod function;
 mod log;
 mod machine;

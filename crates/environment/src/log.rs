@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use lambent_model::{Clock, EnvironmentId, LogRecord, LogSink, LogStream, Origin, Timestamp};
 
+use crate::flood::{Dropped, Fate, Flood};
 use crate::output::{Frame, Frames, Lines};
-use crate::record::Subject;
+use crate::record::{Logging, Record, Subject};
 use crate::{Function, World};
 
 /// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
@@ -17,6 +18,8 @@ pub(crate) struct Log {
     clock: Arc<dyn Clock>,
     pub(crate) stream: Arc<LogStream>,
     pub(crate) subject: Subject,
+    logging: Logging,
+    flood: Flood,
     lines: Lines,
     frames: Frames,
     pub(crate) tail: Option<Vec<u8>>,
@@ -48,6 +51,8 @@ impl Log {
                 runtime_version: function.runtime_version.clone(),
                 runtime_version_arn: function.runtime_version_arn.clone(),
             },
+            logging: function.logging,
+            flood: Flood::new(world.clock.now()),
             lines: Lines::default(),
             frames: Frames::default(),
             tail: None,
@@ -65,10 +70,34 @@ impl Log {
         self.sink.write(LogRecord { stream: Arc::clone(&self.stream), at, origin, message });
     }
 
+    /// Writes what the function has written, unless that is too much.
+    fn write_function(&mut self, now: Timestamp, at: Timestamp, message: String) {
+        match self.flood.take(now, message.len()) {
+            Fate::Kept => self.write(at, Origin::Function, message),
+            Fate::KeptAfter(dropped) => {
+                self.confess(now, dropped);
+                self.write(at, Origin::Function, message);
+            }
+            Fate::Dropped => {}
+        }
+    }
+
+    /// Whether the function writes more than is kept of it.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flood.is_dropping()
+    }
+
+    fn confess(&mut self, now: Timestamp, Dropped { records, bytes }: Dropped) {
+        let record = Record::LogsDropped { records, bytes };
+        if let Some(line) = record.render(self.logging, &self.subject, now) {
+            self.write(now, Origin::Platform, line);
+        }
+    }
+
     pub(crate) fn stdio(&mut self, bytes: &[u8]) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.feed(bytes, &mut |line| self.write(at, Origin::Function, line));
+        lines.feed(bytes, &mut |line| self.write_function(at, at, line));
         self.lines = lines;
     }
 
@@ -88,14 +117,17 @@ impl Log {
         // The function's own clock orders its records; one that lies about the future is not believed.
         let now = self.clock.now();
         let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
-        self.write(at, Origin::Function, frame.message);
+        self.write_function(now, at, frame.message);
     }
 
     /// Writes an unfinished line as it is: what it belongs to has come to its end.
     pub(crate) fn flush_stdio(&mut self) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.flush(&mut |line| self.write(at, Origin::Function, line));
+        lines.flush(&mut |line| self.write_function(at, at, line));
         self.lines = lines;
+        if let Some(dropped) = self.flood.settle() {
+            self.confess(at, dropped);
+        }
     }
 }

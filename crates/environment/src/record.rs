@@ -77,11 +77,32 @@ pub(crate) enum Phase {
 /// One record that the platform writes into a function's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
-    InitStart { phase: Phase },
-    InitReport { duration: Duration, phase: Phase, verdict: Verdict },
-    Start { request_id: RequestId },
-    End { request_id: RequestId, duration: Duration, verdict: Verdict },
-    Report { request_id: RequestId, report: Report, verdict: Verdict },
+    InitStart {
+        phase: Phase,
+    },
+    InitReport {
+        duration: Duration,
+        phase: Phase,
+        verdict: Verdict,
+    },
+    Start {
+        request_id: RequestId,
+    },
+    End {
+        request_id: RequestId,
+        duration: Duration,
+        verdict: Verdict,
+    },
+    Report {
+        request_id: RequestId,
+        report: Report,
+        verdict: Verdict,
+    },
+    /// The function wrote more than is kept of it.
+    LogsDropped {
+        records: u64,
+        bytes: u64,
+    },
 }
 
 /// What records say about the function they belong to.
@@ -92,6 +113,9 @@ pub(crate) struct Subject {
     pub(crate) runtime_version: String,
     pub(crate) runtime_version_arn: String,
 }
+
+/// Why [`Record::LogsDropped`].
+const DROP_REASON: &str = "the function writes faster than its log takes (5 MiB or 50,000 records a second)";
 
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
@@ -121,6 +145,7 @@ impl Record {
             {
                 SystemLogLevel::Warn
             }
+            Self::LogsDropped { .. } => SystemLogLevel::Warn,
             Self::InitReport { .. } | Self::End { .. } => SystemLogLevel::Debug,
             Self::InitStart { .. } | Self::Start { .. } | Self::Report { .. } => SystemLogLevel::Info,
         }
@@ -153,6 +178,9 @@ impl Record {
             }
             Self::End { request_id, .. } => format!("END RequestId: {request_id}"),
             Self::Report { request_id, report, verdict } => report_text(*request_id, report, verdict),
+            Self::LogsDropped { records, bytes } => format!(
+                "LOGS_DROPPED\tDropped Records: {records}\tDropped Bytes: {bytes}\tReason: {DROP_REASON}"
+            ),
         })
     }
 
@@ -209,6 +237,10 @@ impl Record {
                 let record = json!({ "requestId": request_id.to_string(), "metrics": metrics });
                 ("platform.report", with_verdict(record, verdict))
             }
+            Self::LogsDropped { records, bytes } => (
+                "platform.logsDropped",
+                json!({ "droppedBytes": bytes, "droppedRecords": records, "reason": DROP_REASON }),
+            ),
         };
         // Written by hand for the order of the keys, which is AWS's.
         format!(r#"{{"time":"{at}","type":"{kind}","record":{record}}}"#)
