@@ -108,6 +108,7 @@ impl Server {
         let logs = Logs::open(dir, Arc::clone(&clock))?;
         // Functions find the platform at the same port inside as outside.
         let options = LauncherOptions {
+            isolation: config.isolation,
             platform_port: address.port(),
             // Without isolation functions have the host's /tmp.
             scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
@@ -285,15 +286,13 @@ async fn discover(dir: std::path::PathBuf, into: Arc<OnceLock<Catalogue>>) -> Re
 }
 
 fn check_namespaces(host: &Host) -> Result<(), StartError> {
-    let reason = match &host.namespaces_error {
-        None if host.root => return Ok(()),
-        None => "making sandboxes needs root",
-        Some(error) => error,
-    };
-    Err(StartError::Isolation(format!(
-        "{reason}; run lambent as root (sudo), or, for your own code alone and without any isolation, with \
-         `--isolation process`; `lambent doctor` says more"
-    )))
+    match &host.namespaces_error {
+        None => Ok(()),
+        Some(reason) => Err(StartError::Isolation(format!(
+            "{reason}; run lambent as root (sudo), or, for your own code alone and without any isolation, with \
+             `--isolation process`; `lambent doctor` says more"
+        ))),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -21,7 +21,7 @@ use lambent_sandbox_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::channel::Channel;
-use crate::{Error, programs};
+use crate::{Error, Isolation, programs};
 
 /// Enough for every launch of a busy moment; those beyond wait in `launch`, in order.
 const WAITING_REQUESTS: usize = 64;
@@ -31,6 +31,9 @@ const WAITING_REQUESTS: usize = 64;
 pub struct Options {
     /// Names the cgroups; unique for each data folder. Letters, digits, `-` and `_`, at most 64.
     pub instance: String,
+    /// How the sandboxes will be kept apart. As root the launcher makes both kinds; without root each kind needs a
+    /// launcher of its own.
+    pub isolation: Isolation,
     /// The port of the platform, bound on 127.0.0.1 in every sandbox that has its own network.
     pub platform_port: u16,
     /// An absolute path: where the content of every `/tmp` is kept, for as long as its sandbox lives, in files without
@@ -40,10 +43,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options with the default port of the platform, 4566, and no folder for `/tmp`.
+    /// Options for namespaces, with the default port of the platform, 4566, and no folder for `/tmp`.
     #[must_use]
     pub fn new(instance: impl Into<String>) -> Self {
-        Self { instance: instance.into(), platform_port: 4566, scratch: None }
+        Self {
+            instance: instance.into(),
+            isolation: Isolation::Namespaces,
+            platform_port: 4566,
+            scratch: None,
+        }
     }
 }
 
@@ -94,7 +102,11 @@ impl Launcher {
         if !(1..=64).contains(&options.instance.len()) || !options.instance.bytes().all(valid) {
             return Err(Error::Instance(options.instance));
         }
-        let (process, channel, host) = spawn(&options.instance, Purpose::Serve, options.scratch).await?;
+        let purpose = match options.isolation {
+            Isolation::Namespaces => Purpose::Serve,
+            Isolation::Process => Purpose::Bare,
+        };
+        let (process, channel, host) = spawn(&options.instance, purpose, options.scratch).await?;
         let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
         let actor = Actor { channel, queue, sandboxes: HashMap::new() };
         // Its owners are the handles: it ends when the last of them is gone, or the process is.

@@ -10,13 +10,18 @@ use lambent_sandbox_client::{
     Error, Event, Exit, Failure, Isolation, Launcher, Mount, Network, Options, Spec, probe, unpack_program,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Running, bare, drain, launcher, program, root, shell, spec, until};
+use support::{Launchers, Makes, Running, bare, drain, launcher, namespaces, program, shell, spec, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+#[test]
+fn all_of_it_holds_for_an_ordinary_user() {
+    support::again_as_an_ordinary_user("all_of_it_holds_for_an_ordinary_user");
+}
+
 /// The kinds of sandbox that can be made here.
-fn kinds(test: &str) -> Vec<Spec> {
+async fn kinds(test: &str) -> Vec<Spec> {
     let mut kinds = vec![bare()];
-    if root(&format!("{test} with namespaces")) {
+    if namespaces(&format!("{test} with namespaces")).await {
         kinds.push(spec());
         kinds.push(Spec { network: Network::Host, ..spec() });
     }
@@ -26,7 +31,7 @@ fn kinds(test: &str) -> Vec<Spec> {
 #[tokio::test]
 async fn programs_start_end_and_fail_as_they_should() {
     let launcher = launcher().await;
-    for kind in kinds("programs") {
+    for kind in kinds("programs").await {
         let mut sandbox = Running::launch(&launcher, kind).await;
         let (output, event) = sandbox.run(shell("echo out; echo err >&2; exit 7")).await;
         assert_eq!((output.as_str(), event), ("out\nerr\n", Event::Exited(Exit::Code(7))));
@@ -65,7 +70,7 @@ async fn a_file_without_format_is_not_handed_to_a_shell() {
 #[tokio::test]
 async fn a_reset_ends_every_process_and_keeps_tmp() {
     let launcher = launcher().await;
-    for kind in kinds("reset") {
+    for kind in kinds("reset").await {
         let mark = format!("/tmp/lambent-mark-{}", kind.id);
         let mut sandbox = Running::launch(&launcher, kind).await;
         // One child of the program, one that has left its session and parent, one that ignores signals.
@@ -90,7 +95,7 @@ async fn a_reset_ends_every_process_and_keeps_tmp() {
 #[tokio::test]
 async fn a_program_is_asked_to_end_a_sandbox_is_not() {
     let launcher = launcher().await;
-    for kind in kinds("terminate and kill") {
+    for kind in kinds("terminate and kill").await {
         let mut sandbox = Running::launch(&launcher, kind).await;
         sandbox.control.start(shell("echo ready; exec sleep 1000")).await.unwrap();
         sandbox.line("ready").await;
@@ -114,7 +119,7 @@ async fn a_program_is_asked_to_end_a_sandbox_is_not() {
 #[tokio::test]
 async fn the_function_reaches_both_endpoints() {
     let launcher = launcher().await;
-    for kind in kinds("endpoints") {
+    for kind in kinds("endpoints").await {
         let own_network = kind.network == Network::None;
         let mut sandbox = Running::launch(&launcher, kind).await;
         let addresses = [sandbox.runtime_api.address(), sandbox.platform.address()];
@@ -140,7 +145,7 @@ async fn the_function_reaches_both_endpoints() {
 #[tokio::test]
 async fn dropping_the_handles_ends_everything() {
     let launcher = launcher().await;
-    for kind in kinds("dropping") {
+    for kind in kinds("dropping").await {
         let mut sandbox = Running::launch(&launcher, kind).await;
         sandbox.control.start(shell("setsid -f sleep 1000; echo ready; sleep 1000")).await.unwrap();
         sandbox.line("ready").await;
@@ -154,7 +159,7 @@ async fn dropping_the_handles_ends_everything() {
         assert!(matches!(last, Some(Event::Gone { .. })), "{last:?}");
     }
     let mut orphans = Vec::new();
-    for kind in kinds("dropping the launcher") {
+    for kind in kinds("dropping the launcher").await {
         let mut sandbox = Running::launch(&launcher, kind).await;
         sandbox.control.start(shell("setsid -f sleep 1000; echo ready; sleep 1000")).await.unwrap();
         sandbox.line("ready").await;
@@ -167,42 +172,64 @@ async fn dropping_the_handles_ends_everything() {
     }
 }
 
-/// The launcher's process: init's parent, as a bare sandbox sees it.
-async fn process_of(launcher: &Launcher) -> Pid {
-    let mut witness = Running::launch(launcher, bare()).await;
+/// The processes of the launchers: the parents of init, as sandboxes show them.
+async fn processes_of(launchers: &Launchers) -> Vec<Pid> {
+    let mut bare = Running::launch(launchers, bare()).await;
     let script = "init=$(cut -d' ' -f4 /proc/$$/stat); cut -d' ' -f4 /proc/$init/stat";
-    let pid = witness.script(script).await;
-    pid.trim().parse().ok().and_then(Pid::from_raw).expect("cut writes the number of a process")
+    let mut found = vec![bare.script(script).await];
+    if namespaces("the launcher of sandboxes in namespaces").await {
+        // Its own number is out of its sight, its namespace is not.
+        let mut confined = Running::launch(launchers, spec()).await;
+        let namespace = confined.script("readlink /proc/self/ns/pid").await;
+        let inside = |pid: &std::path::PathBuf| {
+            std::fs::read_link(pid.join("ns/pid")).is_ok_and(|name| name.to_str() == Some(namespace.trim()))
+        };
+        let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let init = all.filter(inside).min().expect("init is there");
+        let status = std::fs::read_to_string(init.join("status")).unwrap();
+        found.push(status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().to_owned());
+    }
+    let mut pids: Vec<Pid> =
+        found.iter().map(|text| text.trim().parse().ok().and_then(Pid::from_raw).unwrap()).collect();
+    pids.dedup();
+    pids
 }
 
 #[tokio::test]
 async fn a_killed_launcher_takes_every_sandbox_along() {
     let launcher = launcher().await;
     let mut sandboxes = Vec::new();
-    for kind in kinds("killing the launcher") {
+    for kind in kinds("killing the launcher").await {
         let mut sandbox = Running::launch(&launcher, kind).await;
         sandbox.control.start(shell("setsid -f sleep 1000; echo ready; sleep 1000")).await.unwrap();
         sandbox.line("ready").await;
         sandboxes.push(sandbox);
     }
-    let pid = process_of(&launcher).await;
+    let pids = processes_of(&launcher).await;
     // Not what Ctrl-C or a service manager sends: the server ends its launcher by itself.
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for (pid, signal) in
+        pids.iter().flat_map(|pid| [Signal::INT, Signal::TERM, Signal::HUP].map(|s| (*pid, s)))
+    {
         kill_process(pid, signal).unwrap();
     }
-    Running::launch(&launcher, bare()).await.script("true").await;
-    kill_process(pid, Signal::KILL).unwrap();
+    for kind in kinds("a launcher that outlives signals").await {
+        Running::launch(&launcher, kind).await.script("true").await;
+    }
+    for pid in pids {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
     for mut sandbox in sandboxes {
         assert_eq!(sandbox.gone().await, "the launcher has ended");
         assert_eq!(sandbox.stdio.read(&mut [0; 64]).await.unwrap(), 0);
     }
-    assert!(matches!(launcher.launch(bare()).await, Err(Error::LauncherEnded)));
+    let late = launcher.maker(Isolation::Process).launch(bare()).await;
+    assert!(matches!(late, Err(Error::LauncherEnded)));
 }
 
 #[tokio::test]
 async fn twenty_sandboxes_at_once_are_twenty_sandboxes() {
     let launcher = launcher().await;
-    for kind in kinds("twenty at once") {
+    for kind in kinds("twenty at once").await {
         let launches = (0..20).map(|_| {
             let (launcher, kind) = (launcher.clone(), Spec { id: spec().id, ..kind.clone() });
             tokio::spawn(async move { Running::launch(&launcher, kind).await })
@@ -221,7 +248,7 @@ async fn twenty_sandboxes_at_once_are_twenty_sandboxes() {
 async fn what_cannot_be_made_says_why() {
     let launcher = launcher().await;
     let mount = |source: &str, target| vec![Mount { source: source.into(), target }];
-    let refusal = async |spec| match launcher.launch(spec).await {
+    let refusal = async |spec: Spec| match launcher.maker(spec.isolation).launch(spec).await {
         Ok(_) => panic!("it was made"),
         Err(error) => error.to_string(),
     };
@@ -233,7 +260,7 @@ async fn what_cannot_be_made_says_why() {
     assert!(mounts.starts_with("a sandbox without isolation shows the host's files"), "{mounts}");
     let instance = Launcher::start(Options::new("a/b")).await;
     assert!(matches!(instance, Err(Error::Instance(_))));
-    if root("what_cannot_be_made_says_why") {
+    if namespaces("what_cannot_be_made_says_why").await {
         let missing = refusal(Spec { mounts: mount("/nonexistent", "/opt"), ..spec() }).await;
         assert_eq!(missing, "sandbox setup failed at \"open /nonexistent\": no such file or directory");
         let twice = Spec { mounts: [mount("/usr", "/opt"), mount("/lib", "/opt")].concat(), ..spec() };
@@ -257,7 +284,7 @@ async fn what_cannot_be_made_says_why() {
 
 #[tokio::test]
 async fn a_launch_given_up_leaves_nothing() {
-    if !root("a_launch_given_up_leaves_nothing") {
+    if !namespaces("a_launch_given_up_leaves_nothing").await {
         return;
     }
     let launcher = launcher().await;

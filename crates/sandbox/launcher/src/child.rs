@@ -15,6 +15,7 @@ use rustix::mount::{
 use rustix::thread::UnshareFlags;
 use seccompiler::BpfProgram;
 
+use crate::rights::Ids;
 use crate::step::{Step, refused};
 use crate::{privileges, template, tree};
 
@@ -57,8 +58,14 @@ const FROZEN: [&str; 4] = ["bus", "fs", "irq", "sys"];
 
 impl Child<'_> {
     /// Becomes init in a sandbox; comes back only to report why not.
-    pub(crate) fn confine(&self, layout: &Layout, processes: u32, filters: &[BpfProgram]) -> Failure {
-        let result = self.enter(layout).and_then(|()| privileges::give_up(processes, filters));
+    pub(crate) fn confine(
+        &self,
+        layout: &Layout,
+        ids: Ids,
+        processes: u32,
+        filters: &[BpfProgram],
+    ) -> Failure {
+        let result = self.enter(layout, ids).and_then(|()| privileges::give_up(ids, processes, filters));
         self.finish(result)
     }
 
@@ -100,10 +107,14 @@ impl Child<'_> {
         }
     }
 
-    fn enter(&self, layout: &Layout) -> Result<(), Failure> {
+    fn enter(&self, layout: &Layout, ids: Ids) -> Result<(), Failure> {
         let trees = self.await_go()?;
-        // The maps are written: from "nobody" to root of the user namespace, so that what is made here is root's.
-        privileges::become_user(0)?;
+        // The maps are written: from "nobody" to root of the user namespace, so that what is made here is root's. A
+        // process has every capability in the namespace it was cloned into, whoever it is there: without a root it
+        // stays who it is.
+        if ids.have_root() {
+            privileges::become_user(0)?;
+        }
         // SAFETY: one thread.
         #[allow(unsafe_code)]
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }

@@ -20,6 +20,7 @@ mod loopback;
 mod maker;
 mod privileges;
 mod probe;
+mod rights;
 mod sandbox;
 mod scratch;
 mod seccomp;
@@ -30,21 +31,17 @@ mod tree;
 mod uids;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Error, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
+    self as protocol, Error, Failure, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
 };
 use rustix::fs::Mode;
 
 use crate::hierarchy::Hierarchies;
+use crate::rights::Rights;
 use crate::sandbox::{Rooted, Workshop};
 use crate::scratch::Scratch;
-
-/// Where the locks on ranges of user ids are, and the mount point of the template root.
-const STATE: &str = "/run/lambent";
-
-const NO_ROOT: &str = "the launcher does not run as root";
+use crate::step::Step;
 
 fn main() -> std::process::ExitCode {
     match run() {
@@ -82,19 +79,18 @@ fn run() -> Result<(), Error> {
     // A bare sandbox whose init is killed leaves its processes to this one, which ends them.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(std::io::Error::from)?;
 
-    let root = rustix::process::geteuid().is_root();
-    let hierarchies = claim_cgroups(&instance, purpose, root)?;
-    let namespaces_error = probe::namespaces().err().map(|failure| failure.to_string());
+    let rights = Rights::find().map_err(failed)?;
+    let hierarchies = claim_cgroups(&instance, purpose, &rights)?;
+    let rooted = prepare_root(&rights, purpose);
     let mut host = Host {
-        root,
+        root: rights.is_root(),
         cgroups: hierarchies.generation(),
         controllers: hierarchies.controllers(),
-        namespaces_error: namespaces_error.clone(),
+        namespaces_error: rooted.as_ref().err().map(ToString::to_string),
         tmp_error: None,
     };
     if purpose == Purpose::Probe {
-        host.tmp_error =
-            if root { scratch::trial().map_err(|failure| failure.to_string()) } else { no_root() }.err();
+        host.tmp_error = scratch::trial(&rights).err().map(|failure| failure.to_string());
         hierarchies.leave();
         return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
     }
@@ -103,13 +99,22 @@ fn run() -> Result<(), Error> {
         expected: "the program init beside the hello",
     })?;
     let filters = seccomp::compile().map_err(|error| Error::Io(std::io::Error::other(error)))?;
-    let rooted = prepare_root(root, namespaces_error);
-    let scratch = if root { prepare_tmp(scratch.as_ref()) } else { no_root() };
+    let rooted = rooted
+        .map_err(|failure| {
+            format!("{failure}: remove the cause, or choose --isolation process, which keeps nothing apart")
+        })
+        .and_then(|rooted| {
+            rooted.ok_or_else(|| "this launcher makes sandboxes without isolation alone".to_owned())
+        });
+    let scratch = prepare_tmp(&rights, scratch.as_ref());
     host.tmp_error = scratch.as_ref().err().cloned();
-    let ranges = uids::Ranges::new(PathBuf::from(STATE));
-    let workshop = Workshop { init, hierarchies, filters, ranges, rooted, scratch: scratch.ok() };
+    let workshop = Workshop { init, hierarchies, filters, rights, rooted, scratch: scratch.ok() };
     protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[])?;
     serve::Service::new(server, workshop).run()
+}
+
+fn failed(failure: Failure) -> Error {
+    Error::Io(std::io::Error::other(failure))
 }
 
 /// Leaves it to the server when to end: Ctrl-C in its terminal, or a service manager that signals every process of
@@ -126,12 +131,12 @@ fn outlive_signals() {
     }
 }
 
-fn claim_cgroups(instance: &str, purpose: Purpose, root: bool) -> Result<Hierarchies, Error> {
-    if !root {
-        return Ok(Hierarchies::unavailable(NO_ROOT));
+fn claim_cgroups(instance: &str, purpose: Purpose, rights: &Rights) -> Result<Hierarchies, Error> {
+    if !rights.is_root() {
+        return Ok(Hierarchies::unavailable("the launcher does not run as root"));
     }
     let mut hierarchies = Hierarchies::discover(&hierarchy::owner(instance)?)?;
-    if purpose == Purpose::Serve {
+    if purpose != Purpose::Probe {
         hierarchies.sweep();
     }
     hierarchies.settle();
@@ -139,7 +144,8 @@ fn claim_cgroups(instance: &str, purpose: Purpose, root: bool) -> Result<Hierarc
 }
 
 /// File systems for /tmp in this folder, or in one sentence why there are none.
-fn prepare_tmp(folder: Option<&Raw>) -> Result<Scratch, String> {
+fn prepare_tmp(rights: &Rights, folder: Option<&Raw>) -> Result<Scratch, String> {
+    scratch::possible(rights).map_err(|failure| failure.to_string())?;
     let folder = folder.ok_or("the server named no folder for its content")?.as_path();
     if !folder.is_absolute() {
         return Err(format!("{} is not an absolute path", folder.display()));
@@ -147,21 +153,18 @@ fn prepare_tmp(folder: Option<&Raw>) -> Result<Scratch, String> {
     Scratch::open(folder).map_err(|failure| failure.to_string())
 }
 
-fn no_root<T>() -> Result<T, String> {
-    Err(NO_ROOT.to_owned())
-}
-
-/// Composes the root, or says in one sentence why namespaces cannot be had and what to do.
-fn prepare_root(root: bool, namespaces_error: Option<String>) -> Result<Rooted, String> {
-    const REMEDY: &str = "or choose --isolation process, which keeps nothing apart";
-    if !root {
-        return Err(format!("isolation by namespaces needs root: start the server with sudo, {REMEDY}"));
+/// Finds out by doing whether namespaces can be had, and composes the root, if sandboxes in namespaces are asked for.
+fn prepare_root(rights: &Rights, purpose: Purpose) -> Result<Option<Rooted>, Failure> {
+    if purpose == Purpose::Bare {
+        return Ok(None);
     }
-    if let Some(error) = namespaces_error {
-        return Err(format!("this host does not let namespaces be made ({error}): allow them, {REMEDY}"));
+    let host_mounts = std::fs::File::open("/proc/self/ns/mnt").step("open the host's mounts")?.into();
+    rights.take_possession()?;
+    probe::namespaces()?;
+    // Root's mount point would stay behind; an ordinary user's is not made, and the composing part of the trial.
+    if purpose == Purpose::Probe && rights.is_root() {
+        return Ok(None);
     }
-    let host_mounts = std::fs::File::open("/proc/self/ns/mnt").map_err(|e| e.to_string())?.into();
-    let template = template::Template::compose(PathBuf::from(STATE).join("root"))
-        .map_err(|failure| format!("{failure}: remove the cause, {REMEDY}"))?;
-    Ok(Rooted { template, host_mounts })
+    let template = template::Template::compose(rights.template_root()?)?;
+    Ok(Some(Rooted { template, host_mounts }))
 }

@@ -4,9 +4,10 @@ use std::io;
 
 use lambent_sandbox_protocol::Failure;
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, getrlimit, setrlimit};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
+use crate::rights::Ids;
 use crate::step::{Step, refused};
 
 /// The function's user and group inside, `sbx_user1051` as on AWS.
@@ -14,13 +15,24 @@ pub(crate) const FUNCTION_UID: u32 = 1051;
 
 const KIB: u64 = 1024;
 
-/// From root of the namespace to the function's user.
-pub(crate) fn give_up(processes: u32, filters: &[BpfProgram]) -> Result<(), Failure> {
+/// No program gets capabilities for being root or keeps some as ambient ones, and nobody can change that
+/// (capabilities(7)). Nobody inside could, anyway: one more reason that does not depend on the others.
+const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
+    .union(CapabilitiesSecureBits::NO_ROOT_LOCKED)
+    .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
+    .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
+
+/// From all capabilities in the namespace to the function's user without any.
+pub(crate) fn give_up(ids: Ids, processes: u32, filters: &[BpfProgram]) -> Result<(), Failure> {
     limit(processes)?;
     // While there is still the capability to do so.
     drop_bounding_set().step("drop the bounding set")?;
-    become_user(FUNCTION_UID)?;
-    // The change of user has cleared what root had; inheritable and ambient sets are cleared here.
+    rustix::thread::set_capabilities_secure_bits(SECURE_BITS).step("lock the way back to capabilities")?;
+    if ids.have_root() {
+        become_user(FUNCTION_UID)?;
+    }
+    // Whoever was root has lost them by the change of user, but for the inheritable and ambient sets; a sandbox
+    // without a root still has them all.
     rustix::thread::clear_ambient_capability_set().step("clear ambient capabilities")?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };

@@ -13,11 +13,11 @@ use crate::cgroup::Group;
 use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
 use crate::hierarchy::Hierarchies;
+use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
-use crate::uids::{RANGE, Range, Ranges};
 
 /// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
 const MOST_TMP: u64 = 10_240 * 1024 * 1024;
@@ -28,14 +28,14 @@ pub(crate) struct Workshop {
     pub(crate) init: OwnedFd,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) filters: Vec<BpfProgram>,
-    pub(crate) ranges: Ranges,
+    pub(crate) rights: Rights,
     /// The composed root and the host's mount namespace, or why there are none.
     pub(crate) rooted: Result<Rooted, String>,
     /// File systems for /tmp. Without them each sandbox gets a tmpfs, which counts against its memory.
     pub(crate) scratch: Option<Scratch>,
 }
 
-/// What only root can have.
+/// What sandboxes in namespaces are made of.
 pub(crate) struct Rooted {
     pub(crate) template: Template,
     pub(crate) host_mounts: OwnedFd,
@@ -47,7 +47,7 @@ pub(crate) struct Sandbox {
     /// From the child until it has become init: a failure, or the end.
     pub(crate) setup: Option<OwnedFd>,
     pub(crate) group: Group,
-    range: Option<Range>,
+    ids: Option<Ids>,
     pub(crate) bare: bool,
 }
 
@@ -56,6 +56,10 @@ impl Workshop {
     pub(crate) fn admit(&self, launch: &Launch) -> Result<Option<u64>, Failure> {
         check(launch)?;
         match (&launch.confinement, &self.rooted, &self.scratch) {
+            // It would run in the user namespace, as root of it.
+            (Confinement::Process, Ok(_), _) if !self.rights.is_root() => Err(refused(
+                "a launcher that isolates without root makes no sandbox without isolation: start another one for those",
+            )),
             (Confinement::Process, ..) => Ok(None),
             (Confinement::Namespaces(_), Err(reason), _) => Err(refused(reason.clone())),
             (Confinement::Namespaces(_), Ok(_), None) => Ok(None),
@@ -78,17 +82,17 @@ impl Workshop {
             Confinement::Namespaces(layout) => Some(layout),
         };
         let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
-        let range = layout.map(|_| self.ranges.take()).transpose();
-        let made = range.and_then(|range| match self.start(launch, layout, passed, &group, range, tmp) {
-            Ok((process, setup)) => Ok((process, setup, range)),
+        let ids = layout.map(|_| self.rights.take_ids()).transpose();
+        let made = ids.and_then(|ids| match self.start(launch, layout, passed, &group, ids, tmp) {
+            Ok((process, setup)) => Ok((process, setup, ids)),
             Err(failure) => {
-                range.into_iter().for_each(|range| self.ranges.release(range));
+                ids.into_iter().for_each(|ids| self.rights.release(ids));
                 Err(failure)
             }
         });
         match made {
-            Ok((process, setup, range)) => {
-                Ok(Sandbox { process, setup: Some(setup), group, range, bare: layout.is_none() })
+            Ok((process, setup, ids)) => {
+                Ok(Sandbox { process, setup: Some(setup), group, ids, bare: layout.is_none() })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -104,7 +108,7 @@ impl Workshop {
         layout: Option<&Layout>,
         passed: &[OwnedFd],
         group: &Group,
-        range: Option<Range>,
+        ids: Option<Ids>,
         tmp: Option<OwnedFd>,
     ) -> Result<(Process, OwnedFd), Failure> {
         let (ours, theirs) =
@@ -119,15 +123,15 @@ impl Workshop {
             // Otherwise the end of the launcher would not be seen while this copy holds its side open.
             drop(ours);
             let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
-            self.run_child(layout, launch.pids, &child);
+            self.run_child(layout.zip(ids), launch.pids, &child);
         };
         drop(theirs);
         let go = || {
             group.enter_v1(process.pid)?;
-            let trees = match (layout, range, &self.rooted) {
-                (Some(layout), Some(range), Ok(rooted)) => {
-                    write_maps(process.pid, range)?;
-                    host_trees(layout, process.pid, &rooted.template, tmp)?
+            let trees = match (layout, ids, &self.rooted) {
+                (Some(layout), Some(ids), Ok(rooted)) => {
+                    write_maps(process.pid, ids)?;
+                    host_trees(layout, ids, process.pid, &rooted.template, tmp)?
                 }
                 _ => Vec::new(),
             };
@@ -144,9 +148,9 @@ impl Workshop {
     }
 
     /// The child's side of the clone: ends in init or in nothing.
-    fn run_child(&self, layout: Option<&Layout>, pids: u32, child: &Child<'_>) -> ! {
-        let _failure_was_reported = match layout {
-            Some(layout) => child.confine(layout, pids.saturating_add(1), &self.filters),
+    fn run_child(&self, confined: Option<(&Layout, Ids)>, pids: u32, child: &Child<'_>) -> ! {
+        let _failure_was_reported = match confined {
+            Some((layout, ids)) => child.confine(layout, ids, pids.saturating_add(1), &self.filters),
             None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts)),
         };
         // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
@@ -158,7 +162,7 @@ impl Workshop {
 
     /// Gives back what the sandbox had. No process of it may be left.
     pub(crate) fn bury(&mut self, sandbox: &Sandbox) {
-        sandbox.range.into_iter().for_each(|range| self.ranges.release(range));
+        sandbox.ids.into_iter().for_each(|ids| self.rights.release(ids));
     }
 }
 
@@ -214,9 +218,9 @@ fn check(launch: &Launch) -> Result<(), Failure> {
     }
 }
 
-/// Root inside is the first id of the sandbox's range outside.
-fn write_maps(pid: i32, range: Range) -> Result<(), Failure> {
-    let map = format!("0 {} {RANGE}\n", range.0);
+/// Tells the kernel which ids of the launcher's namespace are which inside.
+fn write_maps(pid: i32, ids: Ids) -> Result<(), Failure> {
+    let map = ids.map();
     fs::write(format!("/proc/{pid}/uid_map"), &map).step("map user ids")?;
     fs::write(format!("/proc/{pid}/gid_map"), &map).step("map group ids")
 }
@@ -225,20 +229,23 @@ fn write_maps(pid: i32, range: Range) -> Result<(), Failure> {
 /// sandbox gets them, and opened here, where paths still mean the host's.
 fn host_trees(
     layout: &Layout,
+    ids: Ids,
     pid: i32,
     template: &Template,
     tmp: Option<OwnedFd>,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
+    // With a single id there is nothing to be mapped: what is that user's outside is the function's inside.
+    let namespace = ids.have_root().then(|| namespace.as_fd());
     let root = tree::clone_tree(template.root()).step("copy the root")?;
     // Devices lie on the root itself; the directories on it have NODEV from the template.
     let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
-    tree::set_attributes_mapped(&root, seal, namespace.as_fd()).step("seal the root")?;
+    tree::set_attributes_for(&root, seal, namespace).step("seal the root")?;
     let mut trees = vec![root];
     if let Some(tmp) = tmp {
         // Without the mapping no user inside could own a file, so there is no way around it here.
         let bare = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-        tree::set_attributes(&tmp, bare, Some(namespace.as_fd())).step("map the users of /tmp")?;
+        tree::set_attributes(&tmp, bare, namespace).step("map the users of /tmp")?;
         trees.push(tmp);
     }
     // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
@@ -247,7 +254,7 @@ fn host_trees(
     for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
         let what = format!("open {}", source.display());
         let tree = tree::clone_tree(source).step(&what)?;
-        tree::set_attributes_mapped(&tree, tree::SEALED, namespace.as_fd()).step(&what)?;
+        tree::set_attributes_for(&tree, tree::SEALED, namespace).step(&what)?;
         trees.push(tree);
     }
     Ok(trees)

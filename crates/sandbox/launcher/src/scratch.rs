@@ -13,6 +13,7 @@ use lambent_sandbox_protocol::Failure;
 
 use crate::disk::{self, Disks, Place};
 use crate::maker::Maker;
+use crate::rights::Rights;
 use crate::step::{Step, refused};
 
 const MIB: u64 = 1024 * 1024;
@@ -48,8 +49,14 @@ pub(crate) struct Made {
     pub(crate) result: Result<OwnedFd, Failure>,
 }
 
+/// Whether such file systems can be made with these rights.
+pub(crate) fn possible(rights: &Rights) -> Result<(), Failure> {
+    if rights.is_root() { Ok(()) } else { Err(refused("mounting file systems of a disk needs root")) }
+}
+
 /// Finds out whether this host can make such file systems, without leaving a trace.
-pub(crate) fn trial() -> Result<(), Failure> {
+pub(crate) fn trial(rights: &Rights) -> Result<(), Failure> {
+    possible(rights)?;
     Disks::new(Place::Memory).make(64 * MIB).map(drop)
 }
 

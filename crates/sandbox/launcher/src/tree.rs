@@ -49,16 +49,19 @@ pub(crate) fn set_attributes(
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Like [`set_attributes`] with a mapping, or without it where a file system below cannot be mapped: its files then
-/// belong to nobody inside, which read-only code hardly notices.
-pub(crate) fn set_attributes_mapped(
+/// Like [`set_attributes`], with a mapping for a sandbox that has a range of ids, and without it where a file system
+/// below cannot be mapped: its files then belong to nobody inside, which read-only code hardly notices.
+pub(crate) fn set_attributes_for(
     tree: &OwnedFd,
     set: u64,
-    user_namespace: BorrowedFd<'_>,
+    user_namespace: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
-    match set_attributes(tree, set, Some(user_namespace)) {
+    match set_attributes(tree, set, user_namespace) {
         // EINVAL: the file system (or the kernel, before 5.12) cannot. EPERM: it belongs to another user namespace.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {
+        Err(error)
+            if user_namespace.is_some()
+                && matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) =>
+        {
             set_attributes(tree, set, None)
         }
         done => done,

@@ -15,7 +15,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::step::{Step, refused};
 
-const BASE: u32 = 0x7000_0000;
+/// The first id of all ranges.
+pub(crate) const BASE: u32 = 0x7000_0000;
 /// Ids of one sandbox.
 pub(crate) const RANGE: u32 = 0x1_0000;
 const RANGES_PER_BLOCK: u32 = 64;

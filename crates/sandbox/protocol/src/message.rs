@@ -41,8 +41,12 @@ pub enum ToLauncher {
 /// What a launcher is started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
-    /// To make sandboxes, after sweeping up what a dead launcher has left.
+    /// To make sandboxes in namespaces, after sweeping up what a dead launcher has left. As root it makes sandboxes
+    /// without isolation as well.
     Serve,
+    /// The same for sandboxes without isolation alone. An ordinary user's launcher has to choose: to make namespaces
+    /// it enters one itself, out of which no program could be started as that user.
+    Bare,
     /// To report what the host offers, changing nothing.
     Probe,
 }
@@ -222,7 +226,8 @@ fn os_text(errno: i32) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
-    /// Whether the launcher runs as root.
+    /// Whether the launcher has root's rights. Without them it isolates by user namespaces of one id each, which is
+    /// weaker, or not at all: see `namespaces_error`.
     pub root: bool,
     /// How limits are kept.
     pub cgroups: Cgroups,

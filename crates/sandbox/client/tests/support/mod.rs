@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lambent_model::{Bytes, Entropy, EnvironmentId};
 use lambent_sandbox_client::{
-    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec,
+    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec, probe,
 };
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -23,20 +23,107 @@ impl Entropy for Urandom {
 
 /// Whether tests that need root can run; says so when they cannot.
 pub fn root(test: &str) -> bool {
-    let root = rustix::process::geteuid().is_root();
+    let root = is_root();
     if !root {
         eprintln!("skipped {test}: it needs root");
     }
     root
 }
 
-/// A launcher of this test's own.
-pub async fn launcher() -> Launcher {
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether sandboxes in namespaces can be made by whoever runs the tests; says so when they cannot.
+pub async fn namespaces(test: &str) -> bool {
+    let error = probe().await.unwrap().namespaces_error;
+    if let Some(error) = &error {
+        eprintln!("skipped {test}: {error}");
+    }
+    error.is_none()
+}
+
+/// Runs the other tests of this binary once more, as a user who is nobody on this host: what root's sandboxes
+/// promise, an ordinary user's have to keep as well. Tests that need root say so there.
+pub fn again_as_an_ordinary_user(this_test: &str) {
+    use std::os::unix::process::CommandExt;
+    if !root(this_test) {
+        return;
+    }
+    // The build's folder may be closed to others.
+    let folder = std::env::temp_dir().join(format!("lambent-ordinary-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let binary = folder.join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    std::os::unix::fs::chown(&folder, Some(ORDINARY_USER), Some(ORDINARY_USER)).unwrap();
+    let result = std::process::Command::new(&binary)
+        .args(["--skip", this_test])
+        .env_clear()
+        .envs([("TMPDIR", &folder), ("HOME", &folder)])
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .current_dir(&folder)
+        .uid(ORDINARY_USER)
+        .gid(ORDINARY_USER)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
+    println!("{text}");
+    assert!(result.status.success(), "as an ordinary user: {text}");
+}
+
+/// No distribution assigns it to anybody.
+const ORDINARY_USER: u32 = 54_321;
+
+/// The launchers of one test: one for both kinds of sandboxes as root, one for each without.
+#[derive(Clone)]
+pub struct Launchers {
+    confined: Launcher,
+    bare: Launcher,
+}
+
+impl std::ops::Deref for Launchers {
+    type Target = Launcher;
+
+    fn deref(&self) -> &Launcher {
+        &self.confined
+    }
+}
+
+/// Who makes a sandbox of this kind.
+pub trait Makes {
+    fn maker(&self, isolation: Isolation) -> &Launcher;
+}
+
+impl Makes for Launcher {
+    fn maker(&self, _: Isolation) -> &Launcher {
+        self
+    }
+}
+
+impl Makes for Launchers {
+    fn maker(&self, isolation: Isolation) -> &Launcher {
+        if isolation == Isolation::Process { &self.bare } else { &self.confined }
+    }
+}
+
+/// Launchers of this test's own.
+pub async fn launcher() -> Launchers {
+    let confined = Launcher::start(options(Isolation::Namespaces)).await.unwrap();
+    let bare = if is_root() {
+        confined.clone()
+    } else {
+        Launcher::start(options(Isolation::Process)).await.unwrap()
+    };
+    Launchers { confined, bare }
+}
+
+fn options(isolation: Isolation) -> Options {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let instance = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     // Below the build's own folder: nothing is left in it but the folder itself.
     let scratch = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox-scratch");
-    Launcher::start(Options { scratch: Some(scratch), ..Options::new(instance) }).await.unwrap()
+    Options { scratch: Some(scratch), isolation, ..Options::new(instance) }
 }
 
 pub fn spec() -> Spec {
@@ -87,8 +174,8 @@ impl From<Sandbox> for Running {
 }
 
 impl Running {
-    pub async fn launch(launcher: &Launcher, spec: Spec) -> Self {
-        launcher.launch(spec).await.unwrap().into()
+    pub async fn launch(launcher: &impl Makes, spec: Spec) -> Self {
+        launcher.maker(spec.isolation).launch(spec).await.unwrap().into()
     }
 
     pub async fn event(&mut self) -> Event {
