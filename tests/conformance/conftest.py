@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,22 +10,23 @@ from botocore.exceptions import ClientError
 from support import functions
 from support.clients import Cli, Clients
 from support.functions import ROLE, probe_zip, unique, until_active
-from support.server import ISOLATION, Server, binary, scratch
+from support.server import ISOLATION, RIGHTS, Server, scratch
 
 
 def pytest_collection_modifyitems(items):
     if ISOLATION == "namespaces":
         return
-    reason = pytest.mark.skip(reason=f"functions run with --isolation {ISOLATION}; namespaces need root")
+    reason = pytest.mark.skip(reason=f"functions run with --isolation {ISOLATION}")
     for item in items:
         if item.get_closest_marker("namespaces"):
             item.add_marker(reason)
 
 
 @pytest.fixture(scope="session")
-def server():
-    """The server that tests share. None of them may leave it worse than it was."""
-    server = Server()
+def server(request):
+    """The server that tests share. None of them may leave it worse than it was. Tests marked `with_either_rights`
+    get one with root's rights and one without."""
+    server = Server(rights=getattr(request, "param", RIGHTS))
     try:
         yield server.start()
         assert server.process.poll() is None, f"the server ended by itself:\n{server.output()}"
@@ -73,9 +73,10 @@ def cli(server, home):
 
 
 @pytest.fixture(scope="session")
-def runtimes():
-    """What this host has interpreters for: runtime id → interpreter."""
-    found = subprocess.run([binary(), "runtimes", "--json"], capture_output=True, text=True, check=True)
+def runtimes(server):
+    """What this host has interpreters for, as the server's user sees it: runtime id → interpreter."""
+    found = server.run("runtimes", "--json")
+    assert found.returncode == 0, found.stderr
     entries = json.loads(found.stdout)["runtimes"]
     return {entry["id"]: entry["interpreter"] for entry in entries if entry["interpreter"]}
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.functions import REPOSITORY, SOURCES, source
 from support.packages import pack
-from support.server import ISOLATION
+from support.server import ISOLATION, with_either_rights
 from support.wait import until
 
 CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", REPOSITORY / "target" / "test-functions"))
@@ -92,6 +92,7 @@ FUNCTIONS = {
 }
 
 
+@with_either_rights
 @pytest.mark.parametrize("language", FUNCTIONS)
 def test_a_function_of_each_kind_lives(language, make, invoke, runtimes, lambda_):
     definition, error_type = FUNCTIONS[language]

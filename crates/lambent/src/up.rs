@@ -84,6 +84,9 @@ fn read_file(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Option
 fn announce(config: &Config, server: &Server, terminal: &Terminal) {
     let address = server.address();
     let isolation = match config.isolation {
+        lambent_server::Isolation::Namespaces if server.rootless() => {
+            "namespaces, rootless: one user id; for your own code, not for strangers'"
+        }
         lambent_server::Isolation::Namespaces => "namespaces",
         lambent_server::Isolation::Process => "NONE (process): for your own code only",
     };

@@ -68,6 +68,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    rootless: bool,
     limits_not_kept: Vec<String>,
     config: Config,
     store: Store,
@@ -118,6 +119,7 @@ impl Server {
         if config.isolation == Isolation::Namespaces {
             check_namespaces(launcher.host())?;
         }
+        let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
@@ -207,13 +209,32 @@ impl Server {
             tended.tend(until(stopped)).await;
             Ok(())
         });
-        Ok(Self { address, limits_not_kept, config, store, logs, invoker, gateway, listener, stop, tasks })
+        Ok(Self {
+            address,
+            rootless,
+            limits_not_kept,
+            config,
+            store,
+            logs,
+            invoker,
+            gateway,
+            listener,
+            stop,
+            tasks,
+        })
     }
 
     /// Where the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether sandboxes are made without root's rights: all of them have the server's user id outside, and no other
+    /// fence between them than namespaces.
+    #[must_use]
+    pub fn rootless(&self) -> bool {
+        self.rootless
     }
 
     /// The limits of functions that this host does not keep, with the reason: `memory: …`.

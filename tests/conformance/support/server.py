@@ -1,5 +1,7 @@
 """One running `lambent up`, started and ended by its process id."""
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -9,10 +11,24 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from .wait import until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-ISOLATION = os.environ.get("LAMBENT_TEST_ISOLATION", "namespaces" if os.geteuid() == 0 else "process")
+# Without root, namespaces work where the host lets ordinary users make them; tests can be told otherwise.
+ISOLATION = os.environ.get("LAMBENT_TEST_ISOLATION", "namespaces")
+
+# Whose rights the server has: root's, or those of an ordinary user, who is nobody else on this host.
+ROOT, ROOTLESS = "root", "rootless"
+OURS = ROOT if os.geteuid() == 0 else ROOTLESS
+RIGHTS = os.environ.get("LAMBENT_TEST_RIGHTS", OURS)
+ORDINARY_USER = 54_321
+
+# For tests of what the server promises with either rights: each runs once with each that can be had here.
+with_either_rights = pytest.mark.parametrize(
+    "server", [ROOT, ROOTLESS] if os.geteuid() == 0 else [ROOTLESS], indirect=True, scope="session"
+)
 
 
 def binary():
@@ -21,6 +37,17 @@ def binary():
     path = Path(os.environ.get("LAMBENT_TEST_BINARY", target / "debug" / "lambent"))
     assert path.is_file(), f"{path} is missing: run `cargo build -p lambent`"
     return path
+
+
+@functools.cache
+def binary_for_others():
+    """The program, where every user may execute it: a copy, when it lies below a private folder."""
+    path = binary()
+    if all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents)):
+        return path
+    folder = scratch()
+    atexit.register(shutil.rmtree, folder)
+    return shutil.copy2(path, folder / path.name)
 
 
 def scratch():
@@ -33,8 +60,13 @@ def scratch():
 class Server:
     """A server on a free loopback port with a data folder of its own."""
 
-    def __init__(self, data_dir=None, arguments=()):
+    def __init__(self, data_dir=None, arguments=(), rights=RIGHTS):
         self.home = scratch()
+        self.rights = rights
+        # Root becomes somebody else; anybody else is an ordinary user already.
+        self.becomes = ORDINARY_USER if rights != OURS else None
+        if self.becomes is not None:
+            os.chown(self.home, self.becomes, self.becomes)
         self.data_dir = Path(data_dir) if data_dir else self.home / "data"
         self.arguments = list(arguments)
         self.process = None
@@ -49,21 +81,38 @@ class Server:
     def pid(self):
         return self.process.pid
 
+    def binary(self):
+        return binary() if self.becomes is None else binary_for_others()
+
+    def identity(self):
+        """Who the server is, for `subprocess`: its user and environment."""
+        # Only what the server needs: nothing of the tests' environment may decide what it does.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        if self.becomes is None:
+            return {"env": environment}
+        environment["HOME"] = str(self.home)
+        return {"env": environment, "user": self.becomes, "group": self.becomes, "extra_groups": []}
+
+    def run(self, *arguments):
+        """Another command of the program, by the server's user."""
+        command = [str(part) for part in (self.binary(), *arguments)]
+        return subprocess.run(
+            command, cwd=self.home, capture_output=True, text=True, timeout=60, check=False, **self.identity()
+        )
+
     def start(self):
         """Starts the server and waits until it is ready; raises with its output when it ends instead."""
         self._starts += 1
         self._log = self.home / f"output-{self._starts}.txt"
-        command = [binary(), "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir]
+        command = [self.binary(), "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir]
         command += ["--isolation", ISOLATION, *self.arguments]
-        # Only what the server needs: nothing of the tests' environment may decide what it does.
-        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],
+                **self.identity(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment,
                 cwd=self.home,
                 start_new_session=True,
             )
