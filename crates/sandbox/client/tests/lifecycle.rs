@@ -1,5 +1,7 @@
 //! From launch to end, the same with and without isolation.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
