@@ -107,18 +107,7 @@ impl Server {
         let store = Store::open(dir)?;
         let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
-        // Functions find the platform at the same port inside as outside.
-        let options = LauncherOptions {
-            isolation: config.isolation,
-            platform_port: address.port(),
-            // Without isolation functions have the host's /tmp.
-            scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
-            ..LauncherOptions::new(instance(dir))
-        };
-        let launcher = Launcher::start(options).await?;
-        if config.isolation == Isolation::Namespaces {
-            check_namespaces(launcher.host())?;
-        }
+        let launcher = start_launcher(&config, dir, address.port()).await?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
         let cpu_millis =
@@ -189,7 +178,7 @@ impl Server {
             location,
             clock,
             entropy: Arc::clone(&entropy),
-            health: health(&config, invoker.clone()),
+            health: health(&config, rootless, invoker.clone()),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
@@ -306,6 +295,22 @@ async fn discover(dir: std::path::PathBuf, into: Arc<OnceLock<Catalogue>>) -> Re
     Ok(())
 }
 
+async fn start_launcher(config: &Config, dir: &Path, port: u16) -> Result<Launcher, StartError> {
+    let options = LauncherOptions {
+        isolation: config.isolation,
+        // Functions find the platform at the same port inside as outside.
+        platform_port: port,
+        // Without isolation functions have the host's /tmp.
+        scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
+        ..LauncherOptions::new(instance(dir))
+    };
+    let launcher = Launcher::start(options).await?;
+    if config.isolation == Isolation::Namespaces {
+        check_namespaces(launcher.host())?;
+    }
+    Ok(launcher)
+}
+
 fn check_namespaces(host: &Host) -> Result<(), StartError> {
     match &host.namespaces_error {
         None => Ok(()),
@@ -387,7 +392,11 @@ fn runtime_rules() -> RuntimeRules {
     }
 }
 
-fn health(config: &Config, invoker: Invoker) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
+fn health(
+    config: &Config,
+    rootless: bool,
+    invoker: Invoker,
+) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
     let isolation = match config.isolation {
         Isolation::Namespaces => "namespaces",
         Isolation::Process => "process",
@@ -397,6 +406,7 @@ fn health(config: &Config, invoker: Invoker) -> Box<dyn Fn() -> serde_json::Valu
             "status": "ready",
             "version": env!("CARGO_PKG_VERSION"),
             "isolation": isolation,
+            "rootless": rootless,
             "environments": invoker.environments(),
         })
     })
