@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lambent_cli::{Check, DoctorReport, ExitCode, RuntimeEntry, Terminal};
+use lambent_runtimes::sdk::Library;
 use lambent_runtimes::{Catalogue, Missing, Search, Status};
 use lambent_server::doctor;
 
@@ -56,13 +57,27 @@ fn entry(entry: lambent_runtimes::Entry) -> RuntimeEntry {
     let family = name.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     let family = family.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(name);
     let (interpreter, version, note) = match entry.status {
-        Status::Ready { interpreter, version } => {
-            (Some(interpreter.display().to_string()), Some(version), String::new())
+        Status::Ready { interpreter, version, library } => {
+            (Some(interpreter.display().to_string()), Some(version), library_note(name, library))
         }
         Status::SelfContained => (None, None, "needs nothing: the package brings its own bootstrap".into()),
         Status::Missing(missing) => (None, None, note(missing)),
     };
     RuntimeEntry { id: name.into(), family: family.into(), interpreter, version, note }
+}
+
+/// What `lambent runtimes add` has brought or could bring.
+fn library_note(runtime: &str, library: Library) -> String {
+    match library {
+        Library::None => String::new(),
+        Library::Present(what) => format!("with {what}"),
+        Library::Absent { name, required: true } => {
+            format!("needs {name}: lambent runtimes add {runtime}")
+        }
+        Library::Absent { name, required: false } => {
+            format!("without {name}: lambent runtimes add {runtime}")
+        }
+    }
 }
 
 /// The error without what the row says already.
@@ -75,6 +90,6 @@ fn note(missing: Missing) -> String {
         Missing::Interpreter { refused, remedy, .. } => {
             format!("not usable{refused}; {}", remedy.trim_end_matches(','))
         }
-        Missing::Unknown(_) => missing.to_string(),
+        Missing::Unknown(_) | Missing::Client { .. } => missing.to_string(),
     }
 }

@@ -13,8 +13,11 @@ mod catalogue;
 mod clients;
 mod discovery;
 mod id;
+pub mod java;
 mod probe;
+pub mod sdk;
 mod variables;
+mod wanted;
 
 pub use catalogue::{BOOTSTRAP_LOOKUP, Catalogue, Entry, Layout, Missing, Status};
 pub use discovery::Search;
