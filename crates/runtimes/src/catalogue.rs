@@ -270,6 +270,18 @@ impl Catalogue {
         }
     }
 
+    /// Where clients and added libraries are.
+    #[must_use]
+    pub fn runtimes_folder(&self) -> &Path {
+        &self.runtimes
+    }
+
+    /// The interpreter's file.
+    pub(crate) fn interpreter(&self, info: &'static RuntimeInfo) -> Result<PathBuf, Missing> {
+        let installed = self.installed(info)?.ok_or(Missing::Unknown(info.id.to_owned()))?;
+        Ok(installed.1.interpreter.executable.clone())
+    }
+
     /// How to start functions of a runtime, inside a sandbox or without isolation.
     ///
     /// # Errors
