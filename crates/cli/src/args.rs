@@ -89,8 +89,8 @@ pub enum Command {
     Up(UpArgs),
     /// Say what this machine offers for isolation and runtimes, and what is missing
     Doctor,
-    /// List the managed runtimes and the interpreters found for them on this machine
-    Runtimes,
+    /// List the managed runtimes and what this machine has for them, or add what it lacks
+    Runtimes(RuntimesArgs),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -99,6 +99,30 @@ pub enum Command {
     /// A command that talks to the running server.
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// `lambent runtimes`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct RuntimesArgs {
+    /// The server's data folder [default: $XDG_DATA_HOME/lambent]
+    #[arg(long, global = true, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do; without it they are listed
+    #[command(subcommand)]
+    pub command: Option<RuntimesCommand>,
+}
+
+/// What there is to do with runtimes.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum RuntimesCommand {
+    /// Fetch what AWS's runtime has besides the interpreter: Java's client, boto3, the AWS SDK for JavaScript
+    Add {
+        /// The runtime, such as java21, python3.13 or nodejs22.x
+        id: String,
+        /// Folder that holds it already, so that nothing is fetched: jars, wheels, or a node_modules
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
 }
 
 /// Commands that are clients of the running server, through its public API alone.

@@ -24,7 +24,7 @@ mod testing;
 
 pub use args::{
     AuthArg, Cli, ClientCommand, Command, DeployArgs, GlobalArgs, InvokeArgs, IsolationArg, LogsArgs,
-    NetworkArg, UpArgs, parse, parse_from,
+    NetworkArg, RuntimesArgs, RuntimesCommand, UpArgs, parse, parse_from,
 };
 pub use client::Client;
 pub use commands::{DefaultRuntime, Error, run};
@@ -32,5 +32,7 @@ pub use completions::completions;
 pub use demo::{DemoFunction, DemoSummary, demo};
 pub use exit::ExitCode;
 pub use package::Family;
-pub use render::{Check, DoctorReport, RuntimeEntry, Status, render_doctor, render_runtimes};
+pub use render::{
+    AddedLibrary, Check, DoctorReport, RuntimeEntry, Status, render_added, render_doctor, render_runtimes,
+};
 pub use terminal::{Captured, ColorChoice, Style, Terminal};

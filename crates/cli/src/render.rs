@@ -5,7 +5,7 @@ mod runtimes;
 mod table;
 
 pub use doctor::{Check, DoctorReport, Status, render_doctor};
-pub use runtimes::{RuntimeEntry, render_runtimes};
+pub use runtimes::{AddedLibrary, RuntimeEntry, render_added, render_runtimes};
 pub(crate) use table::Table;
 
 use std::io;

@@ -2,6 +2,7 @@
 
 mod demo;
 mod report;
+mod runtimes;
 mod up;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
     let code = match command {
         Command::Up(arguments) => up::run(arguments, &terminal),
         Command::Doctor => wait(report::doctor(&terminal)),
-        Command::Runtimes => report::runtimes(&terminal),
+        Command::Runtimes(arguments) => runtimes::run(&arguments, &terminal),
         Command::Completions { shell } => lambent_cli::completions(shell, &terminal),
         Command::Client(command) => {
             let default_runtime = |family| default_runtime(family, &report::data_dir());

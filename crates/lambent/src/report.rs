@@ -1,9 +1,9 @@
-//! `lambent doctor` and `lambent runtimes`: the server's findings in the command line's tables.
+//! `lambent doctor`: the server's findings in the command line's table.
 
 use std::path::{Path, PathBuf};
 
-use lambent_cli::{Check, DoctorReport, ExitCode, RuntimeEntry, Terminal};
-use lambent_runtimes::{Catalogue, Missing, Search, Status};
+use lambent_cli::{Check, DoctorReport, ExitCode, Terminal};
+use lambent_runtimes::{Catalogue, Search};
 use lambent_server::doctor;
 
 /// `$XDG_DATA_HOME/lambent`, or its default (XDG Base Directory Specification).
@@ -37,44 +37,4 @@ pub(crate) async fn doctor(terminal: &Terminal) -> ExitCode {
         remedy: check.remedy,
     });
     lambent_cli::render_doctor(&DoctorReport { checks: checks.collect() }, terminal)
-}
-
-pub(crate) fn runtimes(terminal: &Terminal) -> ExitCode {
-    let catalogue = match catalogue(&data_dir()) {
-        Ok(catalogue) => catalogue,
-        Err(error) => {
-            terminal.error(&error);
-            return ExitCode::Failed;
-        }
-    };
-    let entries: Vec<RuntimeEntry> = catalogue.entries().into_iter().map(entry).collect();
-    lambent_cli::render_runtimes(&entries, terminal)
-}
-
-fn entry(entry: lambent_runtimes::Entry) -> RuntimeEntry {
-    let name = entry.info.id;
-    let family = name.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
-    let family = family.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(name);
-    let (interpreter, version, note) = match entry.status {
-        Status::Ready { interpreter, version } => {
-            (Some(interpreter.display().to_string()), Some(version), String::new())
-        }
-        Status::SelfContained => (None, None, "needs nothing: the package brings its own bootstrap".into()),
-        Status::Missing(missing) => (None, None, note(missing)),
-    };
-    RuntimeEntry { id: name.into(), family: family.into(), interpreter, version, note }
-}
-
-/// The error without what the row says already.
-fn note(missing: Missing) -> String {
-    match missing {
-        Missing::NotSupported(_) => "not supported yet".into(),
-        Missing::Interpreter { refused, remedy, .. } if refused.is_empty() => {
-            format!("not found; {}", remedy.trim_end_matches(','))
-        }
-        Missing::Interpreter { refused, remedy, .. } => {
-            format!("not usable{refused}; {}", remedy.trim_end_matches(','))
-        }
-        Missing::Unknown(_) => missing.to_string(),
-    }
 }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use lambent_model::MemorySize;
 
-use crate::discovery::{Interpreter, Search, Wanted, compile_client};
+use crate::discovery::{Interpreter, Search, compile_client};
 use crate::id::{ALL, RuntimeInfo, info};
 use crate::probe::Cache;
 use crate::variables::Folders;
-use crate::{Family, clients};
+use crate::wanted::Wanted;
+use crate::{Family, clients, java, sdk};
 
 /// Where a `provided` runtime's `bootstrap` is, in the order of the search (AWS Lambda Developer Guide, "Building a
 /// custom runtime"). Without isolation the folders of the function stand for `/var/task` and `/opt`.
@@ -29,9 +30,19 @@ pub enum Missing {
     Unknown(String),
     /// A runtime that this version of Lambent cannot run.
     #[error(
-        "the runtime {0} is not supported yet; use provided.al2023 with a bootstrap of your own, or a Python or Node.js runtime"
+        "the runtime {0} is not supported: there is no .NET client yet; publish the function as a native executable and use provided.al2023 with it as bootstrap"
     )]
     NotSupported(&'static str),
+    /// AWS's client for Java has not been fetched.
+    #[error(
+        "the runtime {runtime} needs AWS's client for Java, which is not in the data folder; run `lambent runtimes add {runtime} --data-dir {}`", data_dir.display()
+    )]
+    Client {
+        /// The runtime.
+        runtime: &'static str,
+        /// The data folder.
+        data_dir: PathBuf,
+    },
     /// The host lacks the interpreter.
     #[error(
         "the runtime {runtime} needs {interpreter}, which is not on this host{refused}; {remedy} and restart lambent"
@@ -57,6 +68,8 @@ pub enum Status {
         interpreter: PathBuf,
         /// Its exact version.
         version: String,
+        /// What `lambent runtimes add` has brought or could bring for it.
+        library: sdk::Library,
     },
     /// It needs nothing of the host.
     SelfContained,
@@ -78,8 +91,9 @@ pub struct Entry {
 pub struct Layout {
     /// Directories of the host to show read-only inside, and where. Empty without isolation and for `provided`.
     pub mounts: Vec<(PathBuf, &'static str)>,
-    /// The program and its arguments, the script last: published wrapper scripts insert options before the last word.
-    /// Empty for `provided`, whose program is found by `bootstrap_lookup`.
+    /// The program and its arguments without those that depend on the function, the script last: published wrapper
+    /// scripts insert options before the last word. Empty for `provided`, whose program is found by
+    /// `bootstrap_lookup`.
     pub argv: Vec<OsString>,
     /// Where to look for the program if `argv` is empty.
     pub bootstrap_lookup: &'static [&'static str],
@@ -87,19 +101,50 @@ pub struct Layout {
     pub lang: PathBuf,
     /// `/var/runtime` inside, or the client's directory on the host.
     pub runtime: PathBuf,
-    takes_heap_options: bool,
+    /// The folder of packages that `lambent runtimes add` brought, where it is not below `runtime`.
+    pub packages: Option<PathBuf>,
+    /// Folders that Ruby has to be told of, since it has its installation's path built in.
+    pub libraries: Vec<PathBuf>,
+    machine: Machine,
+}
+
+/// What has to be told about the function's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// Nothing.
+    None,
+    Node,
+    Java(u8),
 }
 
 impl Layout {
-    /// The program and its arguments for a function of this size. Node.js does not see the memory limit of its cgroup
-    /// in a sandbox without `/sys`, so it is told, as on AWS: a tenth of the memory for new objects, unless the
-    /// function's `NODE_OPTIONS` set either limit.
+    /// The program and its arguments for one function.
+    ///
+    /// A virtual machine does not see the memory limit of its cgroup in a sandbox without `/sys`, so it is told, as on
+    /// AWS. What `variable`, the function's own environment, says about it is respected.
     #[must_use]
-    pub fn argv_for(&self, memory: MemorySize, node_options: Option<&str>) -> Vec<OsString> {
+    pub fn argv_for<'a>(
+        &self,
+        memory: MemorySize,
+        handler: &str,
+        variable: impl Fn(&str) -> Option<&'a str>,
+    ) -> Vec<OsString> {
+        match self.machine {
+            Machine::None => self.argv.clone(),
+            Machine::Node => self.node_argv(memory, variable("NODE_OPTIONS").unwrap_or_default()),
+            Machine::Java(major) => {
+                let own = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
+                let own: Vec<&str> = own.iter().filter_map(|name| variable(name)).collect();
+                java::argv(Path::new(&self.argv[0]), &self.runtime, major, memory, &own.join(" "), handler)
+            }
+        }
+    }
+
+    /// A tenth of the memory for new objects, unless the function's options set either limit.
+    fn node_argv(&self, memory: MemorySize, own_options: &str) -> Vec<OsString> {
         let mut argv = self.argv.clone();
-        let options = node_options.unwrap_or_default().replace('_', "-");
-        let own = ["--max-semi-space-size", "--max-old-space-size"].iter().any(|name| options.contains(name));
-        if self.takes_heap_options && !own {
+        let options = own_options.replace('_', "-");
+        if !["--max-semi-space-size", "--max-old-space-size"].iter().any(|name| options.contains(name)) {
             let new_space = memory.0 / 10;
             let before_script = argv.len() - 1;
             let limits = [
@@ -114,7 +159,14 @@ impl Layout {
     /// The function's folders, for [`crate::variables`]; `task` and `layers` as the function sees them.
     #[must_use]
     pub fn folders(&self, task: PathBuf, layers: PathBuf) -> Folders {
-        Folders { task, layers, runtime: self.runtime.clone(), lang: self.lang.clone() }
+        Folders {
+            task,
+            layers,
+            runtime: self.runtime.clone(),
+            lang: self.lang.clone(),
+            packages: self.packages.clone(),
+            libraries: self.libraries.clone(),
+        }
     }
 }
 
@@ -125,9 +177,30 @@ struct Installed {
     lang: PathBuf,
 }
 
+impl Installed {
+    /// Where Ruby's own library is under `lang`. Unless it was built to be moved, Ruby looks for it at the path for
+    /// which it was built, which is not there inside; the system's own is.
+    fn libraries(&self, wanted: Wanted, lang: &Path) -> Vec<PathBuf> {
+        let (Wanted::Ruby(major, minor), Some(prefix)) = (wanted, &self.interpreter.prefix) else {
+            return Vec::new();
+        };
+        let version = format!("{major}.{minor}.0");
+        let library = Path::new("lib/ruby").join(&version);
+        let children = fs::read_dir(prefix.join(&library)).into_iter().flatten().flatten();
+        // The folder of compiled extensions is named by the platform, such as x86_64-linux.
+        let platform = children.map(|entry| entry.path()).find(|path| path.join("rbconfig.rb").is_file());
+        let platform = platform.and_then(|path| Some(library.join(path.file_name()?)));
+        let site = Path::new("lib/ruby/site_ruby").join(&version);
+        let found = [Some(site), Some(library), platform].into_iter().flatten();
+        found.filter(|folder| prefix.join(folder).is_dir()).map(|folder| lang.join(folder)).collect()
+    }
+}
+
 /// What this host can run.
 #[derive(Debug)]
 pub struct Catalogue {
+    /// `<data folder>/runtimes`.
+    runtimes: PathBuf,
     clients: PathBuf,
     interpreters: BTreeMap<Wanted, Result<Installed, Vec<String>>>,
 }
@@ -160,7 +233,7 @@ impl Catalogue {
             interpreters.insert(wanted, found);
         }
         cache.save()?;
-        Ok(Self { clients, interpreters })
+        Ok(Self { runtimes, clients, interpreters })
     }
 
     /// Every runtime that functions may be created with, the newest of each language first.
@@ -177,6 +250,7 @@ impl Catalogue {
             Ok(Some((_, installed))) => Status::Ready {
                 interpreter: installed.interpreter.executable.clone(),
                 version: installed.interpreter.version.to_string(),
+                library: sdk::library(info, &self.runtimes),
             },
             Ok(None) => Status::SelfContained,
             Err(missing) => Status::Missing(missing),
@@ -196,6 +270,18 @@ impl Catalogue {
         }
     }
 
+    /// Where clients and added libraries are.
+    #[must_use]
+    pub fn runtimes_folder(&self) -> &Path {
+        &self.runtimes
+    }
+
+    /// The interpreter's file.
+    pub(crate) fn interpreter(&self, info: &'static RuntimeInfo) -> Result<PathBuf, Missing> {
+        let installed = self.installed(info)?.ok_or(Missing::Unknown(info.id.to_owned()))?;
+        Ok(installed.1.interpreter.executable.clone())
+    }
+
     /// How to start functions of a runtime, inside a sandbox or without isolation.
     ///
     /// # Errors
@@ -210,36 +296,67 @@ impl Catalogue {
                 bootstrap_lookup: &BOOTSTRAP_LOOKUP,
                 lang: PathBuf::new(),
                 runtime: PathBuf::from(RUNTIME),
-                takes_heap_options: false,
+                packages: None,
+                libraries: Vec::new(),
+                machine: Machine::None,
             });
         };
-        let client = self.clients.join(if wanted.is_python() { "python" } else { "nodejs" });
-        let (mounts, lang, runtime, program) = if isolated {
-            let mounts = vec![(installed.lang.clone(), LANG), (client, RUNTIME)];
-            let program = Path::new(LANG).join("bin").join(wanted.executable());
-            (mounts, PathBuf::from(LANG), PathBuf::from(RUNTIME), program)
+        let client = self.client(info, wanted)?;
+        let packages = sdk::folder(info, &self.runtimes).filter(|folder| folder.is_dir());
+        let (lang, runtime, program) = if isolated {
+            let program = Path::new(LANG).join("bin").join(&wanted.link_names()[0]);
+            (PathBuf::from(LANG), PathBuf::from(RUNTIME), program)
         } else {
-            (Vec::new(), installed.lang.clone(), client, installed.interpreter.executable.clone())
+            (installed.lang.clone(), client.clone(), installed.interpreter.executable.clone())
         };
+        let mut mounts = Vec::new();
+        if isolated {
+            mounts.extend([(installed.lang.clone(), LANG), (client, RUNTIME)]);
+            // Below the client's folder, which therefore comes first.
+            mounts.extend(packages.clone().and_then(|folder| Some((folder, sdk::mount_point(info)?))));
+        }
         Ok(Layout {
             argv: argv(wanted, program, &runtime),
             mounts,
             bootstrap_lookup: &[],
+            libraries: installed.libraries(wanted, &lang),
             lang,
             runtime,
-            takes_heap_options: !wanted.is_python(),
+            packages: packages.filter(|_| !isolated),
+            machine: match wanted {
+                Wanted::Node(_) => Machine::Node,
+                Wanted::Java(major) => Machine::Java(major),
+                Wanted::Python(_) | Wanted::Ruby(..) => Machine::None,
+            },
         })
+    }
+
+    /// The folder of a runtime's client. Looked at anew each time: `lambent runtimes add` may have run meanwhile.
+    fn client(&self, info: &'static RuntimeInfo, wanted: Wanted) -> Result<PathBuf, Missing> {
+        if !matches!(wanted, Wanted::Java(_)) {
+            return Ok(self.clients.join(wanted.client()));
+        }
+        let client = java::client_folder(&self.runtimes);
+        if java::is_complete(&client) {
+            return Ok(client);
+        }
+        let data_dir = self.runtimes.parent().unwrap_or(&self.runtimes).to_owned();
+        Err(Missing::Client { runtime: info.id, data_dir })
     }
 }
 
 fn argv(wanted: Wanted, program: PathBuf, runtime: &Path) -> Vec<OsString> {
     let mut argv = vec![program.into_os_string()];
-    if wanted.is_python() {
-        argv.push(runtime.join("bootstrap.py").into_os_string());
-    } else {
-        // What AWS's own start script passes: functions call `global.gc`, and read responses with large headers.
-        argv.extend(["--expose-gc", "--max-http-header-size", "81920"].map(OsString::from));
-        argv.push(runtime.join("index.mjs").into_os_string());
+    match wanted {
+        Wanted::Python(_) => argv.push(runtime.join("bootstrap.py").into_os_string()),
+        Wanted::Ruby(..) => argv.push(runtime.join("bootstrap.rb").into_os_string()),
+        Wanted::Node(_) => {
+            // What AWS's own start script passes: functions call `global.gc`, and read responses with large headers.
+            argv.extend(["--expose-gc", "--max-http-header-size", "81920"].map(OsString::from));
+            argv.push(runtime.join("index.mjs").into_os_string());
+        }
+        // All else depends on the function.
+        Wanted::Java(_) => {}
     }
     argv
 }
@@ -268,11 +385,7 @@ fn link_directory(interpreter: &Interpreter, wanted: Wanted, runtimes: &Path) ->
     let lang = runtimes.join("lang").join(format!("{}-{}", wanted.alias(), interpreter.version));
     let bin = lang.join("bin");
     fs::create_dir_all(&bin)?;
-    let mut names = vec![wanted.executable(), wanted.alias().to_owned()];
-    if wanted.is_python() {
-        names.push("python3".to_owned());
-    }
-    for name in names {
+    for name in wanted.link_names() {
         let link = bin.join(&name);
         if fs::read_link(&link).is_ok_and(|target| target == interpreter.executable) {
             continue;
@@ -287,16 +400,8 @@ fn link_directory(interpreter: &Interpreter, wanted: Wanted, runtimes: &Path) ->
 }
 
 fn missing(runtime: &'static str, wanted: Wanted, refused: &[String]) -> Missing {
-    let (interpreter, remedy) = match wanted {
-        Wanted::Python(minor) => {
-            (format!("Python 3.{minor}"), format!("install it, for example with `pyenv install 3.{minor}`,"))
-        }
-        Wanted::Node(major) => {
-            (format!("Node.js {major}"), format!("install it, for example with `nvm install {major}`,"))
-        }
-    };
     let refused = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join("; ")) };
-    Missing::Interpreter { runtime, interpreter, refused, remedy }
+    Missing::Interpreter { runtime, interpreter: wanted.name(), refused, remedy: wanted.remedy() }
 }
 
 #[cfg(test)]

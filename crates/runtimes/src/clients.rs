@@ -37,10 +37,28 @@ const FILES: &[(&str, &[u8])] = embedded![
     "nodejs/logging.mjs",
     "nodejs/node-path.cjs",
     "nodejs/streaming.mjs",
+    "ruby/bootstrap.rb",
+    "ruby/lib/aws_lambda_ric.rb",
+    "ruby/lib/aws_lambda_ric/aws_lambda_marshaller.rb",
+    "ruby/lib/aws_lambda_ric/connection.rb",
+    "ruby/lib/aws_lambda_ric/lambda_context.rb",
+    "ruby/lib/aws_lambda_ric/lambda_errors.rb",
+    "ruby/lib/aws_lambda_ric/lambda_handler.rb",
+    "ruby/lib/aws_lambda_ric/lambda_log_formatter.rb",
+    "ruby/lib/aws_lambda_ric/lambda_logger.rb",
+    "ruby/lib/aws_lambda_ric/lambda_server.rb",
+    "ruby/lib/aws_lambda_ric/logger_patch.rb",
+    "ruby/lib/aws_lambda_ric/telemetry_log_sink.rb",
+    "ruby/lib/aws_lambda_ric/telemetry_logger.rb",
+    "ruby/lib/aws_lambda_ric/version.rb",
+    "ruby/lib/aws_lambda_ric/xray_cause.rb",
 ];
 
+/// Empty folders, in which what `lambent runtimes add` brings is shown.
+const PLACES: &[&str] = &["python/site-packages", "nodejs/node_modules"];
+
 /// Writes the clients to `<runtimes>/<hash of their content>` unless they are there, and returns that directory with
-/// its `python` and `nodejs`.
+/// its `python`, `nodejs` and `ruby`.
 ///
 /// # Errors
 ///
@@ -58,6 +76,10 @@ pub(crate) fn install(runtimes: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(folder)?;
         write_durably(&path, content)?;
         make_readable(folder)?;
+    }
+    for place in PLACES {
+        fs::create_dir(scratch.join(place))?;
+        make_readable(&scratch.join(place))?;
     }
     make_readable(&scratch)?;
     // What is there under this name was cut short by a power loss, or it is whole and another server came first.
@@ -82,6 +104,7 @@ fn content_hash() -> String {
 
 fn is_complete(directory: &Path) -> bool {
     FILES.iter().all(|(name, content)| fs::read(directory.join(name)).is_ok_and(|found| found == *content))
+        && PLACES.iter().all(|place| directory.join(place).is_dir())
 }
 
 fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -128,7 +151,7 @@ mod tests {
     fn every_source_file_of_the_clients_is_embedded() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes");
         let mut found = Vec::new();
-        for client in ["python", "nodejs"] {
+        for client in ["python", "nodejs", "ruby"] {
             names_below(&sources.join(client), client, &mut found);
         }
         let mut embedded: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Family;
+use crate::java;
 use crate::probe::{Cache, Version, run};
+use crate::wanted::Wanted;
 
 /// Where interpreters are looked for. Tests fill it by hand.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,10 @@ pub struct Search {
     pub python_versions: Vec<PathBuf>,
     /// The same for Node.js, with or without a leading `v`.
     pub node_versions: Vec<PathBuf>,
+    /// The same for Ruby, with or without a leading `ruby-`.
+    pub ruby_versions: Vec<PathBuf>,
+    /// Folders whose subfolders are Java installations, whatever their names.
+    pub java_versions: Vec<PathBuf>,
     /// Folders like `/opt`, whose subfolders may be installations of anything.
     pub installations: Vec<PathBuf>,
     /// What every sandbox sees of the host anyway, so that interpreters inside need no mount of their own.
@@ -26,11 +31,14 @@ pub struct Search {
 }
 
 impl Search {
-    /// The usual places, from the variables `PATH`, `HOME`, `PYENV_ROOT`, `NVM_DIR`, `ASDF_DATA_DIR` and
-    /// `XDG_DATA_HOME`.
+    /// The usual places, from the variables `PATH`, `HOME`, `PYENV_ROOT`, `NVM_DIR`, `RBENV_ROOT`, `JAVA_HOME`,
+    /// `SDKMAN_DIR`, `ASDF_DATA_DIR` and `XDG_DATA_HOME`.
     #[must_use]
     pub fn from_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let path = variable("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+        let mut path: Vec<PathBuf> =
+            variable("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+        // Whoever sets it has chosen.
+        path.splice(0..0, variable("JAVA_HOME").map(|java| PathBuf::from(java).join("bin")));
         let home = variable("HOME").map(PathBuf::from);
         let folder = |name: &str, below_home: &str| {
             variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)))
@@ -50,9 +58,27 @@ impl Search {
             below(&data, "mise/installs/node"),
             below(&data, "fnm/node-versions"),
         ];
+        let ruby_versions = [
+            below(&folder("RBENV_ROOT", ".rbenv"), "versions"),
+            below(&folder("rvm_path", ".rvm"), "rubies"),
+            below(&home, ".rubies"),
+            Some("/opt/rubies".into()),
+            below(&asdf, "installs/ruby"),
+            below(&data, "mise/installs/ruby"),
+        ];
+        let java_versions = [
+            Some("/usr/lib/jvm".into()),
+            below(&folder("SDKMAN_DIR", ".sdkman"), "candidates/java"),
+            below(&folder("JENV_ROOT", ".jenv"), "versions"),
+            below(&home, ".jdks"),
+            below(&asdf, "installs/java"),
+            below(&data, "mise/installs/java"),
+        ];
         Self {
             path,
             home,
+            ruby_versions: ruby_versions.into_iter().flatten().collect(),
+            java_versions: java_versions.into_iter().flatten().collect(),
             python_versions: python_versions.into_iter().flatten().collect(),
             node_versions: node_versions.into_iter().flatten().collect(),
             installations: vec!["/opt".into()],
@@ -62,24 +88,20 @@ impl Search {
 
     /// The executables that may be the one, the preferred first.
     fn candidates(&self, wanted: Wanted) -> Vec<PathBuf> {
-        let mut found = Vec::new();
         // Version managers put scripts on PATH that decide at each start which version they run.
-        for folder in self.path.iter().filter(|folder| folder.file_name().is_none_or(|name| name != "shims"))
-        {
-            found.push(folder.join(wanted.executable()));
-        }
-        let versions = if wanted.is_python() { &self.python_versions } else { &self.node_versions };
-        for installation in versions.iter().flat_map(|folder| installed(folder, wanted)) {
-            found.push(installation.join("bin").join(wanted.executable()));
-            found.push(installation.join("installation/bin").join(wanted.executable()));
-        }
-        for folder in self.system.iter().flat_map(|root| [root.join("local/bin"), root.join("bin")]) {
-            found.push(folder.join(wanted.executable()));
-        }
-        for installation in self.installations.iter().flat_map(|folder| children(folder)) {
-            found.push(installation.join("bin").join(wanted.executable()));
-        }
-        found
+        let on_path = self.path.iter().filter(|folder| folder.file_name().is_none_or(|name| name != "shims"));
+        let mut folders: Vec<PathBuf> = on_path.cloned().collect();
+        let installations: Vec<PathBuf> = match wanted {
+            Wanted::Python(_) => self.python_versions.iter().flat_map(|dir| installed(dir, wanted)).collect(),
+            Wanted::Node(_) => self.node_versions.iter().flat_map(|dir| installed(dir, wanted)).collect(),
+            Wanted::Ruby(..) => self.ruby_versions.iter().flat_map(|dir| installed(dir, wanted)).collect(),
+            Wanted::Java(_) => self.java_versions.iter().flat_map(|dir| children(dir)).collect(),
+        };
+        folders.extend(installations.iter().flat_map(|dir| [dir.join("bin"), dir.join("installation/bin")]));
+        folders.extend(self.system.iter().flat_map(|root| [root.join("local/bin"), root.join("bin")]));
+        folders.extend(self.installations.iter().flat_map(|dir| children(dir)).map(|dir| dir.join("bin")));
+        let names = wanted.executables();
+        folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name))).collect()
     }
 
     /// Finds the interpreter of a family. An installation of its own is preferred to the system's, because with it
@@ -103,9 +125,8 @@ impl Search {
                 continue;
             }
             seen.push(executable.clone());
-            let Some(version) = cache.version(&executable).filter(|version| wanted.matches(*version)) else {
-                continue;
-            };
+            let version = version(wanted, &executable, cache).filter(|version| wanted.matches(*version));
+            let Some(version) = version else { continue };
             if self.system.iter().any(|root| executable.starts_with(root)) {
                 of_the_system.get_or_insert(Interpreter { executable, version, prefix: None });
                 continue;
@@ -141,62 +162,11 @@ impl Search {
             return Err(format!("{} is no complete installation", prefix.display()));
         }
         let alias = prefix.join("bin").join(wanted.alias());
-        // Layers and scripts on AWS start /var/lang/bin/python and /var/lang/bin/node.
-        let known = alias.canonicalize().ok().and_then(|alias| cache.version(&alias));
+        let known = alias.canonicalize().ok().and_then(|alias| self::version(wanted, &alias, cache));
         if known == Some(version) {
             Ok(prefix.to_owned())
         } else {
             Err(format!("{} is not the same version", alias.display()))
-        }
-    }
-}
-
-/// An interpreter that is wanted: CPython of a minor version or Node.js of a major version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wanted {
-    Python(u8),
-    Node(u8),
-}
-
-impl Wanted {
-    /// What runs a family with one of our clients.
-    pub(crate) fn of(family: Family) -> Option<Self> {
-        match family {
-            Family::Python { minor } => Some(Self::Python(minor)),
-            Family::NodeJs { major } => Some(Self::Node(major)),
-            Family::Provided | Family::Java { .. } | Family::Ruby { .. } | Family::DotNet { .. } => None,
-        }
-    }
-
-    pub(crate) fn is_python(self) -> bool {
-        matches!(self, Self::Python(_))
-    }
-
-    /// The file's name in `bin`.
-    pub(crate) fn executable(self) -> String {
-        match self {
-            Self::Python(minor) => format!("python3.{minor}"),
-            Self::Node(_) => "node".to_owned(),
-        }
-    }
-
-    /// The name without a version.
-    pub(crate) fn alias(self) -> &'static str {
-        if self.is_python() { "python" } else { "node" }
-    }
-
-    fn matches(self, version: Version) -> bool {
-        match self {
-            Self::Python(minor) => version.0 == 3 && version.1 == u32::from(minor),
-            Self::Node(major) => version.0 == u32::from(major),
-        }
-    }
-
-    /// What only a complete installation has.
-    fn landmarks(self) -> Vec<String> {
-        match self {
-            Self::Python(minor) => vec![format!("lib/python3.{minor}/os.py")],
-            Self::Node(_) => vec!["include/node".to_owned(), "lib/node_modules".to_owned()],
         }
     }
 }
@@ -228,14 +198,20 @@ pub(crate) fn compile_client(interpreter: &Interpreter, client: &Path) -> Result
     })
 }
 
+/// The version of an executable. A Java installation has it in a file, and need not be started.
+fn version(wanted: Wanted, executable: &Path, cache: &mut Cache) -> Option<Version> {
+    let release = matches!(wanted, Wanted::Java(_)).then(|| java::release_version(executable)).flatten();
+    release.or_else(|| cache.version(executable))
+}
+
 /// The installations of one version in a folder of versions, the newest first.
 fn installed(folder: &Path, wanted: Wanted) -> Vec<PathBuf> {
     let mut found: Vec<(Version, PathBuf)> = children(folder)
         .into_iter()
         .filter_map(|path| {
             let name = path.file_name()?.to_str()?;
-            // uv names its folders cpython-3.13.1-linux-x86_64-gnu.
-            let name = name.strip_prefix("cpython-").unwrap_or(name);
+            // uv names its folders cpython-3.13.1-linux-x86_64-gnu, rvm ruby-3.3.8.
+            let name = ["cpython-", "ruby-"].iter().find_map(|tool| name.strip_prefix(tool)).unwrap_or(name);
             Version::parse(name).filter(|version| wanted.matches(*version)).map(|version| (version, path))
         })
         .collect();
@@ -245,7 +221,10 @@ fn installed(folder: &Path, wanted: Wanted) -> Vec<PathBuf> {
 
 /// The entries of a folder; none where it cannot be read, which is the usual case for most places searched.
 fn children(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder)
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default()
+        .unwrap_or_default();
+    // The file system's order is nobody's choice.
+    found.sort();
+    found
 }

@@ -1,5 +1,9 @@
 //! Runtime identifiers (AWS Lambda Developer Guide, "Lambda runtimes").
 
+use std::time::SystemTime;
+
+use lambent_model::Timestamp;
+
 /// What runs a function, with the version that has to match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
@@ -136,6 +140,14 @@ const fn provided(id: &'static str, os: OperatingSystem, until: &'static str) ->
 
 const fn removed(id: &'static str) -> RuntimeInfo {
     RuntimeInfo { id, family: None, os: AL2, handler_form: "", support: Support::Removed }
+}
+
+/// The date of a point in time as the table has it, in UTC: what [`RuntimeInfo::deprecation`] wants to know.
+#[must_use]
+pub fn date(now: SystemTime) -> String {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (year, month, day, ..) = Timestamp::from_millis(0).plus(since).civil();
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Every runtime identifier of the Lambda API, the oldest last.

@@ -9,14 +9,18 @@
 //!                                └─variables──────────▶ [(name, value)]              its environment (spec: 04 §6)
 //! ```
 
+pub mod add;
 mod catalogue;
 mod clients;
 mod discovery;
 mod id;
+pub mod java;
 mod probe;
+pub mod sdk;
 mod variables;
+mod wanted;
 
 pub use catalogue::{BOOTSTRAP_LOOKUP, Catalogue, Entry, Layout, Missing, Status};
 pub use discovery::Search;
-pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, family, info};
+pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, date, family, info};
 pub use variables::{Credentials, Folders, VariableInput, extension_variables, is_reserved, variables};

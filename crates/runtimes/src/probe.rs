@@ -103,9 +103,11 @@ impl Cache {
     }
 }
 
-/// `Python 3.11.7` and `v20.20.2`.
+/// `Python 3.11.7`, `v20.20.2`, `ruby 3.3.8 (2025-04-09 revision b200bad6cd)`, `openjdk 17.0.15 2025-04-15`.
 fn parse_answer(answer: &str) -> Option<Version> {
-    Version::parse(answer.trim().strip_prefix("Python ").unwrap_or(answer))
+    let answer = answer.trim();
+    let names = ["Python ", "ruby ", "openjdk ", "java "];
+    Version::parse(names.iter().find_map(|name| answer.strip_prefix(name)).unwrap_or(answer))
 }
 
 fn ask(executable: &Path) -> io::Result<String> {
@@ -190,6 +192,10 @@ pub(crate) mod tests {
             ("v20.20.2\n", Some(Version(20, 20, 2))),
             ("Python 3.14.0rc1", Some(Version(3, 14, 0))),
             ("Python 3.12.1+", Some(Version(3, 12, 1))),
+            ("ruby 3.3.8 (2025-04-09 revision b200bad6cd) [x86_64-linux]", Some(Version(3, 3, 8))),
+            // Another language with Ruby's syntax and none of its extensions.
+            ("jruby 10.0.2.0 (3.4.2) 2025-08-07", None),
+            ("openjdk 17.0.15 2025-04-15\nOpenJDK Runtime", Some(Version(17, 0, 15))),
             ("command not found", None),
             ("Python 3", None),
             ("", None),

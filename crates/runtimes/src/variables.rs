@@ -54,6 +54,10 @@ pub struct Folders {
     pub runtime: PathBuf,
     /// The interpreter's installation.
     pub lang: PathBuf,
+    /// Packages that come with the runtime, where they are not below `runtime`.
+    pub packages: Option<PathBuf>,
+    /// Folders of Ruby's own library, where it has to be told.
+    pub libraries: Vec<PathBuf>,
 }
 
 impl Folders {
@@ -62,7 +66,7 @@ impl Folders {
     pub fn isolated() -> Self {
         let [task, layers, runtime, lang] =
             ["/var/task", "/opt", "/var/runtime", "/var/lang"].map(PathBuf::from);
-        Self { task, layers, runtime, lang }
+        Self { task, layers, runtime, lang, packages: None, libraries: Vec::new() }
     }
 }
 
@@ -174,7 +178,7 @@ fn text(path: &Path) -> String {
 }
 
 fn defaults(input: &VariableInput<'_>, all: &mut Variables) {
-    let Folders { task, layers, runtime, lang } = input.folders;
+    let Folders { task, layers, runtime, lang, packages, .. } = input.folders;
     let (task, layers, runtime) = (text(task), text(layers), text(runtime));
     let lang = if lang.as_os_str().is_empty() { "/var/lang".to_owned() } else { text(lang) };
     all.set("LANG", "en_US.UTF-8");
@@ -196,18 +200,31 @@ fn defaults(input: &VariableInput<'_>, all: &mut Variables) {
         }
         Family::NodeJs { major } => {
             let modules = format!("{layers}/nodejs/node{major}/node_modules:{layers}/nodejs/node_modules");
-            all.set("NODE_PATH", format!("{modules}:{runtime}/node_modules:{runtime}:{task}"));
+            let own = packages.as_deref().map_or_else(|| format!("{runtime}/node_modules"), text);
+            all.set("NODE_PATH", format!("{modules}:{own}:{runtime}:{task}"));
         }
-        Family::Provided | Family::Java { .. } | Family::Ruby { .. } | Family::DotNet { .. } => {}
+        Family::Ruby { major, minor } => {
+            let version = format!("{major}.{minor}.0");
+            // The colon at the end keeps the gems that come with Ruby itself.
+            let gems = format!("{task}/vendor/bundle/ruby/{version}:{layers}/ruby/gems/{version}:");
+            all.set("GEM_PATH", gems);
+            all.set("GEM_HOME", runtime.clone());
+            all.set("RUBYLIB", format!("{task}:{runtime}/lib:{layers}/ruby/lib"));
+        }
+        Family::Provided | Family::Java { .. } | Family::DotNet { .. } => {}
     }
 }
 
 /// The client looks for layers in `/opt` by itself; elsewhere it has to be told.
 fn python_path(folders: &Folders, minor: u8, runtime: &str, layers: &str) -> String {
-    if folders.layers == Path::new("/opt") {
-        return runtime.to_owned();
+    let mut path = runtime.to_owned();
+    if folders.layers != Path::new("/opt") {
+        path.push_str(&format!(":{layers}/python/lib/python3.{minor}/site-packages:{layers}/python"));
     }
-    format!("{runtime}:{layers}/python/lib/python3.{minor}/site-packages:{layers}/python")
+    if let Some(packages) = &folders.packages {
+        path.push_str(&format!(":{}", packages.display()));
+    }
+    path
 }
 
 /// An interpreter that was built for another place finds its own library through `LD_LIBRARY_PATH` alone, so a value
@@ -224,6 +241,14 @@ fn keep_libraries_reachable(input: &VariableInput<'_>, all: &mut Variables) {
             value.push(':');
         }
         value.push_str(&text(&own));
+    }
+    // Programs that the function starts need Ruby's library as well, so it is a variable and not an option.
+    for library in &input.folders.libraries {
+        let value = all.0.entry("RUBYLIB".to_owned()).or_default();
+        if !value.is_empty() {
+            value.push(':');
+        }
+        value.push_str(&text(library));
     }
 }
 

@@ -41,12 +41,6 @@ impl Composer {
         let settings = &record.settings;
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
-        let catalogue =
-            self.catalogue.get().expect("the feed waits for the catalogue before it applies functions");
-        let layout = catalogue.layout(&settings.runtime, isolated).map_err(|missing| StartError {
-            error_type: "Runtime.InvalidEntrypoint".into(),
-            message: missing.to_string(),
-        });
         let package = match self.code.open_package(&record.code.sha256) {
             Ok(Some(package)) => Ok(package),
             Ok(None) => Err(lost(record, "it is not in the data folder")),
@@ -59,7 +53,7 @@ impl Composer {
             family: family.unwrap_or(Family::Provided),
             settings: settings.clone(),
             log_group: settings.log_group(&arn.name),
-            layout,
+            catalogue: Arc::clone(&self.catalogue),
             package,
             isolated,
             session: RoleSession::of_role(arn.scope.account.clone(), &settings.role, &*arn.name),
@@ -118,7 +112,7 @@ struct FunctionPlan {
     family: Family,
     settings: lambda::Settings,
     log_group: String,
-    layout: Result<Layout, StartError>,
+    catalogue: Arc<OnceLock<Catalogue>>,
     /// Held as long as the function may run, so that its files stay.
     package: Result<Package, StartError>,
     isolated: bool,
@@ -127,6 +121,16 @@ struct FunctionPlan {
 }
 
 impl FunctionPlan {
+    /// Anew for each environment: what was missing may have been added meanwhile.
+    fn layout(&self) -> Result<Layout, StartError> {
+        let catalogue =
+            self.catalogue.get().expect("the feed waits for the catalogue before it applies functions");
+        catalogue.layout(&self.settings.runtime, self.isolated).map_err(|missing| StartError {
+            error_type: "Runtime.InvalidEntrypoint".into(),
+            message: missing.to_string(),
+        })
+    }
+
     /// `/var/task` inside, the package's own folder without isolation.
     fn task(&self, package: &Package) -> PathBuf {
         if self.isolated { "/var/task".into() } else { package.root().to_path_buf() }
@@ -134,8 +138,8 @@ impl FunctionPlan {
 
     fn argv(&self, layout: &Layout, package: &Package) -> Result<Vec<OsString>, StartError> {
         if layout.bootstrap_lookup.is_empty() {
-            let node_options = self.variable("NODE_OPTIONS");
-            let mut argv = layout.argv_for(MemorySize(self.settings.memory_mb), node_options);
+            let memory = MemorySize(self.settings.memory_mb);
+            let mut argv = layout.argv_for(memory, &self.settings.handler, |name| self.variable(name));
             // Developer Guide, "Modifying the runtime environment": the wrapper gets the runtime's command line.
             if let Some(wrapper) = self.variable("AWS_LAMBDA_EXEC_WRAPPER") {
                 argv.insert(0, wrapper.into());
@@ -202,19 +206,19 @@ impl Plan for FunctionPlan {
             if let Ok(package) = &self.package {
                 mounts.push(Mount { source: package.root().to_path_buf(), target: "/var/task" });
             }
-            if let Ok(layout) = &self.layout {
-                mounts.extend(layout.mounts.iter().cloned().map(|(source, target)| Mount { source, target }));
+            if let Ok(layout) = self.layout() {
+                mounts.extend(layout.mounts.into_iter().map(|(source, target)| Mount { source, target }));
             }
         }
         mounts
     }
 
     fn program(&self, placement: &Placement) -> Result<Program, StartError> {
-        let layout = self.layout.as_ref().map_err(Clone::clone)?;
+        let layout = self.layout()?;
         let package = self.package.as_ref().map_err(Clone::clone)?;
-        let argv = self.argv(layout, package)?;
+        let argv = self.argv(&layout, package)?;
         let task = self.task(package);
-        let env = self.environment(layout, task.clone(), placement);
+        let env = self.environment(&layout, task.clone(), placement);
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Ok(Program { argv, env, cwd: task })
     }

@@ -17,9 +17,20 @@ def set_import_path(task_root):
     layers = [path for path in layers if os.path.isdir(path)]
     first = [task_root, *layers]
     sys.path[:] = first + [path for path in sys.path if path not in first]
+    add_runtime_packages()
     for path in layers:
         # Adds nothing to sys.path that is there already, but runs the folder's `.pth` files.
         site.addsitedir(path)
+
+
+def add_runtime_packages():
+    """Puts boto3, where the platform brings it, behind the standard library and before the interpreter's packages."""
+    packages = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "site-packages")
+    if not os.path.exists(os.path.join(packages, ".installed")):
+        return
+    endings = ("site-packages", "dist-packages")
+    own = [number for number, path in enumerate(sys.path) if path.endswith(endings) and not path.startswith("/opt/")]
+    sys.path.insert(own[0] if own else len(sys.path), packages)
 
 
 def main(arguments=None):

@@ -41,6 +41,34 @@ pub fn render_runtimes(entries: &[RuntimeEntry], terminal: &Terminal) -> ExitCod
     written(terminal, result, ExitCode::Ok)
 }
 
+/// What `lambent runtimes add` brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddedLibrary {
+    /// For which runtime.
+    pub runtime: String,
+    /// What it is, with its version.
+    pub what: String,
+    /// Where it is.
+    pub folder: String,
+    /// Whether it had been there before.
+    pub was_there: bool,
+}
+
+/// Says what was added.
+#[must_use]
+pub fn render_added(added: &AddedLibrary, terminal: &Terminal) -> ExitCode {
+    let AddedLibrary { runtime, what, folder, was_there } = added;
+    let result = if terminal.json {
+        json(terminal, added)
+    } else if *was_there {
+        terminal.line(&format!("{runtime} has {what} already; remove {folder} to fetch it anew"))
+    } else {
+        terminal.line(&format!("added {what} for {runtime}: {folder}"))
+    };
+    written(terminal, result, ExitCode::Ok)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,8 @@ impl Host {
             home: Some(root.join("home")),
             python_versions: vec![root.join("home/.pyenv/versions")],
             node_versions: vec![root.join("home/.nvm/versions/node")],
+            ruby_versions: vec![root.join("home/.rbenv/versions")],
+            java_versions: vec![root.join("usr/lib/jvm")],
             installations: vec![root.join("opt")],
             system: vec![root.join("usr")],
         };
@@ -135,7 +137,7 @@ fn entries_say_what_is_ready_and_what_is_missing() {
     assert!(matches!(status("nodejs20.x"), Some(Status::Ready { version, .. }) if version == "20.20.2"));
     assert!(matches!(status("nodejs22.x"), Some(Status::Missing(Missing::Interpreter { .. }))));
     assert_eq!(status("provided.al2023"), Some(Status::SelfContained));
-    assert_eq!(status("java21"), Some(Status::Missing(Missing::NotSupported("java21"))));
+    assert_eq!(status("dotnet8"), Some(Status::Missing(Missing::NotSupported("dotnet8"))));
     assert_eq!(status("go1.x"), None);
 }
 
@@ -148,7 +150,7 @@ fn unusable_runtimes_answer_with_a_reason() {
     }
     let provided = catalogue.layout("provided.al2023", true).expect("it needs nothing");
     assert_eq!(provided.bootstrap_lookup, BOOTSTRAP_LOOKUP);
-    assert!(provided.argv_for(MemorySize(128), None).is_empty());
+    assert!(provided.argv_for(MemorySize(128), "h", |_| None).is_empty());
 }
 
 #[test]
@@ -159,8 +161,72 @@ fn node_is_told_its_memory_unless_the_function_says_otherwise() {
     let start = ["/var/lang/bin/node", "--expose-gc", "--max-http-header-size", "81920"];
     let limits = ["--max-semi-space-size=6", "--max-old-space-size=116"];
     let script = ["/var/runtime/index.mjs"];
-    assert_eq!(words(&layout.argv_for(MemorySize(128), None)), [&start[..], &limits, &script].concat());
+    assert_eq!(
+        words(&layout.argv_for(MemorySize(128), "h", |_| None)),
+        [&start[..], &limits, &script].concat()
+    );
     for options in ["--max-old-space-size=64", "--require x --max_semi_space_size=2"] {
-        assert_eq!(words(&layout.argv_for(MemorySize(128), Some(options))), [&start[..], &script].concat());
+        let argv = layout.argv_for(MemorySize(128), "h", |name| (name == "NODE_OPTIONS").then_some(options));
+        assert_eq!(words(&argv), [&start[..], &script].concat());
     }
+}
+
+#[test]
+fn ruby_is_told_where_its_own_library_is_shown() {
+    let host = Host::new();
+    let prefix = "home/.rbenv/versions/3.3.8";
+    host.program(&format!("{prefix}/bin/ruby"), "ruby 3.3.8 (2025-04-09 revision b200bad6cd) [x86_64-linux]");
+    host.file(&format!("{prefix}/lib/ruby/3.3.0/json.rb"));
+    host.file(&format!("{prefix}/lib/ruby/3.3.0/x86_64-linux/rbconfig.rb"));
+    host.program("usr/bin/ruby3.4", "ruby 3.4.1 (2024-12-25) +PRISM [x86_64-linux]");
+    let catalogue = host.discover();
+    let own = catalogue.layout("ruby3.3", true).expect("it is complete");
+    assert_eq!(words(&own.argv), ["/var/lang/bin/ruby", "/var/runtime/bootstrap.rb"]);
+    let libraries = ["/var/lang/lib/ruby/3.3.0", "/var/lang/lib/ruby/3.3.0/x86_64-linux"].map(PathBuf::from);
+    assert_eq!(own.libraries, libraries);
+    let system = catalogue.layout("ruby3.4", true).expect("it is there");
+    assert!(system.libraries.is_empty(), "the system's is where it was built for");
+    let missing = catalogue.layout("ruby3.2", true).expect_err("there is none").to_string();
+    assert!(missing.contains("the runtime ruby3.2 needs Ruby 3.2, which is not on this host"), "{missing}");
+}
+
+#[test]
+fn java_needs_an_interpreter_and_aws_s_client() {
+    let host = Host::new();
+    for (name, version) in [("java-17-openjdk", "17.0.15"), ("temurin-25", "25")] {
+        // It is never started to ask for its version.
+        host.program(&format!("usr/lib/jvm/{name}/bin/java"), "no version");
+        let release = host.root.join(format!("usr/lib/jvm/{name}/release"));
+        fs::write(release, format!("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"{version}\"\n")).expect("writable");
+    }
+    let catalogue = host.discover();
+    let missing = catalogue.layout("java25", true).expect_err("there is no client yet").to_string();
+    assert!(missing.contains("run `lambent runtimes add java25 --data-dir "), "{missing}");
+    let client = java::client_folder(&host.root.join("data/runtimes"));
+    for jar in java::JARS {
+        host.file(&client.join("lib").join(jar.name).to_string_lossy());
+    }
+    host.file(&client.join("lib/jni").join(java::NATIVE_LIBRARY).to_string_lossy());
+    let layout = catalogue.layout("java17.al2023", true).expect("the client is there now");
+    assert_eq!(layout.mounts[1], (client, "/var/runtime"));
+    let argv = layout.argv_for(MemorySize(512), "example.Handler::handle", |_| None);
+    let argv = words(&argv);
+    assert_eq!(argv[0], "/var/lang/bin/java");
+    assert_eq!(argv.last(), Some(&"example.Handler::handle"));
+    let class_path = argv[argv.iter().position(|word| *word == "-classpath").expect("it has one") + 1];
+    assert!(class_path.starts_with("/var/runtime/lib/aws-lambda-java-core-"), "{class_path}");
+}
+
+#[test]
+fn an_added_sdk_is_shown_in_the_client_s_folder() {
+    let host = Host::new();
+    host.program("usr/bin/node", "v20.20.2");
+    let catalogue = host.discover();
+    assert_eq!(catalogue.layout("nodejs20.x", true).expect("it is there").mounts.len(), 2);
+    host.file("data/runtimes/sdk/nodejs20.x/.installed");
+    let sdk = host.root.join("data/runtimes/sdk/nodejs20.x");
+    let layout = catalogue.layout("nodejs20.x", true).expect("it is there");
+    assert_eq!(layout.mounts[2], (sdk.clone(), "/var/runtime/node_modules"));
+    assert!(layout.mounts[1].0.join("node_modules").is_dir(), "a mount needs its place");
+    assert_eq!(catalogue.layout("nodejs20.x", false).expect("it is there").packages, Some(sdk));
 }

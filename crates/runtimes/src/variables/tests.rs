@@ -129,12 +129,14 @@ fn without_isolation_real_folders_take_the_place_of_aws_s() {
         layers: "/data/layers/2".into(),
         runtime: "/data/runtimes/3/python".into(),
         lang: "/home/u/.pyenv/versions/3.13.0".into(),
+        packages: Some("/data/runtimes/sdk/python3.13".into()),
+        libraries: Vec::new(),
     };
     let all = map(&input(&folders, &[]));
     assert_eq!(all["LAMBDA_TASK_ROOT"], "/data/code/1");
     assert_eq!(
         all["PYTHONPATH"],
-        "/data/runtimes/3/python:/data/layers/2/python/lib/python3.13/site-packages:/data/layers/2/python"
+        "/data/runtimes/3/python:/data/layers/2/python/lib/python3.13/site-packages:/data/layers/2/python:/data/runtimes/sdk/python3.13"
     );
     assert!(all["PATH"].starts_with("/home/u/.pyenv/versions/3.13.0/bin:"));
     assert!(!all.values().any(|value| value.contains("/var/task") || value.contains("/opt/")), "{all:?}");

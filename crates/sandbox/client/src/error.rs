@@ -20,8 +20,10 @@ pub enum Error {
     /// The launcher or init could not be understood, or a message is too large (a program with its environment).
     #[error("talking to the sandbox failed")]
     Channel(#[from] protocol::Error),
-    /// A mount's target is none of the four places.
-    #[error("{0} is not a place for a mount: it has to be /var/task, /opt, /var/lang or /var/runtime")]
+    /// A mount's target is none of the places for mounts.
+    #[error(
+        "{0} is not a place for a mount: it has to be /var/task, /opt, /var/lang, /var/runtime or one of its two folders"
+    )]
     MountPoint(&'static str),
     /// A wish that a sandbox without isolation cannot fulfil.
     #[error("a sandbox without isolation {0}")]

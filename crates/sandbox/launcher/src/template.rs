@@ -87,12 +87,13 @@ impl Template {
     }
 
     fn directories(&self) -> io::Result<()> {
-        let places = MountPoint::ALL.map(|place| place.path().trim_start_matches('/'));
+        let places = MountPoint::ALL.into_iter().filter(|place| !place.is_inside_another());
+        let places = places.map(|place| place.path().trim_start_matches('/'));
         // The library directories are looked for when an interpreter starts, and glibc remembers for the life of
         // the process that one was missing.
         let more =
             ["var/task/lib", "opt/lib", "opt/bin", "proc", "tmp", "dev", "etc/ssl", "mnt", EMPTY_DIRECTORY];
-        for directory in places.into_iter().chain(more) {
+        for directory in places.chain(more) {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(self.root.join(directory))?;
         }
         Ok(())

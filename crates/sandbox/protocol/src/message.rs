@@ -120,11 +120,16 @@ pub enum MountPoint {
     Lang,
     /// `/var/runtime`, the runtime client.
     Runtime,
+    /// `/var/runtime/site-packages`, the AWS SDK for Python, in the client's folder.
+    SitePackages,
+    /// `/var/runtime/node_modules`, the AWS SDK for JavaScript, in the client's folder.
+    NodeModules,
 }
 
 impl MountPoint {
     /// Every mount point.
-    pub const ALL: [Self; 4] = [Self::Task, Self::Opt, Self::Lang, Self::Runtime];
+    pub const ALL: [Self; 6] =
+        [Self::Task, Self::Opt, Self::Lang, Self::Runtime, Self::SitePackages, Self::NodeModules];
 
     /// The absolute path inside.
     #[must_use]
@@ -134,7 +139,15 @@ impl MountPoint {
             Self::Opt => "/opt",
             Self::Lang => "/var/lang",
             Self::Runtime => "/var/runtime",
+            Self::SitePackages => "/var/runtime/site-packages",
+            Self::NodeModules => "/var/runtime/node_modules",
         }
+    }
+
+    /// Whether the place is a folder of what another place shows, and so none of the root's own.
+    #[must_use]
+    pub const fn is_inside_another(self) -> bool {
+        matches!(self, Self::SitePackages | Self::NodeModules)
     }
 }
 

@@ -1,0 +1,5 @@
+# frozen_string_literal: true
+
+require_relative 'lib/aws_lambda_ric'
+
+AwsLambdaRIC::Bootstrap.new.start
