@@ -15,19 +15,22 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
+use crate::heads::{self, Heads};
 use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
 
 /// An error document may carry a long stack trace, not more.
 const ERROR_LIMIT: usize = 1024 * 1024;
 /// How much of an over-long result is read and thrown away before the connection is cut.
 const DRAIN_LIMIT: usize = 256 * 1024 * 1024;
-/// A runtime that sends half a result and stops is not served for ever. (`/next` itself has no time limit, and nor
-/// have headers: hyper's limit counts from the previous answer on, and a runtime keeps its connection while a handler
-/// runs for minutes. Half a request costs one of the few connections, which end with the environment.)
+/// A runtime that sends half a result and stops is not served for ever. It may take as long as the longest handler,
+/// which streams its result. (`/next` itself has no time limit; heads have one of their own, see [`Heads`].)
 const BODY_TIMEOUT: Duration = Duration::from_secs(900);
 /// Bodies that are read at once: the runtime's result and another's error document. With the limit of a result it
 /// bounds what one environment can make the server hold.
 const BODIES: usize = 2;
+
+/// The largest head: an error's cause for X-Ray, 64 KB, is one of its headers. Many connections may each send one.
+const HEAD_LIMIT: usize = 128 * 1024;
 
 /// One event for the runtime.
 #[derive(Debug)]
@@ -68,13 +71,21 @@ impl Requests {
 
 /// Serves one connection of the runtime until it closes.
 pub(crate) async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
+    let begun = heads::Requests::default();
+    let connection = Heads::new(connection, begun.clone());
     let service = hyper::service::service_fn(move |request| {
         let requests = requests.clone();
-        async move { Ok::<_, Infallible>(handle(request, &requests).await) }
+        let answering = begun.answering();
+        async move {
+            let answer = handle(request, &requests).await;
+            drop(answering);
+            Ok::<_, Infallible>(answer)
+        }
     });
     // An error here is a runtime that broke off or spoke no HTTP: its process's end or its next try tells the rest.
     let _broken_off = hyper::server::conn::http1::Builder::new()
         .pipeline_flush(true)
+        .max_buf_size(HEAD_LIMIT)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(connection), service)
         .await;
@@ -338,6 +349,27 @@ mod tests {
         }
         drop(client);
         served.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_head_ends_its_connection_and_a_slow_body_does_not() {
+        let environment = Arc::new(Recorder::default());
+        let (mut client, server) = tokio::io::duplex(4096);
+        let served = tokio::spawn(serve(server, Requests::new(environment.clone())));
+        let head =
+            "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        for byte in [b"1", b"2"] {
+            client.write_all(byte).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+        }
+        let answer = exchange(&mut client, "3", 0).await;
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        client.read_exact(&mut [0; "{\"status\":\"OK\"}\n".len()]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(900)).await;
+        client.write_all(b"GET /ping HT").await.unwrap();
+        served.await.unwrap();
+        assert_eq!(client.read(&mut [0; 1000]).await.unwrap(), 0, "no answer to half a question");
     }
 
     #[tokio::test]

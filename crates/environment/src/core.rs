@@ -196,6 +196,12 @@ impl Shared {
             } else {
                 core.flush();
             }
+            if let SandboxEvent::Gone { reason } = &event
+                && !core.machine.has_ended()
+            {
+                // Nobody asked for it.
+                core.note_end(reason);
+            }
             Some(core.translate(event))
         });
     }
@@ -223,6 +229,12 @@ impl Shared {
     /// A failure of the platform that leaves nothing to save; the sandbox's `Gone` follows.
     pub(crate) fn fail(&self, reason: &str) {
         self.core().fail(reason);
+    }
+
+    /// There is no sandbox, and who waits for one is told why; so is the function's log.
+    pub(crate) fn launch_failed(&self, reason: &str) {
+        self.core().note_end(reason);
+        self.bury(reason);
     }
 
     /// The environment is over, whatever its state: nobody who waits is left waiting.
@@ -331,8 +343,12 @@ impl Core {
         }
     }
 
-    fn fail(&mut self, reason: &str) {
+    fn note_end(&mut self, reason: &str) {
         self.log.write(self.world.clock.now(), Origin::Platform, format!("environment ended: {reason}"));
+    }
+
+    fn fail(&mut self, reason: &str) {
+        self.note_end(reason);
         if let Some(grip) = &self.sandbox {
             grip.control.kill();
         }

@@ -8,12 +8,28 @@ use std::time::Duration;
 
 use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize};
 use lambent_sandbox_client::{Connection, Isolation, Launcher, Mount, Network, Program};
+use tokio::sync::Semaphore;
 
 use crate::Logging;
 
-/// Serves a connection that a function opened to the platform's endpoint; the caller is the function's role.
+/// Who calls the platform from inside an environment.
+#[derive(Clone)]
+pub struct Guest {
+    /// The caller is its role.
+    pub function: Arc<Function>,
+    /// How many KiB of requests' bodies the environment may have the server hold, over all its connections.
+    pub bodies: Arc<Semaphore>,
+}
+
+impl Guest {
+    /// Four events of the largest size at once, or hundreds of usual ones. Without it each of an environment's
+    /// connections could fill the server's memory with one.
+    pub const BODIES_KIB: u32 = 25 * 1024;
+}
+
+/// Serves a connection that a function opened to the platform's endpoint.
 pub type ServePlatform =
-    Arc<dyn Fn(Connection, Arc<Function>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+    Arc<dyn Fn(Connection, Guest) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What all environments of a server share.
 pub struct World {

@@ -16,6 +16,7 @@ mod api;
 mod core;
 mod flood;
 mod function;
+mod heads;
 mod log;
 mod machine;
 mod output;
@@ -23,6 +24,6 @@ mod pipes;
 mod record;
 mod service;
 
-pub use function::{Function, Notify, Placement, Plan, ServePlatform, StartError, Status, World};
+pub use function::{Function, Guest, Notify, Placement, Plan, ServePlatform, StartError, Status, World};
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};

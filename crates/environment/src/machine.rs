@@ -37,6 +37,9 @@ pub(crate) const RESPONSE_LIMIT: usize = 6_291_556;
 /// (about 0.1 ms), less than a cold start.
 const SETTLE_GRACE: Duration = Duration::from_millis(20);
 
+/// A thousand processes are killed and gone within a second; what takes longer than this never goes.
+const RESET_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Linux's number of the signal that nothing survives.
 const SIGKILL: i32 = 9;
 
@@ -202,6 +205,11 @@ impl Machine {
             State::Cold => "Cold",
             State::Ended => "Ended",
         }
+    }
+
+    /// Whether nothing is expected of the sandbox any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
     }
 
     /// Takes one event and says what to do. `now` is monotonic; `max_memory_used_mb` the peak so far.
@@ -500,7 +508,7 @@ impl Machine {
         if self.retiring && waiting.is_none() {
             return self.abandon(step);
         }
-        step.push(Effect::Deadline(None));
+        step.push(Effect::Deadline(Some(step.now + RESET_TIMEOUT)));
         // Before the killing: a thousand processes die by the CPU time of the sandbox, and take a quarter of a minute
         // with a small function's share. The initialisation that follows has none either.
         step.push(Effect::Throttle(false));
@@ -511,7 +519,10 @@ impl Machine {
     fn reset_done(&mut self, step: &mut Step<'_>) {
         self.state = match self.take() {
             State::Resetting { waiting: Some(invocation) } => self.reinitialize(invocation, step),
-            State::Resetting { waiting: None } => State::Cold,
+            State::Resetting { waiting: None } => {
+                step.push(Effect::Deadline(None));
+                State::Cold
+            }
             other => other,
         }
     }
@@ -542,6 +553,13 @@ impl Machine {
                 self.state = State::Lingering { until };
             }
             State::Lingering { until } if step.now >= until => self.abandon(step),
+            // What was killed does not go: no invocation can be trusted to it, nor to what it left.
+            State::Resetting { waiting } => {
+                if let Some(invocation) = waiting {
+                    step.push(Effect::Decline(invocation));
+                }
+                self.abandon(step);
+            }
             other => self.state = other,
         }
     }

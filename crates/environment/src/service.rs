@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Completed, EnvironmentId, Invocation};
 use lambent_sandbox_client::{Control, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::api::{self, Requests};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
-use crate::{Function, Notify, Placement, Status, World};
+use crate::{Function, Guest, Notify, Placement, Status, World};
 
 /// "File descriptors and processes/threads: 1,024 each" (Lambda quotas).
 const PIDS: u32 = 1024;
@@ -20,6 +20,13 @@ const PIDS: u32 = 1024;
 /// its turn. Counted apart: a function that keeps many connections to AWS services open must not keep its own runtime
 /// out.
 const CONNECTIONS: usize = 32;
+
+/// From the wish for a sandbox to its readiness. A host on which a thousand launches wait for each other takes a few
+/// seconds; one that takes longer than this hangs, and so would the caller.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An order to the sandbox is taken within a millisecond; the task, which keeps the deadlines, waits for it.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Between two reads of a flood, each of at most a quarter of a megabyte of either pipe: 50 MB a second.
 const FLOOD_PAUSE: Duration = Duration::from_millis(5);
@@ -80,10 +87,18 @@ pub fn spawn(
             tmp: function.tmp,
             pids: PIDS,
         };
-        match world.launcher.launch(spec).await {
-            Ok(sandbox) => Task { world: &world, function: &function, shared }.live(sandbox).await,
-            Err(error) => shared.bury(&format!("the execution environment could not be made: {error}")),
-        }
+        let problem = match tokio::time::timeout(LAUNCH_TIMEOUT, world.launcher.launch(spec)).await {
+            Ok(Ok(sandbox)) => {
+                return Task { world: &world, function: &function, shared }.live(sandbox).await;
+            }
+            Ok(Err(error)) => error.to_string(),
+            // Dropping the launch has it undone.
+            Err(_elapsed) => format!(
+                "it was not ready after {} seconds; the host is overloaded, or the launcher hangs, which a restart ends",
+                LAUNCH_TIMEOUT.as_secs()
+            ),
+        };
+        shared.launch_failed(&format!("the execution environment could not be made: {problem}"));
     };
     (Handle { id, shared }, life)
 }
@@ -124,6 +139,10 @@ impl Task<'_> {
         };
         shared.launched(control.clone(), placement, pipes);
         let requests = Requests::new(shared.clone());
+        let guest = Guest {
+            function: Arc::clone(self.function),
+            bodies: Arc::new(Semaphore::new(Guest::BODIES_KIB as usize)),
+        };
         // Every connection ends with the environment: dropping the sets aborts what is left.
         let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
         loop {
@@ -163,7 +182,7 @@ impl Task<'_> {
                 },
                 accepted = platform.accept(), if platform_room => match accepted {
                     Ok(connection) => {
-                        platform_connections.spawn((self.world.platform)(connection, Arc::clone(self.function)));
+                        platform_connections.spawn((self.world.platform)(connection, guest.clone()));
                     }
                     Err(error) => shared.fail(&format!("its platform socket failed: {error}")),
                 },
@@ -173,15 +192,25 @@ impl Task<'_> {
     }
 
     async fn carry_out(&self, chore: Chore, control: &Control) {
-        let (done, what) = match chore {
-            Chore::Start(program) => (control.start(program).await, "its runtime could not be started"),
-            Chore::Reset => (control.reset().await, "it could not be reset"),
-            Chore::Throttle(on) => (self.throttle(on, control).await, "its CPU share could not be set"),
+        let what = match chore {
+            Chore::Start(_) => "its runtime could not be started",
+            Chore::Reset => "it could not be reset",
+            Chore::Throttle(_) => "its CPU share could not be set",
         };
-        match done {
+        let order = async {
+            match chore {
+                Chore::Start(program) => control.start(program).await,
+                Chore::Reset => control.reset().await,
+                Chore::Throttle(on) => self.throttle(on, control).await,
+            }
+        };
+        match tokio::time::timeout(ORDER_TIMEOUT, order).await {
             // A sandbox that is gone says so itself, with the reason.
-            Ok(()) | Err(SandboxError::Gone(_)) => {}
-            Err(error) => self.shared.fail(&format!("{what}: {error}")),
+            Ok(Ok(()) | Err(SandboxError::Gone(_))) => {}
+            Ok(Err(error)) => self.shared.fail(&format!("{what}: {error}")),
+            Err(_elapsed) => self
+                .shared
+                .fail(&format!("{what}: there was no answer within {} seconds", ORDER_TIMEOUT.as_secs())),
         }
     }
 

@@ -71,16 +71,12 @@ pub(crate) async fn serve(
 }
 
 /// Serves one connection that a function opened to the platform.
-pub(crate) async fn serve_function<C>(
-    connection: C,
-    gateway: Arc<Gateway>,
-    function: Arc<lambent_environment::Function>,
-) where
+pub(crate) async fn serve_function<C>(connection: C, gateway: Arc<Gateway>, guest: lambent_environment::Guest)
+where
     C: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let service = service_fn(move |request| {
-        Arc::clone(&gateway).answer(Origin::Function(Arc::clone(&function)), request)
-    });
+    let service =
+        service_fn(move |request| Arc::clone(&gateway).answer(Origin::Function(guest.clone()), request));
     // As above: an error is the function's own broken connection.
     let _broken = builder().serve_connection(TokioIo::new(connection), service).await;
 }

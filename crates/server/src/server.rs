@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
-use lambent_environment::{Function, World};
+use lambent_environment::{Guest, World};
 use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
@@ -124,13 +124,13 @@ impl Server {
             clock: Arc::clone(&clock),
             logs: logs.sink(),
             cpu_millis,
-            platform: Arc::new(move |connection: Connection, function: Arc<Function>| {
+            platform: Arc::new(move |connection: Connection, guest: Guest| {
                 let mut gateway_made = gateway_made.clone();
                 Box::pin(async move {
                     let gateway =
                         gateway_made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
                     if let Some(gateway) = gateway {
-                        listener::serve_function(connection, gateway, function).await;
+                        listener::serve_function(connection, gateway, guest).await;
                     }
                 })
             }),

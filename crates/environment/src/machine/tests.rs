@@ -295,3 +295,12 @@ fn sandbox_that_comes_too_late_is_ended() {
     let told = story.then(Event::Launched);
     told.has(&Effect::Kill).lacks(&Effect::StartRuntime);
 }
+
+#[test]
+fn what_does_not_die_ends_the_environment_and_not_its_next_invocation() {
+    let mut story = Story::running(1);
+    story.after(Duration::from_secs(3), Event::Deadline).has(&Effect::Reset).has(&Effect::Available);
+    story.then(Event::Invoke(invocation(2)));
+    story.after(RESET_TIMEOUT, Event::Deadline).has(&Effect::Decline(invocation(2))).has(&Effect::Kill);
+    assert!(story.machine.has_ended());
+}

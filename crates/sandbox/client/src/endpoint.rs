@@ -1,13 +1,16 @@
 //! Connections out of a sandbox.
 
+use std::future::Future as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 /// An address inside a sandbox on which the server accepts connections.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Endpoint {
                 Ok((stream, _)) => {
                     // Events and responses are single small writes whose latency counts.
                     stream.set_nodelay(true)?;
-                    return Ok(Connection { stream });
+                    return Ok(Connection { stream, stalled: None });
                 }
                 // The function hung up before it was its turn.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -49,10 +52,32 @@ impl Endpoint {
     }
 }
 
+/// A peer that reads nothing for this long is cut off: what is written for it lies in the server's memory.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// One connection out of a sandbox. A socket today; a stream of a multiplexed channel in a microVM.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    /// Runs while the peer does not read.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// Bounds how long a write makes no progress.
+    fn bounded(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_TIMEOUT)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Connection {
@@ -71,7 +96,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bounded(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -87,7 +113,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.bounded(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

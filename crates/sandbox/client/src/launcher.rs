@@ -86,6 +86,8 @@ pub(crate) struct Gone {
     pub(crate) reason: String,
     pub(crate) memory_peak: Option<u64>,
     pub(crate) oom_kills: u64,
+    /// See [`FromLauncher::Gone`].
+    pub(crate) left: bool,
 }
 
 impl Launcher {
@@ -260,9 +262,10 @@ impl Actor {
                 let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.cpu.pop_front());
                 let _ = waiting.map(|answer| answer.send(failure.map_or(Ok(()), Err)));
             }
-            FromLauncher::Gone { id, reason, memory_peak, oom_kills } => {
+            FromLauncher::Gone { id, reason, memory_peak, oom_kills, left } => {
                 let waiting = self.sandboxes.remove(&id);
-                let _ = waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills }));
+                let _ =
+                    waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills, left }));
             }
             // A second hello says nothing new.
             FromLauncher::Hello { .. } => {}

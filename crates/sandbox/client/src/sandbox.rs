@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use lambent_sandbox_protocol::{
     self as protocol, Confinement, FromInit, InitHello, Launch, Layout, MountPoint, Reach, ToInit, Tree,
@@ -25,6 +26,9 @@ const UNREAD_EVENTS: usize = 16;
 
 /// Orders wait only while init is busy killing; the next one's sender waits then.
 const WAITING_ORDERS: usize = 8;
+
+/// Longer than the launcher waits for the dying before it gives them up, so that its word comes first.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A sandbox that runs, still without a program.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ impl Launcher {
         let fds = [theirs, stdio_writer, telemetry_writer];
         let request = Request::Launch { launch, fds, launched, gone: gone_sender };
         self.requests.send(request).await.map_err(|_| Error::LauncherEnded)?;
+        let unfinished = Unfinished { id: Some(id.clone()), launcher: self.requests.downgrade() };
         let counters = answer.await.map_err(|_| Error::LauncherEnded)??;
         let (runtime_api, platform) = ready(&channel, &mut gone).await?;
 
@@ -78,7 +83,29 @@ impl Launcher {
         let watcher = Watcher { id, channel, gone, orders, events: events_sender, launcher, shared };
         // Its owners are the handles and the launcher: it ends when the sandbox has.
         drop(tokio::spawn(watcher.run(last_word)));
+        unfinished.forget();
         Ok(Sandbox { runtime_api, platform, output: Output { stdio, telemetry }, control, events })
+    }
+}
+
+/// Has a sandbox killed that nobody waits for any more: its init may hang and not see that its channel is closed.
+struct Unfinished {
+    id: Option<String>,
+    launcher: mpsc::WeakSender<Request>,
+}
+
+impl Unfinished {
+    fn forget(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let (Some(id), Some(launcher)) = (self.id.take(), self.launcher.upgrade()) {
+            // With a full queue the launcher has more to do than it can; init sees the closed channel, unless it hangs.
+            let _ = launcher.try_send(Request::Kill { id });
+        }
     }
 }
 
@@ -187,6 +214,8 @@ impl Watcher {
             shared.meter.finish(gone);
         }
         shared.running.store(false, Ordering::Release);
+        // That something is left of it is what nobody must miss.
+        let ours = ours.filter(|_| !gone.as_ref().is_some_and(|gone| gone.left));
         let reason = ours.or(gone.map(|gone| gone.reason));
         let reason = reason.unwrap_or_else(|| "the launcher has ended".to_owned());
         last_word.send(Event::Gone { reason });
@@ -270,5 +299,11 @@ async fn kill(
     if let Some(requests) = launcher.upgrade() {
         let _ = requests.send(Request::Kill { id }).await;
     }
-    gone.await.ok()
+    match tokio::time::timeout(DEATH_TIMEOUT, gone).await {
+        Ok(gone) => gone.ok(),
+        Err(_elapsed) => {
+            let reason = format!("it was killed and had not ended {} seconds later", DEATH_TIMEOUT.as_secs());
+            Some(Gone { reason, memory_peak: None, oom_kills: 0, left: true })
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLauncher, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,6 +16,13 @@ mod launch;
 
 /// How long to wait before looking again whether what was killed is gone.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+/// The same for what has not gone for a while.
+const LOOK_SELDOM: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// For how long dying is expected to be a matter of moments.
+const SOON: Duration = Duration::from_secs(2);
+/// A thousand processes die within seconds, also with a small share of CPU. What takes longer waits for a device or a
+/// file system that does not answer, and may do so for ever.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(30);
 
 struct Entry {
     sandbox: Sandbox,
@@ -24,6 +32,21 @@ struct Entry {
     killed: bool,
     /// How init ended; from then on the rest is cleared away.
     ended: Option<String>,
+    /// Since when it is to end.
+    dying: Option<Instant>,
+    /// Whether the server has been told that it is gone, although something of it is still there.
+    given_up: bool,
+}
+
+impl Entry {
+    fn kill(&mut self) {
+        self.dying.get_or_insert_with(Instant::now);
+        self.sandbox.process.kill();
+    }
+
+    fn has_been_dying(&self, time: Duration) -> bool {
+        self.dying.is_some_and(|since| since.elapsed() > time)
+    }
 }
 
 /// The launcher at work.
@@ -53,7 +76,7 @@ impl Service {
     /// Serves until the server is gone and every sandbox with it.
     pub(crate) fn run(mut self) -> Result<(), protocol::Error> {
         let mut outcome = Ok(());
-        while !(self.closing && self.entries.is_empty()) {
+        while !(self.closing && self.entries.values().all(|entry| entry.given_up)) {
             for source in self.wait()? {
                 let result = match source {
                     Source::Server => self.read(),
@@ -61,6 +84,7 @@ impl Service {
                     Source::Setup(id) => self.read_setup(&id),
                     Source::Init(id) => {
                         if let Some(entry) = self.entries.get_mut(&id) {
+                            entry.dying.get_or_insert_with(Instant::now);
                             entry.ended = Some(wait(&entry.sandbox.process));
                         }
                         Ok(())
@@ -84,7 +108,7 @@ impl Service {
     fn close(&mut self) {
         self.closing = true;
         self.pending.clear();
-        self.entries.values().for_each(|entry| entry.sandbox.process.kill());
+        self.entries.values_mut().for_each(Entry::kill);
     }
 
     fn wait(&self) -> Result<Vec<Source>, protocol::Error> {
@@ -110,14 +134,23 @@ impl Service {
                 fds.push(PollFd::new(&entry.sandbox.process.pidfd, PollFlags::IN));
             }
         }
-        let clearing = self.entries.values().any(|entry| entry.ended.is_some());
-        match poll(&mut fds, clearing.then_some(&LOOK_AGAIN)) {
+        match poll(&mut fds, self.patience()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(protocol::Error::Io(error.into())),
         }
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         Ok(sources.into_iter().zip(ready).filter_map(|(source, ready)| ready.then_some(source)).collect())
+    }
+
+    /// How long to sleep when nothing happens: not at all long while something is being cleared away.
+    fn patience(&self) -> Option<&'static Timespec> {
+        let dying = || self.entries.values().filter(|entry| entry.dying.is_some());
+        if dying().any(|entry| entry.ended.is_some() && !entry.has_been_dying(SOON)) {
+            Some(&LOOK_AGAIN)
+        } else {
+            dying().next().map(|_| &LOOK_SELDOM)
+        }
     }
 
     fn read(&mut self) -> Result<(), protocol::Error> {
@@ -134,7 +167,7 @@ impl Service {
                 // It may have ended meanwhile: then there is nothing to be done.
                 if let Some(entry) = self.entries.get_mut(&id) {
                     entry.killed = true;
-                    entry.sandbox.process.kill();
+                    entry.kill();
                 }
                 self.give_up(id)
             }
@@ -155,7 +188,7 @@ impl Service {
         match protocol::receive::<Failure>(&setup) {
             Ok(Some((failure, _))) => {
                 entry.failure = Some(failure);
-                entry.sandbox.process.kill();
+                entry.kill();
                 Ok(())
             }
             Ok(None) => {
@@ -164,7 +197,7 @@ impl Service {
             }
             Err(error) => {
                 entry.failure = Some(refused(format!("the sandbox's setup was not understood: {error}")));
-                entry.sandbox.process.kill();
+                entry.kill();
                 Ok(())
             }
         }
@@ -172,6 +205,7 @@ impl Service {
 
     /// Buries the sandboxes whose init has ended and of which nothing is left.
     fn clear_away(&mut self) -> Result<(), protocol::Error> {
+        self.give_up_undying()?;
         if self.entries.values().all(|entry| entry.ended.is_none()) {
             return Ok(());
         }
@@ -200,18 +234,50 @@ impl Service {
             }
             let Some(entry) = self.entries.remove(&id) else { continue };
             self.workshop.bury(&entry.sandbox);
+            if entry.given_up {
+                eprintln!("lambent-sandbox-launcher: {id} has ended after all");
+                continue;
+            }
             let message = match (entry.failure, entry.killed, entry.ended) {
                 (Some(failure), ..) => FromLauncher::LaunchFailed { id, failure },
-                (None, true, _) => {
-                    FromLauncher::Gone { id, reason: "it was killed".to_owned(), memory_peak, oom_kills }
-                }
+                (None, true, _) => FromLauncher::Gone {
+                    id,
+                    reason: "it was killed".to_owned(),
+                    memory_peak,
+                    oom_kills,
+                    left: false,
+                },
                 (None, false, ended) => {
                     let mut reason = ended.unwrap_or_default();
                     if oom_kills > 0 {
                         reason.push_str("; processes of the sandbox had been killed for lack of memory");
                     }
-                    FromLauncher::Gone { id, reason, memory_peak, oom_kills }
+                    FromLauncher::Gone { id, reason, memory_peak, oom_kills, left: false }
                 }
+            };
+            self.tell(&message, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Tells the server that sandboxes are gone which do not go: nobody is to wait for ever. They keep their ids and
+    /// cgroups, and are buried should they end.
+    fn give_up_undying(&mut self) -> Result<(), protocol::Error> {
+        let undying = |entry: &Entry| !entry.given_up && entry.has_been_dying(DEATH_TIMEOUT);
+        let ids: Vec<String> =
+            self.entries.iter().filter(|(_, entry)| undying(entry)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.given_up = true;
+            let (memory_peak, oom_kills) = entry.sandbox.group.usage();
+            let reason = format!(
+                "it was killed and has not ended for {} seconds; processes of it may be left, waiting for the kernel",
+                DEATH_TIMEOUT.as_secs()
+            );
+            eprintln!("lambent-sandbox-launcher: {id}: {reason}");
+            let message = match entry.sandbox.setup.take() {
+                Some(_) => FromLauncher::LaunchFailed { id, failure: refused(reason) },
+                None => FromLauncher::Gone { id, reason, memory_peak, oom_kills, left: true },
             };
             self.tell(&message, &[])?;
         }

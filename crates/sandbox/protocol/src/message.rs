@@ -193,6 +193,8 @@ pub enum FromLauncher {
         memory_peak: Option<u64>,
         /// Processes killed for lack of memory.
         oom_kills: u64,
+        /// Whether something of it may still be there after all: it was killed and does not die.
+        left: bool,
     },
 }
 

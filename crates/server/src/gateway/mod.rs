@@ -32,7 +32,7 @@ pub(crate) enum Origin {
     /// The front door.
     Client,
     /// A function's own connection to the platform: the caller is its role, whatever key it sends.
-    Function(Arc<lambent_environment::Function>),
+    Function(lambent_environment::Guest),
 }
 
 /// What the gateway hands calls to.

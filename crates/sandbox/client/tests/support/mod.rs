@@ -185,8 +185,21 @@ impl Running {
     /// Runs a program to its end and gives what it wrote.
     pub async fn run(&mut self, program: Program) -> (String, Event) {
         self.control.start(program).await.unwrap();
-        let event = self.event().await;
-        (drain(&self.stdio), event)
+        let mut output = String::new();
+        loop {
+            tokio::select! {
+                biased;
+                event = self.events.recv() => {
+                    output.push_str(&drain(&self.stdio));
+                    return (output, event.expect("Gone comes before the end of the events"));
+                }
+                // Meanwhile too: a program that writes more than a pipe holds would never end.
+                readable = self.stdio.readable() => {
+                    readable.unwrap();
+                    output.push_str(&drain(&self.stdio));
+                }
+            }
+        }
     }
 
     /// Runs a shell script that has to succeed.
@@ -225,7 +238,7 @@ pub fn drain(pipe: &pipe::Receiver) -> String {
     while let Ok(length @ 1..) = pipe.try_read(&mut buffer) {
         all.extend_from_slice(&buffer[..length]);
     }
-    String::from_utf8(all).unwrap()
+    String::from_utf8_lossy(&all).into_owned()
 }
 
 /// Waits until something is so.

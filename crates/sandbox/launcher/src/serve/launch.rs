@@ -91,7 +91,14 @@ impl Service {
     ) -> Result<(), protocol::Error> {
         match self.workshop.make(launch, fds, tmp) {
             Ok(sandbox) => {
-                let entry = Entry { sandbox, failure: None, killed: false, ended: None };
+                let entry = Entry {
+                    sandbox,
+                    failure: None,
+                    killed: false,
+                    ended: None,
+                    dying: None,
+                    given_up: false,
+                };
                 self.entries.insert(launch.id.clone(), entry);
                 Ok(())
             }
