@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 
-from conftest import lambent_node, lambent_python, official_python  # noqa: E402
+from clients import lambent_node, lambent_python, official_python  # noqa: E402
 from harness import environment_of  # noqa: E402
 
 ROUNDS = 5
@@ -95,7 +95,7 @@ def main():
     invocations = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     python = ({"app.py": "def handler(event, context):\n    return event\n"}, "app.handler", "python3.13")
     node = ({"app.js": "exports.handler = async (event) => event"}, "app.handler", "nodejs22.x")
-    candidates = [(lambent_python(sys.executable), python), (official_python(), python)]
+    candidates = [(lambent_python([sys.executable]), python), (official_python("{}.{}".format(*sys.version_info[:2])), python)]
     if shutil.which("node"):
         candidates.append((lambent_node(shutil.which("node")), node))
     for name, event in EVENTS.items():

@@ -1,9 +1,6 @@
 // The context object (AWS Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function
 // information").
 
-// The fields of W3C Trace Context and Baggage that `context.w3c()` hands on; anything else is dropped.
-const W3C_FIELDS = ["traceparent", "tracestate", "baggage"];
-
 // These variables do not change while an environment lives, and `process.env` asks libc at each read.
 let environmentFields;
 
@@ -27,18 +24,6 @@ function parseJson(text, name) {
   }
 }
 
-function takeW3c(clientContext) {
-  const fields = {};
-  if (clientContext !== null && typeof clientContext === "object") {
-    const source = clientContext.w3c;
-    delete clientContext.w3c;
-    for (const name of W3C_FIELDS) {
-      if (typeof source?.[name] === "string") fields[name] = source[name];
-    }
-  }
-  return Object.freeze(fields);
-}
-
 /** Adds what the headers and the environment say to `context`, in the order of AWS's client up to nodejs22.x. */
 export function fillContext(context, headers, environment) {
   Object.assign(context, readEnvironment(environment));
@@ -58,20 +43,16 @@ export function fillContext(context, headers, environment) {
 export function modernContext(headers, environment) {
   const { functionName, functionVersion, memoryLimitInMB, logGroupName, logStreamName } = readEnvironment(environment);
   const deadline = Number.parseInt(headers["lambda-runtime-deadline-ms"], 10);
-  const clientContext = parseJson(headers["lambda-runtime-client-context"], "ClientContext");
-  const w3c = takeW3c(clientContext);
   return {
-    clientContext,
+    clientContext: parseJson(headers["lambda-runtime-client-context"], "ClientContext"),
     identity: parseJson(headers["lambda-runtime-cognito-identity"], "CognitoIdentity"),
     invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
     awsRequestId: headers["lambda-runtime-aws-request-id"],
     tenantId: headers["lambda-runtime-aws-tenant-id"],
-    xRayTraceId: headers["lambda-runtime-trace-id"],
+    // Always there, as from AWS's client: an empty text where there is no trace.
+    xRayTraceId: headers["lambda-runtime-trace-id"] ?? "",
     getRemainingTimeInMillis: function () {
       return deadline - Date.now();
-    },
-    w3c: function () {
-      return w3c;
     },
     functionName,
     functionVersion,

@@ -1,12 +1,18 @@
 // Error types of the runtime, and errors as JSON for callers, for X-Ray and for the log.
 
 import { types } from "node:util";
+import { MODERN } from "./generation.mjs";
 
-class RuntimeError extends Error {}
+class RuntimeError extends Error {
+  constructor(reason) {
+    super(reason);
+    // An own property shows up in logged errors, as it does in AWS's newer client.
+    if (MODERN) this.name = new.target.prototype.name;
+  }
+}
 
 function runtimeError(name) {
   const type = { [name]: class extends RuntimeError {} }[name];
-  // On the prototype, so that the name is no own property and does not show up in logged errors.
   type.prototype.name = `Runtime.${name}`;
   return type;
 }
@@ -14,10 +20,19 @@ function runtimeError(name) {
 export const ImportModuleError = runtimeError("ImportModuleError");
 export const HandlerNotFound = runtimeError("HandlerNotFound");
 export const MalformedHandlerName = runtimeError("MalformedHandlerName");
-export const UserCodeSyntaxError = runtimeError("UserCodeSyntaxError");
+const SyntaxFault = runtimeError("UserCodeSyntaxError");
 export const MalformedStreamingHandler = runtimeError("MalformedStreamingHandler");
 export const InvalidStreamingOperation = runtimeError("InvalidStreamingOperation");
 export const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated");
+
+const JSONStringifyError = runtimeError("JSONStringifyError");
+
+export class UserCodeSyntaxError extends SyntaxFault {
+  constructor(error) {
+    super(error);
+    if (MODERN) this.stack = error.stack;
+  }
+}
 
 // A rejected promise that nothing handled.
 export class UnhandledPromiseRejection extends RuntimeError {
@@ -30,6 +45,7 @@ export class UnhandledPromiseRejection extends RuntimeError {
 UnhandledPromiseRejection.prototype.name = "Runtime.UnhandledPromiseRejection";
 
 function looksLikeError(value) {
+  if (MODERN) return value instanceof Error;
   const text = (field) => typeof value[field] === "string" && value[field] !== "";
   return types.isNativeError(value) || (Boolean(value) && text("name") && text("message") && text("stack"));
 }
@@ -38,7 +54,14 @@ function looksLikeError(value) {
 const withoutDelete = (text) => text?.replace(/\x7F/g, "%7F");
 
 export function intoError(value) {
-  return value instanceof Error ? value : new Error(value);
+  if (value instanceof Error) return value;
+  if (!MODERN) return new Error(value);
+  try {
+    return new Error(String(value));
+  } catch {
+    // An object without prototype, for one, has no text.
+    return new Error(Object.prototype.toString.call(value));
+  }
 }
 
 /** The error JSON that callers of the function see. */
@@ -48,26 +71,31 @@ export function toResponse(error) {
       return {
         errorType: withoutDelete(error.name),
         errorMessage: withoutDelete(error.message),
-        trace: withoutDelete(error.stack).split("\n"),
+        trace: MODERN && !error.stack ? [] : withoutDelete(error.stack).split("\n"),
       };
     }
-    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+    return { errorType: typeof error, errorMessage: MODERN ? String(error) : error.toString(), trace: [] };
   } catch {
     return {
       errorType: "handled",
       errorMessage:
         "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack",
+      ...(MODERN ? { trace: [] } : {}),
     };
   }
 }
 
 /** The JSON text of a response or error body. */
 export function stringify(value) {
+  let text;
   try {
-    return JSON.stringify(value === undefined ? null : value);
+    text = JSON.stringify(value === undefined ? null : value);
   } catch {
-    throw new Error("Unable to stringify response body");
+    throw new (MODERN ? JSONStringifyError : Error)("Unable to stringify response body");
   }
+  // A function or a symbol: JSON leaves them out, and nothing is no body. The words are those of AWS's client.
+  if (text === undefined) throw new TypeError("Wrong arguments");
+  return text;
 }
 
 /** The error with its own fields, for the Text log format. */

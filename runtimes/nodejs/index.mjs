@@ -6,12 +6,14 @@ import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } fro
 import { RuntimeClient } from "./client.mjs";
 import { fillContext, modernContext } from "./context.mjs";
 import { CallbackHandlerDeprecated, MalformedStreamingHandler, UnhandledPromiseRejection } from "./errors.mjs";
+import { MODERN } from "./generation.mjs";
+import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
-import { patchConsole, setInvocation } from "./logging.mjs";
+import { globalIds, patchConsole, setInvocation } from "./logging.mjs";
+import { processorOf } from "./processors.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
 
 const VERSION = "3.3.0";
-const FIRST_MAJOR_WITHOUT_CALLBACKS = 24;
 const NO_CALLBACKS =
   "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. " +
   "You need to modify this function to use a supported handler signature to use Node.js 24 or later. " +
@@ -19,22 +21,19 @@ const NO_CALLBACKS =
 
 const isPromise = (value) => typeof value?.then === "function";
 
-/** Whether the function runs in nodejs24.x or later, where handlers have no callback. */
-function isModern(environment) {
-  const runtime = /^AWS_Lambda_nodejs(\d+)\.x$/.exec(environment.AWS_EXECUTION_ENV ?? "");
-  const major = Number.parseInt(runtime?.[1] ?? process.versions.node, 10);
-  return major >= FIRST_MAJOR_WITHOUT_CALLBACKS;
-}
+// A turn of the event loop: what a handler left for it belongs to its invocation, from nodejs24.x on.
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 class Runtime {
-  constructor(client, handler, logError, lastError) {
+  constructor(client, handler, store, logError, lastError) {
     this.client = client;
+    this.store = store;
     this.handler = handler;
     this.logError = logError;
     this.lastError = lastError;
-    this.modern = isModern(process.env);
     this.highWaterMark = highWaterMarkOf(handler);
     this.handleOnce = this.#choose();
+    this.processor = MODERN ? processorOf(handler, this.handleOnce === this.handleOnceStreaming) : undefined;
   }
 
   #choose() {
@@ -43,7 +42,7 @@ class Runtime {
       if (kind !== "response") throw new MalformedStreamingHandler("Only response streaming is supported.");
       return this.handleOnceStreaming;
     }
-    if (!this.modern) return this.handleOnceNonStreaming;
+    if (!MODERN) return this.handleOnceNonStreaming;
     if (this.handler.length >= 3) throw new CallbackHandlerDeprecated(NO_CALLBACKS);
     return this.handleOnceModern;
   }
@@ -60,9 +59,14 @@ class Runtime {
   async #next() {
     const { headers, body } = await this.client.next();
     const id = headers["lambda-runtime-aws-request-id"];
-    setInvocation(id, headers["lambda-runtime-aws-tenant-id"]);
-    this.lastError.post = (error) => this.client.postLastError(id, error);
+    const tenant = headers["lambda-runtime-aws-tenant-id"];
     const trace = headers["lambda-runtime-trace-id"];
+    if (MODERN) {
+      this.store.run(invokeContext(id, trace ?? "", tenant), () => {});
+    } else {
+      setInvocation(id, tenant);
+    }
+    this.lastError.post = (error) => this.client.postLastError(id, error);
     if (trace) {
       process.env._X_AMZN_TRACE_ID = trace;
     } else {
@@ -98,18 +102,12 @@ class Runtime {
   async handleOnceModern() {
     const { id, headers, body } = await this.#next();
     const post = this.#post(id);
-    // A promise that cannot be settled any more would otherwise end the process.
-    onEmptyEventLoop(() => {
-      ignoreEmptyEventLoop();
-      post.result(null);
-      this.scheduleIteration();
-    });
     try {
-      const result = await this.handler(JSON.parse(body), modernContext(headers, process.env));
-      ignoreEmptyEventLoop();
+      const result = await this.processor.processInvoke(JSON.parse(body), modernContext(headers, process.env));
+      await turn();
       post.result(result);
     } catch (error) {
-      ignoreEmptyEventLoop();
+      await turn();
       post.error(error);
     }
     this.scheduleIteration();
@@ -133,7 +131,7 @@ class Runtime {
         ignoreEmptyEventLoop();
         this.scheduleIteration();
       };
-      if (this.modern || !waits) {
+      if (MODERN || !waits) {
         next();
       } else {
         onEmptyEventLoop(next);
@@ -142,16 +140,19 @@ class Runtime {
     onEmptyEventLoop(() => {
       // Nothing is left that could ever end the stream or settle the handler's promise.
       ignoreEmptyEventLoop();
-      fail("Response stream is not finished.");
+      fail(complaint("Response stream is not finished."));
       finish();
     });
     try {
-      const context = this.modern
+      const context = MODERN
         ? modernContext(headers, process.env)
         : fillContext(streamingContext((value) => (waits = value), () => waits), headers, process.env);
-      const result = this.handler(JSON.parse(body), stream, context);
+      const event = JSON.parse(body);
+      const result = MODERN
+        ? this.processor.processInvoke(event, stream, context)
+        : this.handler(event, stream, context);
       if (!isPromise(result)) {
-        fail("Streaming does not support non-async handlers.");
+        fail(complaint("Streaming does not support non-async handlers."));
       } else if ((await result) !== undefined) {
         console.warn("Streaming handlers ignore return values.");
       }
@@ -161,6 +162,9 @@ class Runtime {
     await finish();
   }
 }
+
+// AWS's older client reports a text here, the newer one an error.
+const complaint = (text) => (MODERN ? new Error(text) : text);
 
 function streamingContext(set, get) {
   return {
@@ -182,10 +186,8 @@ function endWith(code, lastError, error) {
   );
 }
 
-async function run(root, handlerName) {
-  const logError = patchConsole(process.env);
-  const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
-  const lastError = { post: (error) => client.postInitError(error) };
+/** Up to nodejs22.x errors that nobody caught are reported; later they end the process as Node.js itself does. */
+function reportUncaught(logError, lastError) {
   process.on("uncaughtException", (error) => {
     logError("Uncaught Exception", error);
     endWith(129, lastError, error);
@@ -195,15 +197,40 @@ async function run(root, handlerName) {
     logError("Unhandled Promise Rejection", error);
     endWith(128, lastError, error);
   });
-  ignoreEmptyEventLoop();
-  process.on("beforeExit", emptyEventLoop);
-  defineGlobal(process.env);
-  const handler = await loadHandler(root, handlerName);
-  // Node tells of a rejection that nobody caught after the microtasks. One of the loading belongs to the
-  // initialisation, so no event is asked for before it had its chance.
-  await new Promise((resolve) => setImmediate(resolve));
-  if (lastError.ends) return;
-  new Runtime(client, handler, logError, lastError).scheduleIteration();
 }
 
-await run(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? "");
+async function load(root, handlerName, client, store, logError, lastError) {
+  try {
+    // From here, so that Node's messages about imports name this file.
+    const handler = await loadHandler(root, handlerName, (file) => import(file));
+    // Node tells of a rejection that nobody caught after the microtasks. One of the loading belongs to the
+    // initialisation, so no event is asked for before it had its chance.
+    await turn();
+    return lastError.ends ? undefined : new Runtime(client, handler, store, logError, lastError);
+  } catch (error) {
+    if (!MODERN) throw error;
+    logError("Init Error", error);
+    await client.postInitError(error);
+    throw error;
+  }
+}
+
+async function run(root, handlerName) {
+  if (process.env.AWS_LAMBDA_MAX_CONCURRENCY !== undefined) {
+    throw new Error("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set");
+  }
+  defineGlobal(process.env);
+  const store = MODERN ? invokeStore() : undefined;
+  const logError = patchConsole(process.env, store ?? globalIds);
+  const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
+  const lastError = { post: (error) => client.postInitError(error) };
+  if (!MODERN) reportUncaught(logError, lastError);
+  ignoreEmptyEventLoop();
+  process.on("beforeExit", emptyEventLoop);
+  const runtime = await load(root, handlerName, client, store, logError, lastError);
+  runtime?.scheduleIteration();
+}
+
+const running = run(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? "");
+// From nodejs24.x on a failure ends the process as any rejection does that nobody handles.
+if (!MODERN) await running;

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MODERN } from "./generation.mjs";
 import { HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError } from "./errors.mjs";
 
 // As seen from index.mjs, which is the file that AWS's error messages name as the one that required the handler.
@@ -74,10 +75,22 @@ const requireFile = (file) => {
   return require(file);
 };
 
+// Set by `loadHandler`.
+let importer;
+
 const importFile = (file) => {
   resolveImportsThroughNodePath();
-  return import(file);
+  return importer(file);
 };
+
+/** From nodejs24.x on everything that lies in the function's folder is imported, CommonJS too. */
+async function importFirst(root, folder, file) {
+  const path = resolvePath(root, folder.replace(/\/$/, ""), file);
+  for (const extension of ["", ".js", ".mjs", ".cjs"]) {
+    if (existsSync(path + extension)) return importFile(path + extension);
+  }
+  return requireFile(require.resolve(file, { paths: [root, join(root, folder)] }));
+}
 
 async function loadModule(root, folder, file) {
   const path = resolvePath(root, folder, file);
@@ -86,7 +99,8 @@ async function loadModule(root, folder, file) {
       return requireFile(path);
     } catch (error) {
       // A folder that happens to have the handler's name is no module.
-      if (error.code !== "MODULE_NOT_FOUND" || !error.message.includes(`'${path}'`)) throw error;
+      const isMissing = error.code === "MODULE_NOT_FOUND" && error.message.includes(`'${path}'`);
+      if (!isMissing || file === "") throw error;
     }
   }
   if (existsSync(path + ".js")) {
@@ -99,19 +113,30 @@ async function loadModule(root, folder, file) {
 
 async function loadUserModule(root, folder, file) {
   try {
-    return await loadModule(root, folder, file);
+    return await (MODERN ? importFirst : loadModule)(root, folder, file);
   } catch (error) {
     if (error instanceof SyntaxError) throw new UserCodeSyntaxError(error);
-    if (error?.code === "MODULE_NOT_FOUND") throw new ImportModuleError(error);
+    const isError = !MODERN || error instanceof Error;
+    if (isError && error.code === "MODULE_NOT_FOUND") throw new ImportModuleError(error);
     throw error;
   }
 }
 
-/** The function that `handler` names in the folder `root`. */
-export async function loadHandler(root, handler) {
+const isObject = (value) => typeof value === "object" && value !== null;
+
+/** The export of that name; from nodejs24.x on also an export of the default export. */
+function find(userModule, keys) {
+  if (!MODERN) return keys.reduce((value, key) => value && value[key], userModule);
+  const within = (start) => keys.reduce((value, key) => (isObject(value) ? value[key] : undefined), start);
+  return within(userModule) || (isObject(userModule) && "default" in userModule ? within(userModule.default) : undefined);
+}
+
+/** The function that `handler` names in the folder `root`. `importModule` is `import` as the caller's file sees it. */
+export async function loadHandler(root, handler, importModule) {
+  importer = importModule;
   const { folder, file, path } = split(handler);
   const userModule = await loadUserModule(root, folder, file);
-  const found = path.split(".").reduce((value, key) => value && value[key], userModule);
+  const found = find(userModule, path.split("."));
   if (!found) throw new HandlerNotFound(`${handler} is undefined or not exported`);
   if (typeof found !== "function") throw new HandlerNotFound(`${handler} is not a function`);
   return found;

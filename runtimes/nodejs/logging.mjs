@@ -4,9 +4,10 @@
 import { writeSync } from "node:fs";
 import { format } from "node:util";
 import { intoError, toLogText } from "./errors.mjs";
+import { MODERN } from "./generation.mjs";
 
 const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-// Global symbols, because tracing packages read the request id from there.
+// Global symbols, because tracing packages read the request id from there up to nodejs22.x.
 const REQUEST_ID = Symbol.for("aws.lambda.runtime.requestId");
 const TENANT_ID = Symbol.for("aws.lambda.runtime.tenantId");
 // Frame type: magic, level << 2, "timestamp present" << 1, format (0 JSON, 1 text).
@@ -18,6 +19,13 @@ export function setInvocation(requestId, tenantId) {
   globalThis[TENANT_ID] = tenantId;
 }
 
+/** The ids of the current invocation up to nodejs22.x; later the invoke store has them. */
+export const globalIds = {
+  getRequestId: () => globalThis[REQUEST_ID],
+  getTenantId: () => globalThis[TENANT_ID],
+};
+let ids = globalIds;
+
 function errorFields(error, withoutStack) {
   return {
     errorType: error?.constructor?.name ?? "UnknownError",
@@ -27,8 +35,8 @@ function errorFields(error, withoutStack) {
 }
 
 function jsonLine(time, level, message, parameters) {
-  const record = { timestamp: time, level, requestId: globalThis[REQUEST_ID] };
-  const tenantId = globalThis[TENANT_ID];
+  const record = { timestamp: time, level, requestId: ids.getRequestId() };
+  const tenantId = ids.getTenantId();
   if (tenantId !== undefined && tenantId !== null) record.tenantId = tenantId;
   if (parameters.length === 0) {
     record.message = message;
@@ -43,13 +51,13 @@ function jsonLine(time, level, message, parameters) {
     }
   }
   record.message = format(message, ...parameters);
-  const error = [message, ...parameters].find((value) => value instanceof Error);
+  const error = (MODERN ? parameters : [message, ...parameters]).find((value) => value instanceof Error);
   if (error !== undefined) Object.assign(record, errorFields(error, []));
   return JSON.stringify(record);
 }
 
 function textLine(time, level, message, parameters) {
-  return `${time}\t${globalThis[REQUEST_ID]}\t${level}\t${format(message, ...parameters)}`;
+  return `${time}\t${ids.getRequestId()}\t${level}\t${format(message, ...parameters)}`;
 }
 
 function writeAll(fd, bytes) {
@@ -75,8 +83,12 @@ function frameWriter(fd, isText) {
 // Without a log descriptor the line is the unit of the log, so a record must not hold another newline.
 const stdoutWriter = (_date, _level, line) => process.stdout.write(line.replace(/\n/g, "\r") + "\n");
 
-/** Replaces the console's methods. Returns the function that logs errors of invocations and of the process. */
-export function patchConsole(environment) {
+/**
+ * Replaces the console's methods. `source` has the ids of the current invocation. Returns the function that logs errors
+ * of invocations and of the process.
+ */
+export function patchConsole(environment, source) {
+  ids = source;
   const isText = environment.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() !== "JSON";
   const minimum = LEVELS.indexOf(environment.AWS_LAMBDA_LOG_LEVEL?.toUpperCase());
   const fd = environment._LAMBDA_TELEMETRY_LOG_FD;

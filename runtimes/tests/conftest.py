@@ -1,8 +1,6 @@
-"""The clients under test, and the official ones as reference where they can be had."""
+"""The clients under test."""
 
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,124 +8,46 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import CLIENTS, Client  # noqa: E402
+import clients  # noqa: E402
 
-CACHE = Path(__file__).resolve().parent / ".cache"
-REFERENCE_PYTHON_PACKAGE = "awslambdaric==4.2.2"
-REFERENCE_NODE_PACKAGE = "aws-lambda-ric@3.3.0"
-
-
-def _succeeds(*argv, **options):
-    return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options).returncode == 0
-
-
-def lambent_python(interpreter):
-    return Client("lambent-python", [interpreter, str(CLIENTS / "python" / "bootstrap.py")], {})
-
-
-def official_python():
-    """AWS's client in a virtual environment of its own, or None where it cannot be installed."""
-    python = CACHE / "python" / "bin" / "python"
-    if not python.exists():
-        _succeeds(sys.executable, "-m", "venv", str(CACHE / "python"))
-    if not _succeeds(str(python), "-c", "import awslambdaric"):
-        _succeeds(str(python), "-m", "pip", "install", "--quiet", REFERENCE_PYTHON_PACKAGE)
-    if not _succeeds(str(python), "-c", "import awslambdaric"):
-        return None
-    return Client("official-python", [str(python), "-m", "awslambdaric"], {}, handler_argument=True, official=True)
-
-
-def official_node():
-    """AWS's client with its native HTTP part replaced by one in JavaScript, since that part needs autotools to
-    build. What is compared (handlers, errors, logs, context) is in AWS's own JavaScript."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return None
-    folder = CACHE / "node" / "node_modules" / "aws-lambda-ric"
-    if not folder.exists():
-        (CACHE / "node").mkdir(parents=True, exist_ok=True)
-        _succeeds(npm, "install", "--ignore-scripts", "--no-audit", "--prefix", str(CACHE / "node"), REFERENCE_NODE_PACKAGE)
-    if not folder.exists():
-        return None
-    script = Path(__file__).resolve().parent / "official_node.mjs"
-    return Client(
-        "official-node", [node, str(script), str(folder / "dist" / "index.mjs")], {}, handler_argument=True, official=True
-    )
-
-
-def lambent_node(node):
-    return Client("lambent-node", [node, "--expose-gc", str(CLIENTS / "nodejs" / "index.mjs")], {})
-
-
-def _pythons():
-    """Every CPython from 3.8 on that this machine offers, one per minor version."""
-    found = {}
-    candidates = [Path(sys.executable)]
-    candidates += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin/python"))
-    for path in candidates:
-        probe = subprocess.run(
-            [str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
-        )
-        if probe.returncode == 0 and tuple(map(int, probe.stdout.split("."))) >= (3, 8):
-            found.setdefault(probe.stdout.strip(), str(path))
-    return found
-
-
-def _nodes():
-    """The node on PATH and those that LAMBENT_TEST_NODES names (paths, separated by colons), by major version."""
-    found = {}
-    for path in [shutil.which("node"), *os.environ.get("LAMBENT_TEST_NODES", "").split(":")]:
-        if path:
-            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-            found.setdefault(int(version[1:].split(".")[0]), path)
-    return found
-
-
-PYTHONS = _pythons()
-NODES = _nodes()
+PYTHONS = clients.pythons()
+NODES = clients.nodes()
 
 
 @pytest.fixture(params=sorted(PYTHONS, key=lambda minor: int(minor[2:])))
 def any_python(request):
     """Our client on each CPython of this machine, with the runtime it stands for."""
-    return lambent_python(PYTHONS[request.param]), "python" + request.param
+    return clients.lambent_python(PYTHONS[request.param]), "python" + request.param
 
 
 @pytest.fixture(params=sorted(NODES) or [None])
 def any_node(request):
     """Our client on each Node.js there is, with the runtime it stands for."""
     if request.param is None:
-        pytest.skip("no node on PATH and none in LAMBENT_TEST_NODES")
-    return lambent_node(NODES[request.param]), "nodejs{}.x".format(request.param)
+        pytest.skip("no node on PATH, none in LAMBENT_TEST_NODES and none from npm")
+    return clients.lambent_node(NODES[request.param]), "nodejs{}.x".format(request.param)
 
 
 @pytest.fixture(scope="session")
 def python():
     """Our client on the interpreter that runs the tests."""
-    return lambent_python(sys.executable)
-
-
-@pytest.fixture(scope="session")
-def reference_python():
-    client = official_python()
-    if client is None:
-        pytest.skip("{} could not be installed from PyPI".format(REFERENCE_PYTHON_PACKAGE))
-    return client
+    return clients.lambent_python([sys.executable])
 
 
 @pytest.fixture(scope="session")
 def node():
-    if shutil.which("node") is None:
-        pytest.skip("no node on PATH")
-    return lambent_node(shutil.which("node"))
+    """Our client on the Node.js of `PATH`, or the oldest there is."""
+    if not NODES:
+        pytest.skip("no node on PATH, none in LAMBENT_TEST_NODES and none from npm")
+    return clients.lambent_node(NODES[min(NODES)])
 
 
 @pytest.fixture(scope="session")
-def reference_node():
-    client = official_node()
-    if client is None:
-        pytest.skip("{} could not be installed from npm".format(REFERENCE_NODE_PACKAGE))
-    return client
+def modern_node():
+    """Our client on a Node.js whose runtime has no callbacks."""
+    if not any(major >= 24 for major in NODES):
+        pytest.skip("no Node.js 24 or later: none on PATH, none in LAMBENT_TEST_NODES and none from npm")
+    return clients.lambent_node(NODES[min(major for major in NODES if major >= 24)])
 
 
 @pytest.fixture

@@ -48,8 +48,10 @@ class Request:
 class RuntimeApi:
     """Serves one runtime process."""
 
-    def __init__(self, events):
+    def __init__(self, events, on_outcome=lambda: None):
         self._events = list(events)
+        # Called when an outcome has arrived and before anything is answered.
+        self._on_outcome = on_outcome
         self._given = 0
         self._lock = threading.Condition()
         self._stopped = False
@@ -86,6 +88,8 @@ class RuntimeApi:
                 request = reader.request()
                 if request is None:
                     return
+                if request.method == "POST" and "/invocation/" in request.path:
+                    self._on_outcome()
                 with self._lock:
                     self.requests.append(request)
                 self._answer(connection, request)

@@ -1,7 +1,7 @@
 """Runs a function with a runtime client against the fake Runtime API and collects all that can be seen of it."""
 
 import os
-import re
+import select
 import signal
 import struct
 import subprocess
@@ -14,6 +14,7 @@ from fake_api import Event, RuntimeApi
 CLIENTS = Path(__file__).resolve().parent.parent
 # Generous: a busy machine starts an interpreter slowly. Nothing waits this long when all is well.
 PATIENCE_SECONDS = 60
+FRAME_HEAD_BYTES = 16
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Run:
     # Whether the runtime was ended by the harness while it waited for a further event.
     waited: bool
     task: Path
+    # The bytes of "stdout", "stderr" and "frames", each cut where an outcome arrived.
+    streams: dict
 
     @property
     def outcomes(self):
@@ -80,6 +83,8 @@ def environment_of(task, api, runtime, extra):
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f",
         "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0123456789abcdef0123456789abcdef",
         "LAMBDA_TASK_ROOT": str(task),
+        # Which runtimes AWS has in preview is AWS's affair.
+        "LAMBDA_DISABLE_PREVIEW_WARN": "1",
     }
     environment.update(extra)
     return environment
@@ -92,55 +97,92 @@ def write_files(root, files):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def run(client, task, files, handler, events=(Event(),), runtime="python3.13", env=None, telemetry=True):
-    """Runs until the runtime waits for an event that does not come, or until it ends by itself."""
+def run(client, task, files, handler, events=(Event(),), runtime="python3.13", env=None, telemetry=True, merged=False, stays=False):
+    """Runs until the runtime waits for an event that does not come, or until it ends by itself.
+
+    `merged` sends standard error into standard output, so that their order can be seen. `stays` waits for the end in
+    any case.
+    """
     write_files(task, files)
-    api = RuntimeApi(events)
+    outputs = {}
+    api = RuntimeApi(events, lambda: [output.cut() for output in outputs.values()])
     environment = environment_of(task, api.address, runtime, {**client.environment, "_HANDLER": handler, **(env or {})})
-    frames, log_read, log_write = [], None, None
+    pipes = {name: os.pipe() for name in ("stdout", "stderr") + (("frames",) if telemetry else ())}
     if telemetry:
-        log_read, log_write = os.pipe()
-        environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(log_write)
-    argv = client.argv + ([handler] if client.handler_argument else [])
+        environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(pipes["frames"][1])
+    for name, (read_end, _) in pipes.items():
+        outputs[name] = Output(read_end)
     process = subprocess.Popen(
-        argv,
+        client.argv + ([handler] if client.handler_argument else []),
         cwd=task,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=[log_write] if telemetry else [],
+        stdout=pipes["stdout"][1],
+        stderr=pipes["stdout" if merged else "stderr"][1],
+        pass_fds=[pipes["frames"][1]] if telemetry else [],
         # A group of its own, so that what the function started can be ended with it.
         start_new_session=True,
     )
-    readers, streams = [], {}
-    for name in ("stdout", "stderr"):
-        readers.append(_reader(streams, name, getattr(process, name).fileno()))
-    if telemetry:
-        os.close(log_write)
-        readers.append(_reader(streams, "frames", log_read))
-    waited = _wait(process, api)
-    for reader in readers:
-        reader.join(PATIENCE_SECONDS)
-        assert not reader.is_alive(), "something that the function started still holds its output"
+    for _, write_end in pipes.values():
+        os.close(write_end)
+    waited = _wait(process, api, stays)
+    for output in outputs.values():
+        output.finish()
     api.close()
-    process.stdout.close()
-    process.stderr.close()
-    if telemetry:
-        os.close(log_read)
-        frames = parse_frames(streams["frames"])
+    streams = {name: output.parts for name, output in outputs.items()}
     return Run(
         api.requests,
-        streams["stdout"].decode(),
-        streams["stderr"].decode(),
-        frames,
+        b"".join(streams["stdout"]).decode(),
+        b"".join(streams["stderr"]).decode(),
+        parse_frames(b"".join(streams.get("frames", []))),
         process.returncode,
         waited,
         task,
+        streams,
     )
 
 
-def _wait(process, api):
+class Output:
+    """The read end of a pipe. What comes through it is cut where an outcome arrived, because all that was written
+    before an outcome was sent is in the pipe by then."""
+
+    def __init__(self, fd):
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._ended = False
+        self.parts = [b""]
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _drain(self):
+        while not self._ended:
+            try:
+                data = os.read(self._fd, 65536)
+            except BlockingIOError:
+                return
+            self.parts[-1] += data
+            self._ended = not data
+
+    def _read(self):
+        # A pipe that nobody empties would hold up its writer.
+        while not self._ended:
+            select.select([self._fd], [], [])
+            with self._lock:
+                self._drain()
+
+    def cut(self):
+        with self._lock:
+            self._drain()
+            self.parts.append(b"")
+
+    def finish(self):
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive(), "something that the function started still holds its output"
+        os.close(self._fd)
+
+
+def _wait(process, api, stays):
     ended = threading.Thread(target=process.wait, daemon=True)
     ended.start()
     for _ in range(PATIENCE_SECONDS * 100):
@@ -148,7 +190,7 @@ def _wait(process, api):
         if not ended.is_alive():
             _end_group(process)
             return False
-        if api.idle.is_set():
+        if api.idle.is_set() and not stays:
             _end_group(process)
             ended.join()
             return True
@@ -165,64 +207,12 @@ def _end_group(process):
         pass
 
 
-def _reader(streams, name, fd):
-    streams[name] = b""
-
-    def read():
-        while data := os.read(fd, 65536):
-            streams[name] += data
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    return thread
-
-
 def parse_frames(data):
     frames = []
     while data:
-        kind, length, timestamp = struct.unpack(">IIq", data[:16])
-        frames.append(Frame(kind, timestamp, data[16 : 16 + length].decode()))
-        assert len(data) >= 16 + length, "the last frame is cut off"
-        data = data[16 + length :]
+        kind, length, timestamp = struct.unpack(">IIq", data[:FRAME_HEAD_BYTES])
+        end = FRAME_HEAD_BYTES + length
+        assert len(data) >= end, "the last frame is cut off"
+        frames.append(Frame(kind, timestamp, data[FRAME_HEAD_BYTES:end].decode()))
+        data = data[end:]
     return frames
-
-
-_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
-# Frames of a client itself and of Node.js in a stack, as an element of a JSON array.
-_CLIENT_FRAMES = re.compile(
-    r',?\\?"    at [^"]*(/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs|node:|native)[^"]*\\?"'
-)
-# The same in a text of several lines, which are joined by a newline, by "\r", or by an escaped newline in JSON.
-_CLIENT_LINES = re.compile(
-    r"(\n|\r|\\n)\s+at (?:[^\n\r\"\\]*\()?(?:[^\n\r\"\\ ]*(?:/runtimes/nodejs/|/aws-lambda-ric/|/official_node\.mjs)|node:)[\w./:-]*\)?"
-)
-_CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/nodejs|aws-lambda-ric/dist)/index\.mjs")
-
-
-def normal(text, task):
-    """Text without what differs from run to run and from client to client: times, folders, the client's frames."""
-    text = _TIMES.sub("TIME", text.replace(str(task), "/var/task"))
-    text = _CLIENT_LINES.sub("", _CLIENT_FRAMES.sub("", text))
-    return _CLIENT_FILES.sub("/var/runtime/index.mjs", text)
-
-
-def observable(run):
-    """All that the platform and the reader of the log see of a run."""
-    return {
-        "posts": [
-            {
-                "kind": request.kind,
-                "body": normal(request.body.decode(), run.task),
-                "content type": request.headers.get("content-type") if request.kind != "init/error" else None,
-                "error type": request.headers.get("lambda-runtime-function-error-type"),
-                "trailers": {name: value for name, value in request.trailers.items() if not name.endswith("body")},
-            }
-            for request in run.requests
-            if request.method == "POST"
-        ],
-        "log": [(hex(frame.type), normal(frame.message, run.task)) for frame in run.frames],
-        "stdout": normal(run.stdout, run.task),
-        "stderr": normal(run.stderr, run.task),
-        "waited": run.waited,
-        "exit code": run.exit_code,
-    }

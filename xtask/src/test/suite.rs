@@ -72,7 +72,8 @@ fn rust(filters: &[String]) -> Result<Count, String> {
 fn runtimes(filters: &[String]) -> Result<Count, String> {
     prepare::require(RUNTIMES)?;
     let folder = crate::root().join("runtimes/tests");
-    pytest("runtimes", &folder, filters, &[])
+    let cache = crate::target_directory().join("test-runtimes");
+    pytest("runtimes", &folder, filters, &[("LAMBENT_TEST_CACHE", cache)])
 }
 
 fn conformance(filters: &[String]) -> Result<Count, String> {
