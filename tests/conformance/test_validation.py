@@ -175,7 +175,6 @@ NOT_YET = {
     "kms": {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"},
     "tracing": {"TracingConfig": {"Mode": "Active"}},
     "snap-start": {"SnapStart": {"ApplyOn": "PublishedVersions"}},
-    "publish": {"Publish": True},
     "image": {
         "PackageType": "Image",
         "Code": {"ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/i:1"},
@@ -214,7 +213,7 @@ def test_updates_refuse_it_as_well(lambda_, probe):
     for setting in allowed:
         error = refused(lambda_.update_function_configuration, FunctionName=probe, **NOT_YET[setting])
         assert (error.code, "not support" in error.message) == (PARAMETER, True), (setting, error)
-    for change in ({"S3Bucket": "bucket", "S3Key": "key"}, {"ZipFile": probe_zip(), "Publish": True}):
+    for change in ({"S3Bucket": "bucket", "S3Key": "key"}, {"ZipFile": probe_zip(), "PublishTo": "LATEST_PUBLISHED"}):
         error = refused(lambda_.update_function_code, FunctionName=probe, **change)
         assert (error.code, "not support" in error.message) == (PARAMETER, True), error
     error = refused(lambda_.update_function_code, FunctionName=probe, ImageUri="i")

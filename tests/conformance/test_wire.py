@@ -69,6 +69,10 @@ def test_names_of_loopback_are_welcome(http, server, host):
     assert http("GET", LIST, headers={"Host": f"{host}:{server.port}"}).status == 200
 
 
+SIGNING = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdefg"
+DURABLE = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/n/i"
+
+
 def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
     for method, path in [
         ("GET", "/"),
@@ -80,12 +84,10 @@ def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
         assert (answer.status, answer.error) == (404, "UnknownOperationException"), (method, path)
     for call, parameters in [
         (lambda_.list_layers, {}),
-        (lambda_.create_alias, {"FunctionName": "f", "Name": "a", "FunctionVersion": "1"}),
-        (lambda_.publish_version, {"FunctionName": "f"}),
         (lambda_.create_event_source_mapping, {"FunctionName": "f"}),
         (lambda_.create_function_url_config, {"FunctionName": "f", "AuthType": "NONE"}),
-        (lambda_.put_function_concurrency, {"FunctionName": "f", "ReservedConcurrentExecutions": 1}),
-        (lambda_.add_permission, {"FunctionName": "f", "StatementId": "s", "Action": "lambda:*", "Principal": "*"}),
+        (lambda_.put_function_code_signing_config, {"FunctionName": "f", "CodeSigningConfigArn": SIGNING}),
+        (lambda_.get_durable_execution, {"DurableExecutionArn": DURABLE}),
         (lambda_.invoke_with_response_stream, {"FunctionName": "f"}),
         (lambda_.invoke_async, {"FunctionName": "f", "InvokeArgs": b"{}"}),
     ]:

@@ -100,7 +100,9 @@ impl Control {
     /// How many bytes of packages an account and region use, and by how many functions.
     pub(crate) async fn usage(&self, scope: &Scope) -> Result<(u64, usize), Error> {
         let functions = crate::functions::list(&self.parts.store, scope, None, usize::MAX).await?;
-        Ok((functions.iter().map(|function| function.code.size).sum(), functions.len()))
+        let versions = crate::functions::versions_in(&self.parts.store, scope).await?;
+        let bytes = functions.iter().chain(&versions).map(|function| function.code.size).sum();
+        Ok((bytes, functions.len()))
     }
 
     async fn dispatch(
@@ -126,9 +128,14 @@ impl Control {
                 let input = matched.decode::<op::Invoke>(parts, body)?;
                 operation::invoke::answer(context, input).await
             }
+            "AddPermission" => answer!(AddPermission, add_permission),
+            "CreateAlias" => answer!(CreateAlias, create_alias),
             "CreateFunction" => answer!(CreateFunction, create_function),
+            "DeleteAlias" => answer!(DeleteAlias, delete_alias),
             "DeleteFunction" => answer!(DeleteFunction, delete_function),
+            "DeleteResourcePolicy" => answer!(DeleteResourcePolicy, delete_resource_policy),
             "GetAccountSettings" => answer!(GetAccountSettings, get_account_settings),
+            "GetAlias" => answer!(GetAlias, get_alias),
             "GetFunction" => answer!(GetFunction, get_function),
             "GetFunctionCodeSigningConfig" => {
                 answer!(GetFunctionCodeSigningConfig, get_function_code_signing_config)
@@ -139,14 +146,20 @@ impl Control {
                 answer!(GetFunctionRecursionConfig, get_function_recursion_config)
             }
             "GetPolicy" => answer!(GetPolicy, get_policy),
+            "GetResourcePolicy" => answer!(GetResourcePolicy, get_resource_policy),
             "GetRuntimeManagementConfig" => {
                 answer!(GetRuntimeManagementConfig, get_runtime_management_config)
             }
+            "ListAliases" => answer!(ListAliases, list_aliases),
             "ListFunctions" => answer!(ListFunctions, list_functions),
             "ListTags" => answer!(ListTags, list_tags),
             "ListVersionsByFunction" => answer!(ListVersionsByFunction, list_versions_by_function),
+            "PublishVersion" => answer!(PublishVersion, publish_version),
+            "PutResourcePolicy" => answer!(PutResourcePolicy, put_resource_policy),
+            "RemovePermission" => answer!(RemovePermission, remove_permission),
             "TagResource" => answer!(TagResource, tag_resource),
             "UntagResource" => answer!(UntagResource, untag_resource),
+            "UpdateAlias" => answer!(UpdateAlias, update_alias),
             "UpdateFunctionCode" => answer!(UpdateFunctionCode, update_function_code),
             "UpdateFunctionConfiguration" => {
                 answer!(UpdateFunctionConfiguration, update_function_configuration)

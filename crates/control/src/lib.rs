@@ -3,17 +3,20 @@
 //! Control reaches the environments through the store's change feed alone: it commits a record, and whoever runs
 //! functions hears of it. `Invoke` is the exception that goes straight to the invoker, through the port of that name.
 
+mod alias;
 mod control;
+mod find;
 mod functions;
 mod location;
 mod operation;
+mod paging;
 mod present;
 mod refuse;
 mod request;
 mod settle;
 
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
-pub use functions::{FUNCTION_KIND, arn_of_key};
+pub use functions::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 pub use location::LocationSigner;
 pub use present::runtime_version_arn;
 pub use request::Caller;

@@ -40,12 +40,12 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
         role: Some(settings.role.clone()),
         handler: Some(settings.handler.clone()),
         code_size: Some(i64::try_from(function.code.size).unwrap_or(i64::MAX)),
-        description: Some(settings.description.clone()),
+        description: Some(function.description().to_owned()),
         timeout: Some(number(settings.timeout_s)),
         memory_size: Some(number(settings.memory_mb)),
         last_modified: Some(function.last_modified.last_modified()),
         code_sha256: Some(STANDARD.encode(function.code.sha256.0)),
-        version: Some("$LATEST".into()),
+        version: Some(function.version_text()),
         environment: settings
             .variables
             .clone()

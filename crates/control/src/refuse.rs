@@ -12,6 +12,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Error {
     match refusal {
         Refusal::InvalidParameter(_) | Refusal::Unsupported(_) => invalid(text),
         Refusal::Conflict(_) => lambda::error::resource_conflict_exception(text),
+        Refusal::PolicyLength(_) => lambda::error::policy_length_exceeded_exception(text),
+        Refusal::NotFound(_) => lambda::error::resource_not_found_exception(text),
         Refusal::PreconditionFailed(_) => lambda::error::precondition_failed_exception(text),
     }
 }

@@ -1,16 +1,18 @@
 //! Who calls, and which function they mean.
 
+use lambent_lambda::{Access, Policy, Who};
 use lambent_model::{FunctionArn, FunctionReference, Qualifier, Scope, Target};
 use lambent_wire::{Error, common, lambda};
 
 use crate::Control;
+use crate::find::Found;
 
 /// Who calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The account and region the call acts in.
     pub scope: Scope,
-    /// The caller's ARN, for error texts.
+    /// The caller's ARN, for policies and error texts.
     pub arn: String,
     /// Scheme, host and port under which the caller reached us: what links in answers begin with.
     pub base_url: String,
@@ -24,10 +26,29 @@ pub(crate) struct Context<'a> {
     pub(crate) trace_id: Option<&'a str>,
 }
 
+/// The action of invocations, which is not the operation's name (Service Authorization Reference, "Actions, resources,
+/// and condition keys for AWS Lambda").
+pub(crate) const INVOKE: &str = "InvokeFunction";
+
 impl Context<'_> {
     /// Finds out which function `name` and `qualifier` mean (names, partial and full ARNs). The shapes' patterns have
-    /// been checked already.
-    pub(crate) fn target(&self, name: &str, qualifier: Option<&str>, action: &str) -> Result<Target, Error> {
+    /// been checked already. Another account's function has to permit `action` by its policy.
+    pub(crate) async fn target(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+        action: &str,
+    ) -> Result<Target, Error> {
+        let target = self.named(name, qualifier)?;
+        if target.function.scope.account != self.caller.scope.account
+            && !self.permitted(&target, action).await
+        {
+            return Err(self.refused(&target, action));
+        }
+        Ok(target)
+    }
+
+    fn named(&self, name: &str, qualifier: Option<&str>) -> Result<Target, Error> {
         let reference: FunctionReference =
             name.parse().map_err(|_| invalid(format!("{name} is not a function name or ARN")))?;
         let scope = &self.caller.scope;
@@ -47,23 +68,44 @@ impl Context<'_> {
                 "The derived qualifier from the function name does not match the specified qualifier.",
             ));
         }
-        let function = FunctionArn { scope: scope.clone(), name: reference.name };
-        if let Some(account) = reference.account
-            && account != scope.account
-        {
-            let foreign = FunctionArn { scope: Scope { account, ..scope.clone() }, ..function };
-            return Err(common::access_denied(format!(
-                "User: {} is not authorized to perform: lambda:{action} on resource: {foreign} because no \
-                 resource-based policy allows the lambda:{action} action",
-                self.caller.arn
-            )));
-        }
+        let account = reference.account.unwrap_or_else(|| scope.account.clone());
+        let scope = Scope { account, ..scope.clone() };
+        let function = FunctionArn { scope, name: reference.name };
         Ok(Target { function, qualifier: reference.qualifier.or(given) })
     }
 
+    /// Whether the policy of exactly this qualifier lets the caller, who is of another account, do it.
+    async fn permitted(&self, target: &Target, action: &str) -> bool {
+        let parts = &self.control.parts;
+        let policy = if action == INVOKE {
+            // Invocations read nothing from the store; whoever runs the function knows its policy.
+            parts.invoke.resource_policy(target).await
+        } else {
+            // Whether a function that the caller may not see exists is not said either.
+            Found::load(&parts.store, target.clone()).await.ok().map(|found| found.policy().document())
+        };
+        let (action, arn) = (format!("lambda:{action}"), shown(target));
+        let access = Access {
+            who: Who::Aws { account: &self.caller.scope.account, arn: &self.caller.arn },
+            action: &action,
+            resource: &arn,
+            keys: &[],
+        };
+        policy.is_some_and(|policy| Policy::stored(&policy).is_some_and(|policy| policy.allows(&access)))
+    }
+
+    fn refused(&self, target: &Target, action: &str) -> Error {
+        common::access_denied(format!(
+            "User: {} is not authorized to perform: lambda:{action} on resource: {} because no resource-based policy \
+             allows the lambda:{action} action",
+            self.caller.arn,
+            shown(target)
+        ))
+    }
+
     /// The function of an operation that takes no versions and aliases.
-    pub(crate) fn function(&self, name: &str, action: &str) -> Result<FunctionArn, Error> {
-        let target = self.target(name, None, action)?;
+    pub(crate) async fn function(&self, name: &str, action: &str) -> Result<FunctionArn, Error> {
+        let target = self.target(name, None, action).await?;
         match target.qualifier {
             None => Ok(target.function),
             Some(_) => Err(invalid(
@@ -74,13 +116,21 @@ impl Context<'_> {
     }
 
     /// The function whose `$LATEST` the caller may name as `NAME` or `NAME:$LATEST`, for updates.
-    pub(crate) fn latest(&self, name: &str, action: &str) -> Result<FunctionArn, Error> {
-        let target = self.target(name, None, action)?;
+    pub(crate) async fn latest(&self, name: &str, action: &str) -> Result<FunctionArn, Error> {
+        let target = self.target(name, None, action).await?;
         match target.qualifier {
             None | Some(Qualifier::Latest) => Ok(target.function),
-            Some(_) => Err(invalid("This operation is permitted on the unpublished version only.")),
+            Some(_) => Err(invalid(
+                "Current operation does not support versions other than $LATEST. Please set the version to $LATEST or \
+                 do not set a version in your request.",
+            )),
         }
     }
+}
+
+/// The ARN as the caller named it.
+pub(crate) fn shown(target: &Target) -> String {
+    target.qualifier.as_ref().map_or_else(|| target.function.to_string(), |_| target.qualified())
 }
 
 /// `InvalidParameterValueException`.
@@ -88,7 +138,7 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     lambda::error::invalid_parameter_value_exception(message)
 }
 
-/// The answer for a function, version or alias that does not exist.
+/// The answer for a function or version that does not exist.
 pub(crate) fn not_found(arn: impl std::fmt::Display) -> Error {
     lambda::error::resource_not_found_exception(format!("Function not found: {arn}"))
 }

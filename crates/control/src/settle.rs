@@ -8,8 +8,8 @@ use lambent_model::{FunctionArn, RevisionId};
 use lambent_store::{Error as StoreError, Expect};
 use tokio::sync::mpsc;
 
-use crate::functions::{self, FUNCTION_KIND};
-use crate::{Control, arn_of_key};
+use crate::Control;
+use crate::functions::{self, Changes, FUNCTION_KIND, Named, named};
 
 /// Functions waiting to be settled. An API call waits for a place: a thousand commits are a second of work.
 pub(crate) const QUEUE: usize = 1024;
@@ -26,7 +26,7 @@ impl Control {
         mut queue: mpsc::Receiver<FunctionArn>,
     ) -> Result<(), StoreError> {
         for record in store.all(FUNCTION_KIND).await? {
-            if let Some(arn) = arn_of_key(&record.key)
+            if let Some(Named::Function(arn)) = named(&record.key)
                 && record.decode::<Function>()?.is_settling()
             {
                 settle_one(&store, &*entropy, &arn).await?;
@@ -50,8 +50,15 @@ async fn settle_one(
         if !function.is_settling() {
             break;
         }
+        // The version that was published with the change settles with it.
+        let version = match function.last_version {
+            0 => None,
+            number => functions::version(store, arn, number).await?.filter(Function::is_settling),
+        };
+        let version = version.map(|version| version.settled(RevisionId::random(entropy)));
         let settled = function.settled(RevisionId::random(entropy));
-        if functions::save(store, arn, Expect::Version(record.version), &settled).await? {
+        let changes = Changes::version(version.as_ref());
+        if functions::save(store, arn, Expect::Version(record.version), &settled, changes).await? {
             break;
         }
     }

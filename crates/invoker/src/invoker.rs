@@ -1,19 +1,20 @@
 //! Finds the pool, admits, invokes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use lambent_environment::{Function, Handle, Notify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
-    AccountId, Entropy, EnvironmentId, FunctionArn, Invocation, Invoke, InvokeCheckFuture, InvokeError,
-    InvokeFuture, Invoked, Qualifier, Region, Target,
+    Entropy, EnvironmentId, FunctionArn, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
+    Invoked, ResourcePolicyFuture, Scope, Target,
 };
 use tokio::task::JoinSet;
 
-use crate::pool::Pool;
+use crate::known::{Entry, Known};
+use crate::share::{Account, Share};
 
 /// Turns a stored function into what an environment runs: finds its code, its interpreter, its variables.
 pub type Compose = Box<dyn Fn(&FunctionArn, &lambda::Function) -> Function + Send + Sync>;
@@ -30,13 +31,15 @@ pub struct Options {
     pub concurrency: u32,
 }
 
-/// One function as the invoker knows it.
-struct Entry {
-    record: lambda::Function,
-    function: Arc<Function>,
-    pool: Arc<Pool>,
-    /// Shared by the functions of an account and region.
-    running: Arc<AtomicU32>,
+/// A record that the invoker has heard of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Heard {
+    /// A function's `$LATEST`.
+    Latest(FunctionArn),
+    /// A version.
+    Version(FunctionArn, u64),
+    /// An alias.
+    Alias(FunctionArn, String),
 }
 
 struct Inner {
@@ -44,8 +47,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     compose: Compose,
     options: Options,
-    functions: RwLock<HashMap<FunctionArn, Arc<Entry>>>,
-    running: Mutex<HashMap<(AccountId, Region), Arc<AtomicU32>>>,
+    functions: RwLock<HashMap<FunctionArn, Known>>,
+    accounts: Mutex<HashMap<Scope, Arc<Account>>>,
     environments: Mutex<JoinSet<()>>,
     closed: AtomicBool,
 }
@@ -66,50 +69,29 @@ impl Invoker {
             compose,
             options,
             functions: RwLock::default(),
-            running: Mutex::default(),
+            accounts: Mutex::default(),
             environments: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Takes note of a function's new record, or of its end.
+    /// Takes note of a new record of a function's `$LATEST`, or of its end.
     ///
     /// While an update is in progress the old code and settings stay in use (Developer Guide, "Lambda function
     /// states"); tags and revisions do not touch the environments.
     pub fn apply(&self, arn: &FunctionArn, record: Option<lambda::Function>) {
-        let mut functions = self.inner.functions.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = record else {
-            if let Some(entry) = functions.remove(arn) {
-                entry.pool.retire();
-            }
-            return;
-        };
-        let previous = functions.get(arn);
-        let updating = record.last_update == Some(lambda::LastUpdate::InProgress);
-        if updating && previous.is_some() {
-            return;
-        }
-        let entry = match previous {
-            Some(entry) if same_environment(&entry.record, &record) => Entry {
-                record,
-                function: Arc::clone(&entry.function),
-                pool: Arc::clone(&entry.pool),
-                running: Arc::clone(&entry.running),
-            },
-            previous => {
-                if let Some(entry) = previous {
-                    entry.pool.retire();
-                }
-                Entry {
-                    function: Arc::new((self.inner.compose)(arn, &record)),
-                    pool: Arc::new(Pool::new(self.inner.options.lifetime)),
-                    running: self.inner.running(arn),
-                    record,
-                }
-            }
-        };
-        functions.insert(arn.clone(), Arc::new(entry));
+        self.inner.note(arn, None, record);
+    }
+
+    /// Takes note of a new record of a version, or of its end.
+    pub fn apply_version(&self, arn: &FunctionArn, number: u64, record: Option<lambda::Function>) {
+        self.inner.note(arn, Some(number), record);
+    }
+
+    /// Takes note of a new record of an alias, or of its end.
+    pub fn apply_alias(&self, arn: &FunctionArn, name: &str, alias: Option<lambda::Alias>) {
+        self.inner.change(arn, |known| known.apply_alias(name, alias));
     }
 
     /// Ends environments that have been idle for too long, until `stop` resolves. Run it as a task.
@@ -123,7 +105,8 @@ impl Invoker {
                 _ = ticks.tick() => {}
             }
             let now = Instant::now();
-            for entry in self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).values() {
+            let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
+            for entry in functions.values().flat_map(Known::entries) {
                 entry.pool.retire_idle(self.inner.options.idle, now);
             }
         }
@@ -132,9 +115,8 @@ impl Invoker {
     /// Takes no more invocations, lets running ones finish until `deadline`, then kills what is left.
     pub async fn shutdown(&self, deadline: Duration) {
         self.inner.closed.store(true, Ordering::Release);
-        for entry in self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).values() {
-            entry.pool.retire();
-        }
+        let retire = |known: &Known| known.entries().for_each(|entry| entry.pool.retire());
+        self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).values().for_each(retire);
         let environments = &self.inner.environments;
         let mut set = std::mem::take(&mut *environments.lock().unwrap_or_else(PoisonError::into_inner));
         let drained =
@@ -145,10 +127,16 @@ impl Invoker {
         }
     }
 
-    /// The functions the invoker knows.
+    /// Every record the invoker has heard of and not heard the end of.
     #[must_use]
-    pub fn functions(&self) -> Vec<FunctionArn> {
-        self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    pub fn heard(&self) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        for (arn, known) in &*self.inner.functions.read().unwrap_or_else(PoisonError::into_inner) {
+            heard.push(Heard::Latest(arn.clone()));
+            heard.extend(known.versions().map(|number| Heard::Version(arn.clone(), number)));
+            heard.extend(known.aliases().map(|name| Heard::Alias(arn.clone(), name.clone())));
+        }
+        heard
     }
 
     /// How many environments live, those included that finish what they do for a function that was updated or deleted.
@@ -160,26 +148,46 @@ impl Invoker {
     }
 }
 
-fn same_environment(a: &lambda::Function, b: &lambda::Function) -> bool {
-    a.code == b.code && a.settings == b.settings && a.architecture == b.architecture && a.state == b.state
-}
-
 impl Inner {
-    fn running(&self, arn: &FunctionArn) -> Arc<AtomicU32> {
-        let key = (arn.scope.account.clone(), arn.scope.region.clone());
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(running.entry(key).or_default())
+    fn note(&self, arn: &FunctionArn, number: Option<u64>, record: Option<lambda::Function>) {
+        let compose = |record: &lambda::Function| (self.compose)(arn, record);
+        self.change(arn, |known| known.apply(number, record, compose, self.options.lifetime));
+    }
+
+    fn change(&self, arn: &FunctionArn, change: impl FnOnce(&mut Known)) {
+        let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        let known = functions
+            .entry(arn.clone())
+            .or_insert_with(|| Known::new(Arc::new(Share::of(self.account(arn)))));
+        change(known);
+        if known.is_empty() {
+            functions.remove(arn);
+        }
+    }
+
+    fn account(&self, arn: &FunctionArn) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts
+            .entry(arn.scope.clone())
+            .or_insert_with(|| Arc::new(Account::new(self.options.concurrency)));
+        Arc::clone(account)
+    }
+
+    /// From 0.0 up to and without 1.0, in steps that a double holds exactly.
+    fn random(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / 4_294_967_296.0
     }
 
     fn find(&self, target: &Target) -> Result<Arc<Entry>, InvokeError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(InvokeError::ShuttingDown);
         }
-        if !matches!(target.qualifier, None | Some(Qualifier::Latest)) {
-            return Err(InvokeError::NotFound);
-        }
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = functions.get(&target.function).ok_or(InvokeError::NotFound)?;
+        let known = functions.get(&target.function).ok_or(InvokeError::NotFound)?;
+        let entry =
+            known.resolve(target.qualifier.as_ref(), || self.random()).ok_or(InvokeError::NotFound)?;
         match entry.record.state {
             lambda::State::Active => Ok(Arc::clone(entry)),
             state @ lambda::State::Pending => Err(InvokeError::NotReady { state: state.as_str() }),
@@ -194,7 +202,8 @@ impl Inner {
         let (entry, completed) = loop {
             // Anew each time: an environment also declines because its function was updated or deleted.
             let entry = self.find(&target)?;
-            self.admit(&entry)?;
+            // One more busy environment; `Status` messages count it off again.
+            entry.share.admit()?;
             let handle = match entry.pool.take() {
                 Some(handle) => handle,
                 None => self.start(&entry),
@@ -209,23 +218,12 @@ impl Inner {
         Ok(Invoked { executed_version: entry.function.version.clone(), completed })
     }
 
-    /// Counts one more busy environment, or refuses. `Status` messages count it off again.
-    fn admit(&self, entry: &Entry) -> Result<(), InvokeError> {
-        let admitted = entry.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
-            (running < self.options.concurrency).then_some(running + 1)
-        });
-        match admitted {
-            Ok(_) => Ok(()),
-            Err(_) => Err(InvokeError::Throttled { reason: "ConcurrentInvocationLimitExceeded" }),
-        }
-    }
-
     fn start(self: &Arc<Self>, entry: &Arc<Entry>) -> Handle {
         let id = EnvironmentId::random(&*self.entropy);
-        let (pool, running) = (Arc::clone(&entry.pool), Arc::clone(&entry.running));
+        let (pool, share) = (Arc::clone(&entry.pool), Arc::clone(&entry.share));
         let notify: Notify = Arc::new(move |id: EnvironmentId, status: Status| {
             if pool.note(id, status, Instant::now()) {
-                running.fetch_sub(1, Ordering::AcqRel);
+                share.release();
             }
         });
         let (handle, life) =
@@ -243,6 +241,14 @@ impl Invoke for Invoker {
     fn check(&self, target: &Target) -> InvokeCheckFuture {
         let found = self.inner.find(target).map(|_| ());
         Box::pin(std::future::ready(found))
+    }
+
+    fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture {
+        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let known = functions.get(&target.function);
+        let policy = known.and_then(|known| known.policy(target.qualifier.as_ref()));
+        let document = policy.filter(|policy| !policy.is_empty()).map(lambda::Policy::document);
+        Box::pin(std::future::ready(document))
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {

@@ -5,6 +5,8 @@
 //! old one finishes there.
 
 mod invoker;
+mod known;
 mod pool;
+mod share;
 
-pub use invoker::{Compose, Invoker, Options};
+pub use invoker::{Compose, Heard, Invoker, Options};

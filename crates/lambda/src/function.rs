@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Refusal, Settings};
+use crate::{Architecture, Policy, Refusal, Settings};
 
 /// The deployment package of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,20 +59,35 @@ pub struct Stamp {
     pub revision: RevisionId,
 }
 
-/// One function, its `$LATEST`.
+/// One function: its `$LATEST`, or a version that was published of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// Account, region and name, as one text.
     pub arn: String,
     /// The name alone.
     pub name: String,
+    /// The version's number; `None` for `$LATEST`.
+    #[serde(default)]
+    pub version: Option<u64>,
+    /// The number of the version that was published last, 0 before the first.
+    #[serde(default)]
+    pub last_version: u64,
+    /// The description that was given when the version was published, in place of the configuration's.
+    #[serde(default)]
+    pub published_description: Option<String>,
     /// What the user configured.
     pub settings: Settings,
     /// Instruction set.
     pub architecture: Architecture,
     /// The package.
     pub code: Code,
-    /// Tags.
+    /// Who else may use the function, by exactly this qualifier or by none.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Concurrent executions that are the function's alone, and all it has. Versions share the function's.
+    #[serde(default)]
+    pub reserved_concurrency: Option<u32>,
+    /// Tags. Versions have none.
     pub tags: BTreeMap<String, String>,
     /// Life cycle.
     pub state: State,
@@ -98,6 +113,11 @@ impl Function {
         Self {
             arn: arn.to_string(),
             name: arn.name.clone(),
+            version: None,
+            last_version: 0,
+            published_description: None,
+            policy: Policy::default(),
+            reserved_concurrency: None,
             settings,
             architecture,
             code,
@@ -107,6 +127,17 @@ impl Function {
             revision: stamp.revision,
             last_modified: stamp.at,
         }
+    }
+
+    /// As at the beginning of its life.
+    pub(crate) fn beginning(self) -> Self {
+        Self { state: State::Pending, last_update: None, ..self }
+    }
+
+    /// `$LATEST` or the version's number.
+    #[must_use]
+    pub fn version_text(&self) -> String {
+        crate::Pointed::from(self.version).to_string()
     }
 
     /// Whether something waits to take effect.
@@ -143,13 +174,17 @@ impl Function {
             )));
         }
         match expected {
-            Some(expected) if expected != self.revision.to_string() => Err(Refusal::PreconditionFailed(
-                "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API \
-                 to retrieve the latest Revision Id"
-                    .into(),
-            )),
+            Some(expected) if expected != self.revision.to_string() => {
+                Err(Refusal::stale_revision("GetFunction/GetAlias"))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// With another policy, which is a change of what it hangs on.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy, revision: RevisionId) -> Self {
+        Self { policy, revision, ..self }
     }
 
     /// With new code; takes effect when settled.
@@ -176,15 +211,15 @@ impl Function {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn stamp(n: u8) -> Stamp {
+    pub(crate) fn stamp(n: u8) -> Stamp {
         let revision = format!("00000000-0000-4000-8000-0000000000{n:02}").parse().unwrap();
         Stamp { at: Timestamp::from_millis(i64::from(n)), revision }
     }
 
-    fn function() -> Function {
+    pub(crate) fn function() -> Function {
         let scope = lambent_model::Scope {
             account: "000000000000".parse().unwrap(),
             region: "us-east-1".parse().unwrap(),

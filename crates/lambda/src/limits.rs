@@ -24,6 +24,10 @@ pub const CLIENT_CONTEXT_LENGTH: usize = 3583;
 pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
 /// Concurrent executions of an account and region.
 pub const CONCURRENT_EXECUTIONS: u32 = 1000;
+/// Concurrent executions that must stay unreserved in an account and region.
+pub const UNRESERVED_MINIMUM: u32 = 100;
+/// A resource policy in bytes.
+pub const POLICY_BYTES: usize = 20_480;
 /// Tags of a resource.
 pub const TAGS: usize = 50;
 /// `ListFunctions` returns no more than this in a page.

@@ -12,12 +12,27 @@ pub enum Refusal {
     /// `PreconditionFailedException`.
     #[error("{0}")]
     PreconditionFailed(String),
+    /// `PolicyLengthExceededException`.
+    #[error("{0}")]
+    PolicyLength(String),
+    /// `ResourceNotFoundException`.
+    #[error("{0}")]
+    NotFound(String),
     /// `InvalidParameterValueException` too, but for what AWS has and we do not yet: never accepted and ignored.
     #[error("lambent does not support {0} yet; see docs/compatibility.md")]
     Unsupported(&'static str),
 }
 
 impl Refusal {
+    /// A revision that is not the latest; `api` is what tells the latest.
+    #[must_use]
+    pub fn stale_revision(api: &str) -> Self {
+        Self::PreconditionFailed(format!(
+            "The Revision Id provided does not match the latest Revision Id. Call the {api} API to retrieve the \
+             latest Revision Id"
+        ))
+    }
+
     /// A broken constraint of one member, in the wording of AWS's validation.
     #[must_use]
     pub fn constraint(value: impl std::fmt::Display, path: &str, constraint: &str) -> Self {

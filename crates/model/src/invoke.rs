@@ -137,9 +137,15 @@ pub trait Invoke: Send + Sync {
     /// Whether an invocation would find the function and its state right (`InvocationType: DryRun`).
     fn check(&self, target: &Target) -> InvokeCheckFuture;
 
+    /// The policy document that hangs on exactly this function, version or alias, JSON; `None` where there is none.
+    fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture;
+
     /// Runs one invocation to its end. Dropping the future does not cancel it.
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture;
 }
 
 /// The future of [`Invoke::check`].
 pub type InvokeCheckFuture = Pin<Box<dyn Future<Output = Result<(), InvokeError>> + Send>>;
+
+/// The future of [`Invoke::resource_policy`].
+pub type ResourcePolicyFuture = Pin<Box<dyn Future<Output = Option<String>> + Send>>;

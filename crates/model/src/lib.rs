@@ -15,7 +15,7 @@ pub use ids::{
 };
 pub use invoke::{
     Completed, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture, Invoked, Outcome,
-    Report, Target,
+    Report, ResourcePolicyFuture, Target,
 };
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use time::Timestamp;

@@ -49,6 +49,7 @@ impl Composer {
         let region = arn.scope.region.as_str();
         let plan = FunctionPlan {
             name: arn.name.clone(),
+            version: record.version_text(),
             region: region.to_owned(),
             family: family.unwrap_or(Family::Provided),
             settings: settings.clone(),
@@ -61,7 +62,7 @@ impl Composer {
         };
         Function {
             arn: arn.clone(),
-            version: "$LATEST".into(),
+            version: record.version_text(),
             role: settings.role.clone(),
             timeout: Duration::from_secs(settings.timeout_s.into()),
             memory: MemorySize(settings.memory_mb),
@@ -108,6 +109,7 @@ fn logging(logging: &lambda::Logging) -> Logging {
 
 struct FunctionPlan {
     name: String,
+    version: String,
     region: String,
     family: Family,
     settings: lambda::Settings,
@@ -178,7 +180,7 @@ impl FunctionPlan {
             family: self.family,
             customer: &customer,
             function_name: &self.name,
-            function_version: "$LATEST",
+            function_version: &self.version,
             memory: MemorySize(self.settings.memory_mb),
             handler: Some(&self.settings.handler),
             region: &self.region,

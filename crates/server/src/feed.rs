@@ -1,12 +1,12 @@
-//! Carries committed function records to the invoker, and lets no invocation run ahead of them.
+//! Carries committed records of functions, versions and aliases to the invoker, and lets no invocation run ahead of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use lambent_control::{FUNCTION_KIND, arn_of_key};
-use lambent_invoker::Invoker;
-use lambent_lambda::Function;
-use lambent_model::{FunctionArn, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, Target};
-use lambent_store::{Changes, ChangesError, Error, Store};
+use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
+use lambent_invoker::{Heard, Invoker};
+use lambent_model::{Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture, Target};
+use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
 
 /// Applies every change to the invoker, in order, until the store closes.
@@ -28,16 +28,21 @@ impl Feed {
     async fn load(&mut self) -> Result<(), Error> {
         let committed = self.store.last_version();
         let mut latest = 0;
-        for record in self.store.all(FUNCTION_KIND).await? {
-            if let Some(arn) = arn_of_key(&record.key) {
-                let function: Function = record.decode()?;
-                self.invoker.apply(&arn, Some(function));
-            }
+        for record in self.records().await? {
             latest = latest.max(record.version);
+            self.apply(&record.key, Some(&record.body));
         }
         // What was committed before the reading began is part of it, deletions too.
         self.advance(latest.max(committed));
         Ok(())
+    }
+
+    async fn records(&self) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for kind in [FUNCTION_KIND, VERSION_KIND, ALIAS_KIND] {
+            records.extend(self.store.all(kind).await?);
+        }
+        Ok(records)
     }
 
     fn advance(&self, version: u64) {
@@ -55,11 +60,7 @@ impl Feed {
         loop {
             match self.changes.next().await {
                 Ok(change) => {
-                    if change.key.kind == FUNCTION_KIND
-                        && let Some(arn) = arn_of_key(&change.key)
-                    {
-                        self.apply(&arn, change.body.as_deref());
-                    }
+                    self.apply(&change.key, change.body.as_deref());
                     self.advance(change.seq);
                 }
                 Err(ChangesError::Lagged { .. }) => self.reload().await?,
@@ -68,26 +69,42 @@ impl Feed {
         }
     }
 
-    fn apply(&self, arn: &FunctionArn, body: Option<&[u8]>) {
-        // A record that cannot be read was written by a newer server on the same data, which the store refuses.
-        let function = body.map(|body| serde_json::from_slice(body).expect("function records are ours"));
-        self.invoker.apply(arn, function);
+    fn apply(&self, key: &Key, body: Option<&[u8]>) {
+        match named(key) {
+            Some(Named::Function(arn)) => self.invoker.apply(&arn, body.map(read)),
+            Some(Named::Version(arn, number)) => {
+                self.invoker.apply_version(&arn, number, body.map(read));
+            }
+            Some(Named::Alias(arn, name)) => self.invoker.apply_alias(&arn, &name, body.map(read)),
+            None => {}
+        }
     }
 
     /// Reads everything again; what is gone meanwhile is taken from the invoker too.
     async fn reload(&mut self) -> Result<(), Error> {
-        let mut known: std::collections::HashSet<FunctionArn> =
-            self.invoker.functions().into_iter().collect();
-        for record in self.store.all(FUNCTION_KIND).await? {
-            if let Some(arn) = arn_of_key(&record.key) {
-                known.remove(&arn);
-            }
+        let mut gone: HashSet<Heard> = self.invoker.heard().into_iter().collect();
+        for record in self.records().await? {
+            match named(&record.key) {
+                Some(Named::Function(arn)) => gone.remove(&Heard::Latest(arn)),
+                Some(Named::Version(arn, number)) => gone.remove(&Heard::Version(arn, number)),
+                Some(Named::Alias(arn, name)) => gone.remove(&Heard::Alias(arn, name)),
+                None => false,
+            };
         }
-        for gone in known {
-            self.invoker.apply(&gone, None);
+        for heard in gone {
+            match heard {
+                Heard::Latest(arn) => self.invoker.apply(&arn, None),
+                Heard::Version(arn, number) => self.invoker.apply_version(&arn, number, None),
+                Heard::Alias(arn, name) => self.invoker.apply_alias(&arn, &name, None),
+            }
         }
         self.load().await
     }
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> T {
+    // A record that cannot be read was written by a newer server on the same data, which the store refuses.
+    serde_json::from_slice(body).expect("the records of functions are ours")
 }
 
 /// Read-your-writes for invocations: whoever has seen a commit answered finds its function in the invoker.
@@ -121,6 +138,14 @@ impl Invoke for Fresh {
         Box::pin(async move {
             catch_up(behind).await;
             invoker.check(&target).await
+        })
+    }
+
+    fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture {
+        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        Box::pin(async move {
+            catch_up(behind).await;
+            invoker.resource_policy(&target).await
         })
     }
 

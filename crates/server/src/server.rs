@@ -434,8 +434,10 @@ async fn collect_garbage(store: Store, code: CodeStore) -> Result<(), CollectErr
         ticks.tick().await;
         let collection = code.begin_collection().await;
         let mut referenced = std::collections::HashSet::new();
-        for record in store.all(lambent_control::FUNCTION_KIND).await? {
-            referenced.insert(record.decode::<lambent_lambda::Function>()?.code.sha256);
+        for kind in [lambent_control::FUNCTION_KIND, lambent_control::VERSION_KIND] {
+            for record in store.all(kind).await? {
+                referenced.insert(record.decode::<lambent_lambda::Function>()?.code.sha256);
+            }
         }
         collection.finish(referenced).await?;
     }

@@ -87,13 +87,14 @@ fn rest_uri(operation: &Operation, members: &mut Map<String, Value>) -> Result<S
         match segment {
             Segment::Literal(literal) => uri.push_str(literal),
             Segment::Label(label) => {
-                let member = operation.members().iter().find(|member| member.place == Place::Label(label));
-                let value =
-                    member.and_then(|member| members.remove(member.key)).map(|value| scalar_text(&value));
-                let value = value.filter(|value| !value.is_empty());
-                let value =
-                    value.ok_or_else(|| unfit(operation, &format!("'{label}' is missing or empty")))?;
+                let value = label_value(operation, members, label)?;
                 uri.extend(utf8_percent_encode(&value, ENCODED));
+            }
+            Segment::Greedy(label) => {
+                let value = label_value(operation, members, label)?;
+                let parts: Vec<String> =
+                    value.split('/').map(|part| utf8_percent_encode(part, ENCODED).to_string()).collect();
+                uri.push_str(&parts.join("/"));
             }
         }
     }
@@ -116,6 +117,17 @@ fn rest_uri(operation: &Operation, members: &mut Map<String, Value>) -> Result<S
         }
     }
     Ok(uri)
+}
+
+fn label_value(
+    operation: &Operation,
+    members: &mut Map<String, Value>,
+    label: &'static str,
+) -> Result<String, Error> {
+    let member = operation.members().iter().find(|member| member.place == Place::Label(label));
+    let value = member.and_then(|member| members.remove(member.key)).map(|value| scalar_text(&value));
+    let value = value.filter(|value| !value.is_empty());
+    value.ok_or_else(|| unfit(operation, &format!("'{label}' is missing or empty")))
 }
 
 fn rest_headers(

@@ -256,7 +256,7 @@ fn all(shape: &Shape) -> String {
         }
         Kind::Integer { range } | Kind::Long { range } => both(*range, "value"),
         Kind::Double { range } => both(*range, "value"),
-        Kind::Boolean | Kind::Timestamp | Kind::Structure { .. } => Vec::new(),
+        Kind::Boolean | Kind::Timestamp | Kind::Document | Kind::Structure { .. } => Vec::new(),
     };
     texts.push("Member must not be null".to_owned());
     texts.join(", ")

@@ -59,7 +59,7 @@ impl Matched {
                 Place::Label(name) => self.label(name).map(|text| Tree::String(text.into())),
                 Place::Query(name) => query_value(parts, name, member.shape)?,
                 Place::Header(name) => header_value(parts, name)?,
-                Place::RawBody | Place::Status => None,
+                Place::RawBody | Place::EventStream | Place::Status => None,
             };
             let Some(found) = found else { continue };
             let bound = !matches!(member.place, Place::Body | Place::WholeBody);
@@ -144,6 +144,7 @@ fn from_text<'a>(shape: &Shape, tree: Tree<'a>, path: &Path<'_>) -> Result<Tree<
 /// Checks types all the way down, drops what the model does not know and members that are null.
 fn admit<'a>(shape: &'static Shape, tree: Tree<'a>, path: &mut Path<'_>) -> Result<Tree<'a>, Error> {
     match (&shape.kind, tree) {
+        (Kind::Document, any) => Ok(any),
         // Nulls in lists and maps are left for the constraints to name.
         (_, Tree::Null) => Ok(Tree::Null),
         (Kind::Structure { members }, Tree::Map(entries)) => admit_structure(members, entries, path),
@@ -223,6 +224,7 @@ fn mismatch(token: &str, shape: &Shape, path: &Path<'_>) -> Error {
         Kind::Long { .. } => "a Long",
         Kind::Double { .. } => "a Double",
         Kind::Timestamp => "a Timestamp",
+        Kind::Document => "a Document",
         Kind::List { .. } => "a List",
         Kind::Map { .. } => "a Map",
         Kind::Structure { .. } => "a Structure",

@@ -52,6 +52,9 @@ fn model_status(operation: &Operation) -> Result<StatusCode, String> {
     StatusCode::from_u16(operation.route.status).map_err(|error| error.to_string())
 }
 
+/// The content type of event streams (Smithy: "Event streams", Amazon event stream specification).
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+
 /// Sets status and headers from the bound members and returns the body that is left.
 fn bound_members<C: Call>(
     output: &C::Output,
@@ -74,6 +77,11 @@ fn bound_members<C: Call>(
             }
             (Place::WholeBody, value) => whole = Some(value.unwrap_or_else(|| Value::Object(Map::new()))),
             (Place::RawBody, _) => raw = true,
+            // The events follow one by one, from whoever has them.
+            (Place::EventStream, _) => {
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+                return Ok(None);
+            }
             _ => {}
         }
     }

@@ -50,7 +50,7 @@ pub struct Operation {
     /// Whose operation it is.
     pub service: &'static Service,
     /// Whether there is a type for it, which [`Matched::decode`](crate::Matched::decode) takes.
-    pub offered: bool,
+    pub typed: bool,
     pub(crate) route: Route,
     pub(crate) input: Option<&'static Shape>,
     /// Whether there is an output; without one a response has no body, not even `{}`.
@@ -98,6 +98,9 @@ pub(crate) struct Route {
 pub(crate) enum Segment {
     Literal(&'static str),
     Label(&'static str),
+    /// All that follows, slashes included; stands at the end.
+    #[allow(dead_code, reason = "part of the table's form whether or not a model in use has one")]
+    Greedy(&'static str),
 }
 
 /// A member of an output that is not in its JSON body.

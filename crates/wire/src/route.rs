@@ -96,22 +96,26 @@ impl<'a> Segments<'a> {
     }
 
     fn match_path(&self, route: &[Segment]) -> bool {
-        self.0.len() == route.len()
+        let greedy = matches!(route, [.., Segment::Greedy(_)]);
+        (self.0.len() == route.len() || greedy && self.0.len() > route.len())
             && self.0.iter().zip(route).all(|(raw, segment)| match segment {
                 Segment::Literal(literal) => raw == literal,
-                Segment::Label(_) => !raw.is_empty(),
+                Segment::Label(_) | Segment::Greedy(_) => !raw.is_empty(),
             })
     }
 
     fn labels(&self, route: &[Segment]) -> Result<Vec<(&'static str, String)>, Error> {
         let mut labels = Vec::new();
-        for (raw, segment) in self.0.iter().zip(route) {
-            if let Segment::Label(name) = segment {
-                let value = percent_decode_str(raw).decode_utf8().map_err(|_| {
-                    common::serialization_exception(format!("the path's segment '{raw}' is not UTF-8"))
-                })?;
-                labels.push((*name, value.into_owned()));
-            }
+        for (index, (raw, segment)) in self.0.iter().zip(route).enumerate() {
+            let (name, raw) = match segment {
+                Segment::Literal(_) => continue,
+                Segment::Label(name) => (name, (*raw).to_owned()),
+                Segment::Greedy(name) => (name, self.0[index..].join("/")),
+            };
+            let value = percent_decode_str(&raw).decode_utf8().map_err(|_| {
+                common::serialization_exception(format!("the path's segment '{raw}' is not UTF-8"))
+            })?;
+            labels.push((*name, value.into_owned()));
         }
         Ok(labels)
     }
@@ -137,4 +141,22 @@ fn query_decode(raw: &str) -> Result<Cow<'_, str>, Utf8Error> {
         return percent_decode_str(&spaced).decode_utf8().map(|text| Cow::Owned(text.into_owned()));
     }
     percent_decode_str(raw).decode_utf8()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greedy_label_takes_all_that_follows() {
+        let route = [Segment::Literal("resources"), Segment::Greedy("Key")];
+        let labels = |path| {
+            let segments = Segments::split(path);
+            segments.match_path(&route).then(|| segments.labels(&route).unwrap())
+        };
+        assert_eq!(labels("/resources/a"), Some(vec![("Key", "a".to_owned())]));
+        assert_eq!(labels("/resources/a/b%2Fc/d"), Some(vec![("Key", "a/b/c/d".to_owned())]));
+        assert_eq!(labels("/resources"), None);
+        assert_eq!(labels("/others/a/b"), None);
+    }
 }

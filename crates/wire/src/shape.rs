@@ -34,13 +34,13 @@ pub(crate) enum Kind {
     Long {
         range: Bounds<i64>,
     },
-    /// Part of the table's form whether or not a model in use has one at the moment.
-    #[allow(dead_code)]
     Double {
         range: Bounds<f64>,
     },
-    /// A number in a body, text elsewhere.
+    /// Any JSON value. Part of the table's form whether or not a model in use has one at the moment.
     #[allow(dead_code)]
+    Document,
+    /// A number in a body, text elsewhere.
     Timestamp,
     /// `length` counts elements.
     List {
@@ -89,8 +89,9 @@ pub(crate) enum Place {
     /// The body is this blob.
     RawBody,
     /// The JSON body is this member's value.
-    #[allow(dead_code)]
     WholeBody,
+    /// The body is a stream of events, which are encoded one by one.
+    EventStream,
     /// A segment of the path.
     Label(&'static str),
     /// A parameter of the query string, repeated for a list.

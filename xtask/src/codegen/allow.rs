@@ -1,5 +1,7 @@
 //! Which services and operations are generated.
 
+use super::model::Model;
+
 /// A service of the table.
 pub(crate) struct Service {
     /// Name of the generated module and file.
@@ -8,42 +10,43 @@ pub(crate) struct Service {
     pub(crate) folder: &'static str,
     /// Version folder in it; named, because some services carry several.
     pub(crate) version: &'static str,
-    /// Operations with types and constraints. Every other one of the model gets a route alone, so that the answer
-    /// can tell "known, but not offered" from "no such operation".
-    pub(crate) operations: &'static [&'static str],
+    /// Operations with types and constraints.
+    pub(crate) operations: Operations,
+}
+
+/// Which operations of a model get types and constraints. Every other one gets a route alone, so that the answer can
+/// tell "known, but not offered" from "no such operation".
+pub(crate) enum Operations {
+    /// All of them.
+    All,
+    /// These.
+    These(&'static [&'static str]),
+}
+
+impl Service {
+    /// The names of the operations with types, in the model's order.
+    pub(crate) fn typed<'a>(&self, model: &'a Model) -> Result<Vec<&'a str>, String> {
+        let known = model.operations.keys().map(String::as_str);
+        let Operations::These(names) = self.operations else { return Ok(known.collect()) };
+        if let Some(unknown) = names.iter().find(|name| !model.operations.contains_key(**name)) {
+            return Err(format!("{} has no operation '{unknown}'; correct the table", self.module));
+        }
+        Ok(known.filter(|name| names.contains(name)).collect())
+    }
 }
 
 /// Everything that `cargo xtask codegen` writes.
 pub(crate) const SERVICES: &[Service] = &[
-    Service {
-        module: "lambda",
-        folder: "lambda",
-        version: "2015-03-31",
-        operations: &[
-            "CreateFunction",
-            "DeleteFunction",
-            "GetAccountSettings",
-            "GetFunction",
-            "GetFunctionCodeSigningConfig",
-            "GetFunctionConcurrency",
-            "GetFunctionConfiguration",
-            "GetFunctionRecursionConfig",
-            "GetPolicy",
-            "GetRuntimeManagementConfig",
-            "Invoke",
-            "ListFunctions",
-            "ListTags",
-            "ListVersionsByFunction",
-            "TagResource",
-            "UntagResource",
-            "UpdateFunctionCode",
-            "UpdateFunctionConfiguration",
-        ],
-    },
+    Service { module: "lambda", folder: "lambda", version: "2015-03-31", operations: Operations::All },
     Service {
         module: "logs",
         folder: "logs",
         version: "2014-03-28",
-        operations: &["DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"],
+        operations: Operations::These(&[
+            "DescribeLogGroups",
+            "DescribeLogStreams",
+            "FilterLogEvents",
+            "GetLogEvents",
+        ]),
     },
 ];

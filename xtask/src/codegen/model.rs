@@ -92,11 +92,19 @@ pub(crate) struct Shape {
     pub(crate) eventstream: bool,
     #[serde(default)]
     pub(crate) union: bool,
+    /// Any JSON value.
+    #[serde(default)]
+    pub(crate) document: bool,
     #[serde(rename = "timestampFormat")]
     pub(crate) timestamp_format: Option<String>,
 }
 
 impl Shape {
+    /// Whether a value is exactly one of the members: a union, or the next event of a stream.
+    pub(crate) fn is_one_of(&self) -> bool {
+        self.union || self.eventstream
+    }
+
     /// The shapes that this one is built of.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Reference> {
         let members = self.members.0.iter().map(|(_, member)| member);

@@ -23,8 +23,9 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
     )
     .map_err(text)?;
     let mut statics = String::new();
+    let typed = service.typed(model)?;
     for (name, operation) in &model.operations {
-        statics.push_str(&operation_static(service, model, name, operation)?);
+        statics.push_str(&operation_static(typed.contains(&name.as_str()), model, name, operation)?);
     }
     out.push_str(
         "mod operation {\nuse super::{SERVICE, shape};\nuse crate::operation::{Operation, Route};\n",
@@ -38,9 +39,8 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
     }
     out.push_str(&statics);
     out.push_str("}\n/// The operations that are offered, as types.\npub mod op {\n");
-    for name in service.operations {
-        let operation = model.operations.get(*name).ok_or_else(|| format!("no operation '{name}'"))?;
-        out.push_str(&call(model, name, operation)?);
+    for name in &typed {
+        out.push_str(&call(model, name, &model.operations[*name])?);
     }
     out.push_str("}\n");
     Ok(out)
@@ -57,23 +57,17 @@ fn protocol(model: &Model) -> Result<&'static str, String> {
     }
 }
 
-fn operation_static(
-    service: &Service,
-    model: &Model,
-    name: &str,
-    operation: &Operation,
-) -> Result<String, String> {
-    let offered = service.operations.contains(&name);
+fn operation_static(typed: bool, model: &Model, name: &str, operation: &Operation) -> Result<String, String> {
     let input = match &operation.input {
-        Some(input) if offered => format!("Some(&shape::{})", names::constant(&input.shape)),
+        Some(input) if typed => format!("Some(&shape::{})", names::constant(&input.shape)),
         _ => "None".to_owned(),
     };
     let output = match &operation.output {
-        Some(output) if offered => bindings(model, output)?,
+        Some(output) if typed => bindings(model, output)?,
         _ => String::new(),
     };
     Ok(format!(
-        "pub(super) static {}: Operation = Operation {{ name: {name:?}, service: &SERVICE, offered: {offered}, route: \
+        "pub(super) static {}: Operation = Operation {{ name: {name:?}, service: &SERVICE, typed: {typed}, route: \
          {}, input: {input}, has_output: {}, output: &[{output}] }};\n",
         names::constant(name),
         route(operation)?,
@@ -87,11 +81,17 @@ fn route(operation: &Operation) -> Result<String, String> {
     let mut segments = String::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let label = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        match label {
-            Some(label) if label.ends_with('+') => {
-                return Err(format!("'{path}' has a greedy label, which the generator does not write yet"));
+        match label.map(|label| (label, label.strip_suffix('+'))) {
+            // A greedy label takes all that follows (Smithy: "httpLabel trait"), so it stands at the end.
+            Some((_, Some(greedy))) if path.ends_with("+}") => {
+                write!(segments, "Segment::Greedy({greedy:?}),").map_err(text)?;
             }
-            Some(label) => write!(segments, "Segment::Label({label:?}),").map_err(text)?,
+            Some((_, Some(_))) => {
+                return Err(format!(
+                    "'{path}' has a greedy label before its end, which the generator does not write yet"
+                ));
+            }
+            Some((label, None)) => write!(segments, "Segment::Label({label:?}),").map_err(text)?,
             None => write!(segments, "Segment::Literal({segment:?}),").map_err(text)?,
         }
     }

@@ -17,13 +17,16 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) fn of(service: &Service, model: &Model) -> Result<Self, String> {
         let mut reach = Self::default();
-        for name in service.operations {
-            let operation = model
-                .operations
-                .get(*name)
-                .ok_or_else(|| format!("{} has no operation '{name}'; correct the table", service.module))?;
+        for name in service.typed(model)? {
+            let operation = &model.operations[name];
             if let Some(input) = &operation.input {
                 walk(model, &input.shape, &mut reach.input)?;
+                let streams = |name: &&String| model.shapes.get(*name).is_some_and(|shape| shape.eventstream);
+                if let Some(stream) = reach.input.iter().find(streams) {
+                    return Err(format!(
+                        "'{stream}' is an event stream in an input, which the generator does not write yet"
+                    ));
+                }
             }
             if let Some(output) = &operation.output {
                 walk(model, &output.shape, &mut reach.output)?;
@@ -47,10 +50,5 @@ fn walk(model: &Model, name: &str, seen: &mut BTreeSet<String>) -> Result<(), St
         return Ok(());
     }
     let shape = model.shape(name)?;
-    if shape.eventstream || shape.union {
-        return Err(format!(
-            "shape '{name}' is an event stream or a union, which the generator does not write yet"
-        ));
-    }
     shape.parts().try_for_each(|part| walk(model, &part.shape, seen))
 }

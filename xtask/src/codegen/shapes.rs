@@ -32,6 +32,9 @@ fn kind(model: &Model, name: &str, shape: &Shape) -> Result<String, String> {
         Some(part) => Ok(format!("&{}", names::constant(&part.shape))),
         None => Err(format!("the model of '{name}' lacks its element")),
     };
+    if shape.document {
+        return Ok("Kind::Document".to_owned());
+    }
     Ok(match shape.kind {
         Kind::String => {
             let pattern = match &shape.pattern {
@@ -91,6 +94,7 @@ pub(crate) fn place(
 ) -> Result<String, String> {
     let wire = reference.location_name.as_deref().unwrap_or(name);
     Ok(match reference.location.as_deref() {
+        None if model.shape(&reference.shape)?.eventstream => "Place::EventStream".to_owned(),
         None if types::is_payload_blob(model, shape, name, reference)? => "Place::RawBody".to_owned(),
         None if shape.payload.as_deref() == Some(name) => "Place::WholeBody".to_owned(),
         None => "Place::Body".to_owned(),

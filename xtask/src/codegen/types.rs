@@ -13,6 +13,8 @@ pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
     for name in reach.all() {
         let shape = model.shape(name)?;
         match shape.kind {
+            Kind::Structure if shape.document => {}
+            Kind::Structure if shape.is_one_of() => out.push_str(&one_of(model, name, shape)?),
             Kind::Structure => out.push_str(&structure(model, name, shape, reach)?),
             Kind::String if !shape.values.is_empty() => out.push_str(&enumeration(name, &shape.values)?),
             _ => {}
@@ -31,7 +33,7 @@ fn structure(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<
     writeln!(out, "#[derive({debug}Clone, PartialEq{default}, serde::Serialize, serde::Deserialize)]")
         .map_err(text)?;
     writeln!(out, "pub struct {name} {{").map_err(text)?;
-    for (member, reference) in &shape.members.0 {
+    for (member, reference) in fields(model, shape)? {
         let payload_blob = is_payload_blob(model, shape, member, reference)?;
         let required = is_required(shape, member, name, reach);
         let rust = rust_type(model, reference)?;
@@ -55,20 +57,53 @@ fn structure(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Result<
     Ok(out)
 }
 
+/// The members that are fields. The events of a stream come one by one, each a value of the stream's own type.
+fn fields<'a>(model: &Model, shape: &'a Shape) -> Result<Vec<&'a (String, Reference)>, String> {
+    let mut fields = Vec::new();
+    for member in &shape.members.0 {
+        if !model.shape(&member.1.shape)?.eventstream {
+            fields.push(member);
+        }
+    }
+    Ok(fields)
+}
+
+/// A union: a JSON object with one key, which serde's externally tagged enums are.
+fn one_of(model: &Model, name: &str, shape: &Shape) -> Result<String, String> {
+    let mut out = String::new();
+    writeln!(out, "/// `{name}`: one of these.").map_err(text)?;
+    writeln!(out, "#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]")
+        .map_err(text)?;
+    writeln!(out, "pub enum {name} {{").map_err(text)?;
+    for (member, reference) in &shape.members.0 {
+        let part = model.shape(&reference.shape)?;
+        if part.sensitive && !matches!(part.kind, Kind::Structure | Kind::Blob) {
+            return Err(format!(
+                "'{name}.{member}' is sensitive, which the generator does not hide in a union yet"
+            ));
+        }
+        let (variant, rust) = (names::variant(member), rust_type(model, reference)?);
+        write!(out, "/// `{member}`\n#[serde(rename = {:?})]\n{variant}({rust}),\n", key(member, reference))
+            .map_err(text)?;
+    }
+    out.push_str("}\n");
+    Ok(out)
+}
+
 /// A `Debug` that hides sensitive members, where a structure has any: environment variables belong in no log.
 fn redacted_debug(model: &Model, name: &str, shape: &Shape) -> Result<Option<String>, String> {
-    let mut fields = String::new();
+    let mut shown = String::new();
     let mut any = false;
-    for (member, reference) in &shape.members.0 {
+    for (member, reference) in fields(model, shape)? {
         let part = model.shape(&reference.shape)?;
         let field = names::field(member);
         // A blob prints its size alone in any case.
         let hidden = part.sensitive && part.kind != Kind::Blob;
         any |= hidden;
         let value = if hidden { "&format_args!(\"***\")".to_owned() } else { format!("&self.{field}") };
-        write!(fields, ".field({field:?}, {value})").map_err(text)?;
+        write!(shown, ".field({field:?}, {value})").map_err(text)?;
     }
-    let body = format!("f.debug_struct({name:?}){fields}.finish()");
+    let body = format!("f.debug_struct({name:?}){shown}.finish()");
     Ok(any.then(|| {
         format!(
             "impl std::fmt::Debug for {name} {{\nfn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result \
@@ -103,6 +138,7 @@ fn rust_type(model: &Model, reference: &Reference) -> Result<String, String> {
         None => Err(format!("the model of '{}' lacks its element", reference.shape)),
     };
     Ok(match shape.kind {
+        Kind::Structure if shape.document => "serde_json::Value".to_owned(),
         Kind::Structure => reference.shape.clone(),
         Kind::String if shape.values.is_empty() => "String".to_owned(),
         Kind::String => reference.shape.clone(),
@@ -139,6 +175,8 @@ fn defaultable(model: &Model, name: &str, shape: &Shape, reach: &Reach) -> Resul
         }
         let part = model.shape(&reference.shape)?;
         let has_default = match part.kind {
+            Kind::Structure if part.document => true,
+            Kind::Structure if part.is_one_of() => false,
             Kind::Structure => defaultable(model, &reference.shape, part, reach)?,
             Kind::String => part.values.is_empty(),
             Kind::Timestamp => false,

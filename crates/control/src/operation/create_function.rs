@@ -6,16 +6,18 @@ use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
 use super::input::{self, NotYet, Shared, Source};
+use super::publish_version::{self, Published};
+use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
+use crate::refuse;
 use crate::request::{Context, invalid};
-use crate::{functions, refuse};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::CreateFunctionRequest,
 ) -> Result<t::FunctionConfiguration, Error> {
     let parts = &context.control.parts;
-    let arn = context.function(&input.function_name, "CreateFunction")?;
+    let arn = context.function(&input.function_name, "CreateFunction").await?;
     // Longer names are legal where a function is looked up: there it is merely not found.
     if arn.name.len() > limits::NAME_LENGTH {
         let limit = format!("Member must have length less than or equal to {}", limits::NAME_LENGTH);
@@ -30,6 +32,7 @@ pub(crate) async fn answer(
     let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
     let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
     let tags = input::tags(input.tags.clone())?;
+    let publish = input.publish == Some(true);
     let (shared, source) = split(input);
     let change = shared.change(context)?;
     let settings =
@@ -41,20 +44,30 @@ pub(crate) async fn answer(
     if found.is_some() {
         return Err(exists());
     }
-    let (code, _held) = source.store(context).await?;
+    let (code, _held) = source.store(context, &arn.scope).await?;
     let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
-    let saved = functions::save(&parts.store, &arn, Expect::Absent, &function).await;
+    // The first version is published with it.
+    let published = match publish {
+        true => publish_version::publish(context, &arn, &function, None).await?,
+        false => Published::Unchanged(Box::new(function)),
+    };
+    let (latest, version) = match &published {
+        Published::New { latest, version } => (&**latest, Some(&**version)),
+        Published::Unchanged(function) => (&**function, None),
+    };
+    let changes = Changes::version(version);
+    let saved = functions::save(&parts.store, &arn, Expect::Absent, latest, changes).await;
     if !saved.map_err(|error| refuse::store(&error))? {
         return Err(exists());
     }
     context.control.settle_soon(arn.clone()).await;
-    Ok(configuration(&function, arn.to_string(), Form::Full))
+    // With a version the answer is the version's, under the function's ARN.
+    Ok(configuration(version.unwrap_or(latest), arn.to_string(), Form::Full))
 }
 
 fn refuse_not_yet(input: &t::CreateFunctionRequest) -> Result<(), Error> {
     for (asked, name) in [
         (input.package_type == Some(t::PackageType::Image), "container images"),
-        (input.publish == Some(true), "published versions (Publish)"),
         (input.publish_to.is_some(), "PublishTo"),
         (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.tenancy_config.is_some(), "TenancyConfig"),

@@ -1,33 +1,54 @@
-//! `DeleteFunction`.
+//! `DeleteFunction`: of a whole function, or of one version.
 
-use lambent_model::Qualifier;
-use lambent_store::{Expect, Write};
+use lambent_lambda::{Function, Pointed};
+use lambent_model::{FunctionArn, Qualifier};
+use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
+use crate::functions::{self, Changes};
+use crate::refuse;
 use crate::request::{Context, invalid};
-use crate::{functions, refuse};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::DeleteFunctionRequest,
 ) -> Result<t::DeleteFunctionResponse, Error> {
     let store = &context.control.parts.store;
-    let target = context.target(&input.function_name, input.qualifier.as_deref(), "DeleteFunction")?;
-    // Answers 404 for an absent function whatever the qualifier.
-    functions::load(store, &target.function).await?;
-    match target.qualifier {
-        None => {
-            let delete = Write::Delete { key: functions::key(&target.function), expect: Expect::Any };
-            store.commit(vec![delete]).await.map_err(|error| refuse::store(&error))?;
+    let qualifier = input.qualifier.as_deref();
+    let target = context.target(&input.function_name, qualifier, "DeleteFunction").await?;
+    let arn = target.function;
+    loop {
+        // Answers 404 for an absent function whatever the qualifier.
+        let stored = functions::load(store, &arn).await?;
+        let deleted = match target.qualifier {
+            None => functions::delete(store, &arn, stored.version).await,
+            Some(Qualifier::Latest) => {
+                return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
+            }
+            Some(Qualifier::Alias(_)) => {
+                return Err(invalid("Deletion of aliases is not currently supported."));
+            }
+            Some(Qualifier::Version(number)) => {
+                check_unreferenced(context, &arn, number).await?;
+                let changes = Changes { delete_version: Some(number), ..Changes::default() };
+                let expect = Expect::Version(stored.version);
+                functions::save(store, &arn, expect, &stored.function, changes).await
+            }
+        };
+        if deleted.map_err(|error| refuse::store(&error))? {
+            // The model says 200 and binds the status to this member; AWS answers 204.
+            return Ok(t::DeleteFunctionResponse { status_code: Some(204) });
         }
-        Some(Qualifier::Latest) => {
-            return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
-        }
-        Some(Qualifier::Alias(_)) => return Err(invalid("Deletion of aliases is not currently supported.")),
-        // A version that does not exist is as good as deleted, and none exists yet.
-        Some(Qualifier::Version(_)) => {}
+        // Somebody else changed the function meanwhile: decide again on what is there now.
     }
-    // The model says 200 and binds the status to this member; AWS answers 204.
-    Ok(t::DeleteFunctionResponse { status_code: Some(204) })
+}
+
+async fn check_unreferenced(context: &Context<'_>, arn: &FunctionArn, number: u64) -> Result<(), Error> {
+    let aliases = functions::aliases(&context.control.parts.store, arn, "", usize::MAX).await?;
+    let referring = aliases
+        .iter()
+        .filter(|alias| alias.versions().any(|version| version == Pointed::Version(number)))
+        .map(|alias| alias.name.as_str());
+    Function::check_unreferenced(referring).map_err(|error| refuse::refusal(&error))
 }

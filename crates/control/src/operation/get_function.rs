@@ -3,7 +3,6 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use super::get_function_configuration::find;
 use crate::present::{Form, configuration};
 use crate::request::Context;
 
@@ -12,19 +11,24 @@ pub(crate) async fn answer(
     input: t::GetFunctionRequest,
 ) -> Result<t::GetFunctionResponse, Error> {
     let parts = &context.control.parts;
-    let (function, arn) =
-        find(context, &input.function_name, input.qualifier.as_deref(), "GetFunction").await?;
-    let account = &context.caller.scope.account;
+    let found = context.find(&input.function_name, input.qualifier.as_deref(), "GetFunction").await?;
+    let function = found.function();
+    let account = &found.target.function.scope.account;
     let location =
         parts.location.url(&context.caller.base_url, account, &function.code.sha256, parts.clock.now());
+    // Tags and reserved concurrency are the function's, whichever version is asked for.
+    let of_all = &found.stored.function;
+    let reserved = of_all.reserved_concurrency.and_then(|reserved| i32::try_from(reserved).ok());
     Ok(t::GetFunctionResponse {
-        configuration: Some(configuration(&function, arn, Form::Full)),
+        configuration: Some(configuration(function, found.arn(), Form::Full)),
         code: Some(t::FunctionCodeLocation {
             repository_type: Some("S3".into()),
             location: Some(location),
             ..t::FunctionCodeLocation::default()
         }),
-        tags: (!function.tags.is_empty()).then_some(function.tags),
+        tags: (!of_all.tags.is_empty()).then(|| of_all.tags.clone()),
+        concurrency: reserved
+            .map(|reserved| t::Concurrency { reserved_concurrent_executions: Some(reserved) }),
         ..t::GetFunctionResponse::default()
     })
 }

@@ -10,7 +10,7 @@ pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::GetFunctionCodeSigningConfigRequest,
 ) -> Result<t::GetFunctionCodeSigningConfigResponse, Error> {
-    let arn = context.function(&input.function_name, "GetFunctionCodeSigningConfig")?;
+    let arn = context.function(&input.function_name, "GetFunctionCodeSigningConfig").await?;
     let stored = functions::load(&context.control.parts.store, &arn).await?;
     Ok(t::GetFunctionCodeSigningConfigResponse {
         function_name: Some(stored.function.name),

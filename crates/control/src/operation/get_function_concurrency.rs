@@ -10,7 +10,7 @@ pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::GetFunctionConcurrencyRequest,
 ) -> Result<t::GetFunctionConcurrencyResponse, Error> {
-    let arn = context.function(&input.function_name, "GetFunctionConcurrency")?;
+    let arn = context.function(&input.function_name, "GetFunctionConcurrency").await?;
     functions::load(&context.control.parts.store, &arn).await?;
     Ok(t::GetFunctionConcurrencyResponse::default())
 }

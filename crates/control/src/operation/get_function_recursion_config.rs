@@ -10,7 +10,7 @@ pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::GetFunctionRecursionConfigRequest,
 ) -> Result<t::GetFunctionRecursionConfigResponse, Error> {
-    let arn = context.function(&input.function_name, "GetFunctionRecursionConfig")?;
+    let arn = context.function(&input.function_name, "GetFunctionRecursionConfig").await?;
     functions::load(&context.control.parts.store, &arn).await?;
     Ok(t::GetFunctionRecursionConfigResponse { recursive_loop: Some(t::RecursiveLoop::Terminate) })
 }

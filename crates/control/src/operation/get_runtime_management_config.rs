@@ -3,7 +3,6 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use super::get_function_configuration::find;
 use crate::request::Context;
 
 pub(crate) async fn answer(
@@ -11,10 +10,10 @@ pub(crate) async fn answer(
     input: t::GetRuntimeManagementConfigRequest,
 ) -> Result<t::GetRuntimeManagementConfigResponse, Error> {
     let qualifier = input.qualifier.as_deref();
-    let (_, arn) = find(context, &input.function_name, qualifier, "GetRuntimeManagementConfig").await?;
+    let found = context.find(&input.function_name, qualifier, "GetRuntimeManagementConfig").await?;
     Ok(t::GetRuntimeManagementConfigResponse {
         update_runtime_on: Some(t::UpdateRuntimeOn::Auto),
-        function_arn: Some(arn),
+        function_arn: Some(found.arn()),
         ..t::GetRuntimeManagementConfigResponse::default()
     })
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
+use lambent_model::Scope;
 use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
@@ -143,7 +144,7 @@ pub(crate) struct Source {
 impl Source {
     /// Stores the package and unpacks it. The package is to be held until the function that refers to it is
     /// committed: in between nothing else keeps it from the removal of unused packages.
-    pub(crate) async fn store(self, context: &Context<'_>) -> Result<(Code, Package), Error> {
+    pub(crate) async fn store(self, context: &Context<'_>, scope: &Scope) -> Result<(Code, Package), Error> {
         let refused = |name| Err(refuse::refusal(&Refusal::Unsupported(name)));
         if self.image_uri.is_some() {
             return refused("container images");
@@ -167,7 +168,7 @@ impl Source {
             )));
         }
         let size = zip.len() as u64;
-        let (used, _) = context.control.usage(&context.caller.scope).await?;
+        let (used, _) = context.control.usage(scope).await?;
         if used + size > limits::CODE_STORAGE_BYTES {
             return Err(lambent_wire::lambda::error::code_storage_exceeded_exception(
                 "Code storage limit exceeded.",

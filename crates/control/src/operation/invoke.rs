@@ -13,7 +13,7 @@ use lambent_wire::{Error, common};
 use serde::de::IgnoredAny;
 
 use crate::refuse;
-use crate::request::Context;
+use crate::request::{Context, INVOKE};
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Our own: the figures of the REPORT line, so that no client has to trust a line that the function may have printed.
@@ -23,7 +23,7 @@ pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::InvocationRequest,
 ) -> Result<Response<Bytes>, Error> {
-    let target = context.target(&input.function_name, input.qualifier.as_deref(), "InvokeFunction")?;
+    let target = context.target(&input.function_name, input.qualifier.as_deref(), INVOKE).await?;
     match input.invocation_type {
         None | Some(t::InvocationType::RequestResponse) => synchronous(context, input, target).await,
         Some(t::InvocationType::DryRun) => {

@@ -1,14 +1,13 @@
 //! `ListFunctions`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambent_lambda::{Refusal, limits};
+use lambent_lambda::{Function, Refusal};
+use lambent_model::FunctionArn;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use crate::present::{Form, configuration};
 use crate::request::{Context, invalid};
-use crate::{functions, refuse};
+use crate::{functions, paging, refuse};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
@@ -17,29 +16,56 @@ pub(crate) async fn answer(
     if input.master_region.is_some() {
         return Err(refuse::refusal(&Refusal::Unsupported("MasterRegion")));
     }
-    let after = input.marker.as_deref().map(open_marker).transpose()?;
-    let limit = page_size(input.max_items);
-    // One more than the page, to know whether there is a next one.
     let store = &context.control.parts.store;
-    let mut functions = functions::list(store, &context.caller.scope, after.as_deref(), limit + 1).await?;
-    let more = functions.len() > limit;
-    functions.truncate(limit);
-    let next_marker = functions.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&last.name));
+    let after = paging::open(input.marker.as_deref())?;
+    let size = paging::page_size(input.max_items);
     let every_version = input.function_version.is_some();
-    let show = |function: &lambent_lambda::Function| {
-        let arn = if every_version { format!("{}:$LATEST", function.arn) } else { function.arn.clone() };
+    // One more than the page, to know whether there is a next one.
+    let mut functions = if every_version {
+        with_versions(context, after.as_deref(), size + 1).await?
+    } else {
+        functions::list(store, &context.caller.scope, after.as_deref(), size + 1).await?
+    };
+    let next_marker = paging::cut(&mut functions, size, |last| match every_version {
+        true => format!("{}/{}", last.name, last.version.unwrap_or_default()),
+        false => last.name.clone(),
+    });
+    let show = |function: &Function| {
+        let arn = match every_version {
+            true => format!("{}:{}", function.arn, function.version_text()),
+            false => function.arn.clone(),
+        };
         configuration(function, arn, Form::Listed)
     };
     Ok(t::ListFunctionsResponse { next_marker, functions: Some(functions.iter().map(show).collect()) })
 }
 
-/// "Lambda returns up to 50 functions per call", however many are asked for.
-pub(crate) fn page_size(max_items: Option<i32>) -> usize {
-    let asked = max_items.and_then(|items| usize::try_from(items).ok());
-    asked.unwrap_or(limits::PAGE).min(limits::PAGE)
-}
-
-fn open_marker(marker: &str) -> Result<String, Error> {
-    let name = URL_SAFE_NO_PAD.decode(marker).ok().and_then(|name| String::from_utf8(name).ok());
-    name.ok_or_else(|| invalid("Invalid pagination token: pass NextMarker of the previous page unchanged"))
+/// Each function's `$LATEST`, followed by its versions; `after` is `NAME/NUMBER`, 0 standing for `$LATEST`.
+async fn with_versions(
+    context: &Context<'_>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Function>, Error> {
+    let store = &context.control.parts.store;
+    let scope = &context.caller.scope;
+    let versions = |name: &str, after: u64, limit: usize| {
+        let arn = FunctionArn { scope: scope.clone(), name: name.to_owned() };
+        async move { functions::versions(store, &arn, after, limit).await }
+    };
+    let mut all = Vec::new();
+    let mut name = None;
+    if let Some((of, number)) = after.and_then(|after| after.split_once('/')) {
+        let number = number.parse().map_err(|_| invalid("Invalid pagination token: it is another list's"))?;
+        all.extend(versions(of, number, limit).await?);
+        name = Some(of.to_owned());
+    }
+    while all.len() < limit {
+        let mut next = functions::list(store, scope, name.as_deref(), 1).await?;
+        let Some(function) = next.pop() else { break };
+        name = Some(function.name.clone());
+        all.push(function);
+        let of = name.as_deref().expect("it was set just now");
+        all.extend(versions(of, 0, limit - all.len()).await?);
+    }
+    Ok(all)
 }

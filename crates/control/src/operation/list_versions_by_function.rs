@@ -1,20 +1,36 @@
-//! `ListVersionsByFunction`: `$LATEST`, as long as nothing can be published.
+//! `ListVersionsByFunction`: `$LATEST`, then the published ones in ascending order.
 
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::functions;
 use crate::present::{Form, configuration};
-use crate::request::Context;
+use crate::request::{Context, invalid};
+use crate::{functions, paging};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::ListVersionsByFunctionRequest,
 ) -> Result<t::ListVersionsByFunctionResponse, Error> {
-    let arn = context.function(&input.function_name, "ListVersionsByFunction")?;
-    let stored = functions::load(&context.control.parts.store, &arn).await?;
-    let latest = configuration(&stored.function, format!("{arn}:$LATEST"), Form::Listed);
-    // A marker can only come from a page that had a next one, and none has.
-    let versions = if input.marker.is_some() { Vec::new() } else { vec![latest] };
-    Ok(t::ListVersionsByFunctionResponse { next_marker: None, versions: Some(versions) })
+    let store = &context.control.parts.store;
+    let arn = context.function(&input.function_name, "ListVersionsByFunction").await?;
+    let size = paging::page_size(input.max_items);
+    let stored = functions::load(store, &arn).await?;
+    let mut versions = Vec::new();
+    // `$LATEST` stands in the place of number 0, which no version has.
+    let after = match paging::open(input.marker.as_deref())? {
+        None => {
+            versions.push(stored.function);
+            0
+        }
+        Some(number) => {
+            number.parse().map_err(|_| invalid("Invalid pagination token: it is another list's"))?
+        }
+    };
+    versions.extend(functions::versions(store, &arn, after, size + 1 - versions.len()).await?);
+    let next_marker =
+        paging::cut(&mut versions, size, |version| version.version.unwrap_or_default().to_string());
+    let shown = versions
+        .iter()
+        .map(|version| configuration(version, format!("{arn}:{}", version.version_text()), Form::Listed));
+    Ok(t::ListVersionsByFunctionResponse { next_marker, versions: Some(shown.collect()) })
 }

@@ -9,11 +9,12 @@ use lambent_wire::lambda::types as t;
 use lambent_wire::{Empty, Error};
 
 use super::list_tags::resource;
+use crate::functions::{self, Changes};
+use crate::refuse;
 use crate::request::{Context, invalid};
-use crate::{functions, refuse};
 
 pub(crate) async fn answer(context: &Context<'_>, input: t::TagResourceRequest) -> Result<Empty, Error> {
-    let arn = resource(context, &input.resource, "TagResource")?;
+    let arn = resource(context, &input.resource, "TagResource").await?;
     if input.tags.is_empty() {
         return Err(invalid("An error occurred and the request cannot be processed."));
     }
@@ -31,7 +32,14 @@ pub(super) async fn retag(
     loop {
         let mut stored = functions::load(store, arn).await?;
         stored.function.tags = change(&stored.function).map_err(|error| refuse::refusal(&error))?;
-        let saved = functions::save(store, arn, Expect::Version(stored.version), &stored.function).await;
+        let saved = functions::save(
+            store,
+            arn,
+            Expect::Version(stored.version),
+            &stored.function,
+            Changes::default(),
+        )
+        .await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(());
         }

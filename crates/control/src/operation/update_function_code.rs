@@ -1,26 +1,29 @@
 //! `UpdateFunctionCode`.
 
-use lambent_lambda::Refusal;
+use lambent_lambda::{Function, Refusal};
+use lambent_model::FunctionArn;
 use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use super::input::{self, Source};
+use super::publish_version::{self, Published};
+use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
+use crate::refuse;
 use crate::request::{Context, invalid};
-use crate::{functions, refuse};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::UpdateFunctionCodeRequest,
 ) -> Result<t::FunctionConfiguration, Error> {
     let store = &context.control.parts.store;
-    let arn = context.latest(&input.function_name, "UpdateFunctionCode")?;
+    let arn = context.latest(&input.function_name, "UpdateFunctionCode").await?;
     if input.image_uri.is_some() {
         return Err(invalid("Please don't provide ImageUri when updating a function with packageType Zip."));
     }
-    if input.publish == Some(true) || input.publish_to.is_some() {
-        return Err(refuse::refusal(&Refusal::Unsupported("published versions (Publish)")));
+    if input.publish_to.is_some() {
+        return Err(refuse::refusal(&Refusal::Unsupported("PublishTo")));
     }
     let stored = functions::load(store, &arn).await?;
     let check = |function: &lambent_lambda::Function| {
@@ -37,7 +40,7 @@ pub(crate) async fn answer(
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };
-    let (code, _held) = source.store(context).await?;
+    let (code, _held) = source.store(context, &arn.scope).await?;
     let mut stored = stored;
     loop {
         check(&stored.function)?;
@@ -45,12 +48,43 @@ pub(crate) async fn answer(
         if input.dry_run == Some(true) {
             return Ok(configuration(&updated, arn.to_string(), Form::Full));
         }
-        let saved = functions::save(store, &arn, Expect::Version(stored.version), &updated).await;
-        if saved.map_err(|error| refuse::store(&error))? {
+        let answer = save(context, &arn, stored.version, updated, input.publish == Some(true)).await?;
+        if let Some(answer) = answer {
             context.control.settle_soon(arn.clone()).await;
-            return Ok(configuration(&updated, arn.to_string(), Form::Full));
+            return Ok(answer);
         }
         // Somebody else changed the function meanwhile: decide again on what is there now.
         stored = functions::load(store, &arn).await?;
     }
+}
+
+/// Commits, where wanted with a version of it; `None` when the function has changed meanwhile.
+async fn save(
+    context: &Context<'_>,
+    arn: &FunctionArn,
+    version: u64,
+    updated: Function,
+    publish: bool,
+) -> Result<Option<t::FunctionConfiguration>, Error> {
+    let published = match publish {
+        true => Some(publish_version::publish(context, arn, &updated, None).await?),
+        false => None,
+    };
+    let (latest, new, shown) = match &published {
+        None => (&updated, None, &updated),
+        Some(Published::Unchanged(version)) => (&updated, None, &**version),
+        Some(Published::New { latest, version }) => (&**latest, Some(&**version), &**version),
+    };
+    let store = &context.control.parts.store;
+    let changes = Changes::version(new);
+    let saved = functions::save(store, arn, Expect::Version(version), latest, changes).await;
+    if !saved.map_err(|error| refuse::store(&error))? {
+        return Ok(None);
+    }
+    // With a version the answer is the version's, under its own ARN.
+    let arn = match shown.version {
+        Some(number) => format!("{arn}:{number}"),
+        None => arn.to_string(),
+    };
+    Ok(Some(configuration(shown, arn, Form::Full)))
 }

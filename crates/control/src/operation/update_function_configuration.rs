@@ -5,16 +5,17 @@ use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use super::input::{NotYet, Shared};
+use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
+use crate::refuse;
 use crate::request::Context;
-use crate::{functions, refuse};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::UpdateFunctionConfigurationRequest,
 ) -> Result<t::FunctionConfiguration, Error> {
     let parts = &context.control.parts;
-    let arn = context.latest(&input.function_name, "UpdateFunctionConfiguration")?;
+    let arn = context.latest(&input.function_name, "UpdateFunctionConfiguration").await?;
     let expected = input.revision_id.clone();
     let change = shared(input).change(context)?;
     loop {
@@ -24,7 +25,14 @@ pub(crate) async fn answer(
         let settings = function.settings.changed(change.clone(), parts.runtimes.is_reserved);
         let settings = settings.map_err(|error| refuse::refusal(&error))?;
         let updated = function.with_settings(settings, context.control.stamp());
-        let saved = functions::save(&parts.store, &arn, Expect::Version(stored.version), &updated).await;
+        let saved = functions::save(
+            &parts.store,
+            &arn,
+            Expect::Version(stored.version),
+            &updated,
+            Changes::default(),
+        )
+        .await;
         if saved.map_err(|error| refuse::store(&error))? {
             context.control.settle_soon(arn.clone()).await;
             return Ok(configuration(&updated, arn.to_string(), Form::Full));

@@ -41,6 +41,134 @@ pub mod types {
         #[serde(rename = "FunctionCount", default, skip_serializing_if = "Option::is_none")]
         pub function_count: Option<i64>,
     }
+    /// `AddLayerVersionPermissionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AddLayerVersionPermissionRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `VersionNumber`
+        #[serde(rename = "VersionNumber")]
+        pub version_number: i64,
+        /// `StatementId`
+        #[serde(rename = "StatementId")]
+        pub statement_id: String,
+        /// `Action`
+        #[serde(rename = "Action")]
+        pub action: String,
+        /// `Principal`
+        #[serde(rename = "Principal")]
+        pub principal: String,
+        /// `OrganizationId`
+        #[serde(rename = "OrganizationId", default, skip_serializing_if = "Option::is_none")]
+        pub organization_id: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `AddLayerVersionPermissionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AddLayerVersionPermissionResponse {
+        /// `Statement`
+        #[serde(rename = "Statement", default, skip_serializing_if = "Option::is_none")]
+        pub statement: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `AddPermissionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AddPermissionRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `StatementId`
+        #[serde(rename = "StatementId")]
+        pub statement_id: String,
+        /// `Action`
+        #[serde(rename = "Action")]
+        pub action: String,
+        /// `Principal`
+        #[serde(rename = "Principal")]
+        pub principal: String,
+        /// `SourceArn`
+        #[serde(rename = "SourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub source_arn: Option<String>,
+        /// `FunctionUrlAuthType`
+        #[serde(rename = "FunctionUrlAuthType", default, skip_serializing_if = "Option::is_none")]
+        pub function_url_auth_type: Option<FunctionUrlAuthType>,
+        /// `InvokedViaFunctionUrl`
+        #[serde(rename = "InvokedViaFunctionUrl", default, skip_serializing_if = "Option::is_none")]
+        pub invoked_via_function_url: Option<bool>,
+        /// `SourceAccount`
+        #[serde(rename = "SourceAccount", default, skip_serializing_if = "Option::is_none")]
+        pub source_account: Option<String>,
+        /// `EventSourceToken`
+        #[serde(rename = "EventSourceToken", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_token: Option<String>,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+        /// `PrincipalOrgID`
+        #[serde(rename = "PrincipalOrgID", default, skip_serializing_if = "Option::is_none")]
+        pub principal_org_id: Option<String>,
+    }
+    /// `AddPermissionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AddPermissionResponse {
+        /// `Statement`
+        #[serde(rename = "Statement", default, skip_serializing_if = "Option::is_none")]
+        pub statement: Option<String>,
+    }
+    /// `AliasConfiguration`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AliasConfiguration {
+        /// `AliasArn`
+        #[serde(rename = "AliasArn", default, skip_serializing_if = "Option::is_none")]
+        pub alias_arn: Option<String>,
+        /// `Name`
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `FunctionVersion`
+        #[serde(rename = "FunctionVersion", default, skip_serializing_if = "Option::is_none")]
+        pub function_version: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `RoutingConfig`
+        #[serde(rename = "RoutingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub routing_config: Option<AliasRoutingConfiguration>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `AliasRoutingConfiguration`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AliasRoutingConfiguration {
+        /// `AdditionalVersionWeights`
+        #[serde(rename = "AdditionalVersionWeights", default, skip_serializing_if = "Option::is_none")]
+        pub additional_version_weights: Option<std::collections::BTreeMap<String, f64>>,
+    }
+    /// `AllowedPublishers`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AllowedPublishers {
+        /// `SigningProfileVersionArns`
+        #[serde(rename = "SigningProfileVersionArns")]
+        pub signing_profile_version_arns: Vec<String>,
+    }
+    /// `AmazonManagedKafkaEventSourceConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct AmazonManagedKafkaEventSourceConfig {
+        /// `ConsumerGroupId`
+        #[serde(rename = "ConsumerGroupId", default, skip_serializing_if = "Option::is_none")]
+        pub consumer_group_id: Option<String>,
+        /// `SchemaRegistryConfig`
+        #[serde(rename = "SchemaRegistryConfig", default, skip_serializing_if = "Option::is_none")]
+        pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
+    }
     crate::open_enum::open_enum! {
         /// `ApplicationLogLevel`.
         pub enum ApplicationLogLevel {
@@ -59,6 +187,106 @@ pub mod types {
             Arm64 = "arm64",
         }
     }
+    /// `CallbackDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackDetails {
+        /// `CallbackId`
+        #[serde(rename = "CallbackId", default, skip_serializing_if = "Option::is_none")]
+        pub callback_id: Option<String>,
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    impl std::fmt::Debug for CallbackDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("CallbackDetails")
+                .field("callback_id", &self.callback_id)
+                .field("result", &format_args!("***"))
+                .field("error", &self.error)
+                .finish()
+        }
+    }
+    /// `CallbackFailedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackFailedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `CallbackOptions`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackOptions {
+        /// `TimeoutSeconds`
+        #[serde(rename = "TimeoutSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub timeout_seconds: Option<i32>,
+        /// `HeartbeatTimeoutSeconds`
+        #[serde(rename = "HeartbeatTimeoutSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub heartbeat_timeout_seconds: Option<i32>,
+    }
+    /// `CallbackStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackStartedDetails {
+        /// `CallbackId`
+        #[serde(rename = "CallbackId", default, skip_serializing_if = "Option::is_none")]
+        pub callback_id: Option<String>,
+        /// `HeartbeatTimeout`
+        #[serde(rename = "HeartbeatTimeout", default, skip_serializing_if = "Option::is_none")]
+        pub heartbeat_timeout: Option<i32>,
+        /// `Timeout`
+        #[serde(rename = "Timeout", default, skip_serializing_if = "Option::is_none")]
+        pub timeout: Option<i32>,
+    }
+    /// `CallbackSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackSucceededDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<EventResult>,
+    }
+    /// `CallbackTimedOutDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CallbackTimedOutDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `CapacityProvider`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProvider {
+        /// `CapacityProviderArn`
+        #[serde(rename = "CapacityProviderArn", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider_arn: Option<String>,
+        /// `State`
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+        pub state: Option<CapacityProviderState>,
+        /// `VpcConfig`
+        #[serde(rename = "VpcConfig", default, skip_serializing_if = "Option::is_none")]
+        pub vpc_config: Option<CapacityProviderVpcConfig>,
+        /// `PermissionsConfig`
+        #[serde(rename = "PermissionsConfig", default, skip_serializing_if = "Option::is_none")]
+        pub permissions_config: Option<CapacityProviderPermissionsConfig>,
+        /// `InstanceRequirements`
+        #[serde(rename = "InstanceRequirements", default, skip_serializing_if = "Option::is_none")]
+        pub instance_requirements: Option<InstanceRequirements>,
+        /// `CapacityProviderScalingConfig`
+        #[serde(rename = "CapacityProviderScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider_scaling_config: Option<CapacityProviderScalingConfig>,
+        /// `KmsKeyArn`
+        #[serde(rename = "KmsKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<String>,
+        /// `PropagateTags`
+        #[serde(rename = "PropagateTags", default, skip_serializing_if = "Option::is_none")]
+        pub propagate_tags: Option<PropagateTags>,
+        /// `TelemetryConfig`
+        #[serde(rename = "TelemetryConfig", default, skip_serializing_if = "Option::is_none")]
+        pub telemetry_config: Option<CapacityProviderTelemetryConfig>,
+    }
     /// `CapacityProviderConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct CapacityProviderConfig {
@@ -66,12 +294,476 @@ pub mod types {
         #[serde(rename = "LambdaManagedInstancesCapacityProviderConfig")]
         pub lambda_managed_instances_capacity_provider_config: LambdaManagedInstancesCapacityProviderConfig,
     }
+    /// `CapacityProviderLoggingConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProviderLoggingConfig {
+        /// `SystemLogLevel`
+        #[serde(rename = "SystemLogLevel", default, skip_serializing_if = "Option::is_none")]
+        pub system_log_level: Option<SystemLogLevel>,
+        /// `LogGroup`
+        #[serde(rename = "LogGroup", default, skip_serializing_if = "Option::is_none")]
+        pub log_group: Option<String>,
+    }
+    /// `CapacityProviderPermissionsConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProviderPermissionsConfig {
+        /// `CapacityProviderOperatorRoleArn`
+        #[serde(rename = "CapacityProviderOperatorRoleArn")]
+        pub capacity_provider_operator_role_arn: String,
+    }
+    crate::open_enum::open_enum! {
+        /// `CapacityProviderPredefinedMetricType`.
+        pub enum CapacityProviderPredefinedMetricType {
+            LambdaCapacityProviderAverageCPUUtilization = "LambdaCapacityProviderAverageCPUUtilization",
+            LambdaCapacityProviderAverageGPUUtilization = "LambdaCapacityProviderAverageGPUUtilization",
+        }
+    }
+    /// `CapacityProviderScalingConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProviderScalingConfig {
+        /// `MaxVCpuCount`
+        #[serde(rename = "MaxVCpuCount", default, skip_serializing_if = "Option::is_none")]
+        pub max_v_cpu_count: Option<i32>,
+        /// `ScalingMode`
+        #[serde(rename = "ScalingMode", default, skip_serializing_if = "Option::is_none")]
+        pub scaling_mode: Option<CapacityProviderScalingMode>,
+        /// `ScalingPolicies`
+        #[serde(rename = "ScalingPolicies", default, skip_serializing_if = "Option::is_none")]
+        pub scaling_policies: Option<Vec<TargetTrackingScalingPolicy>>,
+    }
+    crate::open_enum::open_enum! {
+        /// `CapacityProviderScalingMode`.
+        pub enum CapacityProviderScalingMode {
+            Auto = "Auto",
+            Manual = "Manual",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `CapacityProviderState`.
+        pub enum CapacityProviderState {
+            Pending = "Pending",
+            Active = "Active",
+            Failed = "Failed",
+            Deleting = "Deleting",
+        }
+    }
+    /// `CapacityProviderTelemetryConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProviderTelemetryConfig {
+        /// `LoggingConfig`
+        #[serde(rename = "LoggingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub logging_config: Option<CapacityProviderLoggingConfig>,
+    }
+    /// `CapacityProviderVpcConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CapacityProviderVpcConfig {
+        /// `SubnetIds`
+        #[serde(rename = "SubnetIds")]
+        pub subnet_ids: Vec<String>,
+        /// `SecurityGroupIds`
+        #[serde(rename = "SecurityGroupIds")]
+        pub security_group_ids: Vec<String>,
+    }
+    /// `ChainedInvokeDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    impl std::fmt::Debug for ChainedInvokeDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ChainedInvokeDetails")
+                .field("result", &format_args!("***"))
+                .field("error", &self.error)
+                .finish()
+        }
+    }
+    /// `ChainedInvokeFailedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeFailedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `ChainedInvokeOptions`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeOptions {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `TenantId`
+        #[serde(rename = "TenantId", default, skip_serializing_if = "Option::is_none")]
+        pub tenant_id: Option<String>,
+        /// `XAmznTraceId`
+        #[serde(rename = "XAmznTraceId", default, skip_serializing_if = "Option::is_none")]
+        pub x_amzn_trace_id: Option<String>,
+    }
+    /// `ChainedInvokeStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeStartedDetails {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName", default, skip_serializing_if = "Option::is_none")]
+        pub function_name: Option<String>,
+        /// `TenantId`
+        #[serde(rename = "TenantId", default, skip_serializing_if = "Option::is_none")]
+        pub tenant_id: Option<String>,
+        /// `Input`
+        #[serde(rename = "Input", default, skip_serializing_if = "Option::is_none")]
+        pub input: Option<EventInput>,
+        /// `ExecutedVersion`
+        #[serde(rename = "ExecutedVersion", default, skip_serializing_if = "Option::is_none")]
+        pub executed_version: Option<String>,
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_arn: Option<String>,
+    }
+    /// `ChainedInvokeStoppedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeStoppedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `ChainedInvokeSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeSucceededDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<EventResult>,
+    }
+    /// `ChainedInvokeTimedOutDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ChainedInvokeTimedOutDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `CheckpointDurableExecutionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CheckpointDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `CheckpointToken`
+        #[serde(rename = "CheckpointToken")]
+        pub checkpoint_token: String,
+        /// `Updates`
+        #[serde(rename = "Updates", default, skip_serializing_if = "Option::is_none")]
+        pub updates: Option<Vec<OperationUpdate>>,
+        /// `ClientToken`
+        #[serde(rename = "ClientToken", default, skip_serializing_if = "Option::is_none")]
+        pub client_token: Option<String>,
+    }
+    /// `CheckpointDurableExecutionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CheckpointDurableExecutionResponse {
+        /// `CheckpointToken`
+        #[serde(rename = "CheckpointToken", default, skip_serializing_if = "Option::is_none")]
+        pub checkpoint_token: Option<String>,
+        /// `NewExecutionState`
+        #[serde(rename = "NewExecutionState", default, skip_serializing_if = "Option::is_none")]
+        pub new_execution_state: Option<CheckpointUpdatedExecutionState>,
+    }
+    /// `CheckpointUpdatedExecutionState`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CheckpointUpdatedExecutionState {
+        /// `Operations`
+        #[serde(rename = "Operations", default, skip_serializing_if = "Option::is_none")]
+        pub operations: Option<Vec<Operation>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `CodeSigningConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CodeSigningConfig {
+        /// `CodeSigningConfigId`
+        #[serde(rename = "CodeSigningConfigId", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config_id: Option<String>,
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config_arn: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `AllowedPublishers`
+        #[serde(rename = "AllowedPublishers", default, skip_serializing_if = "Option::is_none")]
+        pub allowed_publishers: Option<AllowedPublishers>,
+        /// `CodeSigningPolicies`
+        #[serde(rename = "CodeSigningPolicies", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_policies: Option<CodeSigningPolicies>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<String>,
+    }
+    /// `CodeSigningPolicies`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CodeSigningPolicies {
+        /// `UntrustedArtifactOnDeployment`
+        #[serde(rename = "UntrustedArtifactOnDeployment", default, skip_serializing_if = "Option::is_none")]
+        pub untrusted_artifact_on_deployment: Option<CodeSigningPolicy>,
+    }
+    crate::open_enum::open_enum! {
+        /// `CodeSigningPolicy`.
+        pub enum CodeSigningPolicy {
+            Warn = "Warn",
+            Enforce = "Enforce",
+        }
+    }
     /// `Concurrency`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct Concurrency {
         /// `ReservedConcurrentExecutions`
         #[serde(rename = "ReservedConcurrentExecutions", default, skip_serializing_if = "Option::is_none")]
         pub reserved_concurrent_executions: Option<i32>,
+    }
+    /// `ContextDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ContextDetails {
+        /// `ReplayChildren`
+        #[serde(rename = "ReplayChildren", default, skip_serializing_if = "Option::is_none")]
+        pub replay_children: Option<bool>,
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    impl std::fmt::Debug for ContextDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ContextDetails")
+                .field("replay_children", &self.replay_children)
+                .field("result", &format_args!("***"))
+                .field("error", &self.error)
+                .finish()
+        }
+    }
+    /// `ContextFailedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ContextFailedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `ContextOptions`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ContextOptions {
+        /// `ReplayChildren`
+        #[serde(rename = "ReplayChildren", default, skip_serializing_if = "Option::is_none")]
+        pub replay_children: Option<bool>,
+    }
+    /// `ContextStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ContextStartedDetails {}
+    /// `ContextSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ContextSucceededDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<EventResult>,
+    }
+    /// `Cors`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Cors {
+        /// `AllowCredentials`
+        #[serde(rename = "AllowCredentials", default, skip_serializing_if = "Option::is_none")]
+        pub allow_credentials: Option<bool>,
+        /// `AllowHeaders`
+        #[serde(rename = "AllowHeaders", default, skip_serializing_if = "Option::is_none")]
+        pub allow_headers: Option<Vec<String>>,
+        /// `AllowMethods`
+        #[serde(rename = "AllowMethods", default, skip_serializing_if = "Option::is_none")]
+        pub allow_methods: Option<Vec<String>>,
+        /// `AllowOrigins`
+        #[serde(rename = "AllowOrigins", default, skip_serializing_if = "Option::is_none")]
+        pub allow_origins: Option<Vec<String>>,
+        /// `ExposeHeaders`
+        #[serde(rename = "ExposeHeaders", default, skip_serializing_if = "Option::is_none")]
+        pub expose_headers: Option<Vec<String>>,
+        /// `MaxAge`
+        #[serde(rename = "MaxAge", default, skip_serializing_if = "Option::is_none")]
+        pub max_age: Option<i32>,
+    }
+    /// `CreateAliasRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateAliasRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Name`
+        #[serde(rename = "Name")]
+        pub name: String,
+        /// `FunctionVersion`
+        #[serde(rename = "FunctionVersion")]
+        pub function_version: String,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `RoutingConfig`
+        #[serde(rename = "RoutingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub routing_config: Option<AliasRoutingConfiguration>,
+    }
+    /// `CreateCapacityProviderRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateCapacityProviderRequest {
+        /// `CapacityProviderName`
+        #[serde(rename = "CapacityProviderName")]
+        pub capacity_provider_name: String,
+        /// `VpcConfig`
+        #[serde(rename = "VpcConfig")]
+        pub vpc_config: CapacityProviderVpcConfig,
+        /// `PermissionsConfig`
+        #[serde(rename = "PermissionsConfig")]
+        pub permissions_config: CapacityProviderPermissionsConfig,
+        /// `InstanceRequirements`
+        #[serde(rename = "InstanceRequirements", default, skip_serializing_if = "Option::is_none")]
+        pub instance_requirements: Option<InstanceRequirements>,
+        /// `CapacityProviderScalingConfig`
+        #[serde(rename = "CapacityProviderScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider_scaling_config: Option<CapacityProviderScalingConfig>,
+        /// `KmsKeyArn`
+        #[serde(rename = "KmsKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+        /// `Tags`
+        #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+        /// `PropagateTags`
+        #[serde(rename = "PropagateTags", default, skip_serializing_if = "Option::is_none")]
+        pub propagate_tags: Option<PropagateTags>,
+        /// `TelemetryConfig`
+        #[serde(rename = "TelemetryConfig", default, skip_serializing_if = "Option::is_none")]
+        pub telemetry_config: Option<CapacityProviderTelemetryConfig>,
+    }
+    /// `CreateCapacityProviderResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateCapacityProviderResponse {
+        /// `CapacityProvider`
+        #[serde(rename = "CapacityProvider", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider: Option<CapacityProvider>,
+    }
+    /// `CreateCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateCodeSigningConfigRequest {
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `AllowedPublishers`
+        #[serde(rename = "AllowedPublishers")]
+        pub allowed_publishers: AllowedPublishers,
+        /// `CodeSigningPolicies`
+        #[serde(rename = "CodeSigningPolicies", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_policies: Option<CodeSigningPolicies>,
+        /// `Tags`
+        #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+    }
+    /// `CreateCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateCodeSigningConfigResponse {
+        /// `CodeSigningConfig`
+        #[serde(rename = "CodeSigningConfig", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config: Option<CodeSigningConfig>,
+    }
+    /// `CreateEventSourceMappingRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateEventSourceMappingRequest {
+        /// `EventSourceArn`
+        #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_arn: Option<String>,
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Enabled`
+        #[serde(rename = "Enabled", default, skip_serializing_if = "Option::is_none")]
+        pub enabled: Option<bool>,
+        /// `BatchSize`
+        #[serde(rename = "BatchSize", default, skip_serializing_if = "Option::is_none")]
+        pub batch_size: Option<i32>,
+        /// `FilterCriteria`
+        #[serde(rename = "FilterCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub filter_criteria: Option<FilterCriteria>,
+        /// `KMSKeyArn`
+        #[serde(rename = "KMSKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+        /// `MetricsConfig`
+        #[serde(rename = "MetricsConfig", default, skip_serializing_if = "Option::is_none")]
+        pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+        /// `LoggingConfig`
+        #[serde(rename = "LoggingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub logging_config: Option<EventSourceMappingLoggingConfig>,
+        /// `ScalingConfig`
+        #[serde(rename = "ScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub scaling_config: Option<ScalingConfig>,
+        /// `MaximumBatchingWindowInSeconds`
+        #[serde(rename = "MaximumBatchingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_batching_window_in_seconds: Option<i32>,
+        /// `ParallelizationFactor`
+        #[serde(rename = "ParallelizationFactor", default, skip_serializing_if = "Option::is_none")]
+        pub parallelization_factor: Option<i32>,
+        /// `StartingPosition`
+        #[serde(rename = "StartingPosition", default, skip_serializing_if = "Option::is_none")]
+        pub starting_position: Option<EventSourcePosition>,
+        /// `StartingPositionTimestamp`
+        #[serde(rename = "StartingPositionTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub starting_position_timestamp: Option<crate::EpochSeconds>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+        /// `MaximumRecordAgeInSeconds`
+        #[serde(rename = "MaximumRecordAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_record_age_in_seconds: Option<i32>,
+        /// `BisectBatchOnFunctionError`
+        #[serde(rename = "BisectBatchOnFunctionError", default, skip_serializing_if = "Option::is_none")]
+        pub bisect_batch_on_function_error: Option<bool>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `Tags`
+        #[serde(rename = "Tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+        /// `TumblingWindowInSeconds`
+        #[serde(rename = "TumblingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub tumbling_window_in_seconds: Option<i32>,
+        /// `Topics`
+        #[serde(rename = "Topics", default, skip_serializing_if = "Option::is_none")]
+        pub topics: Option<Vec<String>>,
+        /// `Queues`
+        #[serde(rename = "Queues", default, skip_serializing_if = "Option::is_none")]
+        pub queues: Option<Vec<String>>,
+        /// `SourceAccessConfigurations`
+        #[serde(rename = "SourceAccessConfigurations", default, skip_serializing_if = "Option::is_none")]
+        pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+        /// `SelfManagedEventSource`
+        #[serde(rename = "SelfManagedEventSource", default, skip_serializing_if = "Option::is_none")]
+        pub self_managed_event_source: Option<SelfManagedEventSource>,
+        /// `FunctionResponseTypes`
+        #[serde(rename = "FunctionResponseTypes", default, skip_serializing_if = "Option::is_none")]
+        pub function_response_types: Option<Vec<FunctionResponseType>>,
+        /// `AmazonManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "AmazonManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+        /// `SelfManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "SelfManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+        /// `DocumentDBEventSourceConfig`
+        #[serde(rename = "DocumentDBEventSourceConfig", default, skip_serializing_if = "Option::is_none")]
+        pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+        /// `ProvisionedPollerConfig`
+        #[serde(rename = "ProvisionedPollerConfig", default, skip_serializing_if = "Option::is_none")]
+        pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
     }
     /// `CreateFunctionRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -167,12 +859,132 @@ pub mod types {
         #[serde(rename = "AcceleratorConfig", default, skip_serializing_if = "Option::is_none")]
         pub accelerator_config: Option<AcceleratorConfig>,
     }
+    /// `CreateFunctionUrlConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct CreateFunctionUrlConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `AuthType`
+        #[serde(rename = "AuthType")]
+        pub auth_type: FunctionUrlAuthType,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
+    }
+    /// `CreateFunctionUrlConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateFunctionUrlConfigResponse {
+        /// `FunctionUrl`
+        #[serde(rename = "FunctionUrl", default, skip_serializing_if = "Option::is_none")]
+        pub function_url: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `AuthType`
+        #[serde(rename = "AuthType", default, skip_serializing_if = "Option::is_none")]
+        pub auth_type: Option<FunctionUrlAuthType>,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `CreationTime`
+        #[serde(rename = "CreationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<String>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
+    }
     /// `DeadLetterConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct DeadLetterConfig {
         /// `TargetArn`
         #[serde(rename = "TargetArn", default, skip_serializing_if = "Option::is_none")]
         pub target_arn: Option<String>,
+    }
+    /// `DeleteAliasRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteAliasRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Name`
+        #[serde(rename = "Name")]
+        pub name: String,
+    }
+    /// `DeleteCapacityProviderRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteCapacityProviderRequest {
+        /// `CapacityProviderName`
+        #[serde(rename = "CapacityProviderName")]
+        pub capacity_provider_name: String,
+    }
+    /// `DeleteCapacityProviderResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteCapacityProviderResponse {
+        /// `CapacityProvider`
+        #[serde(rename = "CapacityProvider", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider: Option<CapacityProvider>,
+    }
+    /// `DeleteCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteCodeSigningConfigRequest {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn")]
+        pub code_signing_config_arn: String,
+    }
+    /// `DeleteCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteCodeSigningConfigResponse {}
+    /// `DeleteDurableExecutionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+    }
+    /// `DeleteDurableExecutionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteDurableExecutionResponse {
+        /// `DeletionRequestTimestamp`
+        #[serde(rename = "DeletionRequestTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub deletion_request_timestamp: Option<crate::EpochSeconds>,
+    }
+    /// `DeleteEventSourceMappingRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteEventSourceMappingRequest {
+        /// `UUID`
+        #[serde(rename = "UUID")]
+        pub uuid: String,
+    }
+    /// `DeleteFunctionCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteFunctionCodeSigningConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+    }
+    /// `DeleteFunctionConcurrencyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteFunctionConcurrencyRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+    }
+    /// `DeleteFunctionEventInvokeConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteFunctionEventInvokeConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
     }
     /// `DeleteFunctionRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -191,6 +1003,56 @@ pub mod types {
         #[serde(rename = "StatusCode", default, skip_serializing_if = "Option::is_none")]
         pub status_code: Option<i32>,
     }
+    /// `DeleteFunctionUrlConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteFunctionUrlConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+    }
+    /// `DeleteLayerVersionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteLayerVersionRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `VersionNumber`
+        #[serde(rename = "VersionNumber")]
+        pub version_number: i64,
+    }
+    /// `DeleteProvisionedConcurrencyConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteProvisionedConcurrencyConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier")]
+        pub qualifier: String,
+    }
+    /// `DeleteResourcePolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteResourcePolicyRequest {
+        /// `ResourceArn`
+        #[serde(rename = "ResourceArn")]
+        pub resource_arn: String,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `DestinationConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DestinationConfig {
+        /// `OnSuccess`
+        #[serde(rename = "OnSuccess", default, skip_serializing_if = "Option::is_none")]
+        pub on_success: Option<OnSuccess>,
+        /// `OnFailure`
+        #[serde(rename = "OnFailure", default, skip_serializing_if = "Option::is_none")]
+        pub on_failure: Option<OnFailure>,
+    }
     crate::open_enum::open_enum! {
         /// `DirectS3Read`.
         pub enum DirectS3Read {
@@ -198,6 +1060,19 @@ pub mod types {
             Disabled = "DISABLED",
             Auto = "AUTO",
         }
+    }
+    /// `DocumentDBEventSourceConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DocumentDBEventSourceConfig {
+        /// `DatabaseName`
+        #[serde(rename = "DatabaseName", default, skip_serializing_if = "Option::is_none")]
+        pub database_name: Option<String>,
+        /// `CollectionName`
+        #[serde(rename = "CollectionName", default, skip_serializing_if = "Option::is_none")]
+        pub collection_name: Option<String>,
+        /// `FullDocument`
+        #[serde(rename = "FullDocument", default, skip_serializing_if = "Option::is_none")]
+        pub full_document: Option<FullDocument>,
     }
     /// `DurableConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -211,6 +1086,12 @@ pub mod types {
         /// `ExecutionTimeout`
         #[serde(rename = "ExecutionTimeout", default, skip_serializing_if = "Option::is_none")]
         pub execution_timeout: Option<i32>,
+    }
+    crate::open_enum::open_enum! {
+        /// `EndPointType`.
+        pub enum EndPointType {
+            KafkaBootstrapServers = "KAFKA_BOOTSTRAP_SERVERS",
+        }
     }
     /// `Environment`.
     #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -267,6 +1148,508 @@ pub mod types {
         #[serde(rename = "Size")]
         pub size: i32,
     }
+    /// `ErrorObject`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ErrorObject {
+        /// `ErrorMessage`
+        #[serde(rename = "ErrorMessage", default, skip_serializing_if = "Option::is_none")]
+        pub error_message: Option<String>,
+        /// `ErrorType`
+        #[serde(rename = "ErrorType", default, skip_serializing_if = "Option::is_none")]
+        pub error_type: Option<String>,
+        /// `ErrorData`
+        #[serde(rename = "ErrorData", default, skip_serializing_if = "Option::is_none")]
+        pub error_data: Option<String>,
+        /// `StackTrace`
+        #[serde(rename = "StackTrace", default, skip_serializing_if = "Option::is_none")]
+        pub stack_trace: Option<Vec<String>>,
+    }
+    impl std::fmt::Debug for ErrorObject {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ErrorObject")
+                .field("error_message", &format_args!("***"))
+                .field("error_type", &format_args!("***"))
+                .field("error_data", &format_args!("***"))
+                .field("stack_trace", &self.stack_trace)
+                .finish()
+        }
+    }
+    /// `Event`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Event {
+        /// `EventType`
+        #[serde(rename = "EventType", default, skip_serializing_if = "Option::is_none")]
+        pub event_type: Option<EventType>,
+        /// `SubType`
+        #[serde(rename = "SubType", default, skip_serializing_if = "Option::is_none")]
+        pub sub_type: Option<String>,
+        /// `EventId`
+        #[serde(rename = "EventId", default, skip_serializing_if = "Option::is_none")]
+        pub event_id: Option<i32>,
+        /// `Id`
+        #[serde(rename = "Id", default, skip_serializing_if = "Option::is_none")]
+        pub id: Option<String>,
+        /// `Name`
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `EventTimestamp`
+        #[serde(rename = "EventTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub event_timestamp: Option<crate::EpochSeconds>,
+        /// `ParentId`
+        #[serde(rename = "ParentId", default, skip_serializing_if = "Option::is_none")]
+        pub parent_id: Option<String>,
+        /// `ExecutionStartedDetails`
+        #[serde(rename = "ExecutionStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_started_details: Option<ExecutionStartedDetails>,
+        /// `ExecutionSucceededDetails`
+        #[serde(rename = "ExecutionSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_succeeded_details: Option<ExecutionSucceededDetails>,
+        /// `ExecutionFailedDetails`
+        #[serde(rename = "ExecutionFailedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_failed_details: Option<ExecutionFailedDetails>,
+        /// `ExecutionTimedOutDetails`
+        #[serde(rename = "ExecutionTimedOutDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_timed_out_details: Option<ExecutionTimedOutDetails>,
+        /// `ExecutionStoppedDetails`
+        #[serde(rename = "ExecutionStoppedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_stopped_details: Option<ExecutionStoppedDetails>,
+        /// `ContextStartedDetails`
+        #[serde(rename = "ContextStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub context_started_details: Option<ContextStartedDetails>,
+        /// `ContextSucceededDetails`
+        #[serde(rename = "ContextSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub context_succeeded_details: Option<ContextSucceededDetails>,
+        /// `ContextFailedDetails`
+        #[serde(rename = "ContextFailedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub context_failed_details: Option<ContextFailedDetails>,
+        /// `WaitStartedDetails`
+        #[serde(rename = "WaitStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub wait_started_details: Option<WaitStartedDetails>,
+        /// `WaitSucceededDetails`
+        #[serde(rename = "WaitSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub wait_succeeded_details: Option<WaitSucceededDetails>,
+        /// `WaitCancelledDetails`
+        #[serde(rename = "WaitCancelledDetails", default, skip_serializing_if = "Option::is_none")]
+        pub wait_cancelled_details: Option<WaitCancelledDetails>,
+        /// `StepStartedDetails`
+        #[serde(rename = "StepStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub step_started_details: Option<StepStartedDetails>,
+        /// `StepSucceededDetails`
+        #[serde(rename = "StepSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub step_succeeded_details: Option<StepSucceededDetails>,
+        /// `StepFailedDetails`
+        #[serde(rename = "StepFailedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub step_failed_details: Option<StepFailedDetails>,
+        /// `ChainedInvokeStartedDetails`
+        #[serde(rename = "ChainedInvokeStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_started_details: Option<ChainedInvokeStartedDetails>,
+        /// `ChainedInvokeSucceededDetails`
+        #[serde(rename = "ChainedInvokeSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_succeeded_details: Option<ChainedInvokeSucceededDetails>,
+        /// `ChainedInvokeFailedDetails`
+        #[serde(rename = "ChainedInvokeFailedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_failed_details: Option<ChainedInvokeFailedDetails>,
+        /// `ChainedInvokeTimedOutDetails`
+        #[serde(rename = "ChainedInvokeTimedOutDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_timed_out_details: Option<ChainedInvokeTimedOutDetails>,
+        /// `ChainedInvokeStoppedDetails`
+        #[serde(rename = "ChainedInvokeStoppedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_stopped_details: Option<ChainedInvokeStoppedDetails>,
+        /// `CallbackStartedDetails`
+        #[serde(rename = "CallbackStartedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub callback_started_details: Option<CallbackStartedDetails>,
+        /// `CallbackSucceededDetails`
+        #[serde(rename = "CallbackSucceededDetails", default, skip_serializing_if = "Option::is_none")]
+        pub callback_succeeded_details: Option<CallbackSucceededDetails>,
+        /// `CallbackFailedDetails`
+        #[serde(rename = "CallbackFailedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub callback_failed_details: Option<CallbackFailedDetails>,
+        /// `CallbackTimedOutDetails`
+        #[serde(rename = "CallbackTimedOutDetails", default, skip_serializing_if = "Option::is_none")]
+        pub callback_timed_out_details: Option<CallbackTimedOutDetails>,
+        /// `InvocationCompletedDetails`
+        #[serde(rename = "InvocationCompletedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub invocation_completed_details: Option<InvocationCompletedDetails>,
+        /// `ExecutionPausedDetails`
+        #[serde(rename = "ExecutionPausedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_paused_details: Option<ExecutionPausedDetails>,
+        /// `ExecutionResumedDetails`
+        #[serde(rename = "ExecutionResumedDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_resumed_details: Option<ExecutionResumedDetails>,
+    }
+    /// `EventError`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventError {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<ErrorObject>,
+        /// `Truncated`
+        #[serde(rename = "Truncated", default, skip_serializing_if = "Option::is_none")]
+        pub truncated: Option<bool>,
+    }
+    /// `EventInput`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventInput {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<String>,
+        /// `Truncated`
+        #[serde(rename = "Truncated", default, skip_serializing_if = "Option::is_none")]
+        pub truncated: Option<bool>,
+    }
+    impl std::fmt::Debug for EventInput {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EventInput")
+                .field("payload", &format_args!("***"))
+                .field("truncated", &self.truncated)
+                .finish()
+        }
+    }
+    /// `EventPauseReason`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventPauseReason {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<String>,
+        /// `Truncated`
+        #[serde(rename = "Truncated", default, skip_serializing_if = "Option::is_none")]
+        pub truncated: Option<bool>,
+    }
+    impl std::fmt::Debug for EventPauseReason {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EventPauseReason")
+                .field("payload", &format_args!("***"))
+                .field("truncated", &self.truncated)
+                .finish()
+        }
+    }
+    /// `EventResult`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventResult {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<String>,
+        /// `Truncated`
+        #[serde(rename = "Truncated", default, skip_serializing_if = "Option::is_none")]
+        pub truncated: Option<bool>,
+    }
+    impl std::fmt::Debug for EventResult {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EventResult")
+                .field("payload", &format_args!("***"))
+                .field("truncated", &self.truncated)
+                .finish()
+        }
+    }
+    /// `EventResumeReason`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventResumeReason {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<String>,
+        /// `Truncated`
+        #[serde(rename = "Truncated", default, skip_serializing_if = "Option::is_none")]
+        pub truncated: Option<bool>,
+    }
+    impl std::fmt::Debug for EventResumeReason {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("EventResumeReason")
+                .field("payload", &format_args!("***"))
+                .field("truncated", &self.truncated)
+                .finish()
+        }
+    }
+    /// `EventSourceMappingConfiguration`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventSourceMappingConfiguration {
+        /// `UUID`
+        #[serde(rename = "UUID", default, skip_serializing_if = "Option::is_none")]
+        pub uuid: Option<String>,
+        /// `StartingPosition`
+        #[serde(rename = "StartingPosition", default, skip_serializing_if = "Option::is_none")]
+        pub starting_position: Option<EventSourcePosition>,
+        /// `StartingPositionTimestamp`
+        #[serde(rename = "StartingPositionTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub starting_position_timestamp: Option<crate::EpochSeconds>,
+        /// `BatchSize`
+        #[serde(rename = "BatchSize", default, skip_serializing_if = "Option::is_none")]
+        pub batch_size: Option<i32>,
+        /// `MaximumBatchingWindowInSeconds`
+        #[serde(rename = "MaximumBatchingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_batching_window_in_seconds: Option<i32>,
+        /// `ParallelizationFactor`
+        #[serde(rename = "ParallelizationFactor", default, skip_serializing_if = "Option::is_none")]
+        pub parallelization_factor: Option<i32>,
+        /// `EventSourceArn`
+        #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_arn: Option<String>,
+        /// `FilterCriteria`
+        #[serde(rename = "FilterCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub filter_criteria: Option<FilterCriteria>,
+        /// `FilterCriteriaError`
+        #[serde(rename = "FilterCriteriaError", default, skip_serializing_if = "Option::is_none")]
+        pub filter_criteria_error: Option<FilterCriteriaError>,
+        /// `KMSKeyArn`
+        #[serde(rename = "KMSKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+        /// `MetricsConfig`
+        #[serde(rename = "MetricsConfig", default, skip_serializing_if = "Option::is_none")]
+        pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+        /// `LoggingConfig`
+        #[serde(rename = "LoggingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub logging_config: Option<EventSourceMappingLoggingConfig>,
+        /// `ScalingConfig`
+        #[serde(rename = "ScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub scaling_config: Option<ScalingConfig>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<crate::EpochSeconds>,
+        /// `LastProcessingResult`
+        #[serde(rename = "LastProcessingResult", default, skip_serializing_if = "Option::is_none")]
+        pub last_processing_result: Option<String>,
+        /// `State`
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+        pub state: Option<String>,
+        /// `StateTransitionReason`
+        #[serde(rename = "StateTransitionReason", default, skip_serializing_if = "Option::is_none")]
+        pub state_transition_reason: Option<String>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+        /// `Topics`
+        #[serde(rename = "Topics", default, skip_serializing_if = "Option::is_none")]
+        pub topics: Option<Vec<String>>,
+        /// `Queues`
+        #[serde(rename = "Queues", default, skip_serializing_if = "Option::is_none")]
+        pub queues: Option<Vec<String>>,
+        /// `SourceAccessConfigurations`
+        #[serde(rename = "SourceAccessConfigurations", default, skip_serializing_if = "Option::is_none")]
+        pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+        /// `SelfManagedEventSource`
+        #[serde(rename = "SelfManagedEventSource", default, skip_serializing_if = "Option::is_none")]
+        pub self_managed_event_source: Option<SelfManagedEventSource>,
+        /// `MaximumRecordAgeInSeconds`
+        #[serde(rename = "MaximumRecordAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_record_age_in_seconds: Option<i32>,
+        /// `BisectBatchOnFunctionError`
+        #[serde(rename = "BisectBatchOnFunctionError", default, skip_serializing_if = "Option::is_none")]
+        pub bisect_batch_on_function_error: Option<bool>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `TumblingWindowInSeconds`
+        #[serde(rename = "TumblingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub tumbling_window_in_seconds: Option<i32>,
+        /// `FunctionResponseTypes`
+        #[serde(rename = "FunctionResponseTypes", default, skip_serializing_if = "Option::is_none")]
+        pub function_response_types: Option<Vec<FunctionResponseType>>,
+        /// `AmazonManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "AmazonManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+        /// `SelfManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "SelfManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+        /// `DocumentDBEventSourceConfig`
+        #[serde(rename = "DocumentDBEventSourceConfig", default, skip_serializing_if = "Option::is_none")]
+        pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+        /// `EventSourceMappingArn`
+        #[serde(rename = "EventSourceMappingArn", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_mapping_arn: Option<String>,
+        /// `ProvisionedPollerConfig`
+        #[serde(rename = "ProvisionedPollerConfig", default, skip_serializing_if = "Option::is_none")]
+        pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
+    }
+    /// `EventSourceMappingLoggingConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventSourceMappingLoggingConfig {
+        /// `SystemLogLevel`
+        #[serde(rename = "SystemLogLevel", default, skip_serializing_if = "Option::is_none")]
+        pub system_log_level: Option<EventSourceMappingSystemLogLevel>,
+    }
+    crate::open_enum::open_enum! {
+        /// `EventSourceMappingMetric`.
+        pub enum EventSourceMappingMetric {
+            EventCount = "EventCount",
+            ErrorCount = "ErrorCount",
+            KafkaMetrics = "KafkaMetrics",
+        }
+    }
+    /// `EventSourceMappingMetricsConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct EventSourceMappingMetricsConfig {
+        /// `Metrics`
+        #[serde(rename = "Metrics", default, skip_serializing_if = "Option::is_none")]
+        pub metrics: Option<Vec<EventSourceMappingMetric>>,
+    }
+    crate::open_enum::open_enum! {
+        /// `EventSourceMappingSystemLogLevel`.
+        pub enum EventSourceMappingSystemLogLevel {
+            Debug = "DEBUG",
+            Info = "INFO",
+            Warn = "WARN",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `EventSourcePosition`.
+        pub enum EventSourcePosition {
+            TrimHorizon = "TRIM_HORIZON",
+            Latest = "LATEST",
+            AtTimestamp = "AT_TIMESTAMP",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `EventType`.
+        pub enum EventType {
+            ExecutionStarted = "ExecutionStarted",
+            ExecutionSucceeded = "ExecutionSucceeded",
+            ExecutionFailed = "ExecutionFailed",
+            ExecutionTimedOut = "ExecutionTimedOut",
+            ExecutionStopped = "ExecutionStopped",
+            ContextStarted = "ContextStarted",
+            ContextSucceeded = "ContextSucceeded",
+            ContextFailed = "ContextFailed",
+            WaitStarted = "WaitStarted",
+            WaitSucceeded = "WaitSucceeded",
+            WaitCancelled = "WaitCancelled",
+            StepStarted = "StepStarted",
+            StepSucceeded = "StepSucceeded",
+            StepFailed = "StepFailed",
+            ChainedInvokeStarted = "ChainedInvokeStarted",
+            ChainedInvokeSucceeded = "ChainedInvokeSucceeded",
+            ChainedInvokeFailed = "ChainedInvokeFailed",
+            ChainedInvokeTimedOut = "ChainedInvokeTimedOut",
+            ChainedInvokeStopped = "ChainedInvokeStopped",
+            CallbackStarted = "CallbackStarted",
+            CallbackSucceeded = "CallbackSucceeded",
+            CallbackFailed = "CallbackFailed",
+            CallbackTimedOut = "CallbackTimedOut",
+            InvocationCompleted = "InvocationCompleted",
+            ExecutionPaused = "ExecutionPaused",
+            ExecutionResumed = "ExecutionResumed",
+        }
+    }
+    /// `Execution`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Execution {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_arn: Option<String>,
+        /// `DurableExecutionName`
+        #[serde(rename = "DurableExecutionName", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_name: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<ExecutionStatus>,
+        /// `StartTimestamp`
+        #[serde(rename = "StartTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub start_timestamp: Option<crate::EpochSeconds>,
+        /// `EndTimestamp`
+        #[serde(rename = "EndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub end_timestamp: Option<crate::EpochSeconds>,
+        /// `KMSKeyArn`
+        #[serde(rename = "KMSKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+    }
+    /// `ExecutionDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionDetails {
+        /// `InputPayload`
+        #[serde(rename = "InputPayload", default, skip_serializing_if = "Option::is_none")]
+        pub input_payload: Option<String>,
+    }
+    impl std::fmt::Debug for ExecutionDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ExecutionDetails").field("input_payload", &format_args!("***")).finish()
+        }
+    }
+    /// `ExecutionFailedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionFailedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `ExecutionPausedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionPausedDetails {
+        /// `PauseRequestTimestamp`
+        #[serde(rename = "PauseRequestTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub pause_request_timestamp: Option<crate::EpochSeconds>,
+        /// `Reason`
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<EventPauseReason>,
+        /// `ExecutionTimeoutPaused`
+        #[serde(rename = "ExecutionTimeoutPaused", default, skip_serializing_if = "Option::is_none")]
+        pub execution_timeout_paused: Option<bool>,
+    }
+    /// `ExecutionResumedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionResumedDetails {
+        /// `ResumeRequestTimestamp`
+        #[serde(rename = "ResumeRequestTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub resume_request_timestamp: Option<crate::EpochSeconds>,
+        /// `Reason`
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<EventResumeReason>,
+    }
+    /// `ExecutionStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionStartedDetails {
+        /// `Input`
+        #[serde(rename = "Input", default, skip_serializing_if = "Option::is_none")]
+        pub input: Option<EventInput>,
+        /// `ExecutionTimeout`
+        #[serde(rename = "ExecutionTimeout", default, skip_serializing_if = "Option::is_none")]
+        pub execution_timeout: Option<i32>,
+    }
+    crate::open_enum::open_enum! {
+        /// `ExecutionStatus`.
+        pub enum ExecutionStatus {
+            Running = "RUNNING",
+            Succeeded = "SUCCEEDED",
+            Failed = "FAILED",
+            TimedOut = "TIMED_OUT",
+            Stopped = "STOPPED",
+            Deleting = "DELETING",
+            Pausing = "PAUSING",
+            Paused = "PAUSED",
+        }
+    }
+    /// `ExecutionStoppedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionStoppedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `ExecutionSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionSucceededDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<EventResult>,
+    }
+    /// `ExecutionTimedOutDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ExecutionTimedOutDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
     /// `FileSystemConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct FileSystemConfig {
@@ -279,6 +1662,37 @@ pub mod types {
         /// `S3FilesConfig`
         #[serde(rename = "S3FilesConfig", default, skip_serializing_if = "Option::is_none")]
         pub s3_files_config: Option<S3FilesConfig>,
+    }
+    /// `Filter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Filter {
+        /// `Pattern`
+        #[serde(rename = "Pattern", default, skip_serializing_if = "Option::is_none")]
+        pub pattern: Option<String>,
+    }
+    /// `FilterCriteria`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FilterCriteria {
+        /// `Filters`
+        #[serde(rename = "Filters", default, skip_serializing_if = "Option::is_none")]
+        pub filters: Option<Vec<Filter>>,
+    }
+    /// `FilterCriteriaError`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FilterCriteriaError {
+        /// `ErrorCode`
+        #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
+        pub error_code: Option<String>,
+        /// `Message`
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `FullDocument`.
+        pub enum FullDocument {
+            UpdateLookup = "UpdateLookup",
+            Default = "Default",
+        }
     }
     /// `FunctionCode`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -478,6 +1892,31 @@ pub mod types {
         #[serde(rename = "AcceleratorConfig", default, skip_serializing_if = "Option::is_none")]
         pub accelerator_config: Option<AcceleratorConfig>,
     }
+    /// `FunctionEventInvokeConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FunctionEventInvokeConfig {
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<crate::EpochSeconds>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `MaximumEventAgeInSeconds`
+        #[serde(rename = "MaximumEventAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_event_age_in_seconds: Option<i32>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+    }
+    crate::open_enum::open_enum! {
+        /// `FunctionResponseType`.
+        pub enum FunctionResponseType {
+            ReportBatchItemFailures = "ReportBatchItemFailures",
+        }
+    }
     /// `FunctionRuntimeConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct FunctionRuntimeConfig {
@@ -487,6 +1926,48 @@ pub mod types {
         /// `RuntimeAlias`
         #[serde(rename = "RuntimeAlias")]
         pub runtime_alias: String,
+    }
+    /// `FunctionScalingConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FunctionScalingConfig {
+        /// `MinExecutionEnvironments`
+        #[serde(rename = "MinExecutionEnvironments", default, skip_serializing_if = "Option::is_none")]
+        pub min_execution_environments: Option<i32>,
+        /// `MaxExecutionEnvironments`
+        #[serde(rename = "MaxExecutionEnvironments", default, skip_serializing_if = "Option::is_none")]
+        pub max_execution_environments: Option<i32>,
+    }
+    crate::open_enum::open_enum! {
+        /// `FunctionUrlAuthType`.
+        pub enum FunctionUrlAuthType {
+            None = "NONE",
+            AwsIam = "AWS_IAM",
+        }
+    }
+    /// `FunctionUrlConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FunctionUrlConfig {
+        /// `FunctionUrl`
+        #[serde(rename = "FunctionUrl", default, skip_serializing_if = "Option::is_none")]
+        pub function_url: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `CreationTime`
+        #[serde(rename = "CreationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<String>,
+        /// `LastModifiedTime`
+        #[serde(rename = "LastModifiedTime", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified_time: Option<String>,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `AuthType`
+        #[serde(rename = "AuthType", default, skip_serializing_if = "Option::is_none")]
+        pub auth_type: Option<FunctionUrlAuthType>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
     }
     crate::open_enum::open_enum! {
         /// `FunctionVersion`.
@@ -500,6 +1981,16 @@ pub mod types {
             LatestPublished = "LATEST_PUBLISHED",
         }
     }
+    /// `FunctionVersionsByCapacityProviderListItem`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct FunctionVersionsByCapacityProviderListItem {
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `State`
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+        pub state: Option<State>,
+    }
     /// `GetAccountSettingsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct GetAccountSettingsRequest {}
@@ -512,6 +2003,190 @@ pub mod types {
         /// `AccountUsage`
         #[serde(rename = "AccountUsage", default, skip_serializing_if = "Option::is_none")]
         pub account_usage: Option<AccountUsage>,
+    }
+    /// `GetAliasRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetAliasRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Name`
+        #[serde(rename = "Name")]
+        pub name: String,
+    }
+    /// `GetCapacityProviderRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetCapacityProviderRequest {
+        /// `CapacityProviderName`
+        #[serde(rename = "CapacityProviderName")]
+        pub capacity_provider_name: String,
+    }
+    /// `GetCapacityProviderResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetCapacityProviderResponse {
+        /// `CapacityProvider`
+        #[serde(rename = "CapacityProvider", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider: Option<CapacityProvider>,
+    }
+    /// `GetCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetCodeSigningConfigRequest {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn")]
+        pub code_signing_config_arn: String,
+    }
+    /// `GetCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetCodeSigningConfigResponse {
+        /// `CodeSigningConfig`
+        #[serde(rename = "CodeSigningConfig", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config: Option<CodeSigningConfig>,
+    }
+    /// `GetDurableExecutionHistoryRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionHistoryRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `IncludeExecutionData`
+        #[serde(rename = "IncludeExecutionData", default, skip_serializing_if = "Option::is_none")]
+        pub include_execution_data: Option<bool>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `ReverseOrder`
+        #[serde(rename = "ReverseOrder", default, skip_serializing_if = "Option::is_none")]
+        pub reverse_order: Option<bool>,
+    }
+    /// `GetDurableExecutionHistoryResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionHistoryResponse {
+        /// `Events`
+        #[serde(rename = "Events", default, skip_serializing_if = "Option::is_none")]
+        pub events: Option<Vec<Event>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `GetDurableExecutionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `IncludeExecutionData`
+        #[serde(rename = "IncludeExecutionData", default, skip_serializing_if = "Option::is_none")]
+        pub include_execution_data: Option<bool>,
+    }
+    /// `GetDurableExecutionResponse`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionResponse {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_arn: Option<String>,
+        /// `DurableExecutionName`
+        #[serde(rename = "DurableExecutionName", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_name: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `InputPayload`
+        #[serde(rename = "InputPayload", default, skip_serializing_if = "Option::is_none")]
+        pub input_payload: Option<String>,
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+        /// `StartTimestamp`
+        #[serde(rename = "StartTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub start_timestamp: Option<crate::EpochSeconds>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<ExecutionStatus>,
+        /// `EndTimestamp`
+        #[serde(rename = "EndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub end_timestamp: Option<crate::EpochSeconds>,
+        /// `Version`
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<String>,
+        /// `TraceHeader`
+        #[serde(rename = "TraceHeader", default, skip_serializing_if = "Option::is_none")]
+        pub trace_header: Option<TraceHeader>,
+        /// `ExecutionDataIncluded`
+        #[serde(rename = "ExecutionDataIncluded", default, skip_serializing_if = "Option::is_none")]
+        pub execution_data_included: Option<bool>,
+        /// `DurableConfig`
+        #[serde(rename = "DurableConfig", default, skip_serializing_if = "Option::is_none")]
+        pub durable_config: Option<DurableConfig>,
+        /// `PauseDetails`
+        #[serde(rename = "PauseDetails", default, skip_serializing_if = "Option::is_none")]
+        pub pause_details: Option<PauseDetails>,
+        /// `ExpectedExecutionTimeoutTimestamp`
+        #[serde(
+            rename = "ExpectedExecutionTimeoutTimestamp",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub expected_execution_timeout_timestamp: Option<crate::EpochSeconds>,
+    }
+    impl std::fmt::Debug for GetDurableExecutionResponse {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("GetDurableExecutionResponse")
+                .field("durable_execution_arn", &self.durable_execution_arn)
+                .field("durable_execution_name", &self.durable_execution_name)
+                .field("function_arn", &self.function_arn)
+                .field("input_payload", &format_args!("***"))
+                .field("result", &format_args!("***"))
+                .field("error", &self.error)
+                .field("start_timestamp", &self.start_timestamp)
+                .field("status", &self.status)
+                .field("end_timestamp", &self.end_timestamp)
+                .field("version", &self.version)
+                .field("trace_header", &self.trace_header)
+                .field("execution_data_included", &self.execution_data_included)
+                .field("durable_config", &self.durable_config)
+                .field("pause_details", &self.pause_details)
+                .field("expected_execution_timeout_timestamp", &self.expected_execution_timeout_timestamp)
+                .finish()
+        }
+    }
+    /// `GetDurableExecutionStateRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionStateRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `CheckpointToken`
+        #[serde(rename = "CheckpointToken")]
+        pub checkpoint_token: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `GetDurableExecutionStateResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetDurableExecutionStateResponse {
+        /// `Operations`
+        #[serde(rename = "Operations", default, skip_serializing_if = "Option::is_none")]
+        pub operations: Option<Vec<Operation>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `GetEventSourceMappingRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetEventSourceMappingRequest {
+        /// `UUID`
+        #[serde(rename = "UUID")]
+        pub uuid: String,
     }
     /// `GetFunctionCodeSigningConfigRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -547,6 +2222,16 @@ pub mod types {
     /// `GetFunctionConfigurationRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct GetFunctionConfigurationRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+    }
+    /// `GetFunctionEventInvokeConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetFunctionEventInvokeConfigRequest {
         /// `FunctionName`
         #[serde(rename = "FunctionName")]
         pub function_name: String,
@@ -597,6 +2282,132 @@ pub mod types {
         #[serde(rename = "Concurrency", default, skip_serializing_if = "Option::is_none")]
         pub concurrency: Option<Concurrency>,
     }
+    /// `GetFunctionScalingConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetFunctionScalingConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier")]
+        pub qualifier: String,
+    }
+    /// `GetFunctionScalingConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetFunctionScalingConfigResponse {
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `AppliedFunctionScalingConfig`
+        #[serde(rename = "AppliedFunctionScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub applied_function_scaling_config: Option<FunctionScalingConfig>,
+        /// `RequestedFunctionScalingConfig`
+        #[serde(rename = "RequestedFunctionScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub requested_function_scaling_config: Option<FunctionScalingConfig>,
+    }
+    /// `GetFunctionUrlConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetFunctionUrlConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+    }
+    /// `GetFunctionUrlConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetFunctionUrlConfigResponse {
+        /// `FunctionUrl`
+        #[serde(rename = "FunctionUrl", default, skip_serializing_if = "Option::is_none")]
+        pub function_url: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `AuthType`
+        #[serde(rename = "AuthType", default, skip_serializing_if = "Option::is_none")]
+        pub auth_type: Option<FunctionUrlAuthType>,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `CreationTime`
+        #[serde(rename = "CreationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<String>,
+        /// `LastModifiedTime`
+        #[serde(rename = "LastModifiedTime", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified_time: Option<String>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
+    }
+    /// `GetLayerVersionByArnRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLayerVersionByArnRequest {
+        /// `Arn`
+        #[serde(rename = "Arn")]
+        pub arn: String,
+    }
+    /// `GetLayerVersionPolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLayerVersionPolicyRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `VersionNumber`
+        #[serde(rename = "VersionNumber")]
+        pub version_number: i64,
+    }
+    /// `GetLayerVersionPolicyResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLayerVersionPolicyResponse {
+        /// `Policy`
+        #[serde(rename = "Policy", default, skip_serializing_if = "Option::is_none")]
+        pub policy: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `GetLayerVersionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLayerVersionRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `VersionNumber`
+        #[serde(rename = "VersionNumber")]
+        pub version_number: i64,
+    }
+    /// `GetLayerVersionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLayerVersionResponse {
+        /// `Content`
+        #[serde(rename = "Content", default, skip_serializing_if = "Option::is_none")]
+        pub content: Option<LayerVersionContentOutput>,
+        /// `LayerArn`
+        #[serde(rename = "LayerArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_arn: Option<String>,
+        /// `LayerVersionArn`
+        #[serde(rename = "LayerVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_version_arn: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `CreatedDate`
+        #[serde(rename = "CreatedDate", default, skip_serializing_if = "Option::is_none")]
+        pub created_date: Option<String>,
+        /// `Version`
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<i64>,
+        /// `CompatibleArchitectures`
+        #[serde(rename = "CompatibleArchitectures", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architectures: Option<Vec<Architecture>>,
+        /// `CompatibleRuntimes`
+        #[serde(rename = "CompatibleRuntimes", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtimes: Option<Vec<Runtime>>,
+        /// `LicenseInfo`
+        #[serde(rename = "LicenseInfo", default, skip_serializing_if = "Option::is_none")]
+        pub license_info: Option<String>,
+    }
     /// `GetPolicyRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct GetPolicyRequest {
@@ -610,6 +2421,67 @@ pub mod types {
     /// `GetPolicyResponse`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct GetPolicyResponse {
+        /// `Policy`
+        #[serde(rename = "Policy", default, skip_serializing_if = "Option::is_none")]
+        pub policy: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `GetProvisionedConcurrencyConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetProvisionedConcurrencyConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier")]
+        pub qualifier: String,
+    }
+    /// `GetProvisionedConcurrencyConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetProvisionedConcurrencyConfigResponse {
+        /// `RequestedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "RequestedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub requested_provisioned_concurrent_executions: Option<i32>,
+        /// `AvailableProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AvailableProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub available_provisioned_concurrent_executions: Option<i32>,
+        /// `AllocatedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AllocatedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub allocated_provisioned_concurrent_executions: Option<i32>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<ProvisionedConcurrencyStatusEnum>,
+        /// `StatusReason`
+        #[serde(rename = "StatusReason", default, skip_serializing_if = "Option::is_none")]
+        pub status_reason: Option<String>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<String>,
+    }
+    /// `GetResourcePolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetResourcePolicyRequest {
+        /// `ResourceArn`
+        #[serde(rename = "ResourceArn")]
+        pub resource_arn: String,
+    }
+    /// `GetResourcePolicyResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetResourcePolicyResponse {
         /// `Policy`
         #[serde(rename = "Policy", default, skip_serializing_if = "Option::is_none")]
         pub policy: Option<String>,
@@ -681,6 +2553,35 @@ pub mod types {
         #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
         pub error: Option<ImageConfigError>,
     }
+    /// `InstanceRequirements`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InstanceRequirements {
+        /// `Architectures`
+        #[serde(rename = "Architectures", default, skip_serializing_if = "Option::is_none")]
+        pub architectures: Option<Vec<Architecture>>,
+        /// `AllowedInstanceTypes`
+        #[serde(rename = "AllowedInstanceTypes", default, skip_serializing_if = "Option::is_none")]
+        pub allowed_instance_types: Option<Vec<String>>,
+        /// `ExcludedInstanceTypes`
+        #[serde(rename = "ExcludedInstanceTypes", default, skip_serializing_if = "Option::is_none")]
+        pub excluded_instance_types: Option<Vec<String>>,
+    }
+    /// `InvocationCompletedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvocationCompletedDetails {
+        /// `StartTimestamp`
+        #[serde(rename = "StartTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub start_timestamp: Option<crate::EpochSeconds>,
+        /// `EndTimestamp`
+        #[serde(rename = "EndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub end_timestamp: Option<crate::EpochSeconds>,
+        /// `RequestId`
+        #[serde(rename = "RequestId", default, skip_serializing_if = "Option::is_none")]
+        pub request_id: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
     /// `InvocationRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct InvocationRequest {
@@ -738,6 +2639,154 @@ pub mod types {
             RequestResponse = "RequestResponse",
             DryRun = "DryRun",
         }
+    }
+    /// `InvokeAsyncRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeAsyncRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `InvokeArgs`
+        #[serde(skip)]
+        pub invoke_args: Option<crate::Blob>,
+    }
+    /// `InvokeAsyncResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeAsyncResponse {
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<i32>,
+    }
+    crate::open_enum::open_enum! {
+        /// `InvokeMode`.
+        pub enum InvokeMode {
+            Buffered = "BUFFERED",
+            ResponseStream = "RESPONSE_STREAM",
+        }
+    }
+    /// `InvokeResponseStreamUpdate`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeResponseStreamUpdate {
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<crate::Blob>,
+    }
+    /// `InvokeWithResponseStreamCompleteEvent`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeWithResponseStreamCompleteEvent {
+        /// `ErrorCode`
+        #[serde(rename = "ErrorCode", default, skip_serializing_if = "Option::is_none")]
+        pub error_code: Option<String>,
+        /// `ErrorDetails`
+        #[serde(rename = "ErrorDetails", default, skip_serializing_if = "Option::is_none")]
+        pub error_details: Option<String>,
+        /// `LogResult`
+        #[serde(rename = "LogResult", default, skip_serializing_if = "Option::is_none")]
+        pub log_result: Option<String>,
+    }
+    /// `InvokeWithResponseStreamRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeWithResponseStreamRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `LogType`
+        #[serde(rename = "LogType", default, skip_serializing_if = "Option::is_none")]
+        pub log_type: Option<LogType>,
+        /// `ClientContext`
+        #[serde(rename = "ClientContext", default, skip_serializing_if = "Option::is_none")]
+        pub client_context: Option<String>,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `Payload`
+        #[serde(skip)]
+        pub payload: Option<crate::Blob>,
+        /// `TenantId`
+        #[serde(rename = "TenantId", default, skip_serializing_if = "Option::is_none")]
+        pub tenant_id: Option<String>,
+        /// `InvocationType`
+        #[serde(rename = "InvocationType", default, skip_serializing_if = "Option::is_none")]
+        pub invocation_type: Option<ResponseStreamingInvocationType>,
+    }
+    /// `InvokeWithResponseStreamResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InvokeWithResponseStreamResponse {
+        /// `StatusCode`
+        #[serde(rename = "StatusCode", default, skip_serializing_if = "Option::is_none")]
+        pub status_code: Option<i32>,
+        /// `ExecutedVersion`
+        #[serde(rename = "ExecutedVersion", default, skip_serializing_if = "Option::is_none")]
+        pub executed_version: Option<String>,
+        /// `ResponseStreamContentType`
+        #[serde(rename = "ResponseStreamContentType", default, skip_serializing_if = "Option::is_none")]
+        pub response_stream_content_type: Option<String>,
+    }
+    /// `InvokeWithResponseStreamResponseEvent`: one of these.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub enum InvokeWithResponseStreamResponseEvent {
+        /// `PayloadChunk`
+        #[serde(rename = "PayloadChunk")]
+        PayloadChunk(InvokeResponseStreamUpdate),
+        /// `InvokeComplete`
+        #[serde(rename = "InvokeComplete")]
+        InvokeComplete(InvokeWithResponseStreamCompleteEvent),
+    }
+    crate::open_enum::open_enum! {
+        /// `KafkaEventSourceMappingConsumptionMode`.
+        pub enum KafkaEventSourceMappingConsumptionMode {
+            Stream = "Stream",
+            Queue = "Queue",
+        }
+    }
+    /// `KafkaSchemaRegistryAccessConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct KafkaSchemaRegistryAccessConfig {
+        /// `Type`
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
+        pub r#type: Option<KafkaSchemaRegistryAuthType>,
+        /// `URI`
+        #[serde(rename = "URI", default, skip_serializing_if = "Option::is_none")]
+        pub uri: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `KafkaSchemaRegistryAuthType`.
+        pub enum KafkaSchemaRegistryAuthType {
+            BasicAuth = "BASIC_AUTH",
+            ClientCertificateTlsAuth = "CLIENT_CERTIFICATE_TLS_AUTH",
+            ServerRootCaCertificate = "SERVER_ROOT_CA_CERTIFICATE",
+            OauthbearerAuth = "OAUTHBEARER_AUTH",
+        }
+    }
+    /// `KafkaSchemaRegistryConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct KafkaSchemaRegistryConfig {
+        /// `SchemaRegistryURI`
+        #[serde(rename = "SchemaRegistryURI", default, skip_serializing_if = "Option::is_none")]
+        pub schema_registry_uri: Option<String>,
+        /// `EventRecordFormat`
+        #[serde(rename = "EventRecordFormat", default, skip_serializing_if = "Option::is_none")]
+        pub event_record_format: Option<SchemaRegistryEventRecordFormat>,
+        /// `AccessConfigs`
+        #[serde(rename = "AccessConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub access_configs: Option<Vec<KafkaSchemaRegistryAccessConfig>>,
+        /// `SchemaValidationConfigs`
+        #[serde(rename = "SchemaValidationConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub schema_validation_configs: Option<Vec<KafkaSchemaValidationConfig>>,
+    }
+    crate::open_enum::open_enum! {
+        /// `KafkaSchemaValidationAttribute`.
+        pub enum KafkaSchemaValidationAttribute {
+            Key = "KEY",
+            Value = "VALUE",
+        }
+    }
+    /// `KafkaSchemaValidationConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct KafkaSchemaValidationConfig {
+        /// `Attribute`
+        #[serde(rename = "Attribute", default, skip_serializing_if = "Option::is_none")]
+        pub attribute: Option<KafkaSchemaValidationAttribute>,
     }
     /// `LambdaManagedInstancesCapacityProviderConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -826,6 +2875,316 @@ pub mod types {
         #[serde(rename = "SigningJobArn", default, skip_serializing_if = "Option::is_none")]
         pub signing_job_arn: Option<String>,
     }
+    /// `LayerVersionContentInput`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LayerVersionContentInput {
+        /// `S3Bucket`
+        #[serde(rename = "S3Bucket", default, skip_serializing_if = "Option::is_none")]
+        pub s3_bucket: Option<String>,
+        /// `S3Key`
+        #[serde(rename = "S3Key", default, skip_serializing_if = "Option::is_none")]
+        pub s3_key: Option<String>,
+        /// `S3ObjectVersion`
+        #[serde(rename = "S3ObjectVersion", default, skip_serializing_if = "Option::is_none")]
+        pub s3_object_version: Option<String>,
+        /// `S3ObjectStorageMode`
+        #[serde(rename = "S3ObjectStorageMode", default, skip_serializing_if = "Option::is_none")]
+        pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
+        /// `ZipFile`
+        #[serde(rename = "ZipFile", default, skip_serializing_if = "Option::is_none")]
+        pub zip_file: Option<crate::Blob>,
+    }
+    /// `LayerVersionContentOutput`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LayerVersionContentOutput {
+        /// `Location`
+        #[serde(rename = "Location", default, skip_serializing_if = "Option::is_none")]
+        pub location: Option<String>,
+        /// `CodeSha256`
+        #[serde(rename = "CodeSha256", default, skip_serializing_if = "Option::is_none")]
+        pub code_sha256: Option<String>,
+        /// `CodeSize`
+        #[serde(rename = "CodeSize", default, skip_serializing_if = "Option::is_none")]
+        pub code_size: Option<i64>,
+        /// `SigningProfileVersionArn`
+        #[serde(rename = "SigningProfileVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub signing_profile_version_arn: Option<String>,
+        /// `SigningJobArn`
+        #[serde(rename = "SigningJobArn", default, skip_serializing_if = "Option::is_none")]
+        pub signing_job_arn: Option<String>,
+        /// `ResolvedS3Object`
+        #[serde(rename = "ResolvedS3Object", default, skip_serializing_if = "Option::is_none")]
+        pub resolved_s3_object: Option<ResolvedS3Object>,
+    }
+    /// `LayerVersionsListItem`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LayerVersionsListItem {
+        /// `LayerVersionArn`
+        #[serde(rename = "LayerVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_version_arn: Option<String>,
+        /// `Version`
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<i64>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `CreatedDate`
+        #[serde(rename = "CreatedDate", default, skip_serializing_if = "Option::is_none")]
+        pub created_date: Option<String>,
+        /// `CompatibleArchitectures`
+        #[serde(rename = "CompatibleArchitectures", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architectures: Option<Vec<Architecture>>,
+        /// `CompatibleRuntimes`
+        #[serde(rename = "CompatibleRuntimes", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtimes: Option<Vec<Runtime>>,
+        /// `LicenseInfo`
+        #[serde(rename = "LicenseInfo", default, skip_serializing_if = "Option::is_none")]
+        pub license_info: Option<String>,
+    }
+    /// `LayersListItem`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LayersListItem {
+        /// `LayerName`
+        #[serde(rename = "LayerName", default, skip_serializing_if = "Option::is_none")]
+        pub layer_name: Option<String>,
+        /// `LayerArn`
+        #[serde(rename = "LayerArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_arn: Option<String>,
+        /// `LatestMatchingVersion`
+        #[serde(rename = "LatestMatchingVersion", default, skip_serializing_if = "Option::is_none")]
+        pub latest_matching_version: Option<LayerVersionsListItem>,
+    }
+    /// `ListAliasesRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListAliasesRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `FunctionVersion`
+        #[serde(rename = "FunctionVersion", default, skip_serializing_if = "Option::is_none")]
+        pub function_version: Option<String>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListAliasesResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListAliasesResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `Aliases`
+        #[serde(rename = "Aliases", default, skip_serializing_if = "Option::is_none")]
+        pub aliases: Option<Vec<AliasConfiguration>>,
+    }
+    /// `ListCapacityProvidersRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListCapacityProvidersRequest {
+        /// `State`
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
+        pub state: Option<CapacityProviderState>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListCapacityProvidersResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListCapacityProvidersResponse {
+        /// `CapacityProviders`
+        #[serde(rename = "CapacityProviders", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_providers: Option<Vec<CapacityProvider>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `ListCodeSigningConfigsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListCodeSigningConfigsRequest {
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListCodeSigningConfigsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListCodeSigningConfigsResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `CodeSigningConfigs`
+        #[serde(rename = "CodeSigningConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_configs: Option<Vec<CodeSigningConfig>>,
+    }
+    /// `ListDurableExecutionsByFunctionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListDurableExecutionsByFunctionRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `DurableExecutionName`
+        #[serde(rename = "DurableExecutionName", default, skip_serializing_if = "Option::is_none")]
+        pub durable_execution_name: Option<String>,
+        /// `Statuses`
+        #[serde(rename = "Statuses", default, skip_serializing_if = "Option::is_none")]
+        pub statuses: Option<Vec<ExecutionStatus>>,
+        /// `StartedAfter`
+        #[serde(rename = "StartedAfter", default, skip_serializing_if = "Option::is_none")]
+        pub started_after: Option<crate::DateTime>,
+        /// `StartedBefore`
+        #[serde(rename = "StartedBefore", default, skip_serializing_if = "Option::is_none")]
+        pub started_before: Option<crate::DateTime>,
+        /// `ReverseOrder`
+        #[serde(rename = "ReverseOrder", default, skip_serializing_if = "Option::is_none")]
+        pub reverse_order: Option<bool>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListDurableExecutionsByFunctionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListDurableExecutionsByFunctionResponse {
+        /// `DurableExecutions`
+        #[serde(rename = "DurableExecutions", default, skip_serializing_if = "Option::is_none")]
+        pub durable_executions: Option<Vec<Execution>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `ListEventSourceMappingsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListEventSourceMappingsRequest {
+        /// `EventSourceArn`
+        #[serde(rename = "EventSourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_arn: Option<String>,
+        /// `FunctionName`
+        #[serde(rename = "FunctionName", default, skip_serializing_if = "Option::is_none")]
+        pub function_name: Option<String>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListEventSourceMappingsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListEventSourceMappingsResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `EventSourceMappings`
+        #[serde(rename = "EventSourceMappings", default, skip_serializing_if = "Option::is_none")]
+        pub event_source_mappings: Option<Vec<EventSourceMappingConfiguration>>,
+    }
+    /// `ListFunctionEventInvokeConfigsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionEventInvokeConfigsRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListFunctionEventInvokeConfigsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionEventInvokeConfigsResponse {
+        /// `FunctionEventInvokeConfigs`
+        #[serde(rename = "FunctionEventInvokeConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub function_event_invoke_configs: Option<Vec<FunctionEventInvokeConfig>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `ListFunctionUrlConfigsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionUrlConfigsRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListFunctionUrlConfigsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionUrlConfigsResponse {
+        /// `FunctionUrlConfigs`
+        #[serde(rename = "FunctionUrlConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub function_url_configs: Option<Vec<FunctionUrlConfig>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `ListFunctionVersionsByCapacityProviderRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionVersionsByCapacityProviderRequest {
+        /// `CapacityProviderName`
+        #[serde(rename = "CapacityProviderName")]
+        pub capacity_provider_name: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListFunctionVersionsByCapacityProviderResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionVersionsByCapacityProviderResponse {
+        /// `CapacityProviderArn`
+        #[serde(rename = "CapacityProviderArn", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider_arn: Option<String>,
+        /// `FunctionVersions`
+        #[serde(rename = "FunctionVersions", default, skip_serializing_if = "Option::is_none")]
+        pub function_versions: Option<Vec<FunctionVersionsByCapacityProviderListItem>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+    }
+    /// `ListFunctionsByCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionsByCodeSigningConfigRequest {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn")]
+        pub code_signing_config_arn: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListFunctionsByCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListFunctionsByCodeSigningConfigResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `FunctionArns`
+        #[serde(rename = "FunctionArns", default, skip_serializing_if = "Option::is_none")]
+        pub function_arns: Option<Vec<String>>,
+    }
     /// `ListFunctionsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct ListFunctionsRequest {
@@ -851,6 +3210,84 @@ pub mod types {
         /// `Functions`
         #[serde(rename = "Functions", default, skip_serializing_if = "Option::is_none")]
         pub functions: Option<Vec<FunctionConfiguration>>,
+    }
+    /// `ListLayerVersionsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLayerVersionsRequest {
+        /// `CompatibleArchitecture`
+        #[serde(rename = "CompatibleArchitecture", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architecture: Option<Architecture>,
+        /// `CompatibleRuntime`
+        #[serde(rename = "CompatibleRuntime", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtime: Option<Runtime>,
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListLayerVersionsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLayerVersionsResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `LayerVersions`
+        #[serde(rename = "LayerVersions", default, skip_serializing_if = "Option::is_none")]
+        pub layer_versions: Option<Vec<LayerVersionsListItem>>,
+    }
+    /// `ListLayersRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLayersRequest {
+        /// `CompatibleArchitecture`
+        #[serde(rename = "CompatibleArchitecture", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architecture: Option<Architecture>,
+        /// `CompatibleRuntime`
+        #[serde(rename = "CompatibleRuntime", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtime: Option<Runtime>,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListLayersResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLayersResponse {
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
+        /// `Layers`
+        #[serde(rename = "Layers", default, skip_serializing_if = "Option::is_none")]
+        pub layers: Option<Vec<LayersListItem>>,
+    }
+    /// `ListProvisionedConcurrencyConfigsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListProvisionedConcurrencyConfigsRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Marker`
+        #[serde(rename = "Marker", default, skip_serializing_if = "Option::is_none")]
+        pub marker: Option<String>,
+        /// `MaxItems`
+        #[serde(rename = "MaxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `ListProvisionedConcurrencyConfigsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListProvisionedConcurrencyConfigsResponse {
+        /// `ProvisionedConcurrencyConfigs`
+        #[serde(rename = "ProvisionedConcurrencyConfigs", default, skip_serializing_if = "Option::is_none")]
+        pub provisioned_concurrency_configs: Option<Vec<ProvisionedConcurrencyConfigListItem>>,
+        /// `NextMarker`
+        #[serde(rename = "NextMarker", default, skip_serializing_if = "Option::is_none")]
+        pub next_marker: Option<String>,
     }
     /// `ListTagsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -919,6 +3356,162 @@ pub mod types {
         #[serde(rename = "LogGroup", default, skip_serializing_if = "Option::is_none")]
         pub log_group: Option<String>,
     }
+    /// `OnFailure`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct OnFailure {
+        /// `Destination`
+        #[serde(rename = "Destination", default, skip_serializing_if = "Option::is_none")]
+        pub destination: Option<String>,
+    }
+    /// `OnSuccess`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct OnSuccess {
+        /// `Destination`
+        #[serde(rename = "Destination", default, skip_serializing_if = "Option::is_none")]
+        pub destination: Option<String>,
+    }
+    /// `Operation`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Operation {
+        /// `Id`
+        #[serde(rename = "Id", default, skip_serializing_if = "Option::is_none")]
+        pub id: Option<String>,
+        /// `ParentId`
+        #[serde(rename = "ParentId", default, skip_serializing_if = "Option::is_none")]
+        pub parent_id: Option<String>,
+        /// `Name`
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `Type`
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
+        pub r#type: Option<OperationType>,
+        /// `SubType`
+        #[serde(rename = "SubType", default, skip_serializing_if = "Option::is_none")]
+        pub sub_type: Option<String>,
+        /// `StartTimestamp`
+        #[serde(rename = "StartTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub start_timestamp: Option<crate::EpochSeconds>,
+        /// `EndTimestamp`
+        #[serde(rename = "EndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub end_timestamp: Option<crate::EpochSeconds>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<OperationStatus>,
+        /// `ExecutionDetails`
+        #[serde(rename = "ExecutionDetails", default, skip_serializing_if = "Option::is_none")]
+        pub execution_details: Option<ExecutionDetails>,
+        /// `ContextDetails`
+        #[serde(rename = "ContextDetails", default, skip_serializing_if = "Option::is_none")]
+        pub context_details: Option<ContextDetails>,
+        /// `StepDetails`
+        #[serde(rename = "StepDetails", default, skip_serializing_if = "Option::is_none")]
+        pub step_details: Option<StepDetails>,
+        /// `WaitDetails`
+        #[serde(rename = "WaitDetails", default, skip_serializing_if = "Option::is_none")]
+        pub wait_details: Option<WaitDetails>,
+        /// `CallbackDetails`
+        #[serde(rename = "CallbackDetails", default, skip_serializing_if = "Option::is_none")]
+        pub callback_details: Option<CallbackDetails>,
+        /// `ChainedInvokeDetails`
+        #[serde(rename = "ChainedInvokeDetails", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_details: Option<ChainedInvokeDetails>,
+    }
+    crate::open_enum::open_enum! {
+        /// `OperationAction`.
+        pub enum OperationAction {
+            Start = "START",
+            Succeed = "SUCCEED",
+            Fail = "FAIL",
+            Retry = "RETRY",
+            Cancel = "CANCEL",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `OperationStatus`.
+        pub enum OperationStatus {
+            Started = "STARTED",
+            Pending = "PENDING",
+            Ready = "READY",
+            Succeeded = "SUCCEEDED",
+            Failed = "FAILED",
+            Cancelled = "CANCELLED",
+            TimedOut = "TIMED_OUT",
+            Stopped = "STOPPED",
+        }
+    }
+    crate::open_enum::open_enum! {
+        /// `OperationType`.
+        pub enum OperationType {
+            Execution = "EXECUTION",
+            Context = "CONTEXT",
+            Step = "STEP",
+            Wait = "WAIT",
+            Callback = "CALLBACK",
+            ChainedInvoke = "CHAINED_INVOKE",
+        }
+    }
+    /// `OperationUpdate`.
+    #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct OperationUpdate {
+        /// `Id`
+        #[serde(rename = "Id")]
+        pub id: String,
+        /// `ParentId`
+        #[serde(rename = "ParentId", default, skip_serializing_if = "Option::is_none")]
+        pub parent_id: Option<String>,
+        /// `Name`
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `Type`
+        #[serde(rename = "Type")]
+        pub r#type: OperationType,
+        /// `SubType`
+        #[serde(rename = "SubType", default, skip_serializing_if = "Option::is_none")]
+        pub sub_type: Option<String>,
+        /// `Action`
+        #[serde(rename = "Action")]
+        pub action: OperationAction,
+        /// `Payload`
+        #[serde(rename = "Payload", default, skip_serializing_if = "Option::is_none")]
+        pub payload: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+        /// `ContextOptions`
+        #[serde(rename = "ContextOptions", default, skip_serializing_if = "Option::is_none")]
+        pub context_options: Option<ContextOptions>,
+        /// `StepOptions`
+        #[serde(rename = "StepOptions", default, skip_serializing_if = "Option::is_none")]
+        pub step_options: Option<StepOptions>,
+        /// `WaitOptions`
+        #[serde(rename = "WaitOptions", default, skip_serializing_if = "Option::is_none")]
+        pub wait_options: Option<WaitOptions>,
+        /// `CallbackOptions`
+        #[serde(rename = "CallbackOptions", default, skip_serializing_if = "Option::is_none")]
+        pub callback_options: Option<CallbackOptions>,
+        /// `ChainedInvokeOptions`
+        #[serde(rename = "ChainedInvokeOptions", default, skip_serializing_if = "Option::is_none")]
+        pub chained_invoke_options: Option<ChainedInvokeOptions>,
+    }
+    impl std::fmt::Debug for OperationUpdate {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("OperationUpdate")
+                .field("id", &self.id)
+                .field("parent_id", &self.parent_id)
+                .field("name", &self.name)
+                .field("r#type", &self.r#type)
+                .field("sub_type", &self.sub_type)
+                .field("action", &self.action)
+                .field("payload", &format_args!("***"))
+                .field("error", &self.error)
+                .field("context_options", &self.context_options)
+                .field("step_options", &self.step_options)
+                .field("wait_options", &self.wait_options)
+                .field("callback_options", &self.callback_options)
+                .field("chained_invoke_options", &self.chained_invoke_options)
+                .finish()
+        }
+    }
     crate::open_enum::open_enum! {
         /// `PackageType`.
         pub enum PackageType {
@@ -926,12 +3519,427 @@ pub mod types {
             Image = "Image",
         }
     }
+    /// `PauseDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PauseDetails {
+        /// `PauseRequestTimestamp`
+        #[serde(rename = "PauseRequestTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub pause_request_timestamp: Option<crate::EpochSeconds>,
+        /// `Reason`
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
+        /// `ExecutionTimeoutPaused`
+        #[serde(rename = "ExecutionTimeoutPaused", default, skip_serializing_if = "Option::is_none")]
+        pub execution_timeout_paused: Option<bool>,
+    }
+    impl std::fmt::Debug for PauseDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("PauseDetails")
+                .field("pause_request_timestamp", &self.pause_request_timestamp)
+                .field("reason", &format_args!("***"))
+                .field("execution_timeout_paused", &self.execution_timeout_paused)
+                .finish()
+        }
+    }
+    /// `PauseDurableExecutionRequest`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PauseDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `ClientToken`
+        #[serde(rename = "ClientToken", default, skip_serializing_if = "Option::is_none")]
+        pub client_token: Option<String>,
+        /// `Reason`
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
+        /// `ExecutionTimeoutPaused`
+        #[serde(rename = "ExecutionTimeoutPaused", default, skip_serializing_if = "Option::is_none")]
+        pub execution_timeout_paused: Option<bool>,
+    }
+    impl std::fmt::Debug for PauseDurableExecutionRequest {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("PauseDurableExecutionRequest")
+                .field("durable_execution_arn", &self.durable_execution_arn)
+                .field("client_token", &self.client_token)
+                .field("reason", &format_args!("***"))
+                .field("execution_timeout_paused", &self.execution_timeout_paused)
+                .finish()
+        }
+    }
+    /// `PauseDurableExecutionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PauseDurableExecutionResponse {}
+    /// `PropagateTags`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PropagateTags {
+        /// `Mode`
+        #[serde(rename = "Mode", default, skip_serializing_if = "Option::is_none")]
+        pub mode: Option<PropagateTagsMode>,
+        /// `ExplicitTags`
+        #[serde(rename = "ExplicitTags", default, skip_serializing_if = "Option::is_none")]
+        pub explicit_tags: Option<std::collections::BTreeMap<String, String>>,
+    }
+    crate::open_enum::open_enum! {
+        /// `PropagateTagsMode`.
+        pub enum PropagateTagsMode {
+            None = "None",
+            Explicit = "Explicit",
+        }
+    }
+    /// `ProvisionedConcurrencyConfigListItem`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ProvisionedConcurrencyConfigListItem {
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `RequestedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "RequestedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub requested_provisioned_concurrent_executions: Option<i32>,
+        /// `AvailableProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AvailableProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub available_provisioned_concurrent_executions: Option<i32>,
+        /// `AllocatedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AllocatedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub allocated_provisioned_concurrent_executions: Option<i32>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<ProvisionedConcurrencyStatusEnum>,
+        /// `StatusReason`
+        #[serde(rename = "StatusReason", default, skip_serializing_if = "Option::is_none")]
+        pub status_reason: Option<String>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `ProvisionedConcurrencyStatusEnum`.
+        pub enum ProvisionedConcurrencyStatusEnum {
+            InProgress = "IN_PROGRESS",
+            Ready = "READY",
+            Failed = "FAILED",
+        }
+    }
+    /// `ProvisionedPollerConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ProvisionedPollerConfig {
+        /// `MinimumPollers`
+        #[serde(rename = "MinimumPollers", default, skip_serializing_if = "Option::is_none")]
+        pub minimum_pollers: Option<i32>,
+        /// `MaximumPollers`
+        #[serde(rename = "MaximumPollers", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_pollers: Option<i32>,
+        /// `PollerGroupName`
+        #[serde(rename = "PollerGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub poller_group_name: Option<String>,
+    }
+    /// `PublishLayerVersionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PublishLayerVersionRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `Content`
+        #[serde(rename = "Content")]
+        pub content: LayerVersionContentInput,
+        /// `CompatibleArchitectures`
+        #[serde(rename = "CompatibleArchitectures", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architectures: Option<Vec<Architecture>>,
+        /// `CompatibleRuntimes`
+        #[serde(rename = "CompatibleRuntimes", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtimes: Option<Vec<Runtime>>,
+        /// `LicenseInfo`
+        #[serde(rename = "LicenseInfo", default, skip_serializing_if = "Option::is_none")]
+        pub license_info: Option<String>,
+    }
+    /// `PublishLayerVersionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PublishLayerVersionResponse {
+        /// `Content`
+        #[serde(rename = "Content", default, skip_serializing_if = "Option::is_none")]
+        pub content: Option<LayerVersionContentOutput>,
+        /// `LayerArn`
+        #[serde(rename = "LayerArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_arn: Option<String>,
+        /// `LayerVersionArn`
+        #[serde(rename = "LayerVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub layer_version_arn: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `CreatedDate`
+        #[serde(rename = "CreatedDate", default, skip_serializing_if = "Option::is_none")]
+        pub created_date: Option<String>,
+        /// `Version`
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<i64>,
+        /// `CompatibleArchitectures`
+        #[serde(rename = "CompatibleArchitectures", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_architectures: Option<Vec<Architecture>>,
+        /// `CompatibleRuntimes`
+        #[serde(rename = "CompatibleRuntimes", default, skip_serializing_if = "Option::is_none")]
+        pub compatible_runtimes: Option<Vec<Runtime>>,
+        /// `LicenseInfo`
+        #[serde(rename = "LicenseInfo", default, skip_serializing_if = "Option::is_none")]
+        pub license_info: Option<String>,
+    }
+    /// `PublishVersionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PublishVersionRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `CodeSha256`
+        #[serde(rename = "CodeSha256", default, skip_serializing_if = "Option::is_none")]
+        pub code_sha256: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+        /// `PublishTo`
+        #[serde(rename = "PublishTo", default, skip_serializing_if = "Option::is_none")]
+        pub publish_to: Option<FunctionVersionLatestPublished>,
+    }
+    /// `PutFunctionCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionCodeSigningConfigRequest {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn")]
+        pub code_signing_config_arn: String,
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+    }
+    /// `PutFunctionCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionCodeSigningConfigResponse {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config_arn: Option<String>,
+        /// `FunctionName`
+        #[serde(rename = "FunctionName", default, skip_serializing_if = "Option::is_none")]
+        pub function_name: Option<String>,
+    }
+    /// `PutFunctionConcurrencyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionConcurrencyRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `ReservedConcurrentExecutions`
+        #[serde(rename = "ReservedConcurrentExecutions")]
+        pub reserved_concurrent_executions: i32,
+    }
+    /// `PutFunctionEventInvokeConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionEventInvokeConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `MaximumEventAgeInSeconds`
+        #[serde(rename = "MaximumEventAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_event_age_in_seconds: Option<i32>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+    }
+    /// `PutFunctionRecursionConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionRecursionConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `RecursiveLoop`
+        #[serde(rename = "RecursiveLoop")]
+        pub recursive_loop: RecursiveLoop,
+    }
+    /// `PutFunctionRecursionConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionRecursionConfigResponse {
+        /// `RecursiveLoop`
+        #[serde(rename = "RecursiveLoop", default, skip_serializing_if = "Option::is_none")]
+        pub recursive_loop: Option<RecursiveLoop>,
+    }
+    /// `PutFunctionScalingConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionScalingConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier")]
+        pub qualifier: String,
+        /// `FunctionScalingConfig`
+        #[serde(rename = "FunctionScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub function_scaling_config: Option<FunctionScalingConfig>,
+    }
+    /// `PutFunctionScalingConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutFunctionScalingConfigResponse {
+        /// `FunctionState`
+        #[serde(rename = "FunctionState", default, skip_serializing_if = "Option::is_none")]
+        pub function_state: Option<State>,
+    }
+    /// `PutProvisionedConcurrencyConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutProvisionedConcurrencyConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier")]
+        pub qualifier: String,
+        /// `ProvisionedConcurrentExecutions`
+        #[serde(rename = "ProvisionedConcurrentExecutions")]
+        pub provisioned_concurrent_executions: i32,
+    }
+    /// `PutProvisionedConcurrencyConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutProvisionedConcurrencyConfigResponse {
+        /// `RequestedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "RequestedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub requested_provisioned_concurrent_executions: Option<i32>,
+        /// `AllocatedProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AllocatedProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub allocated_provisioned_concurrent_executions: Option<i32>,
+        /// `AvailableProvisionedConcurrentExecutions`
+        #[serde(
+            rename = "AvailableProvisionedConcurrentExecutions",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub available_provisioned_concurrent_executions: Option<i32>,
+        /// `Status`
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<ProvisionedConcurrencyStatusEnum>,
+        /// `StatusReason`
+        #[serde(rename = "StatusReason", default, skip_serializing_if = "Option::is_none")]
+        pub status_reason: Option<String>,
+        /// `LastModified`
+        #[serde(rename = "LastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<String>,
+    }
+    /// `PutResourcePolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutResourcePolicyRequest {
+        /// `ResourceArn`
+        #[serde(rename = "ResourceArn")]
+        pub resource_arn: String,
+        /// `Policy`
+        #[serde(rename = "Policy")]
+        pub policy: String,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `PutResourcePolicyResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutResourcePolicyResponse {
+        /// `Policy`
+        #[serde(rename = "Policy", default, skip_serializing_if = "Option::is_none")]
+        pub policy: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `PutRuntimeManagementConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct PutRuntimeManagementConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `UpdateRuntimeOn`
+        #[serde(rename = "UpdateRuntimeOn")]
+        pub update_runtime_on: UpdateRuntimeOn,
+        /// `RuntimeVersionArn`
+        #[serde(rename = "RuntimeVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub runtime_version_arn: Option<String>,
+    }
+    /// `PutRuntimeManagementConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutRuntimeManagementConfigResponse {
+        /// `UpdateRuntimeOn`
+        #[serde(rename = "UpdateRuntimeOn", default, skip_serializing_if = "Option::is_none")]
+        pub update_runtime_on: Option<UpdateRuntimeOn>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `RuntimeVersionArn`
+        #[serde(rename = "RuntimeVersionArn", default, skip_serializing_if = "Option::is_none")]
+        pub runtime_version_arn: Option<String>,
+    }
     crate::open_enum::open_enum! {
         /// `RecursiveLoop`.
         pub enum RecursiveLoop {
             Allow = "Allow",
             Terminate = "Terminate",
         }
+    }
+    /// `RemoveLayerVersionPermissionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct RemoveLayerVersionPermissionRequest {
+        /// `LayerName`
+        #[serde(rename = "LayerName")]
+        pub layer_name: String,
+        /// `VersionNumber`
+        #[serde(rename = "VersionNumber")]
+        pub version_number: i64,
+        /// `StatementId`
+        #[serde(rename = "StatementId")]
+        pub statement_id: String,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `RemovePermissionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct RemovePermissionRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `StatementId`
+        #[serde(rename = "StatementId")]
+        pub statement_id: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
     }
     /// `ResolvedS3Object`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -945,6 +3953,48 @@ pub mod types {
         /// `S3ObjectVersion`
         #[serde(rename = "S3ObjectVersion", default, skip_serializing_if = "Option::is_none")]
         pub s3_object_version: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `ResponseStreamingInvocationType`.
+        pub enum ResponseStreamingInvocationType {
+            RequestResponse = "RequestResponse",
+            DryRun = "DryRun",
+        }
+    }
+    /// `ResumeDurableExecutionRequest`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ResumeDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `ClientToken`
+        #[serde(rename = "ClientToken", default, skip_serializing_if = "Option::is_none")]
+        pub client_token: Option<String>,
+        /// `Reason`
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
+    }
+    impl std::fmt::Debug for ResumeDurableExecutionRequest {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("ResumeDurableExecutionRequest")
+                .field("durable_execution_arn", &self.durable_execution_arn)
+                .field("client_token", &self.client_token)
+                .field("reason", &format_args!("***"))
+                .finish()
+        }
+    }
+    /// `ResumeDurableExecutionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ResumeDurableExecutionResponse {}
+    /// `RetryDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct RetryDetails {
+        /// `CurrentAttempt`
+        #[serde(rename = "CurrentAttempt", default, skip_serializing_if = "Option::is_none")]
+        pub current_attempt: Option<i32>,
+        /// `NextAttemptDelaySeconds`
+        #[serde(rename = "NextAttemptDelaySeconds", default, skip_serializing_if = "Option::is_none")]
+        pub next_attempt_delay_seconds: Option<i32>,
     }
     crate::open_enum::open_enum! {
         /// `Runtime`.
@@ -1045,6 +4095,76 @@ pub mod types {
             Reference = "REFERENCE",
         }
     }
+    /// `ScalingConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ScalingConfig {
+        /// `MaximumConcurrency`
+        #[serde(rename = "MaximumConcurrency", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_concurrency: Option<i32>,
+    }
+    crate::open_enum::open_enum! {
+        /// `SchemaRegistryEventRecordFormat`.
+        pub enum SchemaRegistryEventRecordFormat {
+            Json = "JSON",
+            Source = "SOURCE",
+        }
+    }
+    /// `SelfManagedEventSource`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SelfManagedEventSource {
+        /// `Endpoints`
+        #[serde(rename = "Endpoints", default, skip_serializing_if = "Option::is_none")]
+        pub endpoints: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    }
+    /// `SelfManagedKafkaEventSourceConfig`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SelfManagedKafkaEventSourceConfig {
+        /// `ConsumerGroupId`
+        #[serde(rename = "ConsumerGroupId", default, skip_serializing_if = "Option::is_none")]
+        pub consumer_group_id: Option<String>,
+        /// `SchemaRegistryConfig`
+        #[serde(rename = "SchemaRegistryConfig", default, skip_serializing_if = "Option::is_none")]
+        pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
+        /// `ConsumptionMode`
+        #[serde(rename = "ConsumptionMode", default, skip_serializing_if = "Option::is_none")]
+        pub consumption_mode: Option<KafkaEventSourceMappingConsumptionMode>,
+    }
+    /// `SendDurableExecutionCallbackFailureRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackFailureRequest {
+        /// `CallbackId`
+        #[serde(rename = "CallbackId")]
+        pub callback_id: String,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    /// `SendDurableExecutionCallbackFailureResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackFailureResponse {}
+    /// `SendDurableExecutionCallbackHeartbeatRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackHeartbeatRequest {
+        /// `CallbackId`
+        #[serde(rename = "CallbackId")]
+        pub callback_id: String,
+    }
+    /// `SendDurableExecutionCallbackHeartbeatResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackHeartbeatResponse {}
+    /// `SendDurableExecutionCallbackSuccessRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackSuccessRequest {
+        /// `CallbackId`
+        #[serde(rename = "CallbackId")]
+        pub callback_id: String,
+        /// `Result`
+        #[serde(skip)]
+        pub result: Option<crate::Blob>,
+    }
+    /// `SendDurableExecutionCallbackSuccessResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SendDurableExecutionCallbackSuccessResponse {}
     /// `SnapStart`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct SnapStart {
@@ -1075,6 +4195,36 @@ pub mod types {
         /// `OptimizationStatus`
         #[serde(rename = "OptimizationStatus", default, skip_serializing_if = "Option::is_none")]
         pub optimization_status: Option<SnapStartOptimizationStatus>,
+    }
+    /// `SourceAccessConfiguration`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SourceAccessConfiguration {
+        /// `Type`
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
+        pub r#type: Option<SourceAccessType>,
+        /// `URI`
+        #[serde(rename = "URI", default, skip_serializing_if = "Option::is_none")]
+        pub uri: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `SourceAccessType`.
+        pub enum SourceAccessType {
+            BasicAuth = "BASIC_AUTH",
+            VpcSubnet = "VPC_SUBNET",
+            VpcSecurityGroup = "VPC_SECURITY_GROUP",
+            SaslScram512Auth = "SASL_SCRAM_512_AUTH",
+            SaslScram256Auth = "SASL_SCRAM_256_AUTH",
+            VirtualHost = "VIRTUAL_HOST",
+            ClientCertificateTlsAuth = "CLIENT_CERTIFICATE_TLS_AUTH",
+            ServerRootCaCertificate = "SERVER_ROOT_CA_CERTIFICATE",
+            OauthbearerAuth = "OAUTHBEARER_AUTH",
+            OauthbearerScope = "OAUTHBEARER_SCOPE",
+            OauthbearerAudience = "OAUTHBEARER_AUDIENCE",
+            OauthbearerLogicalCluster = "OAUTHBEARER_LOGICAL_CLUSTER",
+            OauthbearerIdentityPool = "OAUTHBEARER_IDENTITY_POOL",
+            IamAuth = "IAM_AUTH",
+            IamOauthbearerAuth = "IAM_OAUTHBEARER_AUTH",
+        }
     }
     crate::open_enum::open_enum! {
         /// `State`.
@@ -1135,6 +4285,79 @@ pub mod types {
             DependencyError = "DependencyError",
         }
     }
+    /// `StepDetails`.
+    #[derive(Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StepDetails {
+        /// `Attempt`
+        #[serde(rename = "Attempt", default, skip_serializing_if = "Option::is_none")]
+        pub attempt: Option<i32>,
+        /// `NextAttemptTimestamp`
+        #[serde(rename = "NextAttemptTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub next_attempt_timestamp: Option<crate::EpochSeconds>,
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<String>,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    impl std::fmt::Debug for StepDetails {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("StepDetails")
+                .field("attempt", &self.attempt)
+                .field("next_attempt_timestamp", &self.next_attempt_timestamp)
+                .field("result", &format_args!("***"))
+                .field("error", &self.error)
+                .finish()
+        }
+    }
+    /// `StepFailedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StepFailedDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+        /// `RetryDetails`
+        #[serde(rename = "RetryDetails", default, skip_serializing_if = "Option::is_none")]
+        pub retry_details: Option<RetryDetails>,
+    }
+    /// `StepOptions`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StepOptions {
+        /// `NextAttemptDelaySeconds`
+        #[serde(rename = "NextAttemptDelaySeconds", default, skip_serializing_if = "Option::is_none")]
+        pub next_attempt_delay_seconds: Option<i32>,
+    }
+    /// `StepStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StepStartedDetails {}
+    /// `StepSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StepSucceededDetails {
+        /// `Result`
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
+        pub result: Option<EventResult>,
+        /// `RetryDetails`
+        #[serde(rename = "RetryDetails", default, skip_serializing_if = "Option::is_none")]
+        pub retry_details: Option<RetryDetails>,
+    }
+    /// `StopDurableExecutionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StopDurableExecutionRequest {
+        /// `DurableExecutionArn`
+        #[serde(rename = "DurableExecutionArn")]
+        pub durable_execution_arn: String,
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<ErrorObject>,
+    }
+    /// `StopDurableExecutionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StopDurableExecutionResponse {
+        /// `StopTimestamp`
+        #[serde(rename = "StopTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub stop_timestamp: Option<crate::EpochSeconds>,
+    }
     crate::open_enum::open_enum! {
         /// `SystemLogLevel`.
         pub enum SystemLogLevel {
@@ -1163,6 +4386,16 @@ pub mod types {
         #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
     }
+    /// `TargetTrackingScalingPolicy`.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct TargetTrackingScalingPolicy {
+        /// `PredefinedMetricType`
+        #[serde(rename = "PredefinedMetricType")]
+        pub predefined_metric_type: CapacityProviderPredefinedMetricType,
+        /// `TargetValue`
+        #[serde(rename = "TargetValue")]
+        pub target_value: f64,
+    }
     /// `TenancyConfig`.
     #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
     pub struct TenancyConfig {
@@ -1186,6 +4419,13 @@ pub mod types {
             CallerRateLimitExceeded = "CallerRateLimitExceeded",
             ConcurrentSnapshotCreateLimitExceeded = "ConcurrentSnapshotCreateLimitExceeded",
         }
+    }
+    /// `TraceHeader`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TraceHeader {
+        /// `XAmznTraceId`
+        #[serde(rename = "XAmznTraceId", default, skip_serializing_if = "Option::is_none")]
+        pub x_amzn_trace_id: Option<String>,
     }
     /// `TracingConfig`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -1217,6 +4457,152 @@ pub mod types {
         /// `TagKeys`
         #[serde(rename = "TagKeys")]
         pub tag_keys: Vec<String>,
+    }
+    /// `UpdateAliasRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateAliasRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Name`
+        #[serde(rename = "Name")]
+        pub name: String,
+        /// `FunctionVersion`
+        #[serde(rename = "FunctionVersion", default, skip_serializing_if = "Option::is_none")]
+        pub function_version: Option<String>,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `RoutingConfig`
+        #[serde(rename = "RoutingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub routing_config: Option<AliasRoutingConfiguration>,
+        /// `RevisionId`
+        #[serde(rename = "RevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `UpdateCapacityProviderRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateCapacityProviderRequest {
+        /// `CapacityProviderName`
+        #[serde(rename = "CapacityProviderName")]
+        pub capacity_provider_name: String,
+        /// `CapacityProviderScalingConfig`
+        #[serde(rename = "CapacityProviderScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider_scaling_config: Option<CapacityProviderScalingConfig>,
+        /// `PropagateTags`
+        #[serde(rename = "PropagateTags", default, skip_serializing_if = "Option::is_none")]
+        pub propagate_tags: Option<PropagateTags>,
+        /// `TelemetryConfig`
+        #[serde(rename = "TelemetryConfig", default, skip_serializing_if = "Option::is_none")]
+        pub telemetry_config: Option<CapacityProviderTelemetryConfig>,
+    }
+    /// `UpdateCapacityProviderResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateCapacityProviderResponse {
+        /// `CapacityProvider`
+        #[serde(rename = "CapacityProvider", default, skip_serializing_if = "Option::is_none")]
+        pub capacity_provider: Option<CapacityProvider>,
+    }
+    /// `UpdateCodeSigningConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateCodeSigningConfigRequest {
+        /// `CodeSigningConfigArn`
+        #[serde(rename = "CodeSigningConfigArn")]
+        pub code_signing_config_arn: String,
+        /// `Description`
+        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// `AllowedPublishers`
+        #[serde(rename = "AllowedPublishers", default, skip_serializing_if = "Option::is_none")]
+        pub allowed_publishers: Option<AllowedPublishers>,
+        /// `CodeSigningPolicies`
+        #[serde(rename = "CodeSigningPolicies", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_policies: Option<CodeSigningPolicies>,
+    }
+    /// `UpdateCodeSigningConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateCodeSigningConfigResponse {
+        /// `CodeSigningConfig`
+        #[serde(rename = "CodeSigningConfig", default, skip_serializing_if = "Option::is_none")]
+        pub code_signing_config: Option<CodeSigningConfig>,
+    }
+    /// `UpdateEventSourceMappingRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateEventSourceMappingRequest {
+        /// `UUID`
+        #[serde(rename = "UUID")]
+        pub uuid: String,
+        /// `FunctionName`
+        #[serde(rename = "FunctionName", default, skip_serializing_if = "Option::is_none")]
+        pub function_name: Option<String>,
+        /// `Enabled`
+        #[serde(rename = "Enabled", default, skip_serializing_if = "Option::is_none")]
+        pub enabled: Option<bool>,
+        /// `BatchSize`
+        #[serde(rename = "BatchSize", default, skip_serializing_if = "Option::is_none")]
+        pub batch_size: Option<i32>,
+        /// `FilterCriteria`
+        #[serde(rename = "FilterCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub filter_criteria: Option<FilterCriteria>,
+        /// `KMSKeyArn`
+        #[serde(rename = "KMSKeyArn", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_arn: Option<String>,
+        /// `MetricsConfig`
+        #[serde(rename = "MetricsConfig", default, skip_serializing_if = "Option::is_none")]
+        pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+        /// `LoggingConfig`
+        #[serde(rename = "LoggingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub logging_config: Option<EventSourceMappingLoggingConfig>,
+        /// `ScalingConfig`
+        #[serde(rename = "ScalingConfig", default, skip_serializing_if = "Option::is_none")]
+        pub scaling_config: Option<ScalingConfig>,
+        /// `MaximumBatchingWindowInSeconds`
+        #[serde(rename = "MaximumBatchingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_batching_window_in_seconds: Option<i32>,
+        /// `ParallelizationFactor`
+        #[serde(rename = "ParallelizationFactor", default, skip_serializing_if = "Option::is_none")]
+        pub parallelization_factor: Option<i32>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+        /// `MaximumRecordAgeInSeconds`
+        #[serde(rename = "MaximumRecordAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_record_age_in_seconds: Option<i32>,
+        /// `BisectBatchOnFunctionError`
+        #[serde(rename = "BisectBatchOnFunctionError", default, skip_serializing_if = "Option::is_none")]
+        pub bisect_batch_on_function_error: Option<bool>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `TumblingWindowInSeconds`
+        #[serde(rename = "TumblingWindowInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub tumbling_window_in_seconds: Option<i32>,
+        /// `SourceAccessConfigurations`
+        #[serde(rename = "SourceAccessConfigurations", default, skip_serializing_if = "Option::is_none")]
+        pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+        /// `FunctionResponseTypes`
+        #[serde(rename = "FunctionResponseTypes", default, skip_serializing_if = "Option::is_none")]
+        pub function_response_types: Option<Vec<FunctionResponseType>>,
+        /// `AmazonManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "AmazonManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+        /// `SelfManagedKafkaEventSourceConfig`
+        #[serde(
+            rename = "SelfManagedKafkaEventSourceConfig",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+        /// `DocumentDBEventSourceConfig`
+        #[serde(rename = "DocumentDBEventSourceConfig", default, skip_serializing_if = "Option::is_none")]
+        pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+        /// `ProvisionedPollerConfig`
+        #[serde(rename = "ProvisionedPollerConfig", default, skip_serializing_if = "Option::is_none")]
+        pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
     }
     /// `UpdateFunctionCodeRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -1334,6 +4720,69 @@ pub mod types {
         #[serde(rename = "AcceleratorConfig", default, skip_serializing_if = "Option::is_none")]
         pub accelerator_config: Option<AcceleratorConfig>,
     }
+    /// `UpdateFunctionEventInvokeConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateFunctionEventInvokeConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `MaximumRetryAttempts`
+        #[serde(rename = "MaximumRetryAttempts", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_retry_attempts: Option<i32>,
+        /// `MaximumEventAgeInSeconds`
+        #[serde(rename = "MaximumEventAgeInSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub maximum_event_age_in_seconds: Option<i32>,
+        /// `DestinationConfig`
+        #[serde(rename = "DestinationConfig", default, skip_serializing_if = "Option::is_none")]
+        pub destination_config: Option<DestinationConfig>,
+    }
+    /// `UpdateFunctionUrlConfigRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateFunctionUrlConfigRequest {
+        /// `FunctionName`
+        #[serde(rename = "FunctionName")]
+        pub function_name: String,
+        /// `Qualifier`
+        #[serde(rename = "Qualifier", default, skip_serializing_if = "Option::is_none")]
+        pub qualifier: Option<String>,
+        /// `AuthType`
+        #[serde(rename = "AuthType", default, skip_serializing_if = "Option::is_none")]
+        pub auth_type: Option<FunctionUrlAuthType>,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
+    }
+    /// `UpdateFunctionUrlConfigResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UpdateFunctionUrlConfigResponse {
+        /// `FunctionUrl`
+        #[serde(rename = "FunctionUrl", default, skip_serializing_if = "Option::is_none")]
+        pub function_url: Option<String>,
+        /// `FunctionArn`
+        #[serde(rename = "FunctionArn", default, skip_serializing_if = "Option::is_none")]
+        pub function_arn: Option<String>,
+        /// `AuthType`
+        #[serde(rename = "AuthType", default, skip_serializing_if = "Option::is_none")]
+        pub auth_type: Option<FunctionUrlAuthType>,
+        /// `Cors`
+        #[serde(rename = "Cors", default, skip_serializing_if = "Option::is_none")]
+        pub cors: Option<Cors>,
+        /// `CreationTime`
+        #[serde(rename = "CreationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<String>,
+        /// `LastModifiedTime`
+        #[serde(rename = "LastModifiedTime", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified_time: Option<String>,
+        /// `InvokeMode`
+        #[serde(rename = "InvokeMode", default, skip_serializing_if = "Option::is_none")]
+        pub invoke_mode: Option<InvokeMode>,
+    }
     crate::open_enum::open_enum! {
         /// `UpdateRuntimeOn`.
         pub enum UpdateRuntimeOn {
@@ -1370,6 +4819,44 @@ pub mod types {
         /// `Ipv6AllowedForDualStack`
         #[serde(rename = "Ipv6AllowedForDualStack", default, skip_serializing_if = "Option::is_none")]
         pub ipv6_allowed_for_dual_stack: Option<bool>,
+    }
+    /// `WaitCancelledDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct WaitCancelledDetails {
+        /// `Error`
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<EventError>,
+    }
+    /// `WaitDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct WaitDetails {
+        /// `ScheduledEndTimestamp`
+        #[serde(rename = "ScheduledEndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub scheduled_end_timestamp: Option<crate::EpochSeconds>,
+    }
+    /// `WaitOptions`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct WaitOptions {
+        /// `WaitSeconds`
+        #[serde(rename = "WaitSeconds", default, skip_serializing_if = "Option::is_none")]
+        pub wait_seconds: Option<i32>,
+    }
+    /// `WaitStartedDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct WaitStartedDetails {
+        /// `Duration`
+        #[serde(rename = "Duration", default, skip_serializing_if = "Option::is_none")]
+        pub duration: Option<i32>,
+        /// `ScheduledEndTimestamp`
+        #[serde(rename = "ScheduledEndTimestamp", default, skip_serializing_if = "Option::is_none")]
+        pub scheduled_end_timestamp: Option<crate::EpochSeconds>,
+    }
+    /// `WaitSucceededDetails`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct WaitSucceededDetails {
+        /// `Duration`
+        #[serde(rename = "Duration", default, skip_serializing_if = "Option::is_none")]
+        pub duration: Option<i32>,
     }
 }
 pub use types::*;
@@ -1482,7 +4969,7 @@ mod operation {
     pub(super) static ADD_LAYER_VERSION_PERMISSION: Operation = Operation {
         name: "AddLayerVersionPermission",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -1496,14 +4983,14 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::ADD_LAYER_VERSION_PERMISSION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static ADD_PERMISSION: Operation = Operation {
         name: "AddPermission",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -1515,14 +5002,14 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::ADD_PERMISSION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CHECKPOINT_DURABLE_EXECUTION: Operation = Operation {
         name: "CheckpointDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -1534,14 +5021,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::CHECKPOINT_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CREATE_ALIAS: Operation = Operation {
         name: "CreateAlias",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -1553,56 +5040,56 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::CREATE_ALIAS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CREATE_CAPACITY_PROVIDER: Operation = Operation {
         name: "CreateCapacityProvider",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[Segment::Literal("2025-11-30"), Segment::Literal("capacity-providers")],
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::CREATE_CAPACITY_PROVIDER_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CREATE_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "CreateCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[Segment::Literal("2020-04-22"), Segment::Literal("code-signing-configs")],
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::CREATE_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CREATE_EVENT_SOURCE_MAPPING: Operation = Operation {
         name: "CreateEventSourceMapping",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[Segment::Literal("2015-03-31"), Segment::Literal("event-source-mappings")],
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::CREATE_EVENT_SOURCE_MAPPING_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static CREATE_FUNCTION: Operation = Operation {
         name: "CreateFunction",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[Segment::Literal("2015-03-31"), Segment::Literal("functions")],
@@ -1616,7 +5103,7 @@ mod operation {
     pub(super) static CREATE_FUNCTION_URL_CONFIG: Operation = Operation {
         name: "CreateFunctionUrlConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -1628,14 +5115,14 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::CREATE_FUNCTION_URL_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_ALIAS: Operation = Operation {
         name: "DeleteAlias",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1648,14 +5135,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_ALIAS_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_CAPACITY_PROVIDER: Operation = Operation {
         name: "DeleteCapacityProvider",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1666,14 +5153,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::DELETE_CAPACITY_PROVIDER_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "DeleteCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1684,14 +5171,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_DURABLE_EXECUTION: Operation = Operation {
         name: "DeleteDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1702,14 +5189,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::DELETE_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_EVENT_SOURCE_MAPPING: Operation = Operation {
         name: "DeleteEventSourceMapping",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1720,14 +5207,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::DELETE_EVENT_SOURCE_MAPPING_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_FUNCTION: Operation = Operation {
         name: "DeleteFunction",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1745,7 +5232,7 @@ mod operation {
     pub(super) static DELETE_FUNCTION_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "DeleteFunctionCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1757,14 +5244,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_FUNCTION_CONCURRENCY: Operation = Operation {
         name: "DeleteFunctionConcurrency",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1776,14 +5263,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_FUNCTION_CONCURRENCY_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_FUNCTION_EVENT_INVOKE_CONFIG: Operation = Operation {
         name: "DeleteFunctionEventInvokeConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1795,14 +5282,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_FUNCTION_URL_CONFIG: Operation = Operation {
         name: "DeleteFunctionUrlConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1814,14 +5301,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_FUNCTION_URL_CONFIG_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_LAYER_VERSION: Operation = Operation {
         name: "DeleteLayerVersion",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1834,14 +5321,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_LAYER_VERSION_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_PROVISIONED_CONCURRENCY_CONFIG: Operation = Operation {
         name: "DeleteProvisionedConcurrencyConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1853,14 +5340,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_RESOURCE_POLICY: Operation = Operation {
         name: "DeleteResourcePolicy",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -1871,14 +5358,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::DELETE_RESOURCE_POLICY_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static GET_ACCOUNT_SETTINGS: Operation = Operation {
         name: "GetAccountSettings",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2016-08-19"), Segment::Literal("account-settings")],
@@ -1892,7 +5379,7 @@ mod operation {
     pub(super) static GET_ALIAS: Operation = Operation {
         name: "GetAlias",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1905,14 +5392,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_ALIAS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_CAPACITY_PROVIDER: Operation = Operation {
         name: "GetCapacityProvider",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1923,14 +5410,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_CAPACITY_PROVIDER_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "GetCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1941,14 +5428,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_DURABLE_EXECUTION: Operation = Operation {
         name: "GetDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1959,14 +5446,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_DURABLE_EXECUTION_HISTORY: Operation = Operation {
         name: "GetDurableExecutionHistory",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1978,14 +5465,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_DURABLE_EXECUTION_HISTORY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_DURABLE_EXECUTION_STATE: Operation = Operation {
         name: "GetDurableExecutionState",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -1997,14 +5484,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_DURABLE_EXECUTION_STATE_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_EVENT_SOURCE_MAPPING: Operation = Operation {
         name: "GetEventSourceMapping",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2015,14 +5502,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_EVENT_SOURCE_MAPPING_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_FUNCTION: Operation = Operation {
         name: "GetFunction",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2040,7 +5527,7 @@ mod operation {
     pub(super) static GET_FUNCTION_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "GetFunctionCodeSigningConfig",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2059,7 +5546,7 @@ mod operation {
     pub(super) static GET_FUNCTION_CONCURRENCY: Operation = Operation {
         name: "GetFunctionConcurrency",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2078,7 +5565,7 @@ mod operation {
     pub(super) static GET_FUNCTION_CONFIGURATION: Operation = Operation {
         name: "GetFunctionConfiguration",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2097,7 +5584,7 @@ mod operation {
     pub(super) static GET_FUNCTION_EVENT_INVOKE_CONFIG: Operation = Operation {
         name: "GetFunctionEventInvokeConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2109,14 +5596,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_FUNCTION_RECURSION_CONFIG: Operation = Operation {
         name: "GetFunctionRecursionConfig",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2135,7 +5622,7 @@ mod operation {
     pub(super) static GET_FUNCTION_SCALING_CONFIG: Operation = Operation {
         name: "GetFunctionScalingConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2147,14 +5634,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_FUNCTION_SCALING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_FUNCTION_URL_CONFIG: Operation = Operation {
         name: "GetFunctionUrlConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2166,14 +5653,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_FUNCTION_URL_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_LAYER_VERSION: Operation = Operation {
         name: "GetLayerVersion",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2186,28 +5673,28 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_LAYER_VERSION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_LAYER_VERSION_BY_ARN: Operation = Operation {
         name: "GetLayerVersionByArn",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2018-10-31"), Segment::Literal("layers")],
             query: &[("find", "LayerVersion")],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_LAYER_VERSION_BY_ARN_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_LAYER_VERSION_POLICY: Operation = Operation {
         name: "GetLayerVersionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2221,14 +5708,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_LAYER_VERSION_POLICY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_POLICY: Operation = Operation {
         name: "GetPolicy",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2247,7 +5734,7 @@ mod operation {
     pub(super) static GET_PROVISIONED_CONCURRENCY_CONFIG: Operation = Operation {
         name: "GetProvisionedConcurrencyConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2259,14 +5746,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_RESOURCE_POLICY: Operation = Operation {
         name: "GetResourcePolicy",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2277,14 +5764,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::GET_RESOURCE_POLICY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static GET_RUNTIME_MANAGEMENT_CONFIG: Operation = Operation {
         name: "GetRuntimeManagementConfig",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2303,7 +5790,7 @@ mod operation {
     pub(super) static INVOKE: Operation = Operation {
         name: "Invoke",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2341,7 +5828,7 @@ mod operation {
     pub(super) static INVOKE_ASYNC: Operation = Operation {
         name: "InvokeAsync",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2353,14 +5840,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::INVOKE_ASYNC_REQUEST),
         has_output: true,
-        output: &[],
+        output: &[Binding { key: "Status", place: Place::Status, scalar: Scalar::Number }],
     };
     pub(super) static INVOKE_WITH_RESPONSE_STREAM: Operation = Operation {
         name: "InvokeWithResponseStream",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2372,14 +5859,27 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::INVOKE_WITH_RESPONSE_STREAM_REQUEST),
         has_output: true,
-        output: &[],
+        output: &[
+            Binding { key: "StatusCode", place: Place::Status, scalar: Scalar::Number },
+            Binding {
+                key: "ExecutedVersion",
+                place: Place::Header("x-amz-executed-version"),
+                scalar: Scalar::Text,
+            },
+            Binding { key: "EventStream", place: Place::EventStream, scalar: Scalar::Text },
+            Binding {
+                key: "ResponseStreamContentType",
+                place: Place::Header("content-type"),
+                scalar: Scalar::Text,
+            },
+        ],
     };
     pub(super) static LIST_ALIASES: Operation = Operation {
         name: "ListAliases",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2391,42 +5891,42 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_ALIASES_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_CAPACITY_PROVIDERS: Operation = Operation {
         name: "ListCapacityProviders",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2025-11-30"), Segment::Literal("capacity-providers")],
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_CAPACITY_PROVIDERS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_CODE_SIGNING_CONFIGS: Operation = Operation {
         name: "ListCodeSigningConfigs",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2020-04-22"), Segment::Literal("code-signing-configs")],
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_CODE_SIGNING_CONFIGS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_DURABLE_EXECUTIONS_BY_FUNCTION: Operation = Operation {
         name: "ListDurableExecutionsByFunction",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2438,28 +5938,28 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_EVENT_SOURCE_MAPPINGS: Operation = Operation {
         name: "ListEventSourceMappings",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2015-03-31"), Segment::Literal("event-source-mappings")],
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_EVENT_SOURCE_MAPPINGS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_FUNCTION_EVENT_INVOKE_CONFIGS: Operation = Operation {
         name: "ListFunctionEventInvokeConfigs",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2472,14 +5972,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_FUNCTION_URL_CONFIGS: Operation = Operation {
         name: "ListFunctionUrlConfigs",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2491,14 +5991,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_FUNCTION_URL_CONFIGS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_FUNCTION_VERSIONS_BY_CAPACITY_PROVIDER: Operation = Operation {
         name: "ListFunctionVersionsByCapacityProvider",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2510,14 +6010,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_FUNCTION_VERSIONS_BY_CAPACITY_PROVIDER_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_FUNCTIONS: Operation = Operation {
         name: "ListFunctions",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2015-03-31"), Segment::Literal("functions")],
@@ -2531,7 +6031,7 @@ mod operation {
     pub(super) static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "ListFunctionsByCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2543,14 +6043,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_LAYER_VERSIONS: Operation = Operation {
         name: "ListLayerVersions",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2562,28 +6062,28 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_LAYER_VERSIONS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_LAYERS: Operation = Operation {
         name: "ListLayers",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2018-10-31"), Segment::Literal("layers")],
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_LAYERS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_PROVISIONED_CONCURRENCY_CONFIGS: Operation = Operation {
         name: "ListProvisionedConcurrencyConfigs",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2595,14 +6095,14 @@ mod operation {
             query: &[("List", "ALL")],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_TAGS: Operation = Operation {
         name: "ListTags",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[Segment::Literal("2017-03-31"), Segment::Literal("tags"), Segment::Label("Resource")],
@@ -2616,7 +6116,7 @@ mod operation {
     pub(super) static LIST_VERSIONS_BY_FUNCTION: Operation = Operation {
         name: "ListVersionsByFunction",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "GET",
             path: &[
@@ -2635,7 +6135,7 @@ mod operation {
     pub(super) static PAUSE_DURABLE_EXECUTION: Operation = Operation {
         name: "PauseDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2647,14 +6147,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::PAUSE_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUBLISH_LAYER_VERSION: Operation = Operation {
         name: "PublishLayerVersion",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2666,14 +6166,14 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::PUBLISH_LAYER_VERSION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUBLISH_VERSION: Operation = Operation {
         name: "PublishVersion",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2685,14 +6185,14 @@ mod operation {
             query: &[],
             status: 201,
         },
-        input: None,
+        input: Some(&shape::PUBLISH_VERSION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_FUNCTION_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "PutFunctionCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2704,14 +6204,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_FUNCTION_CONCURRENCY: Operation = Operation {
         name: "PutFunctionConcurrency",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2723,14 +6223,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_FUNCTION_CONCURRENCY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_FUNCTION_EVENT_INVOKE_CONFIG: Operation = Operation {
         name: "PutFunctionEventInvokeConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2742,14 +6242,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_FUNCTION_RECURSION_CONFIG: Operation = Operation {
         name: "PutFunctionRecursionConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2761,14 +6261,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_FUNCTION_RECURSION_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_FUNCTION_SCALING_CONFIG: Operation = Operation {
         name: "PutFunctionScalingConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2780,14 +6280,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::PUT_FUNCTION_SCALING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_PROVISIONED_CONCURRENCY_CONFIG: Operation = Operation {
         name: "PutProvisionedConcurrencyConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2799,14 +6299,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_RESOURCE_POLICY: Operation = Operation {
         name: "PutResourcePolicy",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2817,14 +6317,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_RESOURCE_POLICY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_RUNTIME_MANAGEMENT_CONFIG: Operation = Operation {
         name: "PutRuntimeManagementConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -2836,14 +6336,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::PUT_RUNTIME_MANAGEMENT_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static REMOVE_LAYER_VERSION_PERMISSION: Operation = Operation {
         name: "RemoveLayerVersionPermission",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -2858,14 +6358,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::REMOVE_LAYER_VERSION_PERMISSION_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static REMOVE_PERMISSION: Operation = Operation {
         name: "RemovePermission",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[
@@ -2878,14 +6378,14 @@ mod operation {
             query: &[],
             status: 204,
         },
-        input: None,
+        input: Some(&shape::REMOVE_PERMISSION_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static RESUME_DURABLE_EXECUTION: Operation = Operation {
         name: "ResumeDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2897,14 +6397,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::RESUME_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_FAILURE: Operation = Operation {
         name: "SendDurableExecutionCallbackFailure",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2916,14 +6416,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT: Operation = Operation {
         name: "SendDurableExecutionCallbackHeartbeat",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2935,14 +6435,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS: Operation = Operation {
         name: "SendDurableExecutionCallbackSuccess",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2954,14 +6454,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static STOP_DURABLE_EXECUTION: Operation = Operation {
         name: "StopDurableExecution",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -2973,14 +6473,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::STOP_DURABLE_EXECUTION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static TAG_RESOURCE: Operation = Operation {
         name: "TagResource",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[Segment::Literal("2017-03-31"), Segment::Literal("tags"), Segment::Label("Resource")],
@@ -2994,7 +6494,7 @@ mod operation {
     pub(super) static UNTAG_RESOURCE: Operation = Operation {
         name: "UntagResource",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "DELETE",
             path: &[Segment::Literal("2017-03-31"), Segment::Literal("tags"), Segment::Label("Resource")],
@@ -3008,7 +6508,7 @@ mod operation {
     pub(super) static UPDATE_ALIAS: Operation = Operation {
         name: "UpdateAlias",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3021,14 +6521,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::UPDATE_ALIAS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static UPDATE_CAPACITY_PROVIDER: Operation = Operation {
         name: "UpdateCapacityProvider",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3039,14 +6539,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::UPDATE_CAPACITY_PROVIDER_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static UPDATE_CODE_SIGNING_CONFIG: Operation = Operation {
         name: "UpdateCodeSigningConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3057,14 +6557,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::UPDATE_CODE_SIGNING_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static UPDATE_EVENT_SOURCE_MAPPING: Operation = Operation {
         name: "UpdateEventSourceMapping",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3075,14 +6575,14 @@ mod operation {
             query: &[],
             status: 202,
         },
-        input: None,
+        input: Some(&shape::UPDATE_EVENT_SOURCE_MAPPING_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static UPDATE_FUNCTION_CODE: Operation = Operation {
         name: "UpdateFunctionCode",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3101,7 +6601,7 @@ mod operation {
     pub(super) static UPDATE_FUNCTION_CONFIGURATION: Operation = Operation {
         name: "UpdateFunctionConfiguration",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3120,7 +6620,7 @@ mod operation {
     pub(super) static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG: Operation = Operation {
         name: "UpdateFunctionEventInvokeConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "POST",
             path: &[
@@ -3132,14 +6632,14 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static UPDATE_FUNCTION_URL_CONFIG: Operation = Operation {
         name: "UpdateFunctionUrlConfig",
         service: &SERVICE,
-        offered: false,
+        typed: true,
         route: Route {
             method: "PUT",
             path: &[
@@ -3151,13 +6651,69 @@ mod operation {
             query: &[],
             status: 200,
         },
-        input: None,
+        input: Some(&shape::UPDATE_FUNCTION_URL_CONFIG_REQUEST),
         has_output: true,
         output: &[],
     };
 }
 /// The operations that are offered, as types.
 pub mod op {
+    /// `AddLayerVersionPermission`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct AddLayerVersionPermission;
+    impl crate::Call for AddLayerVersionPermission {
+        type Input = super::types::AddLayerVersionPermissionRequest;
+        type Output = super::types::AddLayerVersionPermissionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::ADD_LAYER_VERSION_PERMISSION;
+    }
+    /// `AddPermission`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct AddPermission;
+    impl crate::Call for AddPermission {
+        type Input = super::types::AddPermissionRequest;
+        type Output = super::types::AddPermissionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::ADD_PERMISSION;
+    }
+    /// `CheckpointDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CheckpointDurableExecution;
+    impl crate::Call for CheckpointDurableExecution {
+        type Input = super::types::CheckpointDurableExecutionRequest;
+        type Output = super::types::CheckpointDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::CHECKPOINT_DURABLE_EXECUTION;
+    }
+    /// `CreateAlias`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateAlias;
+    impl crate::Call for CreateAlias {
+        type Input = super::types::CreateAliasRequest;
+        type Output = super::types::AliasConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_ALIAS;
+    }
+    /// `CreateCapacityProvider`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateCapacityProvider;
+    impl crate::Call for CreateCapacityProvider {
+        type Input = super::types::CreateCapacityProviderRequest;
+        type Output = super::types::CreateCapacityProviderResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_CAPACITY_PROVIDER;
+    }
+    /// `CreateCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateCodeSigningConfig;
+    impl crate::Call for CreateCodeSigningConfig {
+        type Input = super::types::CreateCodeSigningConfigRequest;
+        type Output = super::types::CreateCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_CODE_SIGNING_CONFIG;
+    }
+    /// `CreateEventSourceMapping`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateEventSourceMapping;
+    impl crate::Call for CreateEventSourceMapping {
+        type Input = super::types::CreateEventSourceMappingRequest;
+        type Output = super::types::EventSourceMappingConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_EVENT_SOURCE_MAPPING;
+    }
     /// `CreateFunction`.
     #[derive(Debug, Clone, Copy)]
     pub struct CreateFunction;
@@ -3165,6 +6721,54 @@ pub mod op {
         type Input = super::types::CreateFunctionRequest;
         type Output = super::types::FunctionConfiguration;
         const OPERATION: &'static crate::Operation = &super::operation::CREATE_FUNCTION;
+    }
+    /// `CreateFunctionUrlConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateFunctionUrlConfig;
+    impl crate::Call for CreateFunctionUrlConfig {
+        type Input = super::types::CreateFunctionUrlConfigRequest;
+        type Output = super::types::CreateFunctionUrlConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_FUNCTION_URL_CONFIG;
+    }
+    /// `DeleteAlias`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteAlias;
+    impl crate::Call for DeleteAlias {
+        type Input = super::types::DeleteAliasRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_ALIAS;
+    }
+    /// `DeleteCapacityProvider`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteCapacityProvider;
+    impl crate::Call for DeleteCapacityProvider {
+        type Input = super::types::DeleteCapacityProviderRequest;
+        type Output = super::types::DeleteCapacityProviderResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_CAPACITY_PROVIDER;
+    }
+    /// `DeleteCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteCodeSigningConfig;
+    impl crate::Call for DeleteCodeSigningConfig {
+        type Input = super::types::DeleteCodeSigningConfigRequest;
+        type Output = super::types::DeleteCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_CODE_SIGNING_CONFIG;
+    }
+    /// `DeleteDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteDurableExecution;
+    impl crate::Call for DeleteDurableExecution {
+        type Input = super::types::DeleteDurableExecutionRequest;
+        type Output = super::types::DeleteDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_DURABLE_EXECUTION;
+    }
+    /// `DeleteEventSourceMapping`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteEventSourceMapping;
+    impl crate::Call for DeleteEventSourceMapping {
+        type Input = super::types::DeleteEventSourceMappingRequest;
+        type Output = super::types::EventSourceMappingConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_EVENT_SOURCE_MAPPING;
     }
     /// `DeleteFunction`.
     #[derive(Debug, Clone, Copy)]
@@ -3174,6 +6778,62 @@ pub mod op {
         type Output = super::types::DeleteFunctionResponse;
         const OPERATION: &'static crate::Operation = &super::operation::DELETE_FUNCTION;
     }
+    /// `DeleteFunctionCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteFunctionCodeSigningConfig;
+    impl crate::Call for DeleteFunctionCodeSigningConfig {
+        type Input = super::types::DeleteFunctionCodeSigningConfigRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_FUNCTION_CODE_SIGNING_CONFIG;
+    }
+    /// `DeleteFunctionConcurrency`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteFunctionConcurrency;
+    impl crate::Call for DeleteFunctionConcurrency {
+        type Input = super::types::DeleteFunctionConcurrencyRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_FUNCTION_CONCURRENCY;
+    }
+    /// `DeleteFunctionEventInvokeConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteFunctionEventInvokeConfig;
+    impl crate::Call for DeleteFunctionEventInvokeConfig {
+        type Input = super::types::DeleteFunctionEventInvokeConfigRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_FUNCTION_EVENT_INVOKE_CONFIG;
+    }
+    /// `DeleteFunctionUrlConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteFunctionUrlConfig;
+    impl crate::Call for DeleteFunctionUrlConfig {
+        type Input = super::types::DeleteFunctionUrlConfigRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_FUNCTION_URL_CONFIG;
+    }
+    /// `DeleteLayerVersion`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteLayerVersion;
+    impl crate::Call for DeleteLayerVersion {
+        type Input = super::types::DeleteLayerVersionRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_LAYER_VERSION;
+    }
+    /// `DeleteProvisionedConcurrencyConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteProvisionedConcurrencyConfig;
+    impl crate::Call for DeleteProvisionedConcurrencyConfig {
+        type Input = super::types::DeleteProvisionedConcurrencyConfigRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_PROVISIONED_CONCURRENCY_CONFIG;
+    }
+    /// `DeleteResourcePolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteResourcePolicy;
+    impl crate::Call for DeleteResourcePolicy {
+        type Input = super::types::DeleteResourcePolicyRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_RESOURCE_POLICY;
+    }
     /// `GetAccountSettings`.
     #[derive(Debug, Clone, Copy)]
     pub struct GetAccountSettings;
@@ -3181,6 +6841,62 @@ pub mod op {
         type Input = super::types::GetAccountSettingsRequest;
         type Output = super::types::GetAccountSettingsResponse;
         const OPERATION: &'static crate::Operation = &super::operation::GET_ACCOUNT_SETTINGS;
+    }
+    /// `GetAlias`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetAlias;
+    impl crate::Call for GetAlias {
+        type Input = super::types::GetAliasRequest;
+        type Output = super::types::AliasConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_ALIAS;
+    }
+    /// `GetCapacityProvider`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetCapacityProvider;
+    impl crate::Call for GetCapacityProvider {
+        type Input = super::types::GetCapacityProviderRequest;
+        type Output = super::types::GetCapacityProviderResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_CAPACITY_PROVIDER;
+    }
+    /// `GetCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetCodeSigningConfig;
+    impl crate::Call for GetCodeSigningConfig {
+        type Input = super::types::GetCodeSigningConfigRequest;
+        type Output = super::types::GetCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_CODE_SIGNING_CONFIG;
+    }
+    /// `GetDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetDurableExecution;
+    impl crate::Call for GetDurableExecution {
+        type Input = super::types::GetDurableExecutionRequest;
+        type Output = super::types::GetDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_DURABLE_EXECUTION;
+    }
+    /// `GetDurableExecutionHistory`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetDurableExecutionHistory;
+    impl crate::Call for GetDurableExecutionHistory {
+        type Input = super::types::GetDurableExecutionHistoryRequest;
+        type Output = super::types::GetDurableExecutionHistoryResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_DURABLE_EXECUTION_HISTORY;
+    }
+    /// `GetDurableExecutionState`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetDurableExecutionState;
+    impl crate::Call for GetDurableExecutionState {
+        type Input = super::types::GetDurableExecutionStateRequest;
+        type Output = super::types::GetDurableExecutionStateResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_DURABLE_EXECUTION_STATE;
+    }
+    /// `GetEventSourceMapping`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetEventSourceMapping;
+    impl crate::Call for GetEventSourceMapping {
+        type Input = super::types::GetEventSourceMappingRequest;
+        type Output = super::types::EventSourceMappingConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_EVENT_SOURCE_MAPPING;
     }
     /// `GetFunction`.
     #[derive(Debug, Clone, Copy)]
@@ -3214,6 +6930,14 @@ pub mod op {
         type Output = super::types::FunctionConfiguration;
         const OPERATION: &'static crate::Operation = &super::operation::GET_FUNCTION_CONFIGURATION;
     }
+    /// `GetFunctionEventInvokeConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetFunctionEventInvokeConfig;
+    impl crate::Call for GetFunctionEventInvokeConfig {
+        type Input = super::types::GetFunctionEventInvokeConfigRequest;
+        type Output = super::types::FunctionEventInvokeConfig;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_FUNCTION_EVENT_INVOKE_CONFIG;
+    }
     /// `GetFunctionRecursionConfig`.
     #[derive(Debug, Clone, Copy)]
     pub struct GetFunctionRecursionConfig;
@@ -3222,6 +6946,46 @@ pub mod op {
         type Output = super::types::GetFunctionRecursionConfigResponse;
         const OPERATION: &'static crate::Operation = &super::operation::GET_FUNCTION_RECURSION_CONFIG;
     }
+    /// `GetFunctionScalingConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetFunctionScalingConfig;
+    impl crate::Call for GetFunctionScalingConfig {
+        type Input = super::types::GetFunctionScalingConfigRequest;
+        type Output = super::types::GetFunctionScalingConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_FUNCTION_SCALING_CONFIG;
+    }
+    /// `GetFunctionUrlConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetFunctionUrlConfig;
+    impl crate::Call for GetFunctionUrlConfig {
+        type Input = super::types::GetFunctionUrlConfigRequest;
+        type Output = super::types::GetFunctionUrlConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_FUNCTION_URL_CONFIG;
+    }
+    /// `GetLayerVersion`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetLayerVersion;
+    impl crate::Call for GetLayerVersion {
+        type Input = super::types::GetLayerVersionRequest;
+        type Output = super::types::GetLayerVersionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_LAYER_VERSION;
+    }
+    /// `GetLayerVersionByArn`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetLayerVersionByArn;
+    impl crate::Call for GetLayerVersionByArn {
+        type Input = super::types::GetLayerVersionByArnRequest;
+        type Output = super::types::GetLayerVersionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_LAYER_VERSION_BY_ARN;
+    }
+    /// `GetLayerVersionPolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetLayerVersionPolicy;
+    impl crate::Call for GetLayerVersionPolicy {
+        type Input = super::types::GetLayerVersionPolicyRequest;
+        type Output = super::types::GetLayerVersionPolicyResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_LAYER_VERSION_POLICY;
+    }
     /// `GetPolicy`.
     #[derive(Debug, Clone, Copy)]
     pub struct GetPolicy;
@@ -3229,6 +6993,22 @@ pub mod op {
         type Input = super::types::GetPolicyRequest;
         type Output = super::types::GetPolicyResponse;
         const OPERATION: &'static crate::Operation = &super::operation::GET_POLICY;
+    }
+    /// `GetProvisionedConcurrencyConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetProvisionedConcurrencyConfig;
+    impl crate::Call for GetProvisionedConcurrencyConfig {
+        type Input = super::types::GetProvisionedConcurrencyConfigRequest;
+        type Output = super::types::GetProvisionedConcurrencyConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_PROVISIONED_CONCURRENCY_CONFIG;
+    }
+    /// `GetResourcePolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetResourcePolicy;
+    impl crate::Call for GetResourcePolicy {
+        type Input = super::types::GetResourcePolicyRequest;
+        type Output = super::types::GetResourcePolicyResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_RESOURCE_POLICY;
     }
     /// `GetRuntimeManagementConfig`.
     #[derive(Debug, Clone, Copy)]
@@ -3258,6 +7038,99 @@ pub mod op {
             output.payload.as_ref()
         }
     }
+    /// `InvokeAsync`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct InvokeAsync;
+    impl crate::Call for InvokeAsync {
+        type Input = super::types::InvokeAsyncRequest;
+        type Output = super::types::InvokeAsyncResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::INVOKE_ASYNC;
+        fn input_payload(input: &mut Self::Input) -> Option<&mut Option<crate::Blob>> {
+            Some(&mut input.invoke_args)
+        }
+        fn input_payload_ref(input: &Self::Input) -> Option<&crate::Blob> {
+            input.invoke_args.as_ref()
+        }
+    }
+    /// `InvokeWithResponseStream`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct InvokeWithResponseStream;
+    impl crate::Call for InvokeWithResponseStream {
+        type Input = super::types::InvokeWithResponseStreamRequest;
+        type Output = super::types::InvokeWithResponseStreamResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::INVOKE_WITH_RESPONSE_STREAM;
+        fn input_payload(input: &mut Self::Input) -> Option<&mut Option<crate::Blob>> {
+            Some(&mut input.payload)
+        }
+        fn input_payload_ref(input: &Self::Input) -> Option<&crate::Blob> {
+            input.payload.as_ref()
+        }
+    }
+    /// `ListAliases`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListAliases;
+    impl crate::Call for ListAliases {
+        type Input = super::types::ListAliasesRequest;
+        type Output = super::types::ListAliasesResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_ALIASES;
+    }
+    /// `ListCapacityProviders`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListCapacityProviders;
+    impl crate::Call for ListCapacityProviders {
+        type Input = super::types::ListCapacityProvidersRequest;
+        type Output = super::types::ListCapacityProvidersResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_CAPACITY_PROVIDERS;
+    }
+    /// `ListCodeSigningConfigs`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListCodeSigningConfigs;
+    impl crate::Call for ListCodeSigningConfigs {
+        type Input = super::types::ListCodeSigningConfigsRequest;
+        type Output = super::types::ListCodeSigningConfigsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_CODE_SIGNING_CONFIGS;
+    }
+    /// `ListDurableExecutionsByFunction`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListDurableExecutionsByFunction;
+    impl crate::Call for ListDurableExecutionsByFunction {
+        type Input = super::types::ListDurableExecutionsByFunctionRequest;
+        type Output = super::types::ListDurableExecutionsByFunctionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_DURABLE_EXECUTIONS_BY_FUNCTION;
+    }
+    /// `ListEventSourceMappings`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListEventSourceMappings;
+    impl crate::Call for ListEventSourceMappings {
+        type Input = super::types::ListEventSourceMappingsRequest;
+        type Output = super::types::ListEventSourceMappingsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_EVENT_SOURCE_MAPPINGS;
+    }
+    /// `ListFunctionEventInvokeConfigs`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListFunctionEventInvokeConfigs;
+    impl crate::Call for ListFunctionEventInvokeConfigs {
+        type Input = super::types::ListFunctionEventInvokeConfigsRequest;
+        type Output = super::types::ListFunctionEventInvokeConfigsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_FUNCTION_EVENT_INVOKE_CONFIGS;
+    }
+    /// `ListFunctionUrlConfigs`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListFunctionUrlConfigs;
+    impl crate::Call for ListFunctionUrlConfigs {
+        type Input = super::types::ListFunctionUrlConfigsRequest;
+        type Output = super::types::ListFunctionUrlConfigsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_FUNCTION_URL_CONFIGS;
+    }
+    /// `ListFunctionVersionsByCapacityProvider`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListFunctionVersionsByCapacityProvider;
+    impl crate::Call for ListFunctionVersionsByCapacityProvider {
+        type Input = super::types::ListFunctionVersionsByCapacityProviderRequest;
+        type Output = super::types::ListFunctionVersionsByCapacityProviderResponse;
+        const OPERATION: &'static crate::Operation =
+            &super::operation::LIST_FUNCTION_VERSIONS_BY_CAPACITY_PROVIDER;
+    }
     /// `ListFunctions`.
     #[derive(Debug, Clone, Copy)]
     pub struct ListFunctions;
@@ -3265,6 +7138,38 @@ pub mod op {
         type Input = super::types::ListFunctionsRequest;
         type Output = super::types::ListFunctionsResponse;
         const OPERATION: &'static crate::Operation = &super::operation::LIST_FUNCTIONS;
+    }
+    /// `ListFunctionsByCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListFunctionsByCodeSigningConfig;
+    impl crate::Call for ListFunctionsByCodeSigningConfig {
+        type Input = super::types::ListFunctionsByCodeSigningConfigRequest;
+        type Output = super::types::ListFunctionsByCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG;
+    }
+    /// `ListLayerVersions`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListLayerVersions;
+    impl crate::Call for ListLayerVersions {
+        type Input = super::types::ListLayerVersionsRequest;
+        type Output = super::types::ListLayerVersionsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_LAYER_VERSIONS;
+    }
+    /// `ListLayers`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListLayers;
+    impl crate::Call for ListLayers {
+        type Input = super::types::ListLayersRequest;
+        type Output = super::types::ListLayersResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_LAYERS;
+    }
+    /// `ListProvisionedConcurrencyConfigs`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListProvisionedConcurrencyConfigs;
+    impl crate::Call for ListProvisionedConcurrencyConfigs {
+        type Input = super::types::ListProvisionedConcurrencyConfigsRequest;
+        type Output = super::types::ListProvisionedConcurrencyConfigsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_PROVISIONED_CONCURRENCY_CONFIGS;
     }
     /// `ListTags`.
     #[derive(Debug, Clone, Copy)]
@@ -3282,6 +7187,159 @@ pub mod op {
         type Output = super::types::ListVersionsByFunctionResponse;
         const OPERATION: &'static crate::Operation = &super::operation::LIST_VERSIONS_BY_FUNCTION;
     }
+    /// `PauseDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PauseDurableExecution;
+    impl crate::Call for PauseDurableExecution {
+        type Input = super::types::PauseDurableExecutionRequest;
+        type Output = super::types::PauseDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PAUSE_DURABLE_EXECUTION;
+    }
+    /// `PublishLayerVersion`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PublishLayerVersion;
+    impl crate::Call for PublishLayerVersion {
+        type Input = super::types::PublishLayerVersionRequest;
+        type Output = super::types::PublishLayerVersionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUBLISH_LAYER_VERSION;
+    }
+    /// `PublishVersion`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PublishVersion;
+    impl crate::Call for PublishVersion {
+        type Input = super::types::PublishVersionRequest;
+        type Output = super::types::FunctionConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::PUBLISH_VERSION;
+    }
+    /// `PutFunctionCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutFunctionCodeSigningConfig;
+    impl crate::Call for PutFunctionCodeSigningConfig {
+        type Input = super::types::PutFunctionCodeSigningConfigRequest;
+        type Output = super::types::PutFunctionCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_FUNCTION_CODE_SIGNING_CONFIG;
+    }
+    /// `PutFunctionConcurrency`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutFunctionConcurrency;
+    impl crate::Call for PutFunctionConcurrency {
+        type Input = super::types::PutFunctionConcurrencyRequest;
+        type Output = super::types::Concurrency;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_FUNCTION_CONCURRENCY;
+    }
+    /// `PutFunctionEventInvokeConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutFunctionEventInvokeConfig;
+    impl crate::Call for PutFunctionEventInvokeConfig {
+        type Input = super::types::PutFunctionEventInvokeConfigRequest;
+        type Output = super::types::FunctionEventInvokeConfig;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_FUNCTION_EVENT_INVOKE_CONFIG;
+    }
+    /// `PutFunctionRecursionConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutFunctionRecursionConfig;
+    impl crate::Call for PutFunctionRecursionConfig {
+        type Input = super::types::PutFunctionRecursionConfigRequest;
+        type Output = super::types::PutFunctionRecursionConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_FUNCTION_RECURSION_CONFIG;
+    }
+    /// `PutFunctionScalingConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutFunctionScalingConfig;
+    impl crate::Call for PutFunctionScalingConfig {
+        type Input = super::types::PutFunctionScalingConfigRequest;
+        type Output = super::types::PutFunctionScalingConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_FUNCTION_SCALING_CONFIG;
+    }
+    /// `PutProvisionedConcurrencyConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutProvisionedConcurrencyConfig;
+    impl crate::Call for PutProvisionedConcurrencyConfig {
+        type Input = super::types::PutProvisionedConcurrencyConfigRequest;
+        type Output = super::types::PutProvisionedConcurrencyConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_PROVISIONED_CONCURRENCY_CONFIG;
+    }
+    /// `PutResourcePolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutResourcePolicy;
+    impl crate::Call for PutResourcePolicy {
+        type Input = super::types::PutResourcePolicyRequest;
+        type Output = super::types::PutResourcePolicyResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_RESOURCE_POLICY;
+    }
+    /// `PutRuntimeManagementConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutRuntimeManagementConfig;
+    impl crate::Call for PutRuntimeManagementConfig {
+        type Input = super::types::PutRuntimeManagementConfigRequest;
+        type Output = super::types::PutRuntimeManagementConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_RUNTIME_MANAGEMENT_CONFIG;
+    }
+    /// `RemoveLayerVersionPermission`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct RemoveLayerVersionPermission;
+    impl crate::Call for RemoveLayerVersionPermission {
+        type Input = super::types::RemoveLayerVersionPermissionRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::REMOVE_LAYER_VERSION_PERMISSION;
+    }
+    /// `RemovePermission`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct RemovePermission;
+    impl crate::Call for RemovePermission {
+        type Input = super::types::RemovePermissionRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::REMOVE_PERMISSION;
+    }
+    /// `ResumeDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ResumeDurableExecution;
+    impl crate::Call for ResumeDurableExecution {
+        type Input = super::types::ResumeDurableExecutionRequest;
+        type Output = super::types::ResumeDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::RESUME_DURABLE_EXECUTION;
+    }
+    /// `SendDurableExecutionCallbackFailure`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct SendDurableExecutionCallbackFailure;
+    impl crate::Call for SendDurableExecutionCallbackFailure {
+        type Input = super::types::SendDurableExecutionCallbackFailureRequest;
+        type Output = super::types::SendDurableExecutionCallbackFailureResponse;
+        const OPERATION: &'static crate::Operation =
+            &super::operation::SEND_DURABLE_EXECUTION_CALLBACK_FAILURE;
+    }
+    /// `SendDurableExecutionCallbackHeartbeat`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct SendDurableExecutionCallbackHeartbeat;
+    impl crate::Call for SendDurableExecutionCallbackHeartbeat {
+        type Input = super::types::SendDurableExecutionCallbackHeartbeatRequest;
+        type Output = super::types::SendDurableExecutionCallbackHeartbeatResponse;
+        const OPERATION: &'static crate::Operation =
+            &super::operation::SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT;
+    }
+    /// `SendDurableExecutionCallbackSuccess`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct SendDurableExecutionCallbackSuccess;
+    impl crate::Call for SendDurableExecutionCallbackSuccess {
+        type Input = super::types::SendDurableExecutionCallbackSuccessRequest;
+        type Output = super::types::SendDurableExecutionCallbackSuccessResponse;
+        const OPERATION: &'static crate::Operation =
+            &super::operation::SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS;
+        fn input_payload(input: &mut Self::Input) -> Option<&mut Option<crate::Blob>> {
+            Some(&mut input.result)
+        }
+        fn input_payload_ref(input: &Self::Input) -> Option<&crate::Blob> {
+            input.result.as_ref()
+        }
+    }
+    /// `StopDurableExecution`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct StopDurableExecution;
+    impl crate::Call for StopDurableExecution {
+        type Input = super::types::StopDurableExecutionRequest;
+        type Output = super::types::StopDurableExecutionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::STOP_DURABLE_EXECUTION;
+    }
     /// `TagResource`.
     #[derive(Debug, Clone, Copy)]
     pub struct TagResource;
@@ -3298,6 +7356,38 @@ pub mod op {
         type Output = crate::Empty;
         const OPERATION: &'static crate::Operation = &super::operation::UNTAG_RESOURCE;
     }
+    /// `UpdateAlias`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateAlias;
+    impl crate::Call for UpdateAlias {
+        type Input = super::types::UpdateAliasRequest;
+        type Output = super::types::AliasConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_ALIAS;
+    }
+    /// `UpdateCapacityProvider`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateCapacityProvider;
+    impl crate::Call for UpdateCapacityProvider {
+        type Input = super::types::UpdateCapacityProviderRequest;
+        type Output = super::types::UpdateCapacityProviderResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_CAPACITY_PROVIDER;
+    }
+    /// `UpdateCodeSigningConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateCodeSigningConfig;
+    impl crate::Call for UpdateCodeSigningConfig {
+        type Input = super::types::UpdateCodeSigningConfigRequest;
+        type Output = super::types::UpdateCodeSigningConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_CODE_SIGNING_CONFIG;
+    }
+    /// `UpdateEventSourceMapping`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateEventSourceMapping;
+    impl crate::Call for UpdateEventSourceMapping {
+        type Input = super::types::UpdateEventSourceMappingRequest;
+        type Output = super::types::EventSourceMappingConfiguration;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_EVENT_SOURCE_MAPPING;
+    }
     /// `UpdateFunctionCode`.
     #[derive(Debug, Clone, Copy)]
     pub struct UpdateFunctionCode;
@@ -3313,6 +7403,22 @@ pub mod op {
         type Input = super::types::UpdateFunctionConfigurationRequest;
         type Output = super::types::FunctionConfiguration;
         const OPERATION: &'static crate::Operation = &super::operation::UPDATE_FUNCTION_CONFIGURATION;
+    }
+    /// `UpdateFunctionEventInvokeConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateFunctionEventInvokeConfig;
+    impl crate::Call for UpdateFunctionEventInvokeConfig {
+        type Input = super::types::UpdateFunctionEventInvokeConfigRequest;
+        type Output = super::types::FunctionEventInvokeConfig;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG;
+    }
+    /// `UpdateFunctionUrlConfig`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UpdateFunctionUrlConfig;
+    impl crate::Call for UpdateFunctionUrlConfig {
+        type Input = super::types::UpdateFunctionUrlConfigRequest;
+        type Output = super::types::UpdateFunctionUrlConfigResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::UPDATE_FUNCTION_URL_CONFIG;
     }
 }
 /// The errors of the service's model, each built from its message.
@@ -4095,6 +8201,241 @@ mod shape {
     };
     pub(super) static ACCELERATOR_MEMORY_GB: Shape =
         Shape { name: "AcceleratorMemoryGB", sensitive: false, kind: Kind::Integer { range: Bounds::NONE } };
+    pub(super) static ACTION: Shape = Shape {
+        name: "Action",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(10000) },
+            pattern: Some(Pattern::new("(lambda:[*]|lambda:[a-zA-Z]+|[*])")),
+            values: &[],
+        },
+    };
+    pub(super) static ADD_LAYER_VERSION_PERMISSION_REQUEST: Shape = Shape {
+        name: "AddLayerVersionPermissionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    key: "VersionNumber",
+                    required: true,
+                    place: Place::Label("VersionNumber"),
+                    shape: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "StatementId",
+                    key: "StatementId",
+                    required: true,
+                    place: Place::Body,
+                    shape: &STATEMENT_ID,
+                },
+                Member {
+                    name: "Action",
+                    key: "Action",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LAYER_PERMISSION_ALLOWED_ACTION,
+                },
+                Member {
+                    name: "Principal",
+                    key: "Principal",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LAYER_PERMISSION_ALLOWED_PRINCIPAL,
+                },
+                Member {
+                    name: "OrganizationId",
+                    key: "OrganizationId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ORGANIZATION_ID,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Query("RevisionId"),
+                    shape: &STRING,
+                },
+            ],
+        },
+    };
+    pub(super) static ADD_PERMISSION_REQUEST: Shape = Shape {
+        name: "AddPermissionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "StatementId",
+                    key: "StatementId",
+                    required: true,
+                    place: Place::Body,
+                    shape: &STATEMENT_ID,
+                },
+                Member { name: "Action", key: "Action", required: true, place: Place::Body, shape: &ACTION },
+                Member {
+                    name: "Principal",
+                    key: "Principal",
+                    required: true,
+                    place: Place::Body,
+                    shape: &PRINCIPAL,
+                },
+                Member {
+                    name: "SourceArn",
+                    key: "SourceArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARN,
+                },
+                Member {
+                    name: "FunctionUrlAuthType",
+                    key: "FunctionUrlAuthType",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "InvokedViaFunctionUrl",
+                    key: "InvokedViaFunctionUrl",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INVOKED_VIA_FUNCTION_URL,
+                },
+                Member {
+                    name: "SourceAccount",
+                    key: "SourceAccount",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SOURCE_OWNER,
+                },
+                Member {
+                    name: "EventSourceToken",
+                    key: "EventSourceToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_TOKEN,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STRING,
+                },
+                Member {
+                    name: "PrincipalOrgID",
+                    key: "PrincipalOrgID",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PRINCIPAL_ORG_ID,
+                },
+            ],
+        },
+    };
+    pub(super) static ADDITIONAL_VERSION: Shape = Shape {
+        name: "AdditionalVersion",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1024) },
+            pattern: Some(Pattern::new("[0-9]+")),
+            values: &[],
+        },
+    };
+    pub(super) static ADDITIONAL_VERSION_WEIGHTS: Shape = Shape {
+        name: "AdditionalVersionWeights",
+        sensitive: false,
+        kind: Kind::Map { length: Bounds::NONE, key: &ADDITIONAL_VERSION, value: &WEIGHT },
+    };
+    pub(super) static ALIAS: Shape = Shape {
+        name: "Alias",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("(?!^[0-9]+$)([a-zA-Z0-9-_]+)")),
+            values: &[],
+        },
+    };
+    pub(super) static ALIAS_ROUTING_CONFIGURATION: Shape = Shape {
+        name: "AliasRoutingConfiguration",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "AdditionalVersionWeights",
+                key: "AdditionalVersionWeights",
+                required: false,
+                place: Place::Body,
+                shape: &ADDITIONAL_VERSION_WEIGHTS,
+            }],
+        },
+    };
+    pub(super) static ALLOW_CREDENTIALS: Shape =
+        Shape { name: "AllowCredentials", sensitive: false, kind: Kind::Boolean };
+    pub(super) static ALLOW_METHODS_LIST: Shape = Shape {
+        name: "AllowMethodsList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(6) }, element: &METHOD },
+    };
+    pub(super) static ALLOW_ORIGINS_LIST: Shape = Shape {
+        name: "AllowOriginsList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &ORIGIN },
+    };
+    pub(super) static ALLOWED_PUBLISHERS: Shape = Shape {
+        name: "AllowedPublishers",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "SigningProfileVersionArns",
+                key: "SigningProfileVersionArns",
+                required: true,
+                place: Place::Body,
+                shape: &SIGNING_PROFILE_VERSION_ARNS,
+            }],
+        },
+    };
+    pub(super) static AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape {
+        name: "AmazonManagedKafkaEventSourceConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConsumerGroupId",
+                    key: "ConsumerGroupId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &URI,
+                },
+                Member {
+                    name: "SchemaRegistryConfig",
+                    key: "SchemaRegistryConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_SCHEMA_REGISTRY_CONFIG,
+                },
+            ],
+        },
+    };
     pub(super) static APPLICATION_LOG_LEVEL: Shape = Shape {
         name: "ApplicationLogLevel",
         sensitive: false,
@@ -4114,9 +8455,75 @@ mod shape {
         sensitive: false,
         kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &ARCHITECTURE },
     };
+    pub(super) static ARN: Shape = Shape {
+        name: "Arn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(10000) },
+            pattern: Some(Pattern::new(
+                "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static BATCH_SIZE: Shape = Shape {
+        name: "BatchSize",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(10000) } },
+    };
+    pub(super) static BINARY_OPERATION_PAYLOAD: Shape = Shape {
+        name: "BinaryOperationPayload",
+        sensitive: true,
+        kind: Kind::Blob { length: Bounds { min: Some(0), max: Some(1048576) } },
+    };
+    pub(super) static BISECT_BATCH_ON_FUNCTION_ERROR: Shape =
+        Shape { name: "BisectBatchOnFunctionError", sensitive: false, kind: Kind::Boolean };
     pub(super) static BLOB: Shape =
         Shape { name: "Blob", sensitive: true, kind: Kind::Blob { length: Bounds::NONE } };
+    pub(super) static BLOB_STREAM: Shape =
+        Shape { name: "BlobStream", sensitive: false, kind: Kind::Blob { length: Bounds::NONE } };
     pub(super) static BOOLEAN: Shape = Shape { name: "Boolean", sensitive: false, kind: Kind::Boolean };
+    pub(super) static CALLBACK_ID: Shape = Shape {
+        name: "CallbackId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1024) },
+            pattern: Some(Pattern::new("[A-Za-z0-9+/]+={0,2}")),
+            values: &[],
+        },
+    };
+    pub(super) static CALLBACK_OPTIONS: Shape = Shape {
+        name: "CallbackOptions",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TimeoutSeconds",
+                    key: "TimeoutSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER,
+                },
+                Member {
+                    name: "HeartbeatTimeoutSeconds",
+                    key: "HeartbeatTimeoutSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER,
+                },
+            ],
+        },
+    };
+    pub(super) static CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER: Shape = Shape {
+        name: "CallbackOptionsHeartbeatTimeoutSecondsInteger",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(99999999) } },
+    };
+    pub(super) static CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER: Shape = Shape {
+        name: "CallbackOptionsTimeoutSecondsInteger",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(99999999) } },
+    };
     pub(super) static CAPACITY_PROVIDER_ARN: Shape = Shape {
         name: "CapacityProviderArn",
         sensitive: false,
@@ -4141,6 +8548,248 @@ mod shape {
             }],
         },
     };
+    pub(super) static CAPACITY_PROVIDER_LOGGING_CONFIG: Shape = Shape {
+        name: "CapacityProviderLoggingConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "SystemLogLevel",
+                    key: "SystemLogLevel",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SYSTEM_LOG_LEVEL,
+                },
+                Member {
+                    name: "LogGroup",
+                    key: "LogGroup",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP,
+                },
+            ],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_MAX_V_CPU_COUNT: Shape = Shape {
+        name: "CapacityProviderMaxVCpuCount",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(2), max: Some(15000) } },
+    };
+    pub(super) static CAPACITY_PROVIDER_NAME: Shape = Shape {
+        name: "CapacityProviderName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(140) },
+            pattern: Some(Pattern::new(
+                "(arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_PERMISSIONS_CONFIG: Shape = Shape {
+        name: "CapacityProviderPermissionsConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CapacityProviderOperatorRoleArn",
+                key: "CapacityProviderOperatorRoleArn",
+                required: true,
+                place: Place::Body,
+                shape: &ROLE_ARN,
+            }],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_PREDEFINED_METRIC_TYPE: Shape = Shape {
+        name: "CapacityProviderPredefinedMetricType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &[
+                "LambdaCapacityProviderAverageCPUUtilization",
+                "LambdaCapacityProviderAverageGPUUtilization",
+            ],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_SCALING_CONFIG: Shape = Shape {
+        name: "CapacityProviderScalingConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "MaxVCpuCount",
+                    key: "MaxVCpuCount",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_MAX_V_CPU_COUNT,
+                },
+                Member {
+                    name: "ScalingMode",
+                    key: "ScalingMode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SCALING_MODE,
+                },
+                Member {
+                    name: "ScalingPolicies",
+                    key: "ScalingPolicies",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SCALING_POLICIES_LIST,
+                },
+            ],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_SCALING_MODE: Shape = Shape {
+        name: "CapacityProviderScalingMode",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Auto", "Manual"] },
+    };
+    pub(super) static CAPACITY_PROVIDER_SCALING_POLICIES_LIST: Shape = Shape {
+        name: "CapacityProviderScalingPoliciesList",
+        sensitive: false,
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(10) },
+            element: &TARGET_TRACKING_SCALING_POLICY,
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_SECURITY_GROUP_IDS: Shape = Shape {
+        name: "CapacityProviderSecurityGroupIds",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &SECURITY_GROUP_ID },
+    };
+    pub(super) static CAPACITY_PROVIDER_STATE: Shape = Shape {
+        name: "CapacityProviderState",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["Pending", "Active", "Failed", "Deleting"],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_SUBNET_IDS: Shape = Shape {
+        name: "CapacityProviderSubnetIds",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(16) }, element: &SUBNET_ID },
+    };
+    pub(super) static CAPACITY_PROVIDER_TELEMETRY_CONFIG: Shape = Shape {
+        name: "CapacityProviderTelemetryConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "LoggingConfig",
+                key: "LoggingConfig",
+                required: false,
+                place: Place::Body,
+                shape: &CAPACITY_PROVIDER_LOGGING_CONFIG,
+            }],
+        },
+    };
+    pub(super) static CAPACITY_PROVIDER_VPC_CONFIG: Shape = Shape {
+        name: "CapacityProviderVpcConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "SubnetIds",
+                    key: "SubnetIds",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SUBNET_IDS,
+                },
+                Member {
+                    name: "SecurityGroupIds",
+                    key: "SecurityGroupIds",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SECURITY_GROUP_IDS,
+                },
+            ],
+        },
+    };
+    pub(super) static CHAINED_INVOKE_OPTIONS: Shape = Shape {
+        name: "ChainedInvokeOptions",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "TenantId",
+                    key: "TenantId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &TENANT_ID,
+                },
+                Member {
+                    name: "XAmznTraceId",
+                    key: "XAmznTraceId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &X_AMZN_TRACE_ID,
+                },
+            ],
+        },
+    };
+    pub(super) static CHECKPOINT_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "CheckpointDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "CheckpointToken",
+                    key: "CheckpointToken",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CHECKPOINT_TOKEN,
+                },
+                Member {
+                    name: "Updates",
+                    key: "Updates",
+                    required: false,
+                    place: Place::Body,
+                    shape: &OPERATION_UPDATES,
+                },
+                Member {
+                    name: "ClientToken",
+                    key: "ClientToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CLIENT_TOKEN,
+                },
+            ],
+        },
+    };
+    pub(super) static CHECKPOINT_TOKEN: Shape = Shape {
+        name: "CheckpointToken",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(2048) },
+            pattern: Some(Pattern::new("[A-Za-z0-9+/]+={0,2}")),
+            values: &[],
+        },
+    };
+    pub(super) static CLIENT_TOKEN: Shape = Shape {
+        name: "ClientToken",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(64) },
+            pattern: Some(Pattern::new("[\\x21-\\x7E]+")),
+            values: &[],
+        },
+    };
     pub(super) static CODE_SIGNING_CONFIG_ARN: Shape = Shape {
         name: "CodeSigningConfigArn",
         sensitive: false,
@@ -4150,6 +8799,424 @@ mod shape {
                 "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}",
             )),
             values: &[],
+        },
+    };
+    pub(super) static CODE_SIGNING_POLICIES: Shape = Shape {
+        name: "CodeSigningPolicies",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "UntrustedArtifactOnDeployment",
+                key: "UntrustedArtifactOnDeployment",
+                required: false,
+                place: Place::Body,
+                shape: &CODE_SIGNING_POLICY,
+            }],
+        },
+    };
+    pub(super) static CODE_SIGNING_POLICY: Shape = Shape {
+        name: "CodeSigningPolicy",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Warn", "Enforce"] },
+    };
+    pub(super) static COLLECTION_NAME: Shape = Shape {
+        name: "CollectionName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(57) },
+            pattern: Some(Pattern::new("(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)")),
+            values: &[],
+        },
+    };
+    pub(super) static COMPATIBLE_ARCHITECTURES: Shape = Shape {
+        name: "CompatibleArchitectures",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(2) }, element: &ARCHITECTURE },
+    };
+    pub(super) static COMPATIBLE_RUNTIMES: Shape = Shape {
+        name: "CompatibleRuntimes",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(15) }, element: &RUNTIME },
+    };
+    pub(super) static CONTEXT_OPTIONS: Shape = Shape {
+        name: "ContextOptions",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ReplayChildren",
+                key: "ReplayChildren",
+                required: false,
+                place: Place::Body,
+                shape: &REPLAY_CHILDREN,
+            }],
+        },
+    };
+    pub(super) static CORS: Shape = Shape {
+        name: "Cors",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "AllowCredentials",
+                    key: "AllowCredentials",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALLOW_CREDENTIALS,
+                },
+                Member {
+                    name: "AllowHeaders",
+                    key: "AllowHeaders",
+                    required: false,
+                    place: Place::Body,
+                    shape: &HEADERS_LIST,
+                },
+                Member {
+                    name: "AllowMethods",
+                    key: "AllowMethods",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALLOW_METHODS_LIST,
+                },
+                Member {
+                    name: "AllowOrigins",
+                    key: "AllowOrigins",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALLOW_ORIGINS_LIST,
+                },
+                Member {
+                    name: "ExposeHeaders",
+                    key: "ExposeHeaders",
+                    required: false,
+                    place: Place::Body,
+                    shape: &HEADERS_LIST,
+                },
+                Member {
+                    name: "MaxAge",
+                    key: "MaxAge",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAX_AGE,
+                },
+            ],
+        },
+    };
+    pub(super) static CREATE_ALIAS_REQUEST: Shape = Shape {
+        name: "CreateAliasRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member { name: "Name", key: "Name", required: true, place: Place::Body, shape: &ALIAS },
+                Member {
+                    name: "FunctionVersion",
+                    key: "FunctionVersion",
+                    required: true,
+                    place: Place::Body,
+                    shape: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "RoutingConfig",
+                    key: "RoutingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALIAS_ROUTING_CONFIGURATION,
+                },
+            ],
+        },
+    };
+    pub(super) static CREATE_CAPACITY_PROVIDER_REQUEST: Shape = Shape {
+        name: "CreateCapacityProviderRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CapacityProviderName",
+                    key: "CapacityProviderName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_NAME,
+                },
+                Member {
+                    name: "VpcConfig",
+                    key: "VpcConfig",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_VPC_CONFIG,
+                },
+                Member {
+                    name: "PermissionsConfig",
+                    key: "PermissionsConfig",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_PERMISSIONS_CONFIG,
+                },
+                Member {
+                    name: "InstanceRequirements",
+                    key: "InstanceRequirements",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INSTANCE_REQUIREMENTS,
+                },
+                Member {
+                    name: "CapacityProviderScalingConfig",
+                    key: "CapacityProviderScalingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SCALING_CONFIG,
+                },
+                Member {
+                    name: "KmsKeyArn",
+                    key: "KmsKeyArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KMS_KEY_ARN_NON_EMPTY,
+                },
+                Member { name: "Tags", key: "Tags", required: false, place: Place::Body, shape: &TAGS },
+                Member {
+                    name: "PropagateTags",
+                    key: "PropagateTags",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROPAGATE_TAGS,
+                },
+                Member {
+                    name: "TelemetryConfig",
+                    key: "TelemetryConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_TELEMETRY_CONFIG,
+                },
+            ],
+        },
+    };
+    pub(super) static CREATE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "CreateCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "AllowedPublishers",
+                    key: "AllowedPublishers",
+                    required: true,
+                    place: Place::Body,
+                    shape: &ALLOWED_PUBLISHERS,
+                },
+                Member {
+                    name: "CodeSigningPolicies",
+                    key: "CodeSigningPolicies",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CODE_SIGNING_POLICIES,
+                },
+                Member { name: "Tags", key: "Tags", required: false, place: Place::Body, shape: &TAGS },
+            ],
+        },
+    };
+    pub(super) static CREATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape {
+        name: "CreateEventSourceMappingRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "EventSourceArn",
+                    key: "EventSourceArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARN,
+                },
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Enabled",
+                    key: "Enabled",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ENABLED,
+                },
+                Member {
+                    name: "BatchSize",
+                    key: "BatchSize",
+                    required: false,
+                    place: Place::Body,
+                    shape: &BATCH_SIZE,
+                },
+                Member {
+                    name: "FilterCriteria",
+                    key: "FilterCriteria",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FILTER_CRITERIA,
+                },
+                Member {
+                    name: "KMSKeyArn",
+                    key: "KMSKeyArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KMS_KEY_ARN,
+                },
+                Member {
+                    name: "MetricsConfig",
+                    key: "MetricsConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_MAPPING_METRICS_CONFIG,
+                },
+                Member {
+                    name: "LoggingConfig",
+                    key: "LoggingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
+                },
+                Member {
+                    name: "ScalingConfig",
+                    key: "ScalingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SCALING_CONFIG,
+                },
+                Member {
+                    name: "MaximumBatchingWindowInSeconds",
+                    key: "MaximumBatchingWindowInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_BATCHING_WINDOW_IN_SECONDS,
+                },
+                Member {
+                    name: "ParallelizationFactor",
+                    key: "ParallelizationFactor",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PARALLELIZATION_FACTOR,
+                },
+                Member {
+                    name: "StartingPosition",
+                    key: "StartingPosition",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_POSITION,
+                },
+                Member {
+                    name: "StartingPositionTimestamp",
+                    key: "StartingPositionTimestamp",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DATE,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    key: "DestinationConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESTINATION_CONFIG,
+                },
+                Member {
+                    name: "MaximumRecordAgeInSeconds",
+                    key: "MaximumRecordAgeInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RECORD_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "BisectBatchOnFunctionError",
+                    key: "BisectBatchOnFunctionError",
+                    required: false,
+                    place: Place::Body,
+                    shape: &BISECT_BATCH_ON_FUNCTION_ERROR,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    key: "MaximumRetryAttempts",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING,
+                },
+                Member { name: "Tags", key: "Tags", required: false, place: Place::Body, shape: &TAGS },
+                Member {
+                    name: "TumblingWindowInSeconds",
+                    key: "TumblingWindowInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &TUMBLING_WINDOW_IN_SECONDS,
+                },
+                Member { name: "Topics", key: "Topics", required: false, place: Place::Body, shape: &TOPICS },
+                Member { name: "Queues", key: "Queues", required: false, place: Place::Body, shape: &QUEUES },
+                Member {
+                    name: "SourceAccessConfigurations",
+                    key: "SourceAccessConfigurations",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SOURCE_ACCESS_CONFIGURATIONS,
+                },
+                Member {
+                    name: "SelfManagedEventSource",
+                    key: "SelfManagedEventSource",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SELF_MANAGED_EVENT_SOURCE,
+                },
+                Member {
+                    name: "FunctionResponseTypes",
+                    key: "FunctionResponseTypes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_RESPONSE_TYPE_LIST,
+                },
+                Member {
+                    name: "AmazonManagedKafkaEventSourceConfig",
+                    key: "AmazonManagedKafkaEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "SelfManagedKafkaEventSourceConfig",
+                    key: "SelfManagedKafkaEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "DocumentDBEventSourceConfig",
+                    key: "DocumentDBEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DOCUMENT_DB_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "ProvisionedPollerConfig",
+                    key: "ProvisionedPollerConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROVISIONED_POLLER_CONFIG,
+                },
+            ],
         },
     };
     pub(super) static CREATE_FUNCTION_REQUEST: Shape = Shape {
@@ -4358,6 +9425,53 @@ mod shape {
             ],
         },
     };
+    pub(super) static CREATE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape {
+        name: "CreateFunctionUrlConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &FUNCTION_URL_QUALIFIER,
+                },
+                Member {
+                    name: "AuthType",
+                    key: "AuthType",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member { name: "Cors", key: "Cors", required: false, place: Place::Body, shape: &CORS },
+                Member {
+                    name: "InvokeMode",
+                    key: "InvokeMode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INVOKE_MODE,
+                },
+            ],
+        },
+    };
+    pub(super) static DATABASE_NAME: Shape = Shape {
+        name: "DatabaseName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(63) },
+            pattern: Some(Pattern::new("[^ /\\.$\\x22]*")),
+            values: &[],
+        },
+    };
+    pub(super) static DATE: Shape = Shape { name: "Date", sensitive: false, kind: Kind::Timestamp };
     pub(super) static DEAD_LETTER_CONFIG: Shape = Shape {
         name: "DeadLetterConfig",
         sensitive: false,
@@ -4369,6 +9483,128 @@ mod shape {
                 place: Place::Body,
                 shape: &RESOURCE_ARN,
             }],
+        },
+    };
+    pub(super) static DELETE_ALIAS_REQUEST: Shape = Shape {
+        name: "DeleteAliasRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    key: "Name",
+                    required: true,
+                    place: Place::Label("Name"),
+                    shape: &ALIAS,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_CAPACITY_PROVIDER_REQUEST: Shape = Shape {
+        name: "DeleteCapacityProviderRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CapacityProviderName",
+                key: "CapacityProviderName",
+                required: true,
+                place: Place::Label("CapacityProviderName"),
+                shape: &CAPACITY_PROVIDER_NAME,
+            }],
+        },
+    };
+    pub(super) static DELETE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "DeleteCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CodeSigningConfigArn",
+                key: "CodeSigningConfigArn",
+                required: true,
+                place: Place::Label("CodeSigningConfigArn"),
+                shape: &CODE_SIGNING_CONFIG_ARN,
+            }],
+        },
+    };
+    pub(super) static DELETE_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "DeleteDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "DurableExecutionArn",
+                key: "DurableExecutionArn",
+                required: true,
+                place: Place::Label("DurableExecutionArn"),
+                shape: &DURABLE_EXECUTION_ARN,
+            }],
+        },
+    };
+    pub(super) static DELETE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape {
+        name: "DeleteEventSourceMappingRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "UUID",
+                key: "UUID",
+                required: true,
+                place: Place::Label("UUID"),
+                shape: &UUID_STRING,
+            }],
+        },
+    };
+    pub(super) static DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "DeleteFunctionCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "FunctionName",
+                key: "FunctionName",
+                required: true,
+                place: Place::Label("FunctionName"),
+                shape: &NAMESPACED_FUNCTION_NAME,
+            }],
+        },
+    };
+    pub(super) static DELETE_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape {
+        name: "DeleteFunctionConcurrencyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "FunctionName",
+                key: "FunctionName",
+                required: true,
+                place: Place::Label("FunctionName"),
+                shape: &FUNCTION_NAME,
+            }],
+        },
+    };
+    pub(super) static DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape {
+        name: "DeleteFunctionEventInvokeConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+            ],
         },
     };
     pub(super) static DELETE_FUNCTION_REQUEST: Shape = Shape {
@@ -4393,15 +9629,165 @@ mod shape {
             ],
         },
     };
+    pub(super) static DELETE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape {
+        name: "DeleteFunctionUrlConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &FUNCTION_URL_QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_LAYER_VERSION_REQUEST: Shape = Shape {
+        name: "DeleteLayerVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    key: "VersionNumber",
+                    required: true,
+                    place: Place::Label("VersionNumber"),
+                    shape: &LAYER_VERSION_NUMBER,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape {
+        name: "DeleteProvisionedConcurrencyConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: true,
+                    place: Place::Query("Qualifier"),
+                    shape: &QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape {
+        name: "DeleteResourcePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceArn",
+                    key: "ResourceArn",
+                    required: true,
+                    place: Place::Label("ResourceArn"),
+                    shape: &POLICY_RESOURCE_ARN,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Query("RevisionId"),
+                    shape: &REVISION_ID,
+                },
+            ],
+        },
+    };
     pub(super) static DESCRIPTION: Shape = Shape {
         name: "Description",
         sensitive: false,
         kind: Kind::String { length: Bounds { min: Some(0), max: Some(256) }, pattern: None, values: &[] },
     };
+    pub(super) static DESTINATION_ARN: Shape = Shape {
+        name: "DestinationArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(350) },
+            pattern: Some(Pattern::new(
+                "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static DESTINATION_CONFIG: Shape = Shape {
+        name: "DestinationConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "OnSuccess",
+                    key: "OnSuccess",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ON_SUCCESS,
+                },
+                Member {
+                    name: "OnFailure",
+                    key: "OnFailure",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ON_FAILURE,
+                },
+            ],
+        },
+    };
     pub(super) static DIRECT_S3_READ: Shape = Shape {
         name: "DirectS3Read",
         sensitive: false,
         kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["ENABLED", "DISABLED", "AUTO"] },
+    };
+    pub(super) static DOCUMENT_DB_EVENT_SOURCE_CONFIG: Shape = Shape {
+        name: "DocumentDBEventSourceConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DatabaseName",
+                    key: "DatabaseName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DATABASE_NAME,
+                },
+                Member {
+                    name: "CollectionName",
+                    key: "CollectionName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &COLLECTION_NAME,
+                },
+                Member {
+                    name: "FullDocument",
+                    key: "FullDocument",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FULL_DOCUMENT,
+                },
+            ],
+        },
     };
     pub(super) static DURABLE_CONFIG: Shape = Shape {
         name: "DurableConfig",
@@ -4432,6 +9818,17 @@ mod shape {
             ],
         },
     };
+    pub(super) static DURABLE_EXECUTION_ARN: Shape = Shape {
+        name: "DurableExecutionArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1024) },
+            pattern: Some(Pattern::new(
+                "arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)",
+            )),
+            values: &[],
+        },
+    };
     pub(super) static DURABLE_EXECUTION_NAME: Shape = Shape {
         name: "DurableExecutionName",
         sensitive: false,
@@ -4439,6 +9836,37 @@ mod shape {
             length: Bounds { min: Some(1), max: Some(64) },
             pattern: Some(Pattern::new("[a-zA-Z0-9-_]+")),
             values: &[],
+        },
+    };
+    pub(super) static ENABLED: Shape = Shape { name: "Enabled", sensitive: false, kind: Kind::Boolean };
+    pub(super) static END_POINT_TYPE: Shape = Shape {
+        name: "EndPointType",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["KAFKA_BOOTSTRAP_SERVERS"] },
+    };
+    pub(super) static ENDPOINT: Shape = Shape {
+        name: "Endpoint",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(300) },
+            pattern: Some(Pattern::new(
+                "(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static ENDPOINT_LISTS: Shape = Shape {
+        name: "EndpointLists",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &ENDPOINT },
+    };
+    pub(super) static ENDPOINTS: Shape = Shape {
+        name: "Endpoints",
+        sensitive: false,
+        kind: Kind::Map {
+            length: Bounds { min: Some(1), max: Some(2) },
+            key: &END_POINT_TYPE,
+            value: &ENDPOINT_LISTS,
         },
     };
     pub(super) static ENVIRONMENT: Shape = Shape {
@@ -4495,16 +9923,160 @@ mod shape {
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(512), max: Some(32768) } },
     };
+    pub(super) static ERROR_DATA: Shape = Shape {
+        name: "ErrorData",
+        sensitive: true,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static ERROR_MESSAGE: Shape = Shape {
+        name: "ErrorMessage",
+        sensitive: true,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static ERROR_OBJECT: Shape = Shape {
+        name: "ErrorObject",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ErrorMessage",
+                    key: "ErrorMessage",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ERROR_MESSAGE,
+                },
+                Member {
+                    name: "ErrorType",
+                    key: "ErrorType",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ERROR_TYPE,
+                },
+                Member {
+                    name: "ErrorData",
+                    key: "ErrorData",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ERROR_DATA,
+                },
+                Member {
+                    name: "StackTrace",
+                    key: "StackTrace",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STACK_TRACE_ENTRIES,
+                },
+            ],
+        },
+    };
+    pub(super) static ERROR_TYPE: Shape = Shape {
+        name: "ErrorType",
+        sensitive: true,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static EVENT_SOURCE_MAPPING_LOGGING_CONFIG: Shape = Shape {
+        name: "EventSourceMappingLoggingConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "SystemLogLevel",
+                key: "SystemLogLevel",
+                required: false,
+                place: Place::Body,
+                shape: &EVENT_SOURCE_MAPPING_SYSTEM_LOG_LEVEL,
+            }],
+        },
+    };
+    pub(super) static EVENT_SOURCE_MAPPING_METRIC: Shape = Shape {
+        name: "EventSourceMappingMetric",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["EventCount", "ErrorCount", "KafkaMetrics"],
+        },
+    };
+    pub(super) static EVENT_SOURCE_MAPPING_METRIC_LIST: Shape = Shape {
+        name: "EventSourceMappingMetricList",
+        sensitive: false,
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(3) },
+            element: &EVENT_SOURCE_MAPPING_METRIC,
+        },
+    };
+    pub(super) static EVENT_SOURCE_MAPPING_METRICS_CONFIG: Shape = Shape {
+        name: "EventSourceMappingMetricsConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Metrics",
+                key: "Metrics",
+                required: false,
+                place: Place::Body,
+                shape: &EVENT_SOURCE_MAPPING_METRIC_LIST,
+            }],
+        },
+    };
+    pub(super) static EVENT_SOURCE_MAPPING_SYSTEM_LOG_LEVEL: Shape = Shape {
+        name: "EventSourceMappingSystemLogLevel",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["DEBUG", "INFO", "WARN"] },
+    };
+    pub(super) static EVENT_SOURCE_POSITION: Shape = Shape {
+        name: "EventSourcePosition",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"],
+        },
+    };
+    pub(super) static EVENT_SOURCE_TOKEN: Shape = Shape {
+        name: "EventSourceToken",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(256) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9._\\-]+")),
+            values: &[],
+        },
+    };
     pub(super) static EXECUTION_ENVIRONMENT_MEMORY_GI_B_PER_V_CPU: Shape = Shape {
         name: "ExecutionEnvironmentMemoryGiBPerVCpu",
         sensitive: false,
         kind: Kind::Double { range: Bounds { min: Some(2.0), max: Some(8.0) } },
+    };
+    pub(super) static EXECUTION_STATUS: Shape = Shape {
+        name: "ExecutionStatus",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &[
+                "RUNNING",
+                "SUCCEEDED",
+                "FAILED",
+                "TIMED_OUT",
+                "STOPPED",
+                "DELETING",
+                "PAUSING",
+                "PAUSED",
+            ],
+        },
+    };
+    pub(super) static EXECUTION_STATUS_LIST: Shape = Shape {
+        name: "ExecutionStatusList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &EXECUTION_STATUS },
     };
     pub(super) static EXECUTION_TIMEOUT: Shape = Shape {
         name: "ExecutionTimeout",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(31622400) } },
     };
+    pub(super) static EXECUTION_TIMEOUT_PAUSED: Shape =
+        Shape { name: "ExecutionTimeoutPaused", sensitive: false, kind: Kind::Boolean };
+    pub(super) static EXECUTION_TIMESTAMP: Shape =
+        Shape { name: "ExecutionTimestamp", sensitive: false, kind: Kind::Timestamp };
     pub(super) static FILE_SYSTEM_ARN: Shape = Shape {
         name: "FileSystemArn",
         sensitive: false,
@@ -4549,6 +10121,42 @@ mod shape {
         name: "FileSystemConfigList",
         sensitive: false,
         kind: Kind::List { length: Bounds { min: Some(0), max: Some(1) }, element: &FILE_SYSTEM_CONFIG },
+    };
+    pub(super) static FILTER: Shape = Shape {
+        name: "Filter",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Pattern",
+                key: "Pattern",
+                required: false,
+                place: Place::Body,
+                shape: &PATTERN,
+            }],
+        },
+    };
+    pub(super) static FILTER_CRITERIA: Shape = Shape {
+        name: "FilterCriteria",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Filters",
+                key: "Filters",
+                required: false,
+                place: Place::Body,
+                shape: &FILTER_LIST,
+            }],
+        },
+    };
+    pub(super) static FILTER_LIST: Shape = Shape {
+        name: "FilterList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &FILTER },
+    };
+    pub(super) static FULL_DOCUMENT: Shape = Shape {
+        name: "FullDocument",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["UpdateLookup", "Default"] },
     };
     pub(super) static FUNCTION_CODE: Shape = Shape {
         name: "FunctionCode",
@@ -4606,6 +10214,16 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static FUNCTION_RESPONSE_TYPE: Shape = Shape {
+        name: "FunctionResponseType",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["ReportBatchItemFailures"] },
+    };
+    pub(super) static FUNCTION_RESPONSE_TYPE_LIST: Shape = Shape {
+        name: "FunctionResponseTypeList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(1) }, element: &FUNCTION_RESPONSE_TYPE },
+    };
     pub(super) static FUNCTION_RUNTIME_ALIAS: Shape = Shape {
         name: "FunctionRuntimeAlias",
         sensitive: false,
@@ -4642,6 +10260,58 @@ mod shape {
             ],
         },
     };
+    pub(super) static FUNCTION_SCALING_CONFIG: Shape = Shape {
+        name: "FunctionScalingConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "MinExecutionEnvironments",
+                    key: "MinExecutionEnvironments",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_SCALING_CONFIG_EXECUTION_ENVIRONMENTS,
+                },
+                Member {
+                    name: "MaxExecutionEnvironments",
+                    key: "MaxExecutionEnvironments",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_SCALING_CONFIG_EXECUTION_ENVIRONMENTS,
+                },
+            ],
+        },
+    };
+    pub(super) static FUNCTION_SCALING_CONFIG_EXECUTION_ENVIRONMENTS: Shape = Shape {
+        name: "FunctionScalingConfigExecutionEnvironments",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(15000) } },
+    };
+    pub(super) static FUNCTION_URL_AUTH_TYPE: Shape = Shape {
+        name: "FunctionUrlAuthType",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["NONE", "AWS_IAM"] },
+    };
+    pub(super) static FUNCTION_URL_FUNCTION_NAME: Shape = Shape {
+        name: "FunctionUrlFunctionName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(140) },
+            pattern: Some(Pattern::new(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\\d+$)[0-9a-zA-Z-_]+))?",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static FUNCTION_URL_QUALIFIER: Shape = Shape {
+        name: "FunctionUrlQualifier",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("((?!^\\d+$)^[0-9a-zA-Z-_]+$)")),
+            values: &[],
+        },
+    };
     pub(super) static FUNCTION_VERSION: Shape = Shape {
         name: "FunctionVersion",
         sensitive: false,
@@ -4654,6 +10324,168 @@ mod shape {
     };
     pub(super) static GET_ACCOUNT_SETTINGS_REQUEST: Shape =
         Shape { name: "GetAccountSettingsRequest", sensitive: false, kind: Kind::Structure { members: &[] } };
+    pub(super) static GET_ALIAS_REQUEST: Shape = Shape {
+        name: "GetAliasRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    key: "Name",
+                    required: true,
+                    place: Place::Label("Name"),
+                    shape: &ALIAS,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_CAPACITY_PROVIDER_REQUEST: Shape = Shape {
+        name: "GetCapacityProviderRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CapacityProviderName",
+                key: "CapacityProviderName",
+                required: true,
+                place: Place::Label("CapacityProviderName"),
+                shape: &CAPACITY_PROVIDER_NAME,
+            }],
+        },
+    };
+    pub(super) static GET_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "GetCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CodeSigningConfigArn",
+                key: "CodeSigningConfigArn",
+                required: true,
+                place: Place::Label("CodeSigningConfigArn"),
+                shape: &CODE_SIGNING_CONFIG_ARN,
+            }],
+        },
+    };
+    pub(super) static GET_DURABLE_EXECUTION_HISTORY_REQUEST: Shape = Shape {
+        name: "GetDurableExecutionHistoryRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "IncludeExecutionData",
+                    key: "IncludeExecutionData",
+                    required: false,
+                    place: Place::Query("IncludeExecutionData"),
+                    shape: &INCLUDE_EXECUTION_DATA,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &ITEM_COUNT,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "ReverseOrder",
+                    key: "ReverseOrder",
+                    required: false,
+                    place: Place::Query("ReverseOrder"),
+                    shape: &REVERSE_ORDER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "GetDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "IncludeExecutionData",
+                    key: "IncludeExecutionData",
+                    required: false,
+                    place: Place::Query("IncludeExecutionData"),
+                    shape: &INCLUDE_EXECUTION_DATA,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_DURABLE_EXECUTION_STATE_REQUEST: Shape = Shape {
+        name: "GetDurableExecutionStateRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "CheckpointToken",
+                    key: "CheckpointToken",
+                    required: true,
+                    place: Place::Query("CheckpointToken"),
+                    shape: &CHECKPOINT_TOKEN,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &ITEM_COUNT,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape {
+        name: "GetEventSourceMappingRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "UUID",
+                key: "UUID",
+                required: true,
+                place: Place::Label("UUID"),
+                shape: &UUID_STRING,
+            }],
+        },
+    };
     pub(super) static GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
         name: "GetFunctionCodeSigningConfigRequest",
         sensitive: false,
@@ -4682,6 +10514,28 @@ mod shape {
     };
     pub(super) static GET_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape {
         name: "GetFunctionConfigurationRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape {
+        name: "GetFunctionEventInvokeConfigRequest",
         sensitive: false,
         kind: Kind::Structure {
             members: &[
@@ -4737,6 +10591,107 @@ mod shape {
             ],
         },
     };
+    pub(super) static GET_FUNCTION_SCALING_CONFIG_REQUEST: Shape = Shape {
+        name: "GetFunctionScalingConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &UNQUALIFIED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: true,
+                    place: Place::Query("Qualifier"),
+                    shape: &PUBLISHED_FUNCTION_QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape {
+        name: "GetFunctionUrlConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &FUNCTION_URL_QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_LAYER_VERSION_BY_ARN_REQUEST: Shape = Shape {
+        name: "GetLayerVersionByArnRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Arn",
+                key: "Arn",
+                required: true,
+                place: Place::Query("Arn"),
+                shape: &LAYER_VERSION_ARN,
+            }],
+        },
+    };
+    pub(super) static GET_LAYER_VERSION_POLICY_REQUEST: Shape = Shape {
+        name: "GetLayerVersionPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    key: "VersionNumber",
+                    required: true,
+                    place: Place::Label("VersionNumber"),
+                    shape: &LAYER_VERSION_NUMBER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_LAYER_VERSION_REQUEST: Shape = Shape {
+        name: "GetLayerVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    key: "VersionNumber",
+                    required: true,
+                    place: Place::Label("VersionNumber"),
+                    shape: &LAYER_VERSION_NUMBER,
+                },
+            ],
+        },
+    };
     pub(super) static GET_POLICY_REQUEST: Shape = Shape {
         name: "GetPolicyRequest",
         sensitive: false,
@@ -4757,6 +10712,41 @@ mod shape {
                     shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
                 },
             ],
+        },
+    };
+    pub(super) static GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape {
+        name: "GetProvisionedConcurrencyConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: true,
+                    place: Place::Query("Qualifier"),
+                    shape: &QUALIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_RESOURCE_POLICY_REQUEST: Shape = Shape {
+        name: "GetResourcePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ResourceArn",
+                key: "ResourceArn",
+                required: true,
+                place: Place::Label("ResourceArn"),
+                shape: &POLICY_RESOURCE_ARN,
+            }],
         },
     };
     pub(super) static GET_RUNTIME_MANAGEMENT_CONFIG_REQUEST: Shape = Shape {
@@ -4790,6 +10780,20 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static HEADER: Shape = Shape {
+        name: "Header",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(1024) },
+            pattern: Some(Pattern::new(".*")),
+            values: &[],
+        },
+    };
+    pub(super) static HEADERS_LIST: Shape = Shape {
+        name: "HeadersList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &HEADER },
+    };
     pub(super) static IMAGE_CONFIG: Shape = Shape {
         name: "ImageConfig",
         sensitive: false,
@@ -4818,6 +10822,51 @@ mod shape {
                 },
             ],
         },
+    };
+    pub(super) static INCLUDE_EXECUTION_DATA: Shape =
+        Shape { name: "IncludeExecutionData", sensitive: false, kind: Kind::Boolean };
+    pub(super) static INSTANCE_REQUIREMENTS: Shape = Shape {
+        name: "InstanceRequirements",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Architectures",
+                    key: "Architectures",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARCHITECTURES_LIST,
+                },
+                Member {
+                    name: "AllowedInstanceTypes",
+                    key: "AllowedInstanceTypes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INSTANCE_TYPE_SET,
+                },
+                Member {
+                    name: "ExcludedInstanceTypes",
+                    key: "ExcludedInstanceTypes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INSTANCE_TYPE_SET,
+                },
+            ],
+        },
+    };
+    pub(super) static INSTANCE_TYPE: Shape = Shape {
+        name: "InstanceType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(30) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9\\.\\*\\-]+")),
+            values: &[],
+        },
+    };
+    pub(super) static INSTANCE_TYPE_SET: Shape = Shape {
+        name: "InstanceTypeSet",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(400) }, element: &INSTANCE_TYPE },
     };
     pub(super) static INVOCATION_REQUEST: Shape = Shape {
         name: "InvocationRequest",
@@ -4892,6 +10941,97 @@ mod shape {
             values: &["Event", "RequestResponse", "DryRun"],
         },
     };
+    pub(super) static INVOKE_ASYNC_REQUEST: Shape = Shape {
+        name: "InvokeAsyncRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "InvokeArgs",
+                    key: "InvokeArgs",
+                    required: true,
+                    place: Place::RawBody,
+                    shape: &BLOB_STREAM,
+                },
+            ],
+        },
+    };
+    pub(super) static INVOKE_MODE: Shape = Shape {
+        name: "InvokeMode",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["BUFFERED", "RESPONSE_STREAM"] },
+    };
+    pub(super) static INVOKE_WITH_RESPONSE_STREAM_REQUEST: Shape = Shape {
+        name: "InvokeWithResponseStreamRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "LogType",
+                    key: "LogType",
+                    required: false,
+                    place: Place::Header("x-amz-log-type"),
+                    shape: &LOG_TYPE,
+                },
+                Member {
+                    name: "ClientContext",
+                    key: "ClientContext",
+                    required: false,
+                    place: Place::Header("x-amz-client-context"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "Payload",
+                    key: "Payload",
+                    required: false,
+                    place: Place::RawBody,
+                    shape: &BLOB,
+                },
+                Member {
+                    name: "TenantId",
+                    key: "TenantId",
+                    required: false,
+                    place: Place::Header("x-amz-tenant-id"),
+                    shape: &TENANT_ID,
+                },
+                Member {
+                    name: "InvocationType",
+                    key: "InvocationType",
+                    required: false,
+                    place: Place::Header("x-amz-invocation-type"),
+                    shape: &RESPONSE_STREAMING_INVOCATION_TYPE,
+                },
+            ],
+        },
+    };
+    pub(super) static INVOKED_VIA_FUNCTION_URL: Shape =
+        Shape { name: "InvokedViaFunctionUrl", sensitive: false, kind: Kind::Boolean };
+    pub(super) static ITEM_COUNT: Shape = Shape {
+        name: "ItemCount",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(1000) } },
+    };
     pub(super) static KMS_KEY_ARN: Shape = Shape {
         name: "KMSKeyArn",
         sensitive: false,
@@ -4900,6 +11040,114 @@ mod shape {
             pattern: Some(Pattern::new("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()")),
             values: &[],
         },
+    };
+    pub(super) static KMS_KEY_ARN_NON_EMPTY: Shape = Shape {
+        name: "KMSKeyArnNonEmpty",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(10000) },
+            pattern: Some(Pattern::new("arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*")),
+            values: &[],
+        },
+    };
+    pub(super) static KAFKA_EVENT_SOURCE_MAPPING_CONSUMPTION_MODE: Shape = Shape {
+        name: "KafkaEventSourceMappingConsumptionMode",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Stream", "Queue"] },
+    };
+    pub(super) static KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG: Shape = Shape {
+        name: "KafkaSchemaRegistryAccessConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Type",
+                    key: "Type",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_SCHEMA_REGISTRY_AUTH_TYPE,
+                },
+                Member { name: "URI", key: "URI", required: false, place: Place::Body, shape: &ARN },
+            ],
+        },
+    };
+    pub(super) static KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG_LIST: Shape = Shape {
+        name: "KafkaSchemaRegistryAccessConfigList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG },
+    };
+    pub(super) static KAFKA_SCHEMA_REGISTRY_AUTH_TYPE: Shape = Shape {
+        name: "KafkaSchemaRegistryAuthType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &[
+                "BASIC_AUTH",
+                "CLIENT_CERTIFICATE_TLS_AUTH",
+                "SERVER_ROOT_CA_CERTIFICATE",
+                "OAUTHBEARER_AUTH",
+            ],
+        },
+    };
+    pub(super) static KAFKA_SCHEMA_REGISTRY_CONFIG: Shape = Shape {
+        name: "KafkaSchemaRegistryConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "SchemaRegistryURI",
+                    key: "SchemaRegistryURI",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SCHEMA_REGISTRY_URI,
+                },
+                Member {
+                    name: "EventRecordFormat",
+                    key: "EventRecordFormat",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SCHEMA_REGISTRY_EVENT_RECORD_FORMAT,
+                },
+                Member {
+                    name: "AccessConfigs",
+                    key: "AccessConfigs",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG_LIST,
+                },
+                Member {
+                    name: "SchemaValidationConfigs",
+                    key: "SchemaValidationConfigs",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_SCHEMA_VALIDATION_CONFIG_LIST,
+                },
+            ],
+        },
+    };
+    pub(super) static KAFKA_SCHEMA_VALIDATION_ATTRIBUTE: Shape = Shape {
+        name: "KafkaSchemaValidationAttribute",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["KEY", "VALUE"] },
+    };
+    pub(super) static KAFKA_SCHEMA_VALIDATION_CONFIG: Shape = Shape {
+        name: "KafkaSchemaValidationConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Attribute",
+                key: "Attribute",
+                required: false,
+                place: Place::Body,
+                shape: &KAFKA_SCHEMA_VALIDATION_ATTRIBUTE,
+            }],
+        },
+    };
+    pub(super) static KAFKA_SCHEMA_VALIDATION_CONFIG_LIST: Shape = Shape {
+        name: "KafkaSchemaValidationConfigList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_VALIDATION_CONFIG },
     };
     pub(super) static LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG: Shape = Shape {
         name: "LambdaManagedInstancesCapacityProviderConfig",
@@ -4935,6 +11183,35 @@ mod shape {
         sensitive: false,
         kind: Kind::List { length: Bounds::NONE, element: &LAYER_VERSION_ARN },
     };
+    pub(super) static LAYER_NAME_OR_ARN: Shape = Shape {
+        name: "LayerNameOrArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(2048) },
+            pattern: Some(Pattern::new(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]{1,140}|[a-zA-Z0-9-_]{1,140})",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static LAYER_PERMISSION_ALLOWED_ACTION: Shape = Shape {
+        name: "LayerPermissionAllowedAction",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(22) },
+            pattern: Some(Pattern::new("lambda:GetLayerVersion")),
+            values: &[],
+        },
+    };
+    pub(super) static LAYER_PERMISSION_ALLOWED_PRINCIPAL: Shape = Shape {
+        name: "LayerPermissionAllowedPrincipal",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(10000) },
+            pattern: Some(Pattern::new("\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root")),
+            values: &[],
+        },
+    };
     pub(super) static LAYER_VERSION_ARN: Shape = Shape {
         name: "LayerVersionArn",
         sensitive: false,
@@ -4944,6 +11221,358 @@ mod shape {
                 "((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))",
             )),
             values: &[],
+        },
+    };
+    pub(super) static LAYER_VERSION_CONTENT_INPUT: Shape = Shape {
+        name: "LayerVersionContentInput",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "S3Bucket",
+                    key: "S3Bucket",
+                    required: false,
+                    place: Place::Body,
+                    shape: &S3_BUCKET,
+                },
+                Member { name: "S3Key", key: "S3Key", required: false, place: Place::Body, shape: &S3_KEY },
+                Member {
+                    name: "S3ObjectVersion",
+                    key: "S3ObjectVersion",
+                    required: false,
+                    place: Place::Body,
+                    shape: &S3_OBJECT_VERSION,
+                },
+                Member {
+                    name: "S3ObjectStorageMode",
+                    key: "S3ObjectStorageMode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &S3_OBJECT_STORAGE_MODE,
+                },
+                Member { name: "ZipFile", key: "ZipFile", required: false, place: Place::Body, shape: &BLOB },
+            ],
+        },
+    };
+    pub(super) static LAYER_VERSION_NUMBER: Shape =
+        Shape { name: "LayerVersionNumber", sensitive: false, kind: Kind::Long { range: Bounds::NONE } };
+    pub(super) static LICENSE_INFO: Shape = Shape {
+        name: "LicenseInfo",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(512) },
+            pattern: Some(Pattern::new(".*")),
+            values: &[],
+        },
+    };
+    pub(super) static LIST_ALIASES_REQUEST: Shape = Shape {
+        name: "ListAliasesRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    key: "FunctionVersion",
+                    required: false,
+                    place: Place::Query("FunctionVersion"),
+                    shape: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_CAPACITY_PROVIDERS_REQUEST: Shape = Shape {
+        name: "ListCapacityProvidersRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "State",
+                    key: "State",
+                    required: false,
+                    place: Place::Query("State"),
+                    shape: &CAPACITY_PROVIDER_STATE,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_FIFTY_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_CODE_SIGNING_CONFIGS_REQUEST: Shape = Shape {
+        name: "ListCodeSigningConfigsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST: Shape = Shape {
+        name: "ListDurableExecutionsByFunctionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "DurableExecutionName",
+                    key: "DurableExecutionName",
+                    required: false,
+                    place: Place::Query("DurableExecutionName"),
+                    shape: &DURABLE_EXECUTION_NAME,
+                },
+                Member {
+                    name: "Statuses",
+                    key: "Statuses",
+                    required: false,
+                    place: Place::Query("Statuses"),
+                    shape: &EXECUTION_STATUS_LIST,
+                },
+                Member {
+                    name: "StartedAfter",
+                    key: "StartedAfter",
+                    required: false,
+                    place: Place::Query("StartedAfter"),
+                    shape: &EXECUTION_TIMESTAMP,
+                },
+                Member {
+                    name: "StartedBefore",
+                    key: "StartedBefore",
+                    required: false,
+                    place: Place::Query("StartedBefore"),
+                    shape: &EXECUTION_TIMESTAMP,
+                },
+                Member {
+                    name: "ReverseOrder",
+                    key: "ReverseOrder",
+                    required: false,
+                    place: Place::Query("ReverseOrder"),
+                    shape: &REVERSE_ORDER,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &ITEM_COUNT,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_EVENT_SOURCE_MAPPINGS_REQUEST: Shape = Shape {
+        name: "ListEventSourceMappingsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "EventSourceArn",
+                    key: "EventSourceArn",
+                    required: false,
+                    place: Place::Query("EventSourceArn"),
+                    shape: &ARN,
+                },
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: false,
+                    place: Place::Query("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST: Shape = Shape {
+        name: "ListFunctionEventInvokeConfigsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_FUNCTION_URL_CONFIGS_REQUEST: Shape = Shape {
+        name: "ListFunctionUrlConfigsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_FUNCTION_VERSIONS_BY_CAPACITY_PROVIDER_REQUEST: Shape = Shape {
+        name: "ListFunctionVersionsByCapacityProviderRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CapacityProviderName",
+                    key: "CapacityProviderName",
+                    required: true,
+                    place: Place::Label("CapacityProviderName"),
+                    shape: &CAPACITY_PROVIDER_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_FIFTY_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "ListFunctionsByCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CodeSigningConfigArn",
+                    key: "CodeSigningConfigArn",
+                    required: true,
+                    place: Place::Label("CodeSigningConfigArn"),
+                    shape: &CODE_SIGNING_CONFIG_ARN,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LIST_ITEMS,
+                },
+            ],
         },
     };
     pub(super) static LIST_FUNCTIONS_REQUEST: Shape = Shape {
@@ -4978,6 +11607,114 @@ mod shape {
                     required: false,
                     place: Place::Query("MaxItems"),
                     shape: &MAX_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_LAYER_VERSIONS_REQUEST: Shape = Shape {
+        name: "ListLayerVersionsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CompatibleArchitecture",
+                    key: "CompatibleArchitecture",
+                    required: false,
+                    place: Place::Query("CompatibleArchitecture"),
+                    shape: &ARCHITECTURE,
+                },
+                Member {
+                    name: "CompatibleRuntime",
+                    key: "CompatibleRuntime",
+                    required: false,
+                    place: Place::Query("CompatibleRuntime"),
+                    shape: &RUNTIME,
+                },
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LAYER_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_LAYERS_REQUEST: Shape = Shape {
+        name: "ListLayersRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CompatibleArchitecture",
+                    key: "CompatibleArchitecture",
+                    required: false,
+                    place: Place::Query("CompatibleArchitecture"),
+                    shape: &ARCHITECTURE,
+                },
+                Member {
+                    name: "CompatibleRuntime",
+                    key: "CompatibleRuntime",
+                    required: false,
+                    place: Place::Query("CompatibleRuntime"),
+                    shape: &RUNTIME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_LAYER_LIST_ITEMS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST: Shape = Shape {
+        name: "ListProvisionedConcurrencyConfigsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    key: "Marker",
+                    required: false,
+                    place: Place::Query("Marker"),
+                    shape: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    key: "MaxItems",
+                    required: false,
+                    place: Place::Query("MaxItems"),
+                    shape: &MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS,
                 },
             ],
         },
@@ -5097,15 +11834,99 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static MAX_AGE: Shape = Shape {
+        name: "MaxAge",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(86400) } },
+    };
+    pub(super) static MAX_FIFTY_LIST_ITEMS: Shape = Shape {
+        name: "MaxFiftyListItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(50) } },
+    };
+    pub(super) static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Shape = Shape {
+        name: "MaxFunctionEventInvokeConfigListItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(50) } },
+    };
+    pub(super) static MAX_ITEMS: Shape = Shape {
+        name: "MaxItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(50) } },
+    };
+    pub(super) static MAX_LAYER_LIST_ITEMS: Shape = Shape {
+        name: "MaxLayerListItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(50) } },
+    };
     pub(super) static MAX_LIST_ITEMS: Shape = Shape {
         name: "MaxListItems",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(10000) } },
     };
+    pub(super) static MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS: Shape = Shape {
+        name: "MaxProvisionedConcurrencyConfigListItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(50) } },
+    };
+    pub(super) static MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape {
+        name: "MaximumBatchingWindowInSeconds",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(300) } },
+    };
+    pub(super) static MAXIMUM_CONCURRENCY: Shape = Shape {
+        name: "MaximumConcurrency",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(2), max: Some(1000) } },
+    };
+    pub(super) static MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape {
+        name: "MaximumEventAgeInSeconds",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(60), max: Some(21600) } },
+    };
+    pub(super) static MAXIMUM_NUMBER_OF_POLLERS: Shape = Shape {
+        name: "MaximumNumberOfPollers",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(10000) } },
+    };
+    pub(super) static MAXIMUM_RECORD_AGE_IN_SECONDS: Shape = Shape {
+        name: "MaximumRecordAgeInSeconds",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(-1), max: Some(604800) } },
+    };
+    pub(super) static MAXIMUM_RETRY_ATTEMPTS: Shape = Shape {
+        name: "MaximumRetryAttempts",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(2) } },
+    };
+    pub(super) static MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING: Shape = Shape {
+        name: "MaximumRetryAttemptsEventSourceMapping",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(-1), max: Some(10000) } },
+    };
     pub(super) static MEMORY_SIZE: Shape = Shape {
         name: "MemorySize",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(128), max: Some(32768) } },
+    };
+    pub(super) static METHOD: Shape = Shape {
+        name: "Method",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(6) },
+            pattern: Some(Pattern::new(".*")),
+            values: &[],
+        },
+    };
+    pub(super) static METRIC_TARGET_VALUE: Shape = Shape {
+        name: "MetricTargetValue",
+        sensitive: false,
+        kind: Kind::Double { range: Bounds { min: Some(0.0), max: Some(100.0) } },
+    };
+    pub(super) static MINIMUM_NUMBER_OF_POLLERS: Shape = Shape {
+        name: "MinimumNumberOfPollers",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(200) } },
     };
     pub(super) static NAMESPACED_FUNCTION_NAME: Shape = Shape {
         name: "NamespacedFunctionName",
@@ -5115,6 +11936,15 @@ mod shape {
             pattern: Some(Pattern::new(
                 "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
             )),
+            values: &[],
+        },
+    };
+    pub(super) static NAMESPACED_STATEMENT_ID: Shape = Shape {
+        name: "NamespacedStatementId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(100) },
+            pattern: Some(Pattern::new("([a-zA-Z0-9-_.]+)")),
             values: &[],
         },
     };
@@ -5129,15 +11959,811 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static ON_FAILURE: Shape = Shape {
+        name: "OnFailure",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Destination",
+                key: "Destination",
+                required: false,
+                place: Place::Body,
+                shape: &DESTINATION_ARN,
+            }],
+        },
+    };
+    pub(super) static ON_SUCCESS: Shape = Shape {
+        name: "OnSuccess",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Destination",
+                key: "Destination",
+                required: false,
+                place: Place::Body,
+                shape: &DESTINATION_ARN,
+            }],
+        },
+    };
+    pub(super) static OPERATION_ACTION: Shape = Shape {
+        name: "OperationAction",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["START", "SUCCEED", "FAIL", "RETRY", "CANCEL"],
+        },
+    };
+    pub(super) static OPERATION_ID: Shape = Shape {
+        name: "OperationId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(64) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9-_]+")),
+            values: &[],
+        },
+    };
+    pub(super) static OPERATION_NAME: Shape = Shape {
+        name: "OperationName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(256) },
+            pattern: Some(Pattern::new("[\\x20-\\x7E]+")),
+            values: &[],
+        },
+    };
+    pub(super) static OPERATION_PAYLOAD: Shape = Shape {
+        name: "OperationPayload",
+        sensitive: true,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(6291456) },
+            pattern: None,
+            values: &[],
+        },
+    };
+    pub(super) static OPERATION_SUB_TYPE: Shape = Shape {
+        name: "OperationSubType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(32) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9-_]+")),
+            values: &[],
+        },
+    };
+    pub(super) static OPERATION_TYPE: Shape = Shape {
+        name: "OperationType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["EXECUTION", "CONTEXT", "STEP", "WAIT", "CALLBACK", "CHAINED_INVOKE"],
+        },
+    };
+    pub(super) static OPERATION_UPDATE: Shape = Shape {
+        name: "OperationUpdate",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member { name: "Id", key: "Id", required: true, place: Place::Body, shape: &OPERATION_ID },
+                Member {
+                    name: "ParentId",
+                    key: "ParentId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &OPERATION_ID,
+                },
+                Member {
+                    name: "Name",
+                    key: "Name",
+                    required: false,
+                    place: Place::Body,
+                    shape: &OPERATION_NAME,
+                },
+                Member {
+                    name: "Type",
+                    key: "Type",
+                    required: true,
+                    place: Place::Body,
+                    shape: &OPERATION_TYPE,
+                },
+                Member {
+                    name: "SubType",
+                    key: "SubType",
+                    required: false,
+                    place: Place::Body,
+                    shape: &OPERATION_SUB_TYPE,
+                },
+                Member {
+                    name: "Action",
+                    key: "Action",
+                    required: true,
+                    place: Place::Body,
+                    shape: &OPERATION_ACTION,
+                },
+                Member {
+                    name: "Payload",
+                    key: "Payload",
+                    required: false,
+                    place: Place::Body,
+                    shape: &OPERATION_PAYLOAD,
+                },
+                Member {
+                    name: "Error",
+                    key: "Error",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ERROR_OBJECT,
+                },
+                Member {
+                    name: "ContextOptions",
+                    key: "ContextOptions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CONTEXT_OPTIONS,
+                },
+                Member {
+                    name: "StepOptions",
+                    key: "StepOptions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STEP_OPTIONS,
+                },
+                Member {
+                    name: "WaitOptions",
+                    key: "WaitOptions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &WAIT_OPTIONS,
+                },
+                Member {
+                    name: "CallbackOptions",
+                    key: "CallbackOptions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CALLBACK_OPTIONS,
+                },
+                Member {
+                    name: "ChainedInvokeOptions",
+                    key: "ChainedInvokeOptions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CHAINED_INVOKE_OPTIONS,
+                },
+            ],
+        },
+    };
+    pub(super) static OPERATION_UPDATES: Shape = Shape {
+        name: "OperationUpdates",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &OPERATION_UPDATE },
+    };
+    pub(super) static ORGANIZATION_ID: Shape = Shape {
+        name: "OrganizationId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(34) },
+            pattern: Some(Pattern::new("o-[a-z0-9]{10,32}")),
+            values: &[],
+        },
+    };
+    pub(super) static ORIGIN: Shape = Shape {
+        name: "Origin",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(253) },
+            pattern: Some(Pattern::new(".*")),
+            values: &[],
+        },
+    };
     pub(super) static PACKAGE_TYPE: Shape = Shape {
         name: "PackageType",
         sensitive: false,
         kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Zip", "Image"] },
     };
+    pub(super) static PARALLELIZATION_FACTOR: Shape = Shape {
+        name: "ParallelizationFactor",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(10) } },
+    };
+    pub(super) static PATTERN: Shape = Shape {
+        name: "Pattern",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(4096) },
+            pattern: Some(Pattern::new("[\\s\\S]*")),
+            values: &[],
+        },
+    };
+    pub(super) static PAUSE_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "PauseDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "ClientToken",
+                    key: "ClientToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CLIENT_TOKEN,
+                },
+                Member {
+                    name: "Reason",
+                    key: "Reason",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PAUSE_REASON,
+                },
+                Member {
+                    name: "ExecutionTimeoutPaused",
+                    key: "ExecutionTimeoutPaused",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EXECUTION_TIMEOUT_PAUSED,
+                },
+            ],
+        },
+    };
+    pub(super) static PAUSE_REASON: Shape = Shape {
+        name: "PauseReason",
+        sensitive: true,
+        kind: Kind::String { length: Bounds { min: Some(0), max: Some(1024) }, pattern: None, values: &[] },
+    };
     pub(super) static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape {
         name: "PerExecutionEnvironmentMaxConcurrency",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(1600) } },
+    };
+    pub(super) static POLICY_RESOURCE_ARN: Shape = Shape {
+        name: "PolicyResourceArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(512) },
+            pattern: Some(Pattern::new(
+                "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_])+)?|runtime/[a-zA-Z0-9-_./]+)",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static POSITIVE_INTEGER: Shape = Shape {
+        name: "PositiveInteger",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: None } },
+    };
+    pub(super) static PRINCIPAL: Shape = Shape {
+        name: "Principal",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(2048) },
+            pattern: Some(Pattern::new("[^\\s]+")),
+            values: &[],
+        },
+    };
+    pub(super) static PRINCIPAL_ORG_ID: Shape = Shape {
+        name: "PrincipalOrgID",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(12), max: Some(34) },
+            pattern: Some(Pattern::new("o-[a-z0-9]{10,32}")),
+            values: &[],
+        },
+    };
+    pub(super) static PROPAGATE_TAGS: Shape = Shape {
+        name: "PropagateTags",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Mode",
+                    key: "Mode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROPAGATE_TAGS_MODE,
+                },
+                Member {
+                    name: "ExplicitTags",
+                    key: "ExplicitTags",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROPAGATE_TAGS_EXPLICIT_TAGS_MAP,
+                },
+            ],
+        },
+    };
+    pub(super) static PROPAGATE_TAGS_EXPLICIT_TAGS_MAP: Shape = Shape {
+        name: "PropagateTagsExplicitTagsMap",
+        sensitive: false,
+        kind: Kind::Map { length: Bounds { min: Some(0), max: Some(40) }, key: &TAG_KEY, value: &TAG_VALUE },
+    };
+    pub(super) static PROPAGATE_TAGS_MODE: Shape = Shape {
+        name: "PropagateTagsMode",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["None", "Explicit"] },
+    };
+    pub(super) static PROVISIONED_POLLER_CONFIG: Shape = Shape {
+        name: "ProvisionedPollerConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "MinimumPollers",
+                    key: "MinimumPollers",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MINIMUM_NUMBER_OF_POLLERS,
+                },
+                Member {
+                    name: "MaximumPollers",
+                    key: "MaximumPollers",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_NUMBER_OF_POLLERS,
+                },
+                Member {
+                    name: "PollerGroupName",
+                    key: "PollerGroupName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROVISIONED_POLLER_GROUP_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static PROVISIONED_POLLER_GROUP_NAME: Shape = Shape {
+        name: "ProvisionedPollerGroupName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(128) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9-_]*")),
+            values: &[],
+        },
+    };
+    pub(super) static PUBLISH_LAYER_VERSION_REQUEST: Shape = Shape {
+        name: "PublishLayerVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "Content",
+                    key: "Content",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LAYER_VERSION_CONTENT_INPUT,
+                },
+                Member {
+                    name: "CompatibleArchitectures",
+                    key: "CompatibleArchitectures",
+                    required: false,
+                    place: Place::Body,
+                    shape: &COMPATIBLE_ARCHITECTURES,
+                },
+                Member {
+                    name: "CompatibleRuntimes",
+                    key: "CompatibleRuntimes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &COMPATIBLE_RUNTIMES,
+                },
+                Member {
+                    name: "LicenseInfo",
+                    key: "LicenseInfo",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LICENSE_INFO,
+                },
+            ],
+        },
+    };
+    pub(super) static PUBLISH_VERSION_REQUEST: Shape = Shape {
+        name: "PublishVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "CodeSha256",
+                    key: "CodeSha256",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STRING,
+                },
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STRING,
+                },
+                Member {
+                    name: "PublishTo",
+                    key: "PublishTo",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_VERSION_LATEST_PUBLISHED,
+                },
+            ],
+        },
+    };
+    pub(super) static PUBLISHED_FUNCTION_QUALIFIER: Shape = Shape {
+        name: "PublishedFunctionQualifier",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("(\\$LATEST\\.PUBLISHED|[0-9]+)")),
+            values: &[],
+        },
+    };
+    pub(super) static PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "PutFunctionCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CodeSigningConfigArn",
+                    key: "CodeSigningConfigArn",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CODE_SIGNING_CONFIG_ARN,
+                },
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape {
+        name: "PutFunctionConcurrencyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "ReservedConcurrentExecutions",
+                    key: "ReservedConcurrentExecutions",
+                    required: true,
+                    place: Place::Body,
+                    shape: &RESERVED_CONCURRENT_EXECUTIONS,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape {
+        name: "PutFunctionEventInvokeConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    key: "MaximumRetryAttempts",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RETRY_ATTEMPTS,
+                },
+                Member {
+                    name: "MaximumEventAgeInSeconds",
+                    key: "MaximumEventAgeInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    key: "DestinationConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESTINATION_CONFIG,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_FUNCTION_RECURSION_CONFIG_REQUEST: Shape = Shape {
+        name: "PutFunctionRecursionConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &UNQUALIFIED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "RecursiveLoop",
+                    key: "RecursiveLoop",
+                    required: true,
+                    place: Place::Body,
+                    shape: &RECURSIVE_LOOP,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_FUNCTION_SCALING_CONFIG_REQUEST: Shape = Shape {
+        name: "PutFunctionScalingConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &UNQUALIFIED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: true,
+                    place: Place::Query("Qualifier"),
+                    shape: &PUBLISHED_FUNCTION_QUALIFIER,
+                },
+                Member {
+                    name: "FunctionScalingConfig",
+                    key: "FunctionScalingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_SCALING_CONFIG,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape {
+        name: "PutProvisionedConcurrencyConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: true,
+                    place: Place::Query("Qualifier"),
+                    shape: &QUALIFIER,
+                },
+                Member {
+                    name: "ProvisionedConcurrentExecutions",
+                    key: "ProvisionedConcurrentExecutions",
+                    required: true,
+                    place: Place::Body,
+                    shape: &POSITIVE_INTEGER,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_RESOURCE_POLICY_REQUEST: Shape = Shape {
+        name: "PutResourcePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceArn",
+                    key: "ResourceArn",
+                    required: true,
+                    place: Place::Label("ResourceArn"),
+                    shape: &POLICY_RESOURCE_ARN,
+                },
+                Member {
+                    name: "Policy",
+                    key: "Policy",
+                    required: true,
+                    place: Place::Body,
+                    shape: &RESOURCE_POLICY,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &REVISION_ID,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_RUNTIME_MANAGEMENT_CONFIG_REQUEST: Shape = Shape {
+        name: "PutRuntimeManagementConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "UpdateRuntimeOn",
+                    key: "UpdateRuntimeOn",
+                    required: true,
+                    place: Place::Body,
+                    shape: &UPDATE_RUNTIME_ON,
+                },
+                Member {
+                    name: "RuntimeVersionArn",
+                    key: "RuntimeVersionArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &RUNTIME_VERSION_ARN,
+                },
+            ],
+        },
+    };
+    pub(super) static QUALIFIER: Shape = Shape {
+        name: "Qualifier",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("(|[a-zA-Z0-9$_-]+)")),
+            values: &[],
+        },
+    };
+    pub(super) static QUEUE: Shape = Shape {
+        name: "Queue",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1000) },
+            pattern: Some(Pattern::new("[\\s\\S]*")),
+            values: &[],
+        },
+    };
+    pub(super) static QUEUES: Shape = Shape {
+        name: "Queues",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &QUEUE },
+    };
+    pub(super) static RECURSIVE_LOOP: Shape = Shape {
+        name: "RecursiveLoop",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Allow", "Terminate"] },
+    };
+    pub(super) static REMOVE_LAYER_VERSION_PERMISSION_REQUEST: Shape = Shape {
+        name: "RemoveLayerVersionPermissionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    key: "LayerName",
+                    required: true,
+                    place: Place::Label("LayerName"),
+                    shape: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    key: "VersionNumber",
+                    required: true,
+                    place: Place::Label("VersionNumber"),
+                    shape: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "StatementId",
+                    key: "StatementId",
+                    required: true,
+                    place: Place::Label("StatementId"),
+                    shape: &STATEMENT_ID,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Query("RevisionId"),
+                    shape: &STRING,
+                },
+            ],
+        },
+    };
+    pub(super) static REMOVE_PERMISSION_REQUEST: Shape = Shape {
+        name: "RemovePermissionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "StatementId",
+                    key: "StatementId",
+                    required: true,
+                    place: Place::Label("StatementId"),
+                    shape: &NAMESPACED_STATEMENT_ID,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Query("RevisionId"),
+                    shape: &STRING,
+                },
+            ],
+        },
+    };
+    pub(super) static REPLAY_CHILDREN: Shape =
+        Shape { name: "ReplayChildren", sensitive: false, kind: Kind::Boolean };
+    pub(super) static RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape {
+        name: "ReservedConcurrentExecutions",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: None } },
     };
     pub(super) static RESOURCE_ARN: Shape = Shape {
         name: "ResourceArn",
@@ -5148,10 +12774,69 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static RESOURCE_POLICY: Shape = Shape {
+        name: "ResourcePolicy",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(20480) },
+            pattern: Some(Pattern::new("[\\s\\S]+")),
+            values: &[],
+        },
+    };
+    pub(super) static RESPONSE_STREAMING_INVOCATION_TYPE: Shape = Shape {
+        name: "ResponseStreamingInvocationType",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["RequestResponse", "DryRun"] },
+    };
+    pub(super) static RESUME_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "ResumeDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "ClientToken",
+                    key: "ClientToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CLIENT_TOKEN,
+                },
+                Member {
+                    name: "Reason",
+                    key: "Reason",
+                    required: false,
+                    place: Place::Body,
+                    shape: &RESUME_REASON,
+                },
+            ],
+        },
+    };
+    pub(super) static RESUME_REASON: Shape = Shape {
+        name: "ResumeReason",
+        sensitive: true,
+        kind: Kind::String { length: Bounds { min: Some(0), max: Some(1024) }, pattern: None, values: &[] },
+    };
     pub(super) static RETENTION_PERIOD_IN_DAYS: Shape = Shape {
         name: "RetentionPeriodInDays",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(90) } },
+    };
+    pub(super) static REVERSE_ORDER: Shape =
+        Shape { name: "ReverseOrder", sensitive: false, kind: Kind::Boolean };
+    pub(super) static REVISION_ID: Shape = Shape {
+        name: "RevisionId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(36), max: Some(36) },
+            pattern: Some(Pattern::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")),
+            values: &[],
+        },
     };
     pub(super) static ROLE_ARN: Shape = Shape {
         name: "RoleArn",
@@ -5224,6 +12909,17 @@ mod shape {
             ],
         },
     };
+    pub(super) static RUNTIME_VERSION_ARN: Shape = Shape {
+        name: "RuntimeVersionArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(26), max: Some(2048) },
+            pattern: Some(Pattern::new(
+                "((arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))",
+            )),
+            values: &[],
+        },
+    };
     pub(super) static S3_BUCKET: Shape = Shape {
         name: "S3Bucket",
         sensitive: false,
@@ -5269,6 +12965,33 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static SCALING_CONFIG: Shape = Shape {
+        name: "ScalingConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "MaximumConcurrency",
+                key: "MaximumConcurrency",
+                required: false,
+                place: Place::Body,
+                shape: &MAXIMUM_CONCURRENCY,
+            }],
+        },
+    };
+    pub(super) static SCHEMA_REGISTRY_EVENT_RECORD_FORMAT: Shape = Shape {
+        name: "SchemaRegistryEventRecordFormat",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["JSON", "SOURCE"] },
+    };
+    pub(super) static SCHEMA_REGISTRY_URI: Shape = Shape {
+        name: "SchemaRegistryUri",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(10000) },
+            pattern: Some(Pattern::new("[a-zA-Z0-9-\\/*:_+=.@-]*")),
+            values: &[],
+        },
+    };
     pub(super) static SECURITY_GROUP_ID: Shape = Shape {
         name: "SecurityGroupId",
         sensitive: false,
@@ -5282,6 +13005,110 @@ mod shape {
         name: "SecurityGroupIds",
         sensitive: false,
         kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &SECURITY_GROUP_ID },
+    };
+    pub(super) static SELF_MANAGED_EVENT_SOURCE: Shape = Shape {
+        name: "SelfManagedEventSource",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Endpoints",
+                key: "Endpoints",
+                required: false,
+                place: Place::Body,
+                shape: &ENDPOINTS,
+            }],
+        },
+    };
+    pub(super) static SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape {
+        name: "SelfManagedKafkaEventSourceConfig",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConsumerGroupId",
+                    key: "ConsumerGroupId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &URI,
+                },
+                Member {
+                    name: "SchemaRegistryConfig",
+                    key: "SchemaRegistryConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_SCHEMA_REGISTRY_CONFIG,
+                },
+                Member {
+                    name: "ConsumptionMode",
+                    key: "ConsumptionMode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KAFKA_EVENT_SOURCE_MAPPING_CONSUMPTION_MODE,
+                },
+            ],
+        },
+    };
+    pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST: Shape = Shape {
+        name: "SendDurableExecutionCallbackFailureRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CallbackId",
+                    key: "CallbackId",
+                    required: true,
+                    place: Place::Label("CallbackId"),
+                    shape: &CALLBACK_ID,
+                },
+                Member {
+                    name: "Error",
+                    key: "Error",
+                    required: false,
+                    place: Place::WholeBody,
+                    shape: &ERROR_OBJECT,
+                },
+            ],
+        },
+    };
+    pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST: Shape = Shape {
+        name: "SendDurableExecutionCallbackHeartbeatRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "CallbackId",
+                key: "CallbackId",
+                required: true,
+                place: Place::Label("CallbackId"),
+                shape: &CALLBACK_ID,
+            }],
+        },
+    };
+    pub(super) static SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST: Shape = Shape {
+        name: "SendDurableExecutionCallbackSuccessRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CallbackId",
+                    key: "CallbackId",
+                    required: true,
+                    place: Place::Label("CallbackId"),
+                    shape: &CALLBACK_ID,
+                },
+                Member {
+                    name: "Result",
+                    key: "Result",
+                    required: false,
+                    place: Place::RawBody,
+                    shape: &BINARY_OPERATION_PAYLOAD,
+                },
+            ],
+        },
+    };
+    pub(super) static SIGNING_PROFILE_VERSION_ARNS: Shape = Shape {
+        name: "SigningProfileVersionArns",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(20) }, element: &ARN },
     };
     pub(super) static SNAP_START: Shape = Shape {
         name: "SnapStart",
@@ -5300,6 +13127,123 @@ mod shape {
         name: "SnapStartApplyOn",
         sensitive: false,
         kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["PublishedVersions", "None"] },
+    };
+    pub(super) static SOURCE_ACCESS_CONFIGURATION: Shape = Shape {
+        name: "SourceAccessConfiguration",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Type",
+                    key: "Type",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SOURCE_ACCESS_TYPE,
+                },
+                Member { name: "URI", key: "URI", required: false, place: Place::Body, shape: &URI },
+            ],
+        },
+    };
+    pub(super) static SOURCE_ACCESS_CONFIGURATIONS: Shape = Shape {
+        name: "SourceAccessConfigurations",
+        sensitive: false,
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(23) },
+            element: &SOURCE_ACCESS_CONFIGURATION,
+        },
+    };
+    pub(super) static SOURCE_ACCESS_TYPE: Shape = Shape {
+        name: "SourceAccessType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &[
+                "BASIC_AUTH",
+                "VPC_SUBNET",
+                "VPC_SECURITY_GROUP",
+                "SASL_SCRAM_512_AUTH",
+                "SASL_SCRAM_256_AUTH",
+                "VIRTUAL_HOST",
+                "CLIENT_CERTIFICATE_TLS_AUTH",
+                "SERVER_ROOT_CA_CERTIFICATE",
+                "OAUTHBEARER_AUTH",
+                "OAUTHBEARER_SCOPE",
+                "OAUTHBEARER_AUDIENCE",
+                "OAUTHBEARER_LOGICAL_CLUSTER",
+                "OAUTHBEARER_IDENTITY_POOL",
+                "IAM_AUTH",
+                "IAM_OAUTHBEARER_AUTH",
+            ],
+        },
+    };
+    pub(super) static SOURCE_OWNER: Shape = Shape {
+        name: "SourceOwner",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(12) },
+            pattern: Some(Pattern::new("\\d{12}")),
+            values: &[],
+        },
+    };
+    pub(super) static STACK_TRACE_ENTRIES: Shape = Shape {
+        name: "StackTraceEntries",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &STACK_TRACE_ENTRY },
+    };
+    pub(super) static STACK_TRACE_ENTRY: Shape = Shape {
+        name: "StackTraceEntry",
+        sensitive: true,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static STATEMENT_ID: Shape = Shape {
+        name: "StatementId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(100) },
+            pattern: Some(Pattern::new("([a-zA-Z0-9-_]+)")),
+            values: &[],
+        },
+    };
+    pub(super) static STEP_OPTIONS: Shape = Shape {
+        name: "StepOptions",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "NextAttemptDelaySeconds",
+                key: "NextAttemptDelaySeconds",
+                required: false,
+                place: Place::Body,
+                shape: &STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER,
+            }],
+        },
+    };
+    pub(super) static STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER: Shape = Shape {
+        name: "StepOptionsNextAttemptDelaySecondsInteger",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(31622400) } },
+    };
+    pub(super) static STOP_DURABLE_EXECUTION_REQUEST: Shape = Shape {
+        name: "StopDurableExecutionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "DurableExecutionArn",
+                    key: "DurableExecutionArn",
+                    required: true,
+                    place: Place::Label("DurableExecutionArn"),
+                    shape: &DURABLE_EXECUTION_ARN,
+                },
+                Member {
+                    name: "Error",
+                    key: "Error",
+                    required: false,
+                    place: Place::WholeBody,
+                    shape: &ERROR_OBJECT,
+                },
+            ],
+        },
     };
     pub(super) static STRING: Shape = Shape {
         name: "String",
@@ -5385,6 +13329,28 @@ mod shape {
         sensitive: false,
         kind: Kind::Map { length: Bounds::NONE, key: &TAG_KEY, value: &TAG_VALUE },
     };
+    pub(super) static TARGET_TRACKING_SCALING_POLICY: Shape = Shape {
+        name: "TargetTrackingScalingPolicy",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "PredefinedMetricType",
+                    key: "PredefinedMetricType",
+                    required: true,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_PREDEFINED_METRIC_TYPE,
+                },
+                Member {
+                    name: "TargetValue",
+                    key: "TargetValue",
+                    required: true,
+                    place: Place::Body,
+                    shape: &METRIC_TARGET_VALUE,
+                },
+            ],
+        },
+    };
     pub(super) static TENANCY_CONFIG: Shape = Shape {
         name: "TenancyConfig",
         sensitive: false,
@@ -5417,6 +13383,20 @@ mod shape {
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(5400) } },
     };
+    pub(super) static TOPIC: Shape = Shape {
+        name: "Topic",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(249) },
+            pattern: Some(Pattern::new("[^.]([a-zA-Z0-9\\-_.]+)")),
+            values: &[],
+        },
+    };
+    pub(super) static TOPICS: Shape = Shape {
+        name: "Topics",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &TOPIC },
+    };
     pub(super) static TRACING_CONFIG: Shape = Shape {
         name: "TracingConfig",
         sensitive: false,
@@ -5434,6 +13414,25 @@ mod shape {
         name: "TracingMode",
         sensitive: false,
         kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Active", "PassThrough"] },
+    };
+    pub(super) static TUMBLING_WINDOW_IN_SECONDS: Shape = Shape {
+        name: "TumblingWindowInSeconds",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(900) } },
+    };
+    pub(super) static URI: Shape = Shape {
+        name: "URI",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(200) },
+            pattern: Some(Pattern::new("[ a-zA-Z0-9-\\/*:_+=.@-]*")),
+            values: &[],
+        },
+    };
+    pub(super) static UUID_STRING: Shape = Shape {
+        name: "UUIDString",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(36), max: Some(36) }, pattern: None, values: &[] },
     };
     pub(super) static UNQUALIFIED_FUNCTION_NAME: Shape = Shape {
         name: "UnqualifiedFunctionName",
@@ -5464,6 +13463,290 @@ mod shape {
                     required: true,
                     place: Place::Query("tagKeys"),
                     shape: &TAG_KEY_LIST,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_ALIAS_REQUEST: Shape = Shape {
+        name: "UpdateAliasRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    key: "Name",
+                    required: true,
+                    place: Place::Label("Name"),
+                    shape: &ALIAS,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    key: "FunctionVersion",
+                    required: false,
+                    place: Place::Body,
+                    shape: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "RoutingConfig",
+                    key: "RoutingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALIAS_ROUTING_CONFIGURATION,
+                },
+                Member {
+                    name: "RevisionId",
+                    key: "RevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STRING,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_CAPACITY_PROVIDER_REQUEST: Shape = Shape {
+        name: "UpdateCapacityProviderRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CapacityProviderName",
+                    key: "CapacityProviderName",
+                    required: true,
+                    place: Place::Label("CapacityProviderName"),
+                    shape: &CAPACITY_PROVIDER_NAME,
+                },
+                Member {
+                    name: "CapacityProviderScalingConfig",
+                    key: "CapacityProviderScalingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_SCALING_CONFIG,
+                },
+                Member {
+                    name: "PropagateTags",
+                    key: "PropagateTags",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROPAGATE_TAGS,
+                },
+                Member {
+                    name: "TelemetryConfig",
+                    key: "TelemetryConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CAPACITY_PROVIDER_TELEMETRY_CONFIG,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape {
+        name: "UpdateCodeSigningConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CodeSigningConfigArn",
+                    key: "CodeSigningConfigArn",
+                    required: true,
+                    place: Place::Label("CodeSigningConfigArn"),
+                    shape: &CODE_SIGNING_CONFIG_ARN,
+                },
+                Member {
+                    name: "Description",
+                    key: "Description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIPTION,
+                },
+                Member {
+                    name: "AllowedPublishers",
+                    key: "AllowedPublishers",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ALLOWED_PUBLISHERS,
+                },
+                Member {
+                    name: "CodeSigningPolicies",
+                    key: "CodeSigningPolicies",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CODE_SIGNING_POLICIES,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape {
+        name: "UpdateEventSourceMappingRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "UUID",
+                    key: "UUID",
+                    required: true,
+                    place: Place::Label("UUID"),
+                    shape: &UUID_STRING,
+                },
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Enabled",
+                    key: "Enabled",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ENABLED,
+                },
+                Member {
+                    name: "BatchSize",
+                    key: "BatchSize",
+                    required: false,
+                    place: Place::Body,
+                    shape: &BATCH_SIZE,
+                },
+                Member {
+                    name: "FilterCriteria",
+                    key: "FilterCriteria",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FILTER_CRITERIA,
+                },
+                Member {
+                    name: "KMSKeyArn",
+                    key: "KMSKeyArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KMS_KEY_ARN,
+                },
+                Member {
+                    name: "MetricsConfig",
+                    key: "MetricsConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_MAPPING_METRICS_CONFIG,
+                },
+                Member {
+                    name: "LoggingConfig",
+                    key: "LoggingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
+                },
+                Member {
+                    name: "ScalingConfig",
+                    key: "ScalingConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SCALING_CONFIG,
+                },
+                Member {
+                    name: "MaximumBatchingWindowInSeconds",
+                    key: "MaximumBatchingWindowInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_BATCHING_WINDOW_IN_SECONDS,
+                },
+                Member {
+                    name: "ParallelizationFactor",
+                    key: "ParallelizationFactor",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PARALLELIZATION_FACTOR,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    key: "DestinationConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESTINATION_CONFIG,
+                },
+                Member {
+                    name: "MaximumRecordAgeInSeconds",
+                    key: "MaximumRecordAgeInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RECORD_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "BisectBatchOnFunctionError",
+                    key: "BisectBatchOnFunctionError",
+                    required: false,
+                    place: Place::Body,
+                    shape: &BISECT_BATCH_ON_FUNCTION_ERROR,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    key: "MaximumRetryAttempts",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING,
+                },
+                Member {
+                    name: "TumblingWindowInSeconds",
+                    key: "TumblingWindowInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &TUMBLING_WINDOW_IN_SECONDS,
+                },
+                Member {
+                    name: "SourceAccessConfigurations",
+                    key: "SourceAccessConfigurations",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SOURCE_ACCESS_CONFIGURATIONS,
+                },
+                Member {
+                    name: "FunctionResponseTypes",
+                    key: "FunctionResponseTypes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_RESPONSE_TYPE_LIST,
+                },
+                Member {
+                    name: "AmazonManagedKafkaEventSourceConfig",
+                    key: "AmazonManagedKafkaEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "SelfManagedKafkaEventSourceConfig",
+                    key: "SelfManagedKafkaEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "DocumentDBEventSourceConfig",
+                    key: "DocumentDBEventSourceConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DOCUMENT_DB_EVENT_SOURCE_CONFIG,
+                },
+                Member {
+                    name: "ProvisionedPollerConfig",
+                    key: "ProvisionedPollerConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &PROVISIONED_POLLER_CONFIG,
                 },
             ],
         },
@@ -5718,6 +14001,104 @@ mod shape {
             ],
         },
     };
+    pub(super) static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape {
+        name: "UpdateFunctionEventInvokeConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    key: "MaximumRetryAttempts",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_RETRY_ATTEMPTS,
+                },
+                Member {
+                    name: "MaximumEventAgeInSeconds",
+                    key: "MaximumEventAgeInSeconds",
+                    required: false,
+                    place: Place::Body,
+                    shape: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    key: "DestinationConfig",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESTINATION_CONFIG,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape {
+        name: "UpdateFunctionUrlConfigRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    key: "FunctionName",
+                    required: true,
+                    place: Place::Label("FunctionName"),
+                    shape: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    key: "Qualifier",
+                    required: false,
+                    place: Place::Query("Qualifier"),
+                    shape: &FUNCTION_URL_QUALIFIER,
+                },
+                Member {
+                    name: "AuthType",
+                    key: "AuthType",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member { name: "Cors", key: "Cors", required: false, place: Place::Body, shape: &CORS },
+                Member {
+                    name: "InvokeMode",
+                    key: "InvokeMode",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INVOKE_MODE,
+                },
+            ],
+        },
+    };
+    pub(super) static UPDATE_RUNTIME_ON: Shape = Shape {
+        name: "UpdateRuntimeOn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["Auto", "Manual", "FunctionUpdate"],
+        },
+    };
+    pub(super) static VERSION_WITH_LATEST_PUBLISHED: Shape = Shape {
+        name: "VersionWithLatestPublished",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1024) },
+            pattern: Some(Pattern::new("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)")),
+            values: &[],
+        },
+    };
     pub(super) static VPC_CONFIG: Shape = Shape {
         name: "VpcConfig",
         sensitive: false,
@@ -5747,9 +14128,37 @@ mod shape {
             ],
         },
     };
+    pub(super) static WAIT_OPTIONS: Shape = Shape {
+        name: "WaitOptions",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "WaitSeconds",
+                key: "WaitSeconds",
+                required: false,
+                place: Place::Body,
+                shape: &WAIT_OPTIONS_WAIT_SECONDS_INTEGER,
+            }],
+        },
+    };
+    pub(super) static WAIT_OPTIONS_WAIT_SECONDS_INTEGER: Shape = Shape {
+        name: "WaitOptionsWaitSecondsInteger",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(31622400) } },
+    };
+    pub(super) static WEIGHT: Shape = Shape {
+        name: "Weight",
+        sensitive: false,
+        kind: Kind::Double { range: Bounds { min: Some(0.0), max: Some(1.0) } },
+    };
     pub(super) static WORKING_DIRECTORY: Shape = Shape {
         name: "WorkingDirectory",
         sensitive: false,
         kind: Kind::String { length: Bounds { min: Some(0), max: Some(1000) }, pattern: None, values: &[] },
+    };
+    pub(super) static X_AMZN_TRACE_ID: Shape = Shape {
+        name: "XAmznTraceId",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(0), max: Some(8192) }, pattern: None, values: &[] },
     };
 }

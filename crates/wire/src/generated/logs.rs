@@ -481,7 +481,7 @@ mod operation {
     pub(super) static ASSOCIATE_KMS_KEY: Operation = Operation {
         name: "AssociateKmsKey",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -490,7 +490,7 @@ mod operation {
     pub(super) static ASSOCIATE_SOURCE_TO_S3_TABLE_INTEGRATION: Operation = Operation {
         name: "AssociateSourceToS3TableIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -499,7 +499,7 @@ mod operation {
     pub(super) static CANCEL_EXPORT_TASK: Operation = Operation {
         name: "CancelExportTask",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -508,7 +508,7 @@ mod operation {
     pub(super) static CANCEL_IMPORT_TASK: Operation = Operation {
         name: "CancelImportTask",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -517,7 +517,7 @@ mod operation {
     pub(super) static CREATE_DELIVERY: Operation = Operation {
         name: "CreateDelivery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -526,7 +526,7 @@ mod operation {
     pub(super) static CREATE_EXPORT_TASK: Operation = Operation {
         name: "CreateExportTask",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -535,7 +535,7 @@ mod operation {
     pub(super) static CREATE_IMPORT_TASK: Operation = Operation {
         name: "CreateImportTask",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -544,7 +544,7 @@ mod operation {
     pub(super) static CREATE_LOG_ANOMALY_DETECTOR: Operation = Operation {
         name: "CreateLogAnomalyDetector",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -553,7 +553,7 @@ mod operation {
     pub(super) static CREATE_LOG_GROUP: Operation = Operation {
         name: "CreateLogGroup",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -562,7 +562,7 @@ mod operation {
     pub(super) static CREATE_LOG_STREAM: Operation = Operation {
         name: "CreateLogStream",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -571,7 +571,7 @@ mod operation {
     pub(super) static CREATE_LOOKUP_TABLE: Operation = Operation {
         name: "CreateLookupTable",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -580,7 +580,7 @@ mod operation {
     pub(super) static CREATE_SCHEDULED_QUERY: Operation = Operation {
         name: "CreateScheduledQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -589,7 +589,7 @@ mod operation {
     pub(super) static DELETE_ACCOUNT_POLICY: Operation = Operation {
         name: "DeleteAccountPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -598,7 +598,7 @@ mod operation {
     pub(super) static DELETE_DATA_PROTECTION_POLICY: Operation = Operation {
         name: "DeleteDataProtectionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -607,7 +607,7 @@ mod operation {
     pub(super) static DELETE_DELIVERY: Operation = Operation {
         name: "DeleteDelivery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -616,7 +616,7 @@ mod operation {
     pub(super) static DELETE_DELIVERY_DESTINATION: Operation = Operation {
         name: "DeleteDeliveryDestination",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -625,7 +625,7 @@ mod operation {
     pub(super) static DELETE_DELIVERY_DESTINATION_POLICY: Operation = Operation {
         name: "DeleteDeliveryDestinationPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -634,7 +634,7 @@ mod operation {
     pub(super) static DELETE_DELIVERY_SOURCE: Operation = Operation {
         name: "DeleteDeliverySource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -643,7 +643,7 @@ mod operation {
     pub(super) static DELETE_DESTINATION: Operation = Operation {
         name: "DeleteDestination",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -652,7 +652,7 @@ mod operation {
     pub(super) static DELETE_INDEX_POLICY: Operation = Operation {
         name: "DeleteIndexPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -661,7 +661,7 @@ mod operation {
     pub(super) static DELETE_INTEGRATION: Operation = Operation {
         name: "DeleteIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -670,7 +670,7 @@ mod operation {
     pub(super) static DELETE_LOG_ANOMALY_DETECTOR: Operation = Operation {
         name: "DeleteLogAnomalyDetector",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -679,7 +679,7 @@ mod operation {
     pub(super) static DELETE_LOG_GROUP: Operation = Operation {
         name: "DeleteLogGroup",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -688,7 +688,7 @@ mod operation {
     pub(super) static DELETE_LOG_STREAM: Operation = Operation {
         name: "DeleteLogStream",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -697,7 +697,7 @@ mod operation {
     pub(super) static DELETE_LOOKUP_TABLE: Operation = Operation {
         name: "DeleteLookupTable",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -706,7 +706,7 @@ mod operation {
     pub(super) static DELETE_METRIC_FILTER: Operation = Operation {
         name: "DeleteMetricFilter",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -715,7 +715,7 @@ mod operation {
     pub(super) static DELETE_QUERY_DEFINITION: Operation = Operation {
         name: "DeleteQueryDefinition",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -724,7 +724,7 @@ mod operation {
     pub(super) static DELETE_RESOURCE_POLICY: Operation = Operation {
         name: "DeleteResourcePolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -733,7 +733,7 @@ mod operation {
     pub(super) static DELETE_RETENTION_POLICY: Operation = Operation {
         name: "DeleteRetentionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -742,7 +742,7 @@ mod operation {
     pub(super) static DELETE_SCHEDULED_QUERY: Operation = Operation {
         name: "DeleteScheduledQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -751,7 +751,7 @@ mod operation {
     pub(super) static DELETE_SUBSCRIPTION_FILTER: Operation = Operation {
         name: "DeleteSubscriptionFilter",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -760,7 +760,7 @@ mod operation {
     pub(super) static DELETE_SYSLOG_CONFIGURATION: Operation = Operation {
         name: "DeleteSyslogConfiguration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -769,7 +769,7 @@ mod operation {
     pub(super) static DELETE_TRANSFORMER: Operation = Operation {
         name: "DeleteTransformer",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -778,7 +778,7 @@ mod operation {
     pub(super) static DESCRIBE_ACCOUNT_POLICIES: Operation = Operation {
         name: "DescribeAccountPolicies",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -787,7 +787,7 @@ mod operation {
     pub(super) static DESCRIBE_CONFIGURATION_TEMPLATES: Operation = Operation {
         name: "DescribeConfigurationTemplates",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -796,7 +796,7 @@ mod operation {
     pub(super) static DESCRIBE_DELIVERIES: Operation = Operation {
         name: "DescribeDeliveries",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -805,7 +805,7 @@ mod operation {
     pub(super) static DESCRIBE_DELIVERY_DESTINATIONS: Operation = Operation {
         name: "DescribeDeliveryDestinations",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -814,7 +814,7 @@ mod operation {
     pub(super) static DESCRIBE_DELIVERY_SOURCES: Operation = Operation {
         name: "DescribeDeliverySources",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -823,7 +823,7 @@ mod operation {
     pub(super) static DESCRIBE_DESTINATIONS: Operation = Operation {
         name: "DescribeDestinations",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -832,7 +832,7 @@ mod operation {
     pub(super) static DESCRIBE_EXPORT_TASKS: Operation = Operation {
         name: "DescribeExportTasks",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -841,7 +841,7 @@ mod operation {
     pub(super) static DESCRIBE_FIELD_INDEXES: Operation = Operation {
         name: "DescribeFieldIndexes",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -850,7 +850,7 @@ mod operation {
     pub(super) static DESCRIBE_IMPORT_TASK_BATCHES: Operation = Operation {
         name: "DescribeImportTaskBatches",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -859,7 +859,7 @@ mod operation {
     pub(super) static DESCRIBE_IMPORT_TASKS: Operation = Operation {
         name: "DescribeImportTasks",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -868,7 +868,7 @@ mod operation {
     pub(super) static DESCRIBE_INDEX_POLICIES: Operation = Operation {
         name: "DescribeIndexPolicies",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -877,7 +877,7 @@ mod operation {
     pub(super) static DESCRIBE_LOG_GROUPS: Operation = Operation {
         name: "DescribeLogGroups",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: Some(&shape::DESCRIBE_LOG_GROUPS_REQUEST),
         has_output: true,
@@ -886,7 +886,7 @@ mod operation {
     pub(super) static DESCRIBE_LOG_STREAMS: Operation = Operation {
         name: "DescribeLogStreams",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: Some(&shape::DESCRIBE_LOG_STREAMS_REQUEST),
         has_output: true,
@@ -895,7 +895,7 @@ mod operation {
     pub(super) static DESCRIBE_LOOKUP_TABLES: Operation = Operation {
         name: "DescribeLookupTables",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -904,7 +904,7 @@ mod operation {
     pub(super) static DESCRIBE_METRIC_FILTERS: Operation = Operation {
         name: "DescribeMetricFilters",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -913,7 +913,7 @@ mod operation {
     pub(super) static DESCRIBE_QUERIES: Operation = Operation {
         name: "DescribeQueries",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -922,7 +922,7 @@ mod operation {
     pub(super) static DESCRIBE_QUERY_DEFINITIONS: Operation = Operation {
         name: "DescribeQueryDefinitions",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -931,7 +931,7 @@ mod operation {
     pub(super) static DESCRIBE_RESOURCE_POLICIES: Operation = Operation {
         name: "DescribeResourcePolicies",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -940,7 +940,7 @@ mod operation {
     pub(super) static DESCRIBE_SUBSCRIPTION_FILTERS: Operation = Operation {
         name: "DescribeSubscriptionFilters",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -949,7 +949,7 @@ mod operation {
     pub(super) static DISASSOCIATE_KMS_KEY: Operation = Operation {
         name: "DisassociateKmsKey",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -958,7 +958,7 @@ mod operation {
     pub(super) static DISASSOCIATE_SOURCE_FROM_S3_TABLE_INTEGRATION: Operation = Operation {
         name: "DisassociateSourceFromS3TableIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -967,7 +967,7 @@ mod operation {
     pub(super) static FILTER_LOG_EVENTS: Operation = Operation {
         name: "FilterLogEvents",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: Some(&shape::FILTER_LOG_EVENTS_REQUEST),
         has_output: true,
@@ -976,7 +976,7 @@ mod operation {
     pub(super) static GET_DATA_PROTECTION_POLICY: Operation = Operation {
         name: "GetDataProtectionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -985,7 +985,7 @@ mod operation {
     pub(super) static GET_DELIVERY: Operation = Operation {
         name: "GetDelivery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -994,7 +994,7 @@ mod operation {
     pub(super) static GET_DELIVERY_DESTINATION: Operation = Operation {
         name: "GetDeliveryDestination",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1003,7 +1003,7 @@ mod operation {
     pub(super) static GET_DELIVERY_DESTINATION_POLICY: Operation = Operation {
         name: "GetDeliveryDestinationPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1012,7 +1012,7 @@ mod operation {
     pub(super) static GET_DELIVERY_SOURCE: Operation = Operation {
         name: "GetDeliverySource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1021,7 +1021,7 @@ mod operation {
     pub(super) static GET_INTEGRATION: Operation = Operation {
         name: "GetIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1030,7 +1030,7 @@ mod operation {
     pub(super) static GET_LOG_ANOMALY_DETECTOR: Operation = Operation {
         name: "GetLogAnomalyDetector",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1039,7 +1039,7 @@ mod operation {
     pub(super) static GET_LOG_EVENTS: Operation = Operation {
         name: "GetLogEvents",
         service: &SERVICE,
-        offered: true,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: Some(&shape::GET_LOG_EVENTS_REQUEST),
         has_output: true,
@@ -1048,7 +1048,7 @@ mod operation {
     pub(super) static GET_LOG_FIELDS: Operation = Operation {
         name: "GetLogFields",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1057,7 +1057,7 @@ mod operation {
     pub(super) static GET_LOG_GROUP_FIELDS: Operation = Operation {
         name: "GetLogGroupFields",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1066,7 +1066,7 @@ mod operation {
     pub(super) static GET_LOG_OBJECT: Operation = Operation {
         name: "GetLogObject",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1075,7 +1075,7 @@ mod operation {
     pub(super) static GET_LOG_RECORD: Operation = Operation {
         name: "GetLogRecord",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1084,7 +1084,7 @@ mod operation {
     pub(super) static GET_LOOKUP_TABLE: Operation = Operation {
         name: "GetLookupTable",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1093,7 +1093,7 @@ mod operation {
     pub(super) static GET_QUERY_RESULTS: Operation = Operation {
         name: "GetQueryResults",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1102,7 +1102,7 @@ mod operation {
     pub(super) static GET_SCHEDULED_QUERY: Operation = Operation {
         name: "GetScheduledQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1111,7 +1111,7 @@ mod operation {
     pub(super) static GET_SCHEDULED_QUERY_HISTORY: Operation = Operation {
         name: "GetScheduledQueryHistory",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1120,7 +1120,7 @@ mod operation {
     pub(super) static GET_STORAGE_TIER_POLICY: Operation = Operation {
         name: "GetStorageTierPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1129,7 +1129,7 @@ mod operation {
     pub(super) static GET_TRANSFORMER: Operation = Operation {
         name: "GetTransformer",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1138,7 +1138,7 @@ mod operation {
     pub(super) static LIST_AGGREGATE_LOG_GROUP_SUMMARIES: Operation = Operation {
         name: "ListAggregateLogGroupSummaries",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1147,7 +1147,7 @@ mod operation {
     pub(super) static LIST_ANOMALIES: Operation = Operation {
         name: "ListAnomalies",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1156,7 +1156,7 @@ mod operation {
     pub(super) static LIST_INTEGRATIONS: Operation = Operation {
         name: "ListIntegrations",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1165,7 +1165,7 @@ mod operation {
     pub(super) static LIST_LOG_ANOMALY_DETECTORS: Operation = Operation {
         name: "ListLogAnomalyDetectors",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1174,7 +1174,7 @@ mod operation {
     pub(super) static LIST_LOG_GROUPS: Operation = Operation {
         name: "ListLogGroups",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1183,7 +1183,7 @@ mod operation {
     pub(super) static LIST_LOG_GROUPS_FOR_QUERY: Operation = Operation {
         name: "ListLogGroupsForQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1192,7 +1192,7 @@ mod operation {
     pub(super) static LIST_SCHEDULED_QUERIES: Operation = Operation {
         name: "ListScheduledQueries",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1201,7 +1201,7 @@ mod operation {
     pub(super) static LIST_SOURCES_FOR_S3_TABLE_INTEGRATION: Operation = Operation {
         name: "ListSourcesForS3TableIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1210,7 +1210,7 @@ mod operation {
     pub(super) static LIST_SYSLOG_CONFIGURATIONS: Operation = Operation {
         name: "ListSyslogConfigurations",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1219,7 +1219,7 @@ mod operation {
     pub(super) static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
         name: "ListTagsForResource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1228,7 +1228,7 @@ mod operation {
     pub(super) static LIST_TAGS_LOG_GROUP: Operation = Operation {
         name: "ListTagsLogGroup",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1237,7 +1237,7 @@ mod operation {
     pub(super) static PUT_ACCOUNT_POLICY: Operation = Operation {
         name: "PutAccountPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1246,7 +1246,7 @@ mod operation {
     pub(super) static PUT_BEARER_TOKEN_AUTHENTICATION: Operation = Operation {
         name: "PutBearerTokenAuthentication",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1255,7 +1255,7 @@ mod operation {
     pub(super) static PUT_DATA_PROTECTION_POLICY: Operation = Operation {
         name: "PutDataProtectionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1264,7 +1264,7 @@ mod operation {
     pub(super) static PUT_DELIVERY_DESTINATION: Operation = Operation {
         name: "PutDeliveryDestination",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1273,7 +1273,7 @@ mod operation {
     pub(super) static PUT_DELIVERY_DESTINATION_POLICY: Operation = Operation {
         name: "PutDeliveryDestinationPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1282,7 +1282,7 @@ mod operation {
     pub(super) static PUT_DELIVERY_SOURCE: Operation = Operation {
         name: "PutDeliverySource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1291,7 +1291,7 @@ mod operation {
     pub(super) static PUT_DESTINATION: Operation = Operation {
         name: "PutDestination",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1300,7 +1300,7 @@ mod operation {
     pub(super) static PUT_DESTINATION_POLICY: Operation = Operation {
         name: "PutDestinationPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1309,7 +1309,7 @@ mod operation {
     pub(super) static PUT_INDEX_POLICY: Operation = Operation {
         name: "PutIndexPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1318,7 +1318,7 @@ mod operation {
     pub(super) static PUT_INTEGRATION: Operation = Operation {
         name: "PutIntegration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1327,7 +1327,7 @@ mod operation {
     pub(super) static PUT_LOG_EVENTS: Operation = Operation {
         name: "PutLogEvents",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1336,7 +1336,7 @@ mod operation {
     pub(super) static PUT_LOG_GROUP_DELETION_PROTECTION: Operation = Operation {
         name: "PutLogGroupDeletionProtection",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1345,7 +1345,7 @@ mod operation {
     pub(super) static PUT_METRIC_FILTER: Operation = Operation {
         name: "PutMetricFilter",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1354,7 +1354,7 @@ mod operation {
     pub(super) static PUT_QUERY_DEFINITION: Operation = Operation {
         name: "PutQueryDefinition",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1363,7 +1363,7 @@ mod operation {
     pub(super) static PUT_RESOURCE_POLICY: Operation = Operation {
         name: "PutResourcePolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1372,7 +1372,7 @@ mod operation {
     pub(super) static PUT_RETENTION_POLICY: Operation = Operation {
         name: "PutRetentionPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1381,7 +1381,7 @@ mod operation {
     pub(super) static PUT_STORAGE_TIER_POLICY: Operation = Operation {
         name: "PutStorageTierPolicy",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1390,7 +1390,7 @@ mod operation {
     pub(super) static PUT_SUBSCRIPTION_FILTER: Operation = Operation {
         name: "PutSubscriptionFilter",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1399,7 +1399,7 @@ mod operation {
     pub(super) static PUT_SYSLOG_CONFIGURATION: Operation = Operation {
         name: "PutSyslogConfiguration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1408,7 +1408,7 @@ mod operation {
     pub(super) static PUT_TRANSFORMER: Operation = Operation {
         name: "PutTransformer",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1417,7 +1417,7 @@ mod operation {
     pub(super) static START_LIVE_TAIL: Operation = Operation {
         name: "StartLiveTail",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1426,7 +1426,7 @@ mod operation {
     pub(super) static START_QUERY: Operation = Operation {
         name: "StartQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1435,7 +1435,7 @@ mod operation {
     pub(super) static STOP_QUERY: Operation = Operation {
         name: "StopQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1444,7 +1444,7 @@ mod operation {
     pub(super) static TAG_LOG_GROUP: Operation = Operation {
         name: "TagLogGroup",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1453,7 +1453,7 @@ mod operation {
     pub(super) static TAG_RESOURCE: Operation = Operation {
         name: "TagResource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1462,7 +1462,7 @@ mod operation {
     pub(super) static TEST_METRIC_FILTER: Operation = Operation {
         name: "TestMetricFilter",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1471,7 +1471,7 @@ mod operation {
     pub(super) static TEST_TRANSFORMER: Operation = Operation {
         name: "TestTransformer",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1480,7 +1480,7 @@ mod operation {
     pub(super) static UNTAG_LOG_GROUP: Operation = Operation {
         name: "UntagLogGroup",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1489,7 +1489,7 @@ mod operation {
     pub(super) static UNTAG_RESOURCE: Operation = Operation {
         name: "UntagResource",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1498,7 +1498,7 @@ mod operation {
     pub(super) static UPDATE_ANOMALY: Operation = Operation {
         name: "UpdateAnomaly",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1507,7 +1507,7 @@ mod operation {
     pub(super) static UPDATE_DELIVERY_CONFIGURATION: Operation = Operation {
         name: "UpdateDeliveryConfiguration",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1516,7 +1516,7 @@ mod operation {
     pub(super) static UPDATE_LOG_ANOMALY_DETECTOR: Operation = Operation {
         name: "UpdateLogAnomalyDetector",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: false,
@@ -1525,7 +1525,7 @@ mod operation {
     pub(super) static UPDATE_LOOKUP_TABLE: Operation = Operation {
         name: "UpdateLookupTable",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,
@@ -1534,7 +1534,7 @@ mod operation {
     pub(super) static UPDATE_SCHEDULED_QUERY: Operation = Operation {
         name: "UpdateScheduledQuery",
         service: &SERVICE,
-        offered: false,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
         input: None,
         has_output: true,

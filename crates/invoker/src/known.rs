@@ -1,0 +1,153 @@
+//! What the invoker knows of one function: its `$LATEST`, its versions, its aliases.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambent_environment::Function;
+use lambent_lambda::{self as lambda, Alias, Pointed};
+use lambent_model::Qualifier;
+
+use crate::pool::Pool;
+use crate::share::Share;
+
+/// One version, or `$LATEST`.
+pub(crate) struct Entry {
+    pub(crate) record: lambda::Function,
+    pub(crate) function: Arc<Function>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) share: Arc<Share>,
+}
+
+/// A function. It is known as long as any record of it is.
+pub(crate) struct Known {
+    latest: Option<Arc<Entry>>,
+    versions: HashMap<u64, Arc<Entry>>,
+    aliases: HashMap<String, Alias>,
+    share: Arc<Share>,
+}
+
+impl Known {
+    pub(crate) fn new(share: Arc<Share>) -> Self {
+        Self { latest: None, versions: HashMap::new(), aliases: HashMap::new(), share }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.latest.is_none() && self.versions.is_empty() && self.aliases.is_empty()
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.latest.iter().chain(self.versions.values())
+    }
+
+    pub(crate) fn versions(&self) -> impl Iterator<Item = u64> {
+        self.versions.keys().copied()
+    }
+
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &String> {
+        self.aliases.keys()
+    }
+
+    /// Takes note of a new record of `$LATEST` (`number` is `None`) or of a version, or of its end.
+    pub(crate) fn apply(
+        &mut self,
+        number: Option<u64>,
+        record: Option<lambda::Function>,
+        compose: impl FnOnce(&lambda::Function) -> Function,
+        lifetime: Duration,
+    ) {
+        let previous = match number {
+            None => self.latest.take(),
+            Some(number) => self.versions.remove(&number),
+        };
+        if number.is_none() {
+            self.share.reserve(record.as_ref().and_then(|record| record.reserved_concurrency));
+        }
+        let Some(record) = record else {
+            if let Some(entry) = previous {
+                entry.pool.retire();
+            }
+            return;
+        };
+        let entry = Arc::new(self.entry(previous, record, compose, lifetime));
+        match number {
+            None => self.latest = Some(entry),
+            Some(number) => drop(self.versions.insert(number, entry)),
+        }
+    }
+
+    fn entry(
+        &self,
+        previous: Option<Arc<Entry>>,
+        record: lambda::Function,
+        compose: impl FnOnce(&lambda::Function) -> Function,
+        lifetime: Duration,
+    ) -> Entry {
+        let kept = |entry: &Entry, record| Entry {
+            record,
+            function: Arc::clone(&entry.function),
+            pool: Arc::clone(&entry.pool),
+            share: Arc::clone(&entry.share),
+        };
+        match previous {
+            // While an update is in progress the old code and settings stay in use (Developer Guide, "Lambda function
+            // states"); the policy has nothing to do with it.
+            Some(entry) if record.last_update == Some(lambda::LastUpdate::InProgress) => {
+                let policy = record.policy;
+                kept(&entry, lambda::Function { policy, ..entry.record.clone() })
+            }
+            Some(entry) if same_environment(&entry.record, &record) => kept(&entry, record),
+            previous => {
+                if let Some(entry) = previous {
+                    entry.pool.retire();
+                }
+                Entry {
+                    function: Arc::new(compose(&record)),
+                    pool: Arc::new(Pool::new(lifetime)),
+                    share: Arc::clone(&self.share),
+                    record,
+                }
+            }
+        }
+    }
+
+    pub(crate) fn apply_alias(&mut self, name: &str, alias: Option<Alias>) {
+        match alias {
+            Some(alias) => drop(self.aliases.insert(name.to_owned(), alias)),
+            None => drop(self.aliases.remove(name)),
+        }
+    }
+
+    /// What runs for a qualifier; an alias of two versions chooses by `random`.
+    pub(crate) fn resolve(
+        &self,
+        qualifier: Option<&Qualifier>,
+        random: impl FnOnce() -> f64,
+    ) -> Option<&Arc<Entry>> {
+        let version = match qualifier {
+            None | Some(Qualifier::Latest) => Pointed::Latest,
+            Some(Qualifier::Version(number)) => Pointed::Version(*number),
+            Some(Qualifier::Alias(name)) => self.aliases.get(name)?.pick(random),
+        };
+        match version {
+            Pointed::Latest => self.latest.as_ref(),
+            Pointed::Version(number) => self.versions.get(&number),
+        }
+    }
+
+    /// The policy that hangs on exactly this qualifier.
+    pub(crate) fn policy(&self, qualifier: Option<&Qualifier>) -> Option<&lambda::Policy> {
+        let entry = match qualifier {
+            None => self.latest.as_ref(),
+            // No policy can be added under this name.
+            Some(Qualifier::Latest) => None,
+            Some(Qualifier::Version(number)) => self.versions.get(number),
+            Some(Qualifier::Alias(name)) => return self.aliases.get(name).map(|alias| &alias.policy),
+        };
+        entry.map(|entry| &entry.record.policy)
+    }
+}
+
+fn same_environment(a: &lambda::Function, b: &lambda::Function) -> bool {
+    a.code == b.code && a.settings == b.settings && a.architecture == b.architecture && a.state == b.state
+}
