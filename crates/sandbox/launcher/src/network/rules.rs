@@ -100,7 +100,7 @@ fn router(private: bool) -> String {
     let allowed =
         if private { String::new() } else { format!("add element inet lambent private {{ {PRIVATE} }}\n") };
     format!(
-        "define gateway = {GATEWAY}\ndefine functions = {FUNCTIONS}\ndefine uplink = \"{UPLINK}\"\n{ROUTER}{allowed}"
+        "define address = {GATEWAY}\ndefine functions = {FUNCTIONS}\ndefine uplink = \"{UPLINK}\"\n{ROUTER}{allowed}"
     )
 }
 
