@@ -44,13 +44,19 @@ fn table(name: &str) -> String {
 /// The children of the launcher with this name that are called so on their command line or by their own name.
 fn children(name: &str, called: &str) -> Vec<u32> {
     let launcher = table(name).rsplit('.').nth(1).unwrap().to_owned();
-    let children = run(&format!("cat /proc/{launcher}/task/{launcher}/children"));
+    processes_below(&launcher, called).iter().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// The children of a process that are called so on their command line or by their own name.
+fn processes_below(parent: &str, called: &str) -> Vec<String> {
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let children: String = threads.map(|thread| read(&thread.unwrap().path().join("children"))).collect();
     let is = |pid: &&str| {
-        ["comm", "cmdline"].iter().any(|file| {
-            std::fs::read_to_string(format!("/proc/{pid}/{file}")).is_ok_and(|text| text.starts_with(called))
-        })
+        let process = std::path::Path::new("/proc").join(pid);
+        ["comm", "cmdline"].iter().any(|file| read(&process.join(file)).starts_with(called))
     };
-    children.split_whitespace().filter(is).map(|pid| pid.parse().unwrap()).collect()
+    children.split_whitespace().filter(is).map(str::to_owned).collect()
 }
 
 /// The process that keeps the router.
@@ -247,5 +253,66 @@ async fn nothing_stays_on_the_host() {
     assert!(run("nft list tables ip").contains(&table("third")));
     drop(third);
     support::until("all is as before", || links() == before && run("nft list tables").is_empty()).await;
+    drop(world);
+}
+
+/// Set where the test below is run by the one after it.
+const WITHIN: &str = "LAMBENT_TEST_WORLD";
+
+#[tokio::test]
+async fn an_ordinary_user_within_a_world() {
+    if std::env::var_os(WITHIN).is_none() {
+        eprintln!("skipped an_ordinary_user_within_a_world: another test runs it, as an ordinary user");
+        return;
+    }
+    let launcher = launcher("user", false).await;
+    assert!(!launcher.host().root);
+    let mut one = Running::launch(&launcher, nat()).await;
+    assert_eq!(call(&mut one, "lambda.test").await, format!("world {HOST}\n"));
+    assert_fenced(&mut one, &AROUND, "as an ordinary user").await;
+    // The host's own addresses, its loopback under slirp's names for it, and names that lead there.
+    let host = HOST.to_string();
+    assert_fenced(&mut one, &[&host, "169.254.112.2", "169.254.112.3", "metadata.test"], "the host").await;
+    let mut other = Running::launch(&launcher, nat()).await;
+    let address = own_address(&mut other).await;
+    assert_fenced(&mut one, &[&address], "another sandbox").await;
+
+    // The same calls arrive where the router has no rules.
+    let launcher = processes_below(&std::process::id().to_string(), "lambent-launch").remove(0);
+    let router = processes_below(&launcher, "lambent-net").remove(0);
+    let spaces = format!("--preserve-credentials --user=/proc/{router}/ns/user --net=/proc/{router}/ns/net");
+    run(&format!(
+        "nsenter {spaces} sh -ec 'nft flush chain inet lambent forward; nft add rule inet lambent forward accept'"
+    ));
+    assert_eq!(call(&mut one, &host).await, format!("host {HOST}\n"));
+    for address in AROUND.iter().filter(|address| !address.starts_with("169.254.")) {
+        assert_eq!(call(&mut one, address).await, format!("world {HOST}\n"), "{address}");
+    }
+    println!("{FENCED}");
+}
+
+/// What it says when all of it held.
+const FENCED: &str = "all fences hold";
+
+#[tokio::test]
+async fn an_ordinary_user_has_the_same_fences() {
+    let Some(world) = world("an_ordinary_user_has_the_same_fences") else { return };
+    if !std::path::Path::new("/usr/bin/slirp4netns").exists() {
+        eprintln!("skipped an_ordinary_user_has_the_same_fences: it needs slirp4netns");
+        return;
+    }
+    // Not every host lets its users open the device; this one does, for the test.
+    let device = "mount -t tmpfs none /mnt; mknod /mnt/tun c 10 200; chmod 666 /mnt/tun; \
+                  mount --bind /mnt/tun /dev/net/tun; umount -l /mnt";
+    let folder = support::OrdinaryFolder::new();
+    let test = folder.binary();
+    let said = run(&format!(
+        "exec 2>&1; unshare --mount sh -ec \"{device}; cd {}; exec env -i {WITHIN}=1 TMPDIR={} PATH=/usr/bin:/bin:/usr/sbin \
+         setpriv --reuid 54321 --regid 54321 --clear-groups {} --exact an_ordinary_user_within_a_world --nocapture\"",
+        folder.path().display(),
+        folder.path().display(),
+        test.display()
+    ));
+    assert!(said.contains(FENCED), "{said}");
     drop(world);
 }

@@ -104,7 +104,7 @@ fn run() -> Result<(), Error> {
     })?;
     // In the launcher's user namespace, where it has one: the networks are to belong to it.
     let owner = hierarchy::owner(&instance)?;
-    let network = nat.map(|nat| Network::start(&owner, &nat)).transpose();
+    let network = nat.map(|nat| Network::start(rights.is_root(), &owner, &nat)).transpose();
     host.nat_error = network.as_ref().err().map(ToString::to_string);
     let (network, resolver) = network.unwrap_or_default().unzip();
     let filters = seccomp::compile().map_err(|error| Error::Io(std::io::Error::other(error)))?;

@@ -21,17 +21,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, Nat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
 use crate::clone::{Process, clone_process};
 use crate::sandbox::wait;
 use crate::step::{Step, refused};
 
+mod host;
+mod link;
 mod netlink;
 mod outlet;
 mod router;
 mod rules;
+mod slirp;
 mod slots;
 mod uplink;
 mod worker;
@@ -77,6 +80,8 @@ pub(crate) struct Network {
     channel: Option<OwnedFd>,
     /// The launcher's own network namespace.
     home: OwnedFd,
+    /// Whether that is the host's.
+    host: bool,
     ready: VecDeque<Outlet>,
     under_way: usize,
 }
@@ -85,22 +90,37 @@ pub(crate) struct Network {
 pub(crate) type Resolver = [OwnedFd; 2];
 
 impl Network {
-    /// Starts the worker and waits until the router stands.
-    pub(crate) fn start(owner: &str, nat: &Nat) -> Result<(Self, Resolver), Failure> {
+    /// Starts the worker and waits until the router stands. Without root its way out is a program.
+    pub(crate) fn start(root: bool, owner: &str, nat: &Nat) -> Result<(Self, Resolver), Failure> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a channel to the networks")?;
         let home = namespace()?;
         let Some(process) = clone_process(0, None).step("start the process of the networks")? else {
             drop(ours);
-            worker::run(theirs, home, owner, nat);
+            worker::run(theirs, home, root, owner, nat);
         };
         drop(theirs);
-        let mut network = Self { process, channel: Some(ours), home, ready: VecDeque::new(), under_way: 0 };
+        let mut network =
+            Self { process, channel: Some(ours), home, host: true, ready: VecDeque::new(), under_way: 0 };
         let ((), fds) = network.answer::<()>()?;
+        if !root {
+            // An ordinary user cannot come home to the host's network: home is an empty one of its own from now on.
+            // SAFETY: this program has one thread.
+            #[allow(unsafe_code)]
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+                .step("leave the host's network")?;
+            network.home = namespace()?;
+            network.host = false;
+        }
         let resolver =
             Resolver::try_from(fds).map_err(|_| refused("the sockets for names did not come along"))?;
         Ok((network, resolver))
+    }
+
+    /// Whether sandboxes can have the host's network as well.
+    pub(crate) fn has_host(&self) -> bool {
+        self.host
     }
 
     /// A network that is ready.

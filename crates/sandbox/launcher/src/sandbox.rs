@@ -62,10 +62,18 @@ impl Workshop {
     /// Refuses what cannot or may not be made. Answers the size of the file system that /tmp needs, if it needs one.
     pub(crate) fn admit(&self, launch: &Launch) -> Result<Option<u64>, Failure> {
         check(launch)?;
-        if reach(launch) == Some(Reach::Nat) && self.network.is_none() {
-            return Err(refused(
-                "the launcher was not started with networks that reach the outside (--network nat)",
-            ));
+        match (reach(launch), &self.network) {
+            (Some(Reach::Nat), None) => {
+                return Err(refused(
+                    "the launcher was not started with networks that reach the outside (--network nat)",
+                ));
+            }
+            (Some(Reach::Host), Some(network)) if !network.has_host() => {
+                return Err(refused(
+                    "a launcher with networks that reach the outside has left the host's: start another one for that",
+                ));
+            }
+            _ => {}
         }
         match (&launch.confinement, &self.rooted, &self.scratch) {
             // It would run in the user namespace, as root of it.

@@ -124,8 +124,9 @@ pub fn inside(pid: u32, script: &str) -> String {
 /// Runs a script where this thread is; it has to succeed.
 pub fn run(script: &str) -> String {
     let output = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{script}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
 }
 
 /// Answers every connection with where it is and who calls.

@@ -6,12 +6,14 @@ use std::os::fd::OwnedFd;
 
 use lambent_sandbox_protocol::Failure;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-use rustix::thread::UnshareFlags;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::netlink::Netlink;
 use super::outlet::disable_ipv6;
 use super::rules::Nft;
-use super::{GATEWAY, Resolver, enter, namespace};
+use super::{GATEWAY, Resolver, enter};
+use crate::clone::clone_process;
+use crate::sandbox::wait;
 use crate::step::Step;
 
 /// Questions that wait to be accepted; a question by TCP is rare.
@@ -35,15 +37,22 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Leaves the host's network namespace for a new one, and makes that the router.
-    pub(super) fn make(nft: &Nft, private: bool) -> Result<Self, Failure> {
-        // SAFETY: this program has one thread.
-        #[allow(unsafe_code)]
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-            .step("make the router's namespace")?;
+    /// Makes a new network namespace, while this process stays where it is.
+    pub(super) fn namespace() -> Result<OwnedFd, Failure> {
+        let made = clone_process(libc::CLONE_NEWNET, None).step("make the router's namespace")?;
+        let Some(holder) = made else { hold() };
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", holder.pid));
+        holder.kill();
+        wait(&holder);
+        Ok(namespace.step("open the router's namespace")?.into())
+    }
+
+    /// Goes into this namespace and makes it the router.
+    pub(super) fn make(namespace: OwnedFd, nft: &Nft, private: bool) -> Result<Self, Failure> {
+        enter(&namespace).step("enter the router")?;
         disable_ipv6("all")?;
         disable_ipv6("default")?;
-        // Rules before links: nothing passes in between. They also bring the tracking of connections, with its settings.
+        // Rules before links of functions: nothing passes in between. They also bring the tracking of connections, with its settings.
         nft.load_router(private)?;
         for (name, value) in SETTINGS {
             fs::write(format!("/proc/sys/net/{name}"), value).step(&format!("set {name}"))?;
@@ -53,7 +62,7 @@ impl Router {
         netlink.up(loopback).step("bring up loopback")?;
         // On loopback and not on a link: it is the same for all of them.
         netlink.address(loopback, GATEWAY, 32).step("set the router's address")?;
-        Ok(Self { namespace: namespace()?, netlink })
+        Ok(Self { namespace, netlink })
     }
 
     /// Takes this process into it.
@@ -72,5 +81,18 @@ impl Router {
         let streams = socket(SocketType::STREAM).step("open the second socket for names")?;
         listen(&streams, WAITING_QUESTIONS).step("listen for names")?;
         Ok([datagrams, streams])
+    }
+}
+
+/// Holds a namespace until it is killed.
+fn hold() -> ! {
+    // Where that is refused it may be left behind, should this process be killed in the next instant.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    loop {
+        // SAFETY: only waits.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::pause();
+        }
     }
 }

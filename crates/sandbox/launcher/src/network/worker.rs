@@ -8,17 +8,19 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
-use super::netlink::Watch;
+use super::host::Host;
+use super::link::Link;
 use super::router::Router;
 use super::rules::Nft;
+use super::slirp::Slirp;
 use super::slots::Slots;
 use super::uplink::Uplink;
 use super::{Order, Slot, outlet};
 use crate::step::{Step, refused};
 
 /// Becomes the worker: serves until the launcher closes the channel, whether by its end or by its death.
-pub(super) fn run(channel: OwnedFd, host: OwnedFd, owner: &str, nat: &Nat) -> ! {
-    let code = match serve(channel, host, owner, nat) {
+pub(super) fn run(channel: OwnedFd, host: OwnedFd, root: bool, owner: &str, nat: &Nat) -> ! {
+    let code = match serve(channel, host, root, owner, nat) {
         Ok(()) => 0,
         Err(failure) => {
             eprintln!("lambent-sandbox-launcher: the process that makes networks ends: {failure}");
@@ -32,7 +34,7 @@ pub(super) fn run(channel: OwnedFd, host: OwnedFd, owner: &str, nat: &Nat) -> ! 
     }
 }
 
-fn serve(channel: OwnedFd, host: OwnedFd, owner: &str, nat: &Nat) -> Result<(), Failure> {
+fn serve(channel: OwnedFd, host: OwnedFd, root: bool, owner: &str, nat: &Nat) -> Result<(), Failure> {
     rustix::thread::set_name(c"lambent-net").step("take a name")?;
     // The launcher's channels end when all copies are closed: this process must not hold any.
     let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).step("open /dev/null")?;
@@ -41,60 +43,68 @@ fn serve(channel: OwnedFd, host: OwnedFd, owner: &str, nat: &Nat) -> Result<(), 
     // Closed a line above; a descriptor that comes to have its number must stay.
     std::mem::forget(null);
 
-    let mut worker = match Worker::prepare(channel, host, owner, nat) {
+    let mut worker = match Worker::prepare(host, root, owner, nat) {
         Ok(worker) => worker,
         // The launcher is told, and nothing is left: what this process had goes with it.
-        Err((channel, failure)) => return answer::<()>(&channel, &Err(failure), &[]),
+        Err(failure) => return answer::<()>(&channel, &Err(failure), &[]),
     };
-    let served = worker.serve();
+    let served = worker.serve(&channel);
     served.and(worker.clear_away())
 }
 
 struct Worker {
-    channel: OwnedFd,
     lowest_port: u16,
     nft: Nft,
+    host: Host,
     router: Router,
     uplink: Uplink,
-    /// Of the host's addresses.
-    watch: Watch,
     slots: Slots,
     /// Networks to be taken down, when there is nothing to be made. As many as there were sandboxes at most.
     released: VecDeque<Slot>,
 }
 
+/// What there is to be done.
+#[derive(Default)]
+struct Wake {
+    ordered: bool,
+    addresses_changed: bool,
+    uplink_ended: bool,
+}
+
 impl Worker {
-    /// Makes the router and its way out; the channel comes back with a failure.
-    fn prepare(channel: OwnedFd, host: OwnedFd, owner: &str, nat: &Nat) -> Result<Self, (OwnedFd, Failure)> {
-        let made = (|| {
-            let nft = Nft::find()?;
-            let watch = Watch::open().step("watch the host's addresses")?;
-            let mut router = Router::make(&nft, nat.private)?;
-            let uplink = Uplink::connect(nft.clone(), owner, host, &mut router)?;
-            Ok((nft, watch, router, uplink))
-        })();
-        let (nft, watch, router, uplink) = match made {
-            Ok(made) => made,
-            Err(failure) => return Err((channel, failure)),
+    /// Makes the router and its way out.
+    fn prepare(host: OwnedFd, root: bool, owner: &str, nat: &Nat) -> Result<Self, Failure> {
+        let nft = Nft::find()?;
+        let mut host = Host::open(host)?;
+        let namespace = Router::namespace()?;
+        // From here, where an ordinary user does not come back to.
+        let slirp = if root { None } else { Some(Slirp::start(&namespace)?) };
+        let mut router = Router::make(namespace, &nft, nat.private)?;
+        let uplink = match slirp {
+            Some(slirp) => Uplink::Slirp(slirp),
+            None => Uplink::Link(Link::connect(&nft, owner, &mut host, &mut router)?),
         };
         let (slots, released) = (Slots::new(), VecDeque::new());
-        Ok(Self { channel, lowest_port: nat.lowest_port, nft, router, uplink, watch, slots, released })
+        Ok(Self { lowest_port: nat.lowest_port, nft, host, router, uplink, slots, released })
     }
 
-    fn serve(&mut self) -> Result<(), Failure> {
+    fn serve(&mut self, channel: &OwnedFd) -> Result<(), Failure> {
         self.note_host_addresses()?;
         let sockets = Router::resolver()?;
-        answer(&self.channel, &Ok(()), &sockets)?;
+        answer(channel, &Ok(()), &sockets)?;
         drop(sockets);
         loop {
-            let (ordered, changed) = self.wait()?;
-            if changed {
-                self.watch.take().step("hear of the host's addresses")?;
+            let wake = self.wait(channel)?;
+            if wake.uplink_ended {
+                return Err(refused("the way out, slirp4netns, has ended by itself"));
+            }
+            if wake.addresses_changed {
+                self.host.hear()?;
                 self.note_host_addresses()?;
             }
-            if ordered {
-                match receive(&self.channel)? {
-                    Some(Order::Make) => self.make()?,
+            if wake.ordered {
+                match receive(channel)? {
+                    Some(Order::Make) => self.make(channel)?,
                     Some(Order::Release(slot)) => self.released.push_back(slot),
                     None => return Ok(()),
                 }
@@ -104,34 +114,39 @@ impl Worker {
         }
     }
 
-    /// Whether there is an order, and whether the host's addresses have changed.
-    fn wait(&self) -> Result<(bool, bool), Failure> {
-        let mut fds = [PollFd::new(&self.channel, PollFlags::IN), PollFd::new(&self.watch, PollFlags::IN)];
+    fn wait(&self, channel: &OwnedFd) -> Result<Wake, Failure> {
+        let word = self.host.word();
+        let mut fds = vec![PollFd::new(channel, PollFlags::IN), PollFd::new(&word, PollFlags::IN)];
+        let ended = self.uplink.ended();
+        fds.extend(ended.as_ref().map(|ended| PollFd::new(ended, PollFlags::IN)));
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         match poll(&mut fds, (!self.released.is_empty()).then_some(&at_once)) {
-            Ok(_) => Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty())),
-            Err(rustix::io::Errno::INTR) => Ok((false, false)),
+            Ok(_) => {
+                let is = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+                Ok(Wake { ordered: is(0), addresses_changed: is(1), uplink_ended: is(2) })
+            }
+            Err(rustix::io::Errno::INTR) => Ok(Wake::default()),
             Err(error) => Err(error).step("wait for orders"),
         }
     }
 
     fn note_host_addresses(&mut self) -> Result<(), Failure> {
-        self.nft.set_host_addresses(&self.uplink.host_addresses()?)
+        self.nft.set_host_addresses(&self.host.addresses()?)
     }
 
-    fn make(&mut self) -> Result<(), Failure> {
+    fn make(&mut self, channel: &OwnedFd) -> Result<(), Failure> {
         let Some(slot) = self.slots.take() else {
             let none = refused("every address for sandboxes is in use");
-            return answer::<Slot>(&self.channel, &Err(none), &[]);
+            return answer::<Slot>(channel, &Err(none), &[]);
         };
         let made = outlet::make(slot, &self.router.namespace, self.lowest_port);
         // Without the way back nothing else could be done right.
         self.router.enter()?;
         match made.and_then(|namespace| outlet::connect(slot, &mut self.router.netlink).map(|()| namespace)) {
-            Ok(namespace) => answer(&self.channel, &Ok(slot), &[namespace]),
+            Ok(namespace) => answer(channel, &Ok(slot), &[namespace]),
             Err(failure) => {
                 self.released.push_back(slot);
-                answer::<Slot>(&self.channel, &Err(failure), &[])
+                answer::<Slot>(channel, &Err(failure), &[])
             }
         }
     }
@@ -147,10 +162,10 @@ impl Worker {
         Ok(())
     }
 
-    fn clear_away(&self) -> Result<(), Failure> {
+    fn clear_away(mut self) -> Result<(), Failure> {
         // Wherever the work has stopped.
         self.router.enter()?;
-        self.uplink.remove()
+        self.uplink.remove(&mut self.host, &self.router)
     }
 }
 
