@@ -155,6 +155,9 @@ pub struct UpArgs {
     /// What functions reach over the network [default: none, and host with --isolation process]
     #[arg(long, env = "LAMBENT_NETWORK", hide_env_values = true, value_enum)]
     pub network: Option<NetworkArg>,
+    /// Whether functions reach private networks, such as your own, with --network nat [default: deny]
+    #[arg(long, env = "LAMBENT_PRIVATE_NETWORKS", hide_env_values = true, value_enum)]
+    pub private_networks: Option<PrivateNetworksArg>,
     /// Whether signatures and permissions are enforced [default: auto]
     #[arg(long, env = "LAMBENT_AUTH", hide_env_values = true, value_enum)]
     pub auth: Option<AuthArg>,
@@ -190,10 +193,19 @@ pub enum IsolationArg {
 pub enum NetworkArg {
     /// The platform's endpoint only
     None,
-    /// The outside, by address translation (not in this version)
+    /// The outside, by address translation: neither this host nor other functions
     Nat,
     /// The host's network
     Host,
+}
+
+/// `--private-networks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrivateNetworksArg {
+    /// No
+    Deny,
+    /// Yes: addresses of RFC 1918 and RFC 6598
+    Allow,
 }
 
 /// `--auth`.

@@ -24,7 +24,7 @@ mod testing;
 
 pub use args::{
     AuthArg, Cli, ClientCommand, Command, DeployArgs, GlobalArgs, InvokeArgs, IsolationArg, LogsArgs,
-    NetworkArg, RuntimesArgs, RuntimesCommand, UpArgs, parse, parse_from,
+    NetworkArg, PrivateNetworksArg, RuntimesArgs, RuntimesCommand, UpArgs, parse, parse_from,
 };
 pub use client::Client;
 pub use commands::{DefaultRuntime, Error, run};

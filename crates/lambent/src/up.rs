@@ -57,6 +57,7 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         data_dir: arguments.data_dir,
         isolation: arguments.isolation.map(name),
         network: arguments.network.map(name),
+        private_networks: arguments.private_networks.map(name),
         auth: arguments.auth.map(name),
         store: arguments.store,
         functions_may_admin: arguments.functions_may_admin,

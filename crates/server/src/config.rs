@@ -21,6 +21,8 @@ pub struct Overrides {
     pub isolation: Option<String>,
     /// `--network`, `LAMBENT_NETWORK`.
     pub network: Option<String>,
+    /// `--private-networks`, `LAMBENT_PRIVATE_NETWORKS`.
+    pub private_networks: Option<String>,
     /// `--auth`, `LAMBENT_AUTH`.
     pub auth: Option<String>,
     /// `--store`, `LAMBENT_STORE`.
@@ -39,8 +41,10 @@ struct File {
     data_dir: Option<PathBuf>,
     /// `auto`, `namespaces` or `process`. Default `auto`.
     isolation: Option<String>,
-    /// What functions reach: `none` or `host`. Default `none` (`host` with process isolation).
+    /// What functions reach: `none`, `nat` or `host`. Default `none` (`host` with process isolation).
     network: Option<String>,
+    /// With network `nat`: `deny` or `allow`. Default `deny`.
+    private_networks: Option<String>,
     /// `auto` or `off`. Default `auto`.
     auth: Option<String>,
     /// `sqlite`. Default `sqlite`.
@@ -69,6 +73,8 @@ pub struct Config {
     pub network: Network,
     /// Whether functions may create, change and delete functions and whatever else the API administers.
     pub functions_may_admin: bool,
+    /// Whether functions may reach private networks (RFC 1918, RFC 6598) with [`Network::Nat`]; false with any other.
+    pub private_networks: bool,
     /// Further host names that requests may carry.
     pub hosts: Vec<String>,
     /// Idle time of an environment.
@@ -109,6 +115,9 @@ impl Config {
         let network = overrides.network.or(file.network);
         let network =
             note(&mut faults, parse_network(network.as_deref(), isolation)).unwrap_or(Network::None);
+        let private_networks = overrides.private_networks.or(file.private_networks);
+        let private_networks = parse_private_networks(private_networks.as_deref(), network);
+        let private_networks = note(&mut faults, private_networks).unwrap_or(false);
         note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
@@ -125,6 +134,7 @@ impl Config {
                     .functions_may_admin
                     .or(file.functions_may_admin)
                     .unwrap_or(false),
+                private_networks,
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
@@ -189,8 +199,27 @@ fn parse_network(text: Option<&str>, isolation: Isolation) -> Result<Network, St
                 .into(),
         ),
         (None | Some("none"), Isolation::Namespaces) => Ok(Network::None),
-        (Some("nat"), _) => Err("network \"nat\" does not exist yet; use none or host".into()),
+        (Some("nat"), Isolation::Namespaces) => Ok(Network::Nat),
+        (Some("nat"), Isolation::Process) => Err(
+            "network \"nat\" needs isolation: with isolation \"process\" functions use the host's network"
+                .into(),
+        ),
         (Some(other), _) => Err(format!("network {other:?} is none of none, nat, host")),
+    }
+}
+
+/// AWS's functions reach no private network either, unless they are given one (Developer Guide, "Giving Lambda
+/// functions access to resources in an Amazon VPC").
+fn parse_private_networks(text: Option<&str>, network: Network) -> Result<bool, String> {
+    match (text, network) {
+        (None, _) => Ok(false),
+        (Some("deny" | "allow"), Network::None | Network::Host) => Err(
+            "private networks are denied or allowed with network \"nat\" alone; set that, or leave this out"
+                .into(),
+        ),
+        (Some("deny"), Network::Nat) => Ok(false),
+        (Some("allow"), Network::Nat) => Ok(true),
+        (Some(other), _) => Err(format!("private networks {other:?} is neither deny nor allow")),
     }
 }
 
@@ -235,13 +264,23 @@ mod tests {
         let overrides = Overrides {
             listen: Some("0.0.0.0:4566".into()),
             isolation: Some("microvm".into()),
-            network: Some("nat".into()),
+            network: Some("lan".into()),
             auth: Some("enforce".into()),
             store: Some("postgres://db".into()),
             ..Overrides::default()
         };
         let faults = resolve(overrides, Some("unknown = 1")).unwrap_err().0;
         assert_eq!(faults.len(), 6, "{faults:#?}");
+    }
+
+    #[test]
+    fn private_networks_are_a_matter_of_nat() {
+        let text = |file| resolve(Overrides::default(), Some(file));
+        let config = text("network = \"nat\"\nprivate_networks = \"allow\"").unwrap();
+        assert_eq!((config.network, config.private_networks), (Network::Nat, true));
+        assert!(!text("network = \"nat\"").unwrap().private_networks);
+        assert!(text("private_networks = \"allow\"").is_err(), "it would do nothing");
+        assert!(text("network = \"nat\"\nisolation = \"process\"").is_err());
     }
 
     #[test]

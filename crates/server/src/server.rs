@@ -12,7 +12,9 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
 use lambent_runtimes::{Catalogue, Search};
-use lambent_sandbox_client::{Connection, Host, Isolation, Launcher, Options as LauncherOptions};
+use lambent_sandbox_client::{
+    Connection, Host, Isolation, Launcher, NatOptions, Network, Options as LauncherOptions,
+};
 use lambent_services::logs::Logs;
 use lambent_store::code::Owner;
 use lambent_store::{CodeOptions, CodeStore, Store};
@@ -63,6 +65,12 @@ pub enum StartError {
     /// Namespaces were asked for, and the host or the user's rights do not give them.
     #[error("functions cannot be isolated here: {0}")]
     Isolation(String),
+    /// Functions were to reach the outside by address translation, which this host does not give.
+    #[error(
+        "functions cannot reach the outside by `--network nat` here: {0}; remove the cause, or choose --network none; \
+         `lambent doctor` says more"
+    )]
+    Network(String),
 }
 
 /// A running server.
@@ -107,7 +115,7 @@ impl Server {
         let store = Store::open(dir)?;
         let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
-        let launcher = start_launcher(&config, dir, address.port()).await?;
+        let launcher = start_launcher(&config, address.port(), dir).await?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
         let cpu_millis =
@@ -295,20 +303,25 @@ async fn discover(dir: std::path::PathBuf, into: Arc<OnceLock<Catalogue>>) -> Re
     Ok(())
 }
 
-async fn start_launcher(config: &Config, dir: &Path, port: u16) -> Result<Launcher, StartError> {
+/// A launcher that can make what the configuration asks for.
+async fn start_launcher(config: &Config, platform_port: u16, dir: &Path) -> Result<Launcher, StartError> {
     let options = LauncherOptions {
         isolation: config.isolation,
         // Functions find the platform at the same port inside as outside.
-        platform_port: port,
+        platform_port,
         // Without isolation functions have the host's /tmp.
         scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
+        nat: (config.network == Network::Nat).then_some(NatOptions { private: config.private_networks }),
         ..LauncherOptions::new(instance(dir))
     };
     let launcher = Launcher::start(options).await?;
     if config.isolation == Isolation::Namespaces {
         check_namespaces(launcher.host())?;
     }
-    Ok(launcher)
+    match (config.network, &launcher.host().nat_error) {
+        (Network::Nat, Some(reason)) => Err(StartError::Network(reason.clone())),
+        _ => Ok(launcher),
+    }
 }
 
 fn check_namespaces(host: &Host) -> Result<(), StartError> {

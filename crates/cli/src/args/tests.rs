@@ -18,15 +18,16 @@ fn definition_holds_together() {
 
 #[test]
 fn up_takes_every_fixed_flag() {
-    let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network host --auth off \
-                --store sqlite --functions-may-admin --demo --config c.toml";
+    let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network nat \
+                --private-networks allow --auth off --store sqlite --functions-may-admin --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
     let expected = UpArgs {
         dir: Some("project".into()),
         listen: Some("127.0.0.1:80".parse().unwrap()),
         data_dir: Some("/d".into()),
         isolation: Some(IsolationArg::Namespaces),
-        network: Some(NetworkArg::Host),
+        network: Some(NetworkArg::Nat),
+        private_networks: Some(PrivateNetworksArg::Allow),
         auth: Some(AuthArg::Off),
         store: Some("sqlite".into()),
         functions_may_admin: Some(true),

@@ -16,12 +16,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Purpose, Raw, ToLauncher, VERSION,
+    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::channel::Channel;
-use crate::{Error, Isolation, programs};
+use crate::{Error, Isolation, programs, resolver};
 
 /// Enough for every launch of a busy moment; those beyond wait in `launch`, in order.
 const WAITING_REQUESTS: usize = 64;
@@ -40,6 +41,15 @@ pub struct Options {
     /// a name. Made where it is missing, and root's alone. Without one `/tmp` is a tmpfs and counts against the
     /// function's memory, as it does where [`Host::tmp_error`] says that it has to.
     pub scratch: Option<PathBuf>,
+    /// What to prepare for [`crate::Network::Nat`]. Without it such a sandbox is refused.
+    pub nat: Option<NatOptions>,
+}
+
+/// How functions reach the outside by address translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NatOptions {
+    /// Whether they may reach private networks: RFC 1918 and RFC 6598, such as the host's own.
+    pub private: bool,
 }
 
 impl Options {
@@ -51,6 +61,7 @@ impl Options {
             isolation: Isolation::Namespaces,
             platform_port: 4566,
             scratch: None,
+            nat: None,
         }
     }
 }
@@ -94,8 +105,8 @@ impl Launcher {
     /// Starts the launcher and sweeps up what a killed one of the same host has left.
     ///
     /// # Errors
-    /// When it cannot be started or understood. That sandboxes cannot be made here is no error yet: see
-    /// [`Launcher::host`].
+    /// When it cannot be started or understood. That sandboxes, or their networks, cannot be made here is no error yet:
+    /// see [`Launcher::host`].
     pub async fn start(options: Options) -> Result<Self, Error> {
         if options.platform_port == crate::RUNTIME_API_PORT {
             return Err(Error::Port(options.platform_port));
@@ -108,9 +119,17 @@ impl Launcher {
             Isolation::Namespaces => Purpose::Serve,
             Isolation::Process => Purpose::Bare,
         };
-        let (process, channel, host) = spawn(&options.instance, purpose, options.scratch).await?;
+        let lowest_port = options.platform_port.min(crate::RUNTIME_API_PORT);
+        let nat = options.nat.map(|NatOptions { private }| Nat { private, lowest_port });
+        let hello = Hello { instance: &options.instance, purpose, scratch: options.scratch, nat };
+        let (process, channel, host, sockets) = spawn(hello).await?;
+        let resolver = resolver::Resolver::new(sockets).map_err(Error::Resources)?;
         let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
-        let actor = Actor { channel, queue, sandboxes: HashMap::new() };
+        let mut helpers = JoinSet::new();
+        if let Some(resolver) = resolver {
+            helpers.spawn(resolver.run());
+        }
+        let actor = Actor { channel, queue, sandboxes: HashMap::new(), _helpers: helpers };
         // Its owners are the handles: it ends when the last of them is gone, or the process is.
         drop(tokio::spawn(actor.run(process)));
         Ok(Self { requests, platform_port: options.platform_port, host: Arc::new(host) })
@@ -128,17 +147,22 @@ impl Launcher {
 /// # Errors
 /// When the launcher cannot be started or understood.
 pub async fn probe() -> Result<Host, Error> {
-    let (process, channel, host) = spawn("probe", Purpose::Probe, None).await?;
+    let hello = Hello { instance: "probe", purpose: Purpose::Probe, scratch: None, nat: None };
+    let (process, channel, host, _) = spawn(hello).await?;
     drop(channel);
     reap(process).await;
     Ok(host)
 }
 
-async fn spawn(
-    instance: &str,
+/// What a launcher is told at its start.
+struct Hello<'a> {
+    instance: &'a str,
     purpose: Purpose,
     scratch: Option<PathBuf>,
-) -> Result<(Child, Channel, Host), Error> {
+    nat: Option<Nat>,
+}
+
+async fn spawn(hello: Hello<'_>) -> Result<(Child, Channel, Host, Vec<OwnedFd>), Error> {
     let (channel, theirs) = Channel::pair().map_err(Error::Start)?;
     let process = Command::new(programs::launcher_program().map_err(Error::Start)?.path())
         .arg0("lambent-launcher")
@@ -148,12 +172,13 @@ async fn spawn(
         .stdout(Stdio::null())
         .spawn()
         .map_err(Error::Start)?;
-    let scratch = scratch.map(Raw::from);
-    let hello = ToLauncher::Hello { version: VERSION, instance: instance.to_owned(), purpose, scratch };
+    let Hello { instance, purpose, scratch, nat } = hello;
+    let (instance, scratch) = (instance.to_owned(), scratch.map(Raw::from));
+    let hello = ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat };
     let init = programs::init_program().map_err(Error::Start)?;
     channel.send(&protocol::encode(&hello)?, &[init.as_fd()]).await.map_err(Error::Start)?;
     match channel.receive::<FromLauncher>().await? {
-        Some((FromLauncher::Hello { version: VERSION, host }, _)) => Ok((process, channel, host)),
+        Some((FromLauncher::Hello { version: VERSION, host }, fds)) => Ok((process, channel, host, fds)),
         Some((FromLauncher::Hello { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
         Some((other, _)) => Err(unexpected(&other, "the launcher's hello")),
         None => {
@@ -185,6 +210,8 @@ struct Actor {
     channel: Channel,
     queue: mpsc::Receiver<Request>,
     sandboxes: HashMap<String, Waiting>,
+    /// They end with the actor.
+    _helpers: JoinSet<()>,
 }
 
 impl Actor {
@@ -213,7 +240,7 @@ impl Actor {
         }
         // In this order: the closed channel ends the launcher, its end ends the sandboxes, and only then do their
         // watchers learn of it.
-        let Self { channel, queue, sandboxes } = self;
+        let Self { channel, queue, sandboxes, .. } = self;
         drop((channel, queue));
         reap(process).await;
         drop(sandboxes);

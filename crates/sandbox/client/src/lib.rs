@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod launcher;
 mod programs;
+mod resolver;
 mod sandbox;
 mod usage;
 
@@ -23,7 +24,7 @@ pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Host};
 pub use crate::control::Control;
 pub use crate::endpoint::{Connection, Endpoint};
 pub use crate::error::Error;
-pub use crate::launcher::{Launcher, Options, probe};
+pub use crate::launcher::{Launcher, NatOptions, Options, probe};
 pub use crate::programs::{EmbeddedProgram, unpack_program};
 pub use crate::sandbox::Sandbox;
 
@@ -44,6 +45,9 @@ pub enum Isolation {
 pub enum Network {
     /// Loopback of its own; the platform's endpoints are bound there.
     None,
+    /// That, and the outside by address translation: names and what they stand for, but not the host, other sandboxes,
+    /// metadata services or, unless [`NatOptions::private`] says so, private networks.
+    Nat,
     /// The host's network stack, unshared.
     Host,
 }

@@ -143,7 +143,7 @@ fn gone_error(gone: Result<Gone, oneshot::error::RecvError>) -> Error {
 /// What the launcher is to make.
 fn describe(spec: &Spec, platform_port: u16) -> Result<Launch, Error> {
     let confinement = match (spec.isolation, spec.network) {
-        (Isolation::Process, Network::None) => {
+        (Isolation::Process, Network::None | Network::Nat) => {
             return Err(Error::NotIsolated("has the host's network; ask for that, or for isolation"));
         }
         (Isolation::Process, Network::Host) if !spec.mounts.is_empty() => {
@@ -151,13 +151,21 @@ fn describe(spec: &Spec, platform_port: u16) -> Result<Launch, Error> {
         }
         (Isolation::Process, Network::Host) => Confinement::Process,
         (Isolation::Namespaces, network) => Confinement::Namespaces(Layout {
-            reach: if network == Network::None { Reach::Loopback } else { Reach::Host },
+            reach: reach(network),
             trees: spec.mounts.iter().map(tree).collect::<Result<_, _>>()?,
             tmp: spec.tmp.0,
             lowest_port: platform_port.min(RUNTIME_API_PORT),
         }),
     };
     Ok(Launch { id: spec.id.to_string(), confinement, memory: spec.memory.0, pids: spec.pids })
+}
+
+fn reach(network: Network) -> Reach {
+    match network {
+        Network::None => Reach::Loopback,
+        Network::Nat => Reach::Nat,
+        Network::Host => Reach::Host,
+    }
 }
 
 fn tree(mount: &Mount) -> Result<Tree, Error> {
@@ -168,7 +176,7 @@ fn tree(mount: &Mount) -> Result<Tree, Error> {
 
 fn init_hello(spec: &Spec, platform_port: u16) -> InitHello {
     // With a network of its own each sandbox has the same addresses; on the host's every port is someone's.
-    let port = |own: u16| if spec.network == Network::None { own } else { 0 };
+    let port = |own: u16| if spec.network == Network::Host { 0 } else { own };
     InitHello {
         version: VERSION,
         namespaced: spec.isolation == Isolation::Namespaces,

@@ -156,7 +156,7 @@ pub(crate) fn owner(instance: &str) -> io::Result<String> {
 }
 
 /// Whether the launcher with this name is surely dead. One of another PID namespace cannot be judged from here.
-fn owner_is_dead(name: &str) -> bool {
+pub(crate) fn owner_is_dead(name: &str) -> bool {
     let mut parts = name.rsplit('.').map(str::parse::<u64>);
     let (Some(Ok(start)), Some(Ok(pid)), Some(Ok(namespace))) = (parts.next(), parts.next(), parts.next())
     else {

@@ -18,6 +18,7 @@ mod disk;
 mod hierarchy;
 mod loopback;
 mod maker;
+mod network;
 mod privileges;
 mod probe;
 mod rights;
@@ -30,6 +31,7 @@ mod template;
 mod tree;
 mod uids;
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{
@@ -38,6 +40,7 @@ use lambent_sandbox_protocol::{
 use rustix::fs::Mode;
 
 use crate::hierarchy::Hierarchies;
+use crate::network::{GATEWAY, Network};
 use crate::rights::Rights;
 use crate::sandbox::{Rooted, Workshop};
 use crate::scratch::Scratch;
@@ -55,9 +58,9 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<(), Error> {
     let server = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let (instance, purpose, scratch, fds) = match protocol::receive::<ToLauncher>(&server)? {
-        Some((ToLauncher::Hello { version: VERSION, instance, purpose, scratch }, fds)) => {
-            (instance, purpose, scratch, fds)
+    let (instance, purpose, scratch, nat, fds) = match protocol::receive::<ToLauncher>(&server)? {
+        Some((ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat }, fds)) => {
+            (instance, purpose, scratch, nat, fds)
         }
         Some((ToLauncher::Hello { version, .. }, _)) => return Err(Error::Version(version)),
         Some((other, _)) => {
@@ -81,13 +84,14 @@ fn run() -> Result<(), Error> {
 
     let rights = Rights::find().map_err(failed)?;
     let hierarchies = claim_cgroups(&instance, purpose, &rights)?;
-    let rooted = prepare_root(&rights, purpose);
+    let rooted = prepare_root(&rights, purpose, nat.map(|_| GATEWAY));
     let mut host = Host {
         root: rights.is_root(),
         cgroups: hierarchies.generation(),
         controllers: hierarchies.controllers(),
         namespaces_error: rooted.as_ref().err().map(ToString::to_string),
         tmp_error: None,
+        nat_error: None,
     };
     if purpose == Purpose::Probe {
         host.tmp_error = scratch::trial(&rights).err().map(|failure| failure.to_string());
@@ -98,6 +102,11 @@ fn run() -> Result<(), Error> {
         got: "no descriptor".to_owned(),
         expected: "the program init beside the hello",
     })?;
+    // In the launcher's user namespace, where it has one: the networks are to belong to it.
+    let owner = hierarchy::owner(&instance)?;
+    let network = nat.map(|nat| Network::start(rights.is_root(), &owner, &nat)).transpose();
+    host.nat_error = network.as_ref().err().map(ToString::to_string);
+    let (network, resolver) = network.unwrap_or_default().unzip();
     let filters = seccomp::compile().map_err(|error| Error::Io(std::io::Error::other(error)))?;
     let rooted = rooted
         .map_err(|failure| {
@@ -108,8 +117,10 @@ fn run() -> Result<(), Error> {
         });
     let scratch = prepare_tmp(&rights, scratch.as_ref());
     host.tmp_error = scratch.as_ref().err().cloned();
-    let workshop = Workshop { init, hierarchies, filters, rights, rooted, scratch: scratch.ok() };
-    protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[])?;
+    let workshop = Workshop { init, hierarchies, filters, rights, rooted, scratch: scratch.ok(), network };
+    let sockets: Vec<_> = resolver.iter().flatten().map(AsFd::as_fd).collect();
+    protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &sockets)?;
+    drop(resolver);
     serve::Service::new(server, workshop).run()
 }
 
@@ -154,7 +165,11 @@ fn prepare_tmp(rights: &Rights, folder: Option<&Raw>) -> Result<Scratch, String>
 }
 
 /// Finds out by doing whether namespaces can be had, and composes the root, if sandboxes in namespaces are asked for.
-fn prepare_root(rights: &Rights, purpose: Purpose) -> Result<Option<Rooted>, Failure> {
+fn prepare_root(
+    rights: &Rights,
+    purpose: Purpose,
+    resolver: Option<Ipv4Addr>,
+) -> Result<Option<Rooted>, Failure> {
     if purpose == Purpose::Bare {
         return Ok(None);
     }
@@ -165,6 +180,6 @@ fn prepare_root(rights: &Rights, purpose: Purpose) -> Result<Option<Rooted>, Fai
     if purpose == Purpose::Probe && rights.is_root() {
         return Ok(None);
     }
-    let template = template::Template::compose(rights.template_root()?)?;
+    let template = template::Template::compose(rights.template_root()?, resolver)?;
     Ok(Some(Rooted { template, host_mounts }))
 }

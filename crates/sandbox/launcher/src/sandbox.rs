@@ -4,7 +4,9 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use lambent_sandbox_protocol::{self as protocol, Confinement, Failure, Launch, Layout, MAX_FDS, MountPoint};
+use lambent_sandbox_protocol::{
+    self as protocol, Confinement, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use seccompiler::BpfProgram;
@@ -13,6 +15,7 @@ use crate::cgroup::Group;
 use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
 use crate::hierarchy::Hierarchies;
+use crate::network::{Network, Outlet, Slot};
 use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
 use crate::step::{Step, refused};
@@ -33,6 +36,8 @@ pub(crate) struct Workshop {
     pub(crate) rooted: Result<Rooted, String>,
     /// File systems for /tmp. Without them each sandbox gets a tmpfs, which counts against its memory.
     pub(crate) scratch: Option<Scratch>,
+    /// Networks for those that reach the outside, where the server wants them.
+    pub(crate) network: Option<Network>,
 }
 
 /// What sandboxes in namespaces are made of.
@@ -48,6 +53,8 @@ pub(crate) struct Sandbox {
     pub(crate) setup: Option<OwnedFd>,
     pub(crate) group: Group,
     ids: Option<Ids>,
+    /// Its place in the router.
+    slot: Option<Slot>,
     pub(crate) bare: bool,
 }
 
@@ -55,6 +62,19 @@ impl Workshop {
     /// Refuses what cannot or may not be made. Answers the size of the file system that /tmp needs, if it needs one.
     pub(crate) fn admit(&self, launch: &Launch) -> Result<Option<u64>, Failure> {
         check(launch)?;
+        match (reach(launch), &self.network) {
+            (Some(Reach::Nat), None) => {
+                return Err(refused(
+                    "the launcher was not started with networks that reach the outside (--network nat)",
+                ));
+            }
+            (Some(Reach::Host), Some(network)) if !network.has_host() => {
+                return Err(refused(
+                    "a launcher with networks that reach the outside has left the host's: start another one for that",
+                ));
+            }
+            _ => {}
+        }
         match (&launch.confinement, &self.rooted, &self.scratch) {
             // It would run in the user namespace, as root of it.
             (Confinement::Process, Ok(_), _) if !self.rights.is_root() => Err(refused(
@@ -76,14 +96,27 @@ impl Workshop {
         launch: &Launch,
         passed: &[OwnedFd],
         tmp: Option<OwnedFd>,
+        outlet: Option<Outlet>,
     ) -> Result<Sandbox, Failure> {
-        let layout = match &launch.confinement {
-            Confinement::Process => None,
-            Confinement::Namespaces(layout) => Some(layout),
-        };
+        let slot = outlet.as_ref().map(|outlet| outlet.slot);
+        let made = self.make_with(launch, passed, tmp, outlet.as_ref());
+        if made.is_err() {
+            self.release(slot);
+        }
+        made
+    }
+
+    fn make_with(
+        &mut self,
+        launch: &Launch,
+        passed: &[OwnedFd],
+        tmp: Option<OwnedFd>,
+        outlet: Option<&Outlet>,
+    ) -> Result<Sandbox, Failure> {
+        let layout = layout(launch);
         let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
         let ids = layout.map(|_| self.rights.take_ids()).transpose();
-        let made = ids.and_then(|ids| match self.start(launch, layout, passed, &group, ids, tmp) {
+        let made = ids.and_then(|ids| match self.start(launch, passed, &group, ids, tmp, outlet) {
             Ok((process, setup)) => Ok((process, setup, ids)),
             Err(failure) => {
                 ids.into_iter().for_each(|ids| self.rights.release(ids));
@@ -92,7 +125,8 @@ impl Workshop {
         });
         match made {
             Ok((process, setup, ids)) => {
-                Ok(Sandbox { process, setup: Some(setup), group, ids, bare: layout.is_none() })
+                let slot = outlet.map(|outlet| outlet.slot);
+                Ok(Sandbox { process, setup: Some(setup), group, ids, slot, bare: layout.is_none() })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -105,21 +139,22 @@ impl Workshop {
     fn start(
         &self,
         launch: &Launch,
-        layout: Option<&Layout>,
         passed: &[OwnedFd],
         group: &Group,
         ids: Option<Ids>,
         tmp: Option<OwnedFd>,
+        outlet: Option<&Outlet>,
     ) -> Result<(Process, OwnedFd), Failure> {
+        let layout = layout(launch);
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a channel to the sandbox")?;
         let namespaces = layout.map_or(0, |layout| match layout.reach {
-            protocol::Reach::Loopback => NAMESPACES | libc::CLONE_NEWNET,
-            protocol::Reach::Host => NAMESPACES,
+            Reach::Loopback => NAMESPACES | libc::CLONE_NEWNET,
+            Reach::Nat | Reach::Host => NAMESPACES,
         });
         let cgroup = group.open_v2()?;
-        let Some(process) = clone_process(namespaces, cgroup.as_ref()).step("make namespaces")? else {
+        let Some(process) = self.clone_into(outlet, namespaces, cgroup.as_ref())? else {
             // Otherwise the end of the launcher would not be seen while this copy holds its side open.
             drop(ours);
             let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
@@ -147,6 +182,24 @@ impl Workshop {
         }
     }
 
+    /// Clones this process into the sandbox's network, where it has one, and stays at home itself.
+    fn clone_into(
+        &self,
+        outlet: Option<&Outlet>,
+        namespaces: i32,
+        cgroup: Option<&OwnedFd>,
+    ) -> Result<Option<Process>, Failure> {
+        let Some((outlet, network)) = outlet.zip(self.network.as_ref()) else {
+            return clone_process(namespaces, cgroup).step("make namespaces");
+        };
+        Network::enter(outlet)?;
+        let cloned = clone_process(namespaces, cgroup);
+        if !matches!(cloned, Ok(None)) {
+            network.leave().expect("it comes from there, and holds it open");
+        }
+        cloned.step("make namespaces")
+    }
+
     /// The child's side of the clone: ends in init or in nothing.
     fn run_child(&self, confined: Option<(&Layout, Ids)>, pids: u32, child: &Child<'_>) -> ! {
         let _failure_was_reported = match confined {
@@ -163,7 +216,26 @@ impl Workshop {
     /// Gives back what the sandbox had. No process of it may be left.
     pub(crate) fn bury(&mut self, sandbox: &Sandbox) {
         sandbox.ids.into_iter().for_each(|ids| self.rights.release(ids));
+        self.release(sandbox.slot);
     }
+
+    fn release(&self, slot: Option<Slot>) {
+        if let Some((network, slot)) = self.network.as_ref().zip(slot) {
+            network.release(slot);
+        }
+    }
+}
+
+fn layout(launch: &Launch) -> Option<&Layout> {
+    match &launch.confinement {
+        Confinement::Process => None,
+        Confinement::Namespaces(layout) => Some(layout),
+    }
+}
+
+/// What its network is to reach; without namespaces it has none of its own.
+pub(crate) fn reach(launch: &Launch) -> Option<Reach> {
+    layout(launch).map(|layout| layout.reach)
 }
 
 /// Waits for a process that has died or is about to, and says how.
@@ -250,7 +322,7 @@ fn host_trees(
     }
     // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
     let resolver = Some(Path::new("/etc/resolv.conf"));
-    let resolver = resolver.filter(|path| layout.reach == protocol::Reach::Host && path.exists());
+    let resolver = resolver.filter(|path| layout.reach == Reach::Host && path.exists());
     for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
         let what = format!("open {}", source.display());
         let tree = tree::clone_tree(source).step(&what)?;

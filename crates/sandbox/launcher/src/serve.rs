@@ -8,10 +8,12 @@ use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLaunch
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
+use crate::network::Network;
 use crate::sandbox::{Sandbox, Workshop, wait};
 use crate::scratch::Scratch;
 use crate::step::refused;
 
+mod connect;
 mod launch;
 
 /// How long to wait before looking again whether what was killed is gone.
@@ -56,6 +58,8 @@ pub(crate) struct Service {
     entries: BTreeMap<String, Entry>,
     /// In the order of their arrival.
     pending: VecDeque<launch::Pending>,
+    /// In the order in which they came to need nothing but a network. Counts with those above.
+    unconnected: VecDeque<connect::Unconnected>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -64,23 +68,33 @@ pub(crate) struct Service {
 enum Source {
     Server,
     Maker,
+    Network,
     Setup(String),
     Init(String),
 }
 
 impl Service {
     pub(crate) fn new(server: OwnedFd, workshop: Workshop) -> Self {
-        Self { server, workshop, entries: BTreeMap::new(), pending: VecDeque::new(), closing: false }
+        Self {
+            server,
+            workshop,
+            entries: BTreeMap::new(),
+            pending: VecDeque::new(),
+            unconnected: VecDeque::new(),
+            closing: false,
+        }
     }
 
     /// Serves until the server is gone and every sandbox with it.
     pub(crate) fn run(mut self) -> Result<(), protocol::Error> {
-        let mut outcome = Ok(());
+        // The first networks, so that the first launch finds one.
+        let mut outcome = self.connect_waiting();
         while !(self.closing && self.entries.values().all(|entry| entry.given_up)) {
             for source in self.wait()? {
                 let result = match source {
                     Source::Server => self.read(),
                     Source::Maker => self.read_maker(),
+                    Source::Network => self.read_network(),
                     Source::Setup(id) => self.read_setup(&id),
                     Source::Init(id) => {
                         if let Some(entry) = self.entries.get_mut(&id) {
@@ -108,6 +122,7 @@ impl Service {
     fn close(&mut self) {
         self.closing = true;
         self.pending.clear();
+        self.unconnected.clear();
         self.entries.values_mut().for_each(Entry::kill);
     }
 
@@ -121,6 +136,11 @@ impl Service {
         let maker = self.workshop.scratch.as_ref().and_then(Scratch::channel);
         if let Some(channel) = &maker {
             sources.push(Source::Maker);
+            fds.push(PollFd::new(channel, PollFlags::IN));
+        }
+        let network = self.workshop.network.as_ref().and_then(Network::channel);
+        if let Some(channel) = &network {
+            sources.push(Source::Network);
             fds.push(PollFd::new(channel, PollFlags::IN));
         }
         for (id, entry) in &self.entries {
@@ -284,7 +304,7 @@ impl Service {
         Ok(())
     }
 
-    /// Kills the children that are nobody's init nor the maker: their init has died, and this process inherited them. Answers
+    /// Kills the children that are nobody's init nor a helper: their init has died, and this process inherited them. Answers
     /// whether there were any.
     fn kill_orphans(&self) -> bool {
         if !self.entries.values().any(|entry| entry.sandbox.bare && entry.ended.is_some()) {
@@ -299,6 +319,7 @@ impl Service {
             .filter(|entry| entry.ended.is_none())
             .map(|entry| entry.sandbox.process.pid)
             .chain(maker)
+            .chain(self.workshop.network.as_ref().map(Network::pid))
             .collect();
         let orphans: Vec<Pid> =
             children.into_iter().filter(|pid| !ours.contains(pid)).filter_map(Pid::from_raw).collect();

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,8 @@ pub(crate) struct Template {
 
 impl Template {
     /// Leaves the host's mount namespace and composes the root on a small tmpfs at `root`.
-    pub(crate) fn compose(root: PathBuf) -> Result<Self, Failure> {
+    /// `resolver` is whom programs inside ask for names.
+    pub(crate) fn compose(root: PathBuf, resolver: Option<Ipv4Addr>) -> Result<Self, Failure> {
         // SAFETY: this program has one thread, so no other is surprised by the change.
         #[allow(unsafe_code)]
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.step("leave the mount namespace")?;
@@ -75,7 +77,7 @@ impl Template {
         let template = Self { root };
         template.directories().step("make the directories of the root")?;
         template.programs()?;
-        template.settings()?;
+        template.settings(resolver)?;
         template.devices()?;
         template.shell()?;
         mount_remount(&template.root, flags | MountFlags::RDONLY, "").step("seal the template root")?;
@@ -125,7 +127,7 @@ impl Template {
         tree::attach(&tree, CWD, inside)
     }
 
-    fn settings(&self) -> Result<(), Failure> {
+    fn settings(&self, resolver: Option<Ipv4Addr>) -> Result<(), Failure> {
         for name in SETTINGS {
             self.mirror(&format!("etc/{name}"))?;
         }
@@ -136,11 +138,11 @@ impl Template {
                 self.mirror(&format!("etc/{name}"))?;
             }
         }
-        self.synthetic().step("write the files of /etc")
+        self.synthetic(resolver).step("write the files of /etc")
     }
 
     /// Files that say what is true inside, whatever the host says.
-    fn synthetic(&self) -> io::Result<()> {
+    fn synthetic(&self, resolver: Option<Ipv4Addr>) -> io::Result<()> {
         let etc = self.root.join("etc");
         let id = FUNCTION_UID;
         // A home that exists and can be written, so that programs that look it up work.
@@ -151,7 +153,7 @@ impl Template {
             ("group", format!("root:x:0:\nsbx_user{id}:x:{id}:\nnobody:x:65534:\n")),
             ("hosts", format!("127.0.0.1 localhost sandbox.localdomain {HOSTNAME}\n::1 ip6-localhost\n")),
             ("hostname", format!("{HOSTNAME}\n")),
-            ("resolv.conf", String::new()),
+            ("resolv.conf", resolver.map_or_else(String::new, |address| format!("nameserver {address}\n"))),
             ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
             ("host.conf", "multi on\n".to_owned()),
             ("shells", "/bin/sh\n".to_owned()),

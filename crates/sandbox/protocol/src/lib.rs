@@ -19,7 +19,7 @@ mod raw;
 pub use channel::{Error, MAX_FDS, MAX_MESSAGE, encode, receive, send, send_encoded};
 pub use message::{
     Cgroups, Confinement, Controller, Counters, Failure, FromInit, FromLauncher, Host, InitHello, Launch,
-    Layout, MountPoint, Purpose, Reach, Start, ToInit, ToLauncher, Tree,
+    Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit, ToLauncher, Tree,
 };
 pub use raw::Raw;
 

@@ -21,6 +21,8 @@ pub enum ToLauncher {
         /// Absolute path of the folder for the content of `/tmp`, which the launcher makes where it is missing.
         /// Without one `/tmp` is a tmpfs.
         scratch: Option<Raw>,
+        /// What to prepare for [`Reach::Nat`]; absent prepares nothing, and such a launch is refused.
+        nat: Option<Nat>,
     },
     /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
     Launch(Launch),
@@ -36,6 +38,16 @@ pub enum ToLauncher {
         /// The sandbox.
         id: String,
     },
+}
+
+/// How sandboxes reach the outside by address translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nat {
+    /// Whether they may reach private networks (RFC 1918, RFC 6598) through the host.
+    pub private: bool,
+    /// [`Layout::lowest_port`] of every sandbox, since their networks are made before them.
+    pub lowest_port: u16,
 }
 
 /// What a launcher is started for.
@@ -94,6 +106,8 @@ pub struct Layout {
 pub enum Reach {
     /// A loopback of its own.
     Loopback,
+    /// That, and the outside by address translation.
+    Nat,
     /// The host's network.
     Host,
 }
@@ -155,7 +169,8 @@ impl MountPoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum FromLauncher {
-    /// First message.
+    /// First message. Descriptors, where [`ToLauncher::Hello`] asked for [`Nat`] and [`Host::nat_error`] is absent: the
+    /// UDP and the TCP socket at which sandboxes ask for names.
     Hello {
         /// [`crate::VERSION`] of the sender.
         version: u32,
@@ -252,6 +267,9 @@ pub struct Host {
     pub namespaces_error: Option<String>,
     /// Why `/tmp` is a tmpfs, which counts against the function's memory; absent when it is a file system of its own.
     pub tmp_error: Option<String>,
+    /// Why sandboxes cannot reach the outside by address translation. Absent when they can, and when it was not looked
+    /// at: a launcher that serves looks where it is asked to prepare it.
+    pub nat_error: Option<String>,
 }
 
 /// Which generation of cgroups the host mounts.

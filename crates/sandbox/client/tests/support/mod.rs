@@ -50,26 +50,50 @@ pub fn again_as_an_ordinary_user(this_test: &str) {
     if !root(this_test) {
         return;
     }
-    // The build's folder may be closed to others.
-    let folder = std::env::temp_dir().join(format!("lambent-ordinary-{}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    let binary = folder.join("tests");
-    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
-    std::os::unix::fs::chown(&folder, Some(ORDINARY_USER), Some(ORDINARY_USER)).unwrap();
+    let folder = OrdinaryFolder::new();
+    let (binary, folder) = (folder.binary(), folder.path());
     let result = std::process::Command::new(&binary)
         .args(["--skip", this_test])
         .env_clear()
-        .envs([("TMPDIR", &folder), ("HOME", &folder)])
+        .envs([("TMPDIR", folder), ("HOME", folder)])
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .current_dir(&folder)
+        .current_dir(folder)
         .uid(ORDINARY_USER)
         .gid(ORDINARY_USER)
         .output()
         .unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
     let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
     println!("{text}");
     assert!(result.status.success(), "as an ordinary user: {text}");
+}
+
+/// A folder of the ordinary user's with this test's binary, since the build's own may be closed to others.
+pub struct OrdinaryFolder(std::path::PathBuf);
+
+impl OrdinaryFolder {
+    pub fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("lambent-ordinary-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let folder = Self(folder);
+        std::fs::copy(std::env::current_exe().unwrap(), folder.binary()).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(ORDINARY_USER), Some(ORDINARY_USER)).unwrap();
+        folder
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub fn binary(&self) -> std::path::PathBuf {
+        self.0.join("tests")
+    }
+}
+
+impl Drop for OrdinaryFolder {
+    fn drop(&mut self) {
+        // What stays is seen by the next run, which cannot make it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// No distribution assigns it to anybody.

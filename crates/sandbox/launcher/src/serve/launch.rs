@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use lambent_sandbox_protocol::{self as protocol, FromLauncher, Launch};
 
 use super::{Entry, Service};
+use crate::network::Outlet;
 use crate::step::refused;
 
 /// A launch whose `/tmp` is being made.
@@ -22,21 +23,22 @@ impl Service {
     /// Makes a sandbox, at once or when its /tmp is there.
     pub(super) fn launch(&mut self, launch: Launch, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
         let known = self.entries.contains_key(&launch.id)
-            || self.pending.iter().any(|pending| pending.launch.id == launch.id);
+            || self.pending.iter().any(|pending| pending.launch.id == launch.id)
+            || self.unconnected.iter().any(|waiting| waiting.launch.id == launch.id);
         let admitted = if fds.len() != 3 {
             Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
         } else if known {
             Err(refused(format!("there is already a sandbox {}", launch.id)))
-        } else if self.pending.len() >= MOST_PENDING {
+        } else if self.pending.len() + self.unconnected.len() >= MOST_PENDING {
             Err(refused(format!("{MOST_PENDING} sandboxes are being made already")))
         } else {
             self.workshop.admit(&launch)
         };
         match admitted {
             Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
-            Ok(None) => self.make(&launch, &fds, None),
+            Ok(None) => self.connect(launch, fds, None),
             Ok(Some(size)) => match self.workshop.scratch.as_mut().and_then(|scratch| scratch.take(size)) {
-                Some(tmp) => self.make(&launch, &fds, Some(tmp)),
+                Some(tmp) => self.connect(launch, fds, Some(tmp)),
                 None => {
                     self.pending.push_back(Pending { launch, fds, size });
                     // At once and not at the end of the round: the maker may be idle.
@@ -78,18 +80,19 @@ impl Service {
         };
         let Some(Pending { launch, fds, .. }) = self.pending.remove(index) else { return Ok(()) };
         match made.result {
-            Ok(tmp) => self.make(&launch, &fds, Some(tmp)),
+            Ok(tmp) => self.connect(launch, fds, Some(tmp)),
             Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id, failure }, &[]),
         }
     }
 
-    fn make(
+    pub(super) fn make(
         &mut self,
         launch: &Launch,
         fds: &[OwnedFd],
         tmp: Option<OwnedFd>,
+        outlet: Option<Outlet>,
     ) -> Result<(), protocol::Error> {
-        match self.workshop.make(launch, fds, tmp) {
+        match self.workshop.make(launch, fds, tmp, outlet) {
             Ok(sandbox) => {
                 let entry = Entry {
                     sandbox,
@@ -108,10 +111,12 @@ impl Service {
 
     /// Drops a launch that the server no longer wants, if it still waits.
     pub(super) fn give_up(&mut self, id: String) -> Result<(), protocol::Error> {
-        let Some(index) = self.pending.iter().position(|pending| pending.launch.id == id) else {
+        let (pending, unconnected) = (self.pending.len(), self.unconnected.len());
+        self.pending.retain(|pending| pending.launch.id != id);
+        self.unconnected.retain(|waiting| waiting.launch.id != id);
+        if (pending, unconnected) == (self.pending.len(), self.unconnected.len()) {
             return Ok(());
-        };
-        self.pending.remove(index);
+        }
         let failure = refused("it was killed before it was made");
         self.tell(&FromLauncher::LaunchFailed { id, failure }, &[])
     }
