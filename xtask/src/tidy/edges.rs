@@ -61,6 +61,8 @@ pub(crate) const TABLE: &[Rule] = &[
         tests: &["model", "store"],
     },
     rule("sandbox-protocol", &[]),
+    // The attacker of the escape suite: a stranger's program, which knows nothing of ours.
+    rule("sandbox-escape", &[]),
     rule("runtimes", &["model"]),
     rule("store", &["model"]),
     // Pure: no I/O, no clock.

@@ -32,18 +32,29 @@ pub(crate) struct Child<'a> {
 }
 
 /// Files of /proc that tell about the host or steer it.
-const HIDDEN: [&str; 15] = [
+const HIDDEN: [&str; 26] = [
     "acpi",
     "asound",
+    "bootconfig",
+    "cmdline",
     "config.gz",
+    "diskstats",
+    "driver",
+    "dynamic_debug",
     "firmware",
     "interrupts",
+    "iomem",
+    "ioports",
     "kallsyms",
     "kcore",
+    "key-users",
     "keys",
     "kpagecount",
     "kpageflags",
     "latency_stats",
+    "locks",
+    "mdstat",
+    "partitions",
     "sched_debug",
     "scsi",
     "sysrq-trigger",
