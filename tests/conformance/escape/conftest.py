@@ -47,7 +47,7 @@ def arena(server, clients, python, native):
 @pytest.fixture(scope="session")
 def tally(request):
     """What the summary is made of: names by outcome."""
-    return request.config.stash.setdefault(RESULTS, {"fought": set(), "contained": set(), "absent": set()})
+    return request.config.stash.setdefault(RESULTS, {"fought": set(), "contained": set(), "absent": set(), "not kept": set()})
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -55,6 +55,8 @@ def pytest_terminal_summary(terminalreporter, config):
     if not tally:
         return
     line = f"{len(tally['fought'])} attacks, {len(tally['contained'])} contained"
+    if tally["not kept"]:
+        line += f"; beyond a limit that the server names as not kept: {', '.join(sorted(tally['not kept']))}"
     if tally["absent"]:
         line += f"; nothing to be attacked in this kernel: {', '.join(sorted(tally['absent']))}"
     terminalreporter.write_line(line)

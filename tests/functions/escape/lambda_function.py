@@ -7,6 +7,7 @@ has to succeed, and in a sandbox, where it must not.
 import errno
 
 import files
+import look
 import network
 import platform_api
 import processes
@@ -17,6 +18,8 @@ ATTACKS = {**files.ATTACKS, **network.ATTACKS, **platform_api.ATTACKS, **process
 
 
 def lambda_handler(event, context):
+    if "look" in event:
+        return getattr(look, event["look"])()
     if "attack" not in event:
         return "well"
     try:
