@@ -16,6 +16,8 @@ mod api;
 mod core;
 mod flood;
 mod function;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod heads;
 mod log;
 mod machine;

@@ -96,6 +96,12 @@ impl Frames {
         self.buffer.drain(..consumed);
     }
 
+    /// Bytes that wait for the rest of their frame.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Hands over as much as there is of a frame that its writer did not live to finish: the next writer's first
     /// frame would otherwise be taken for the rest of it.
     pub(crate) fn flush(&mut self, emit: &mut impl FnMut(Frame)) {

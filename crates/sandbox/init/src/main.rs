@@ -10,6 +10,7 @@
 //! descriptor of the channel.
 
 mod children;
+mod ipc;
 mod serve;
 mod spawn;
 

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
 use crate::children::{self, Deaths, Reaped};
-use crate::{Inherited, spawn, step};
+use crate::{Inherited, ipc, spawn, step};
 
 /// How long to wait for the killed to die before killing again whoever was forked meanwhile.
 const KILL_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
@@ -80,6 +80,9 @@ impl Init<'_> {
             }
             ToInit::Reset => {
                 if self.kill_all(true)? {
+                    if self.namespaced {
+                        ipc::clear().map_err(|e| step("remove what the killed have left", e))?;
+                    }
                     self.report(&FromInit::Reset)?;
                 }
                 Ok(())

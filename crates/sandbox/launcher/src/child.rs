@@ -32,18 +32,29 @@ pub(crate) struct Child<'a> {
 }
 
 /// Files of /proc that tell about the host or steer it.
-const HIDDEN: [&str; 15] = [
+const HIDDEN: [&str; 26] = [
     "acpi",
     "asound",
+    "bootconfig",
+    "cmdline",
     "config.gz",
+    "diskstats",
+    "driver",
+    "dynamic_debug",
     "firmware",
     "interrupts",
+    "iomem",
+    "ioports",
     "kallsyms",
     "kcore",
+    "key-users",
     "keys",
     "kpagecount",
     "kpageflags",
     "latency_stats",
+    "locks",
+    "mdstat",
+    "partitions",
     "sched_debug",
     "scsi",
     "sysrq-trigger",
@@ -194,7 +205,10 @@ fn compose(layout: &Layout, trees: &[OwnedFd], has_tmp: bool) -> Result<(), Fail
     match tmp {
         Some(tree) => tree::attach(tree, CWD, "tmp").step("mount /tmp")?,
         None => {
-            let options = format!("mode=1777,size={}", layout.tmp);
+            // As many files as ext4 would have in that size; a tmpfs by itself allows millions, each of which is
+            // memory of the kernel's.
+            let inodes = (layout.tmp / 16_384).max(1024);
+            let options = format!("mode=1777,size={},nr_inodes={inodes}", layout.tmp);
             let options = std::ffi::CString::new(options).expect("no zero in it");
             mount("tmpfs", "tmp", "tmpfs", flags, Some(options.as_c_str())).step("mount /tmp")?;
         }

@@ -12,6 +12,8 @@
 //! [`VERSION`]. What is foreign, oversized or out of order is a named [`Error`].
 
 mod channel;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod message;
 pub mod process;
 mod raw;
