@@ -4,7 +4,9 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use lambent_sandbox_protocol::{self as protocol, Confinement, Failure, Launch, Layout, MAX_FDS, MountPoint};
+use lambent_sandbox_protocol::{
+    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use seccompiler::BpfProgram;
@@ -13,11 +15,13 @@ use crate::cgroup::Group;
 use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
 use crate::hierarchy::Hierarchies;
+use crate::privileges::Limits;
 use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
+use crate::watch::Watch;
 
 /// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
 const MOST_TMP: u64 = 10_240 * 1024 * 1024;
@@ -47,6 +51,9 @@ pub(crate) struct Sandbox {
     /// From the child until it has become init: a failure, or the end.
     pub(crate) setup: Option<OwnedFd>,
     pub(crate) group: Group,
+    /// Counts memory where the group does not, once init runs.
+    pub(crate) watch: Option<Watch>,
+    memory: u64,
     ids: Option<Ids>,
     pub(crate) bare: bool,
 }
@@ -81,7 +88,10 @@ impl Workshop {
             Confinement::Process => None,
             Confinement::Namespaces(layout) => Some(layout),
         };
-        let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
+        // A tmpfs counts as memory of whoever writes to it, and the function may fill it.
+        let in_memory = layout.filter(|_| tmp.is_none()).map_or(0, |layout| layout.tmp);
+        let memory = launch.memory.saturating_add(in_memory);
+        let group = Group::create(&self.hierarchies, &launch.id, memory, launch.pids)?;
         let ids = layout.map(|_| self.rights.take_ids()).transpose();
         let made = ids.and_then(|ids| match self.start(launch, layout, passed, &group, ids, tmp) {
             Ok((process, setup)) => Ok((process, setup, ids)),
@@ -92,7 +102,8 @@ impl Workshop {
         });
         match made {
             Ok((process, setup, ids)) => {
-                Ok(Sandbox { process, setup: Some(setup), group, ids, bare: layout.is_none() })
+                let (setup, bare, memory) = (Some(setup), layout.is_none(), launch.memory);
+                Ok(Sandbox { process, setup, group, watch: None, memory, ids, bare })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -123,7 +134,15 @@ impl Workshop {
             // Otherwise the end of the launcher would not be seen while this copy holds its side open.
             drop(ours);
             let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
-            self.run_child(layout.zip(ids), launch.pids, &child);
+            let counted = group.counts_memory();
+            self.run_child(
+                layout.zip(ids),
+                Limits {
+                    processes: launch.pids.saturating_add(1),
+                    memory: (!counted).then_some(launch.memory),
+                },
+                &child,
+            );
         };
         drop(theirs);
         let go = || {
@@ -148,9 +167,9 @@ impl Workshop {
     }
 
     /// The child's side of the clone: ends in init or in nothing.
-    fn run_child(&self, confined: Option<(&Layout, Ids)>, pids: u32, child: &Child<'_>) -> ! {
+    fn run_child(&self, confined: Option<(&Layout, Ids)>, limits: Limits, child: &Child<'_>) -> ! {
         let _failure_was_reported = match confined {
-            Some((layout, ids)) => child.confine(layout, ids, pids.saturating_add(1), &self.filters),
+            Some((layout, ids)) => child.confine(layout, ids, limits, &self.filters),
             None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts)),
         };
         // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
@@ -163,6 +182,23 @@ impl Workshop {
     /// Gives back what the sandbox had. No process of it may be left.
     pub(crate) fn bury(&mut self, sandbox: &Sandbox) {
         sandbox.ids.into_iter().for_each(|ids| self.rights.release(ids));
+    }
+}
+
+impl Sandbox {
+    /// Begins to count memory when init runs, and gives the counters. Without a namespace of its processes a sandbox
+    /// is only counted by a cgroup.
+    pub(crate) fn count(&mut self) -> Result<(Counters, Vec<OwnedFd>), Failure> {
+        if self.group.counts_memory() || self.bare {
+            return Ok(self.group.counters());
+        }
+        let watch = self.watch.insert(Watch::begin(&self.process, self.memory)?);
+        Ok(watch.counters())
+    }
+
+    /// Peak of memory and processes killed for lack of it.
+    pub(crate) fn usage(&self) -> (Option<u64>, u64) {
+        self.watch.as_ref().map_or_else(|| self.group.usage(), Watch::usage)
     }
 }
 
