@@ -52,6 +52,16 @@ impl Hierarchies {
         Ok(this)
     }
 
+    /// The part of version 2 below this directory, which takes the place of the mount.
+    pub(crate) fn below(directory: PathBuf, owner: &str) -> Self {
+        let place = directory.join("lambent").join(owner);
+        let (generation, controllers) = (Generation::V2, Vec::new());
+        let found = vec![Hierarchy { generation, controllers, mount: directory, directory: place }];
+        let mut this = Self { found, reasons: Vec::new() };
+        this.read_v2_controllers();
+        this
+    }
+
     fn read_v2_controllers(&mut self) {
         for hierarchy in self.found.iter_mut().filter(|found| found.generation == Generation::V2) {
             let listed = fs::read_to_string(hierarchy.mount.join("cgroup.controllers")).unwrap_or_default();
@@ -103,9 +113,13 @@ impl Hierarchies {
         }
     }
 
+    /// Whether a controller can be used.
+    pub(crate) fn have(&self, name: &str) -> bool {
+        self.found.iter().any(|found| found.controllers.iter().any(|controller| controller == name))
+    }
+
     /// Each needed controller, with the reason where it is missing.
     pub(crate) fn controllers(&self) -> Vec<Controller> {
-        let present = |name: &str| self.found.iter().any(|found| found.controllers.iter().any(|c| c == name));
         let reason = |name: &str| {
             let known = self.reasons.iter().find(|(controller, _)| controller == name);
             known
@@ -115,7 +129,8 @@ impl Hierarchies {
             .iter()
             .map(|name| Controller {
                 name: (*name).to_owned(),
-                missing: (!present(name)).then(|| reason(name)),
+                missing: (!self.have(name)).then(|| reason(name)),
+                instead: None,
             })
             .collect()
     }
