@@ -182,13 +182,9 @@ async fn processes_of(launchers: &Launchers) -> Vec<Pid> {
     if namespaces("the launcher of sandboxes in namespaces").await {
         // Its own number is out of its sight, its namespace is not.
         let mut confined = Running::launch(launchers, spec()).await;
-        let namespace = confined.script("readlink /proc/self/ns/pid").await;
-        let inside = |pid: &std::path::PathBuf| {
-            std::fs::read_link(pid.join("ns/pid")).is_ok_and(|name| name.to_str() == Some(namespace.trim()))
-        };
-        let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-        let init = all.filter(inside).min().expect("init is there");
-        let status = std::fs::read_to_string(init.join("status")).unwrap();
+        let namespace = confined.namespace().await;
+        let init = support::inhabitants(&namespace).into_iter().min().expect("init is there");
+        let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap();
         found.push(status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().to_owned());
     }
     let mut pids: Vec<Pid> =

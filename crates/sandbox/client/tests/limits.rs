@@ -1,60 +1,156 @@
 //! Memory, processes, CPU, and what is left of a sandbox: nothing.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::process::{Command, Stdio};
 
 use lambent_model::Bytes;
-use lambent_sandbox_client::{Error, Event, Exit, Spec};
-use support::{Running, bare, cgroup_exists, cgroups, launcher, root, shell, spec, until};
+use lambent_sandbox_client::{Error, Event, Exit, Isolation, Spec};
+use support::{
+    Running, bare, cgroup_exists, cgroups, inhabitants, launcher, namespaces, program, root, shell, spec,
+    until,
+};
+
+#[test]
+fn all_of_it_holds_for_an_ordinary_user() {
+    support::again_as_an_ordinary_user("all_of_it_holds_for_an_ordinary_user");
+}
+
+/// The kinds of sandbox whose memory and processes are limited here.
+async fn limited(test: &str) -> Vec<Spec> {
+    let mut kinds = Vec::new();
+    if namespaces(test).await {
+        kinds.push(spec());
+    }
+    if root(&format!("{test} without isolation")) {
+        kinds.push(bare());
+    }
+    kinds
+}
+
+/// A program that would be larger than 200 MB, and stays until it is killed.
+const HOG: &str = "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo survived; sleep 1000";
 
 #[tokio::test]
 async fn lack_of_memory_kills_the_hog_alone() {
-    if !root("lack_of_memory_kills_the_hog_alone") {
-        return;
-    }
     let launcher = launcher().await;
-    for kind in [spec(), bare()] {
+    for kind in limited("lack_of_memory_kills_the_hog_alone").await {
         let mut sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(64), ..kind }).await;
         let before = sandbox.control.usage();
         assert_eq!(before.oom_kills, 0);
         assert!(before.memory_peak.unwrap() < Bytes::mib(32), "{before:?}");
-        let (_, event) =
-            sandbox.run(shell("x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo survived")).await;
+        let (_, event) = sandbox.run(shell(HOG)).await;
         assert_ne!(event, Event::Exited(Exit::Code(0)));
         let usage = sandbox.control.usage();
         assert!(usage.oom_kills >= 1 && usage.memory_peak.unwrap() > Bytes::mib(60), "{usage:?}");
         assert_eq!(sandbox.script("echo alive").await, "alive\n");
         sandbox.control.kill();
         sandbox.gone().await;
-        assert!(sandbox.control.usage().oom_kills >= 1, "the last values outlive the cgroup");
+        assert!(sandbox.control.usage().oom_kills >= 1, "the last values outlive the sandbox");
     }
 }
 
+/// Python programs that take memory in other ways, by argument; each stays until it is killed.
+const HOGS: &str = r#"
+import mmap, os, sys, time
+def shared(): m = mmap.mmap(-1, 200 << 20); m.write(b"x" * (200 << 20)); return m
+def many():
+    for _ in range(8):
+        if os.fork() == 0: x = bytearray(b"x" * (25 << 20)); time.sleep(1000)
+def file():
+    with open("/tmp/file", "wb") as f: [f.write(b"x" * (1 << 20)) for _ in range(50)]
+    f = open("/tmp/file", "r+b"); m = mmap.mmap(f.fileno(), 0); sum(m[::4096]); return m
+def family():
+    x = bytearray(30 << 20); x[::4096] = bytes(len(x[::4096]))
+    for _ in range(8):
+        if os.fork() == 0: time.sleep(1000)
+kept = globals()[sys.argv[1]](); print("done", flush=True); time.sleep(1000)
+"#;
+
 #[tokio::test]
-async fn a_fork_bomb_stays_inside_and_dies_at_the_reset() {
-    if !root("a_fork_bomb_stays_inside_and_dies_at_the_reset") {
+async fn memory_is_counted_however_it_is_taken_and_only_once() {
+    let test = "memory_is_counted_however_it_is_taken_and_only_once";
+    let python = "/usr/bin/python3";
+    if !namespaces(test).await || !std::path::Path::new(python).exists() {
+        eprintln!("skipped {test}: it needs {python}");
         return;
     }
     let launcher = launcher().await;
-    for kind in [spec(), bare()] {
-        let id = kind.id.to_string();
-        let mut sandbox = Running::launch(&launcher, Spec { pids: 20, ..kind }).await;
-        let full = || {
-            let count = |group: &std::path::PathBuf| std::fs::read_to_string(group.join("pids.current"));
-            let counts = cgroups(&id).iter().filter_map(|group| count(group).ok()).collect::<Vec<_>>();
-            let counts = counts.iter().map(|count| count.trim().parse::<u32>().unwrap()).collect::<Vec<_>>();
-            assert!(counts.iter().all(|count| *count <= 21), "20 and init: {counts:?}");
-            // Shells that fail to fork end; what they have forked stays.
-            counts.iter().any(|count| *count >= 15)
-        };
-        let bomb = "b() { while :; do setsid sleep 1000 & done; }; for i in 1 2 3; do b & done; b";
-        sandbox.control.start(shell(&format!("({bomb}) 2>/dev/null"))).await.unwrap();
-        until("the bomb has gone off", full).await;
-        sandbox.control.reset().await.unwrap();
-        while sandbox.event().await != Event::Reset {}
-        assert_eq!(sandbox.script("echo alive").await, "alive\n");
+    let start = async |what: &str, memory: u64| {
+        let mut sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(memory), ..spec() }).await;
+        sandbox.control.start(program(&[python, "-c", HOGS, what])).await.unwrap();
+        (sandbox.control.clone(), sandbox)
+    };
+    for what in ["shared", "many"] {
+        let (control, _sandbox) = start(what, 128).await;
+        until(&format!("{what} is killed"), || control.usage().oom_kills > 0).await;
     }
+    // What is in a mapped file of /tmp is not the function's memory, and what is shared after a fork counts once.
+    for what in ["file", "family"] {
+        let (control, mut sandbox) = start(what, 64).await;
+        // The output stays open when the program is killed.
+        tokio::time::timeout(PATIENCE, sandbox.line("done")).await.expect(what);
+        let _still_there = tokio::time::timeout(LOOKS, sandbox.events.recv()).await.unwrap_err();
+        assert_eq!(control.usage().oom_kills, 0, "{what}");
+    }
+}
+
+/// The point at which waiting has become pointless.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Several times what lies between two looks at the memory of a sandbox: in it something would have happened.
+const LOOKS: std::time::Duration = std::time::Duration::from_millis(400);
+
+#[tokio::test]
+async fn a_fork_bomb_stays_inside_and_dies_at_the_reset() {
+    let launcher = launcher().await;
+    let bomb = "b() { while :; do setsid sleep 1000 & done; }; for i in 1 2 3; do b & done; b";
+    let bomb = shell(&format!("({bomb}) 2>/dev/null"));
+    for kind in limited("a_fork_bomb_stays_inside_and_dies_at_the_reset").await {
+        let confined = kind.isolation == Isolation::Namespaces;
+        // Two of the same user outside, where there is one user: neither may live at the other's expense.
+        let (mut sandboxes, mut counts): (Vec<_>, Vec<Box<dyn Fn() -> usize>>) = Default::default();
+        for _ in 0..2 {
+            let kind = Spec { id: spec().id, pids: 20, ..kind.clone() };
+            let id = kind.id.to_string();
+            let mut sandbox = Running::launch(&launcher, kind).await;
+            let namespace = sandbox.namespace().await;
+            counts.push(if confined {
+                Box::new(move || inhabitants(&namespace).len())
+            } else {
+                Box::new(move || processes_in_cgroup(&id))
+            });
+            sandboxes.push(sandbox);
+        }
+        for sandbox in &sandboxes {
+            sandbox.control.start(bomb.clone()).await.unwrap();
+        }
+        for count in &counts {
+            until("the bomb has gone off", || {
+                let count = count();
+                assert!(count <= 21, "20 and init: {count}");
+                // Shells that fail to fork end; what they have forked stays.
+                count >= 15
+            })
+            .await;
+        }
+        let mut neighbour = Running::launch(&launcher, Spec { id: spec().id, ..kind }).await;
+        assert_eq!(neighbour.script("for i in 1 2 3 4 5; do (true); done; echo ok").await, "ok\n");
+        for sandbox in &mut sandboxes {
+            sandbox.control.reset().await.unwrap();
+            while sandbox.event().await != Event::Reset {}
+            assert_eq!(sandbox.script("echo alive").await, "alive\n");
+        }
+    }
+}
+
+/// What the cgroup of a sandbox counts.
+fn processes_in_cgroup(id: &str) -> usize {
+    let count = |group: &std::path::PathBuf| std::fs::read_to_string(group.join("pids.current")).ok();
+    let counts = cgroups(id);
+    counts.iter().filter_map(count).map(|count| count.trim().parse().unwrap()).max().unwrap_or(0)
 }
 
 #[tokio::test]
@@ -104,7 +200,8 @@ async fn no_cgroup_outlives_its_sandbox() {
 /// A server that is killed has no time for anything: this one is a copy of this test binary.
 #[tokio::test]
 async fn a_killed_server_leaves_nothing() {
-    if !root("a_killed_server_leaves_nothing") {
+    let kinds = limited("a_killed_server_leaves_nothing").await.len();
+    if kinds == 0 {
         return;
     }
     let mut server = Command::new(std::env::current_exe().unwrap())
@@ -113,16 +210,24 @@ async fn a_killed_server_leaves_nothing() {
         .spawn()
         .unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(server.stdout.take().unwrap()));
-    let ids: Vec<String> = lines
+    let sandboxes: Vec<(String, String)> = lines
         .map(|line| line.unwrap())
-        .filter_map(|line| line.split("sandbox ").nth(1).map(str::to_owned))
-        .take(2)
+        .filter_map(|line| {
+            let (id, namespace) = line.split("sandbox ").nth(1)?.split_once(' ')?;
+            Some((id.to_owned(), namespace.to_owned()))
+        })
+        .take(kinds)
         .collect();
-    assert!(ids.len() == 2 && ids.iter().all(|id| cgroup_exists(id)), "{ids:?}");
+    // Without isolation the namespace is that of the host.
+    let host = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    let there = |(id, namespace): &(String, String)| {
+        cgroup_exists(id) || host.to_str() != Some(namespace) && !inhabitants(namespace).is_empty()
+    };
+    assert!(sandboxes.len() == kinds && sandboxes.iter().all(there), "{sandboxes:?}");
     server.kill().unwrap();
     server.wait().unwrap();
-    for id in ids {
-        until("its sandbox is gone", || !cgroup_exists(&id)).await;
+    for sandbox in sandboxes {
+        until("its sandbox is gone", || !there(&sandbox)).await;
     }
 }
 
@@ -131,12 +236,13 @@ async fn a_killed_server_leaves_nothing() {
 async fn server_to_be_killed() {
     let launcher = launcher().await;
     let mut sandboxes = Vec::new();
-    for kind in [spec(), bare()] {
+    for kind in limited("server_to_be_killed").await {
         let id = kind.id;
         let mut sandbox = Running::launch(&launcher, kind).await;
+        let namespace = sandbox.namespace().await;
         sandbox.control.start(shell("setsid -f sleep 1000; echo ready; sleep 1000")).await.unwrap();
         sandbox.line("ready").await;
-        println!("sandbox {id}");
+        println!("sandbox {id} {namespace}");
         sandboxes.push(sandbox);
     }
     std::future::pending::<()>().await;

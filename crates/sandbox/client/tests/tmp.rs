@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use lambent_model::Bytes;
 use lambent_sandbox_client::{Error, Event, Exit, Launcher, Options, Spec, probe};
-use support::{Running, root, shell, spec, until};
+use support::{Running, is_root, namespaces, root, shell, spec, until};
 
 /// A folder for the content of /tmp, gone with the test.
 struct Scratch(PathBuf);
@@ -245,22 +245,40 @@ async fn server_to_be_killed() {
     std::future::pending::<()>().await;
 }
 
+#[test]
+fn all_of_it_holds_for_an_ordinary_user() {
+    support::again_as_an_ordinary_user("all_of_it_holds_for_an_ordinary_user");
+}
+
 #[tokio::test]
 async fn without_a_disk_of_its_own_it_is_in_memory_and_the_host_says_so() {
-    if !root("without_a_disk_of_its_own_it_is_in_memory_and_the_host_says_so") {
+    if !namespaces("without_a_disk_of_its_own_it_is_in_memory_and_the_host_says_so").await {
         return;
     }
     let unnamed = Options::new(format!("tmp-unnamed-{}", std::process::id()));
     // No file can be made there.
     let useless = Options { scratch: Some("/proc/lambent".into()), ..unnamed.clone() };
-    for (options, reason) in [(unnamed, "named no folder"), (useless, "/proc/lambent")] {
+    let reasons = if is_root() { ["named no folder", "/proc/lambent"] } else { ["needs root"; 2] };
+    for (options, reason) in [unnamed, useless].into_iter().zip(reasons) {
         let launcher = Launcher::start(options).await.unwrap();
-        assert!(launcher.host().tmp_error.as_ref().unwrap().contains(reason), "{:?}", launcher.host());
-        let mut sandbox = Running::launch(&launcher, sized(64)).await;
+        let told = launcher.host().tmp_error.as_ref().unwrap();
+        assert!(told.contains(reason) && told.starts_with("/tmp is in memory"), "{told}");
+        let spec = Spec { memory: Bytes::mib(32), ..sized(64) };
+        let mut sandbox = Running::launch(&launcher, spec).await;
         assert_eq!(
             sandbox.script("df -B1 --output=size,fstype /tmp | tail -1").await.trim(),
             "67108864 tmpfs"
         );
+        // As much as was asked for, whatever the function's memory; kept by a reset, and gone with the sandbox.
+        let fill = "LC_ALL=C; head -c 67108864 /dev/zero > /tmp/all && ! head -c 1 /dev/zero > /tmp/more; stat -c '%s %u' /tmp/all";
+        let output = sandbox.script(fill).await;
+        assert!(output.contains("No space left") && output.ends_with("67108864 1051\n"), "{output}");
+        sandbox.control.reset().await.unwrap();
+        assert_eq!(sandbox.event().await, Event::Reset);
+        assert_eq!(sandbox.script("stat -c %s /tmp/all").await, "67108864\n");
+        assert_eq!(sandbox.control.usage().oom_kills, 0);
+        let mut next = Running::launch(&launcher, sized(64)).await;
+        assert_eq!(next.script("ls -A /tmp; stat -c %a /tmp").await, "1777\n");
     }
 }
 

@@ -109,6 +109,11 @@ impl Group {
         }
     }
 
+    /// Whether memory is counted and limited here.
+    pub(crate) fn counts_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// Opens the counters for whoever has no right to: peak of memory, kills for lack of it.
     pub(crate) fn counters(&self) -> (Counters, Vec<OwnedFd>) {
         let Some((generation, directory)) = &self.memory else { return (Counters::default(), Vec::new()) };

@@ -15,6 +15,7 @@ use rustix::mount::{
 use rustix::thread::UnshareFlags;
 use seccompiler::BpfProgram;
 
+use crate::privileges::Limits;
 use crate::rights::Ids;
 use crate::step::{Step, refused};
 use crate::{privileges, template, tree};
@@ -62,10 +63,10 @@ impl Child<'_> {
         &self,
         layout: &Layout,
         ids: Ids,
-        processes: u32,
+        limits: Limits,
         filters: &[BpfProgram],
     ) -> Failure {
-        let result = self.enter(layout, ids).and_then(|()| privileges::give_up(ids, processes, filters));
+        let result = self.enter(layout, ids).and_then(|()| privileges::give_up(ids, limits, filters));
         self.finish(result)
     }
 

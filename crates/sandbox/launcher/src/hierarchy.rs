@@ -103,9 +103,13 @@ impl Hierarchies {
         }
     }
 
+    /// Whether a controller can be used.
+    pub(crate) fn have(&self, name: &str) -> bool {
+        self.found.iter().any(|found| found.controllers.iter().any(|controller| controller == name))
+    }
+
     /// Each needed controller, with the reason where it is missing.
     pub(crate) fn controllers(&self) -> Vec<Controller> {
-        let present = |name: &str| self.found.iter().any(|found| found.controllers.iter().any(|c| c == name));
         let reason = |name: &str| {
             let known = self.reasons.iter().find(|(controller, _)| controller == name);
             known
@@ -115,7 +119,8 @@ impl Hierarchies {
             .iter()
             .map(|name| Controller {
                 name: (*name).to_owned(),
-                missing: (!present(name)).then(|| reason(name)),
+                missing: (!self.have(name)).then(|| reason(name)),
+                instead: None,
             })
             .collect()
     }

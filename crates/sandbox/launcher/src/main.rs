@@ -30,12 +30,13 @@ mod step;
 mod template;
 mod tree;
 mod uids;
+mod watch;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{
-    self as protocol, Error, Failure, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
+    self as protocol, Controller, Error, Failure, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
 };
 use rustix::fs::Mode;
 
@@ -88,13 +89,14 @@ fn run() -> Result<(), Error> {
     let mut host = Host {
         root: rights.is_root(),
         cgroups: hierarchies.generation(),
-        controllers: hierarchies.controllers(),
+        controllers: controllers(&hierarchies, purpose),
         namespaces_error: rooted.as_ref().err().map(ToString::to_string),
         tmp_error: None,
         nat_error: None,
     };
     if purpose == Purpose::Probe {
-        host.tmp_error = scratch::trial(&rights).err().map(|failure| failure.to_string());
+        host.tmp_error =
+            scratch::trial(&rights).err().map(|failure| in_memory(&hierarchies, &failure.to_string()));
         hierarchies.leave();
         return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
     }
@@ -116,7 +118,7 @@ fn run() -> Result<(), Error> {
             rooted.ok_or_else(|| "this launcher makes sandboxes without isolation alone".to_owned())
         });
     let scratch = prepare_tmp(&rights, scratch.as_ref());
-    host.tmp_error = scratch.as_ref().err().cloned();
+    host.tmp_error = scratch.as_ref().err().map(|reason| in_memory(&hierarchies, reason));
     let workshop = Workshop { init, hierarchies, filters, rights, rooted, scratch: scratch.ok(), network };
     let sockets: Vec<_> = resolver.iter().flatten().map(AsFd::as_fd).collect();
     protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &sockets)?;
@@ -152,6 +154,34 @@ fn claim_cgroups(instance: &str, purpose: Purpose, rights: &Rights) -> Result<Hi
     }
     hierarchies.settle();
     Ok(hierarchies)
+}
+
+/// Each controller, and how its limit is kept in namespaces where it is missing.
+fn controllers(hierarchies: &Hierarchies, purpose: Purpose) -> Vec<Controller> {
+    let instead = |name: &str| match name {
+        "memory" => {
+            Some("the launcher looks at each sandbox about every 50 ms and kills what takes too much")
+        }
+        "pids" => Some("each sandbox has a limit for its user (RLIMIT_NPROC)"),
+        _ => None,
+    };
+    let mut controllers = hierarchies.controllers();
+    if purpose != Purpose::Bare {
+        for controller in controllers.iter_mut().filter(|controller| controller.missing.is_some()) {
+            controller.instead = instead(&controller.name).map(ToOwned::to_owned);
+        }
+    }
+    controllers
+}
+
+/// What it means that /tmp is in memory, for whoever reads the reason.
+fn in_memory(hierarchies: &Hierarchies, reason: &str) -> String {
+    let counted = if hierarchies.have("memory") {
+        "counts as the function's, whose limit is raised by its size"
+    } else {
+        "does not count as the function's"
+    };
+    format!("/tmp is in memory, and {counted}: {reason}")
 }
 
 /// File systems for /tmp in this folder, or in one sentence why there are none.

@@ -23,8 +23,11 @@ const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 
 /// From all capabilities in the namespace to the function's user without any.
-pub(crate) fn give_up(ids: Ids, processes: u32, filters: &[BpfProgram]) -> Result<(), Failure> {
-    limit(processes)?;
+pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram]) -> Result<(), Failure> {
+    limit(limits)?;
+    if limits.memory.is_some() {
+        be_the_first_to_go()?;
+    }
     // While there is still the capability to do so.
     drop_bounding_set().step("drop the bounding set")?;
     rustix::thread::set_capabilities_secure_bits(SECURE_BITS).step("lock the way back to capabilities")?;
@@ -57,22 +60,44 @@ pub(crate) fn become_user(id: u32) -> Result<(), Failure> {
     rustix::thread::set_thread_res_uid(uid, uid, uid).step("change user")
 }
 
+/// What a sandbox may have beside what is the same for all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Processes and threads, init among them.
+    pub(crate) processes: u32,
+    /// Bytes, where no cgroup limits memory.
+    pub(crate) memory: Option<u64>,
+}
+
+const STACK: u64 = 8 * KIB * KIB;
+
 /// The limits seen on AWS. Never above what the launcher has, for raising needs CAP_SYS_RESOURCE.
-fn limit(processes: u32) -> Result<(), Failure> {
+fn limit(limits: Limits) -> Result<(), Failure> {
+    let processes = u64::from(limits.processes);
+    // Each process may have what the function may, and a stack for each thread. Not the address space, of which
+    // Node.js and Java reserve far more than they use. The watch over memory is what keeps the limit.
+    let data = limits.memory.map(|memory| (Resource::Data, memory.saturating_add(processes * STACK)));
     let wanted = [
         (Resource::Nofile, 1024),
-        (Resource::Nproc, u64::from(processes)),
+        (Resource::Nproc, processes),
         // A core dump would be handed to the host's handler; AWS, where there is none, allows them.
         (Resource::Core, 0),
         (Resource::Memlock, 64 * KIB),
-        (Resource::Stack, 8 * KIB * KIB),
+        (Resource::Stack, STACK),
     ];
-    for (resource, value) in wanted {
+    for (resource, value) in wanted.into_iter().chain(data) {
         let value = getrlimit(resource).maximum.map_or(value, |maximum| value.min(maximum));
         setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
             .step("set resource limits")?;
     }
     Ok(())
+}
+
+/// Where memory is only watched the host may run out of it: then the kernel shall take a function, and not what its
+/// user works with. Raising the score needs no right (proc_pid_oom_score_adj(5)).
+fn be_the_first_to_go() -> Result<(), Failure> {
+    const SCORE: &str = "500";
+    std::fs::write("/proc/self/oom_score_adj", SCORE).step("raise the score for lack of memory")
 }
 
 fn drop_bounding_set() -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Confinement, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach,
+    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -16,11 +16,13 @@ use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
 use crate::hierarchy::Hierarchies;
 use crate::network::{Network, Outlet, Slot};
+use crate::privileges::Limits;
 use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
+use crate::watch::Watch;
 
 /// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
 const MOST_TMP: u64 = 10_240 * 1024 * 1024;
@@ -52,6 +54,9 @@ pub(crate) struct Sandbox {
     /// From the child until it has become init: a failure, or the end.
     pub(crate) setup: Option<OwnedFd>,
     pub(crate) group: Group,
+    /// Counts memory where the group does not, once init runs.
+    pub(crate) watch: Option<Watch>,
+    memory: u64,
     ids: Option<Ids>,
     /// Its place in the router.
     slot: Option<Slot>,
@@ -114,7 +119,10 @@ impl Workshop {
         outlet: Option<&Outlet>,
     ) -> Result<Sandbox, Failure> {
         let layout = layout(launch);
-        let group = Group::create(&self.hierarchies, &launch.id, launch.memory, launch.pids)?;
+        // A tmpfs counts as memory of whoever writes to it, and the function may fill it.
+        let in_memory = layout.filter(|_| tmp.is_none()).map_or(0, |layout| layout.tmp);
+        let memory = launch.memory.saturating_add(in_memory);
+        let group = Group::create(&self.hierarchies, &launch.id, memory, launch.pids)?;
         let ids = layout.map(|_| self.rights.take_ids()).transpose();
         let made = ids.and_then(|ids| match self.start(launch, passed, &group, ids, tmp, outlet) {
             Ok((process, setup)) => Ok((process, setup, ids)),
@@ -126,7 +134,8 @@ impl Workshop {
         match made {
             Ok((process, setup, ids)) => {
                 let slot = outlet.map(|outlet| outlet.slot);
-                Ok(Sandbox { process, setup: Some(setup), group, ids, slot, bare: layout.is_none() })
+                let (setup, bare, memory) = (Some(setup), layout.is_none(), launch.memory);
+                Ok(Sandbox { process, setup, group, watch: None, memory, ids, slot, bare })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -158,7 +167,15 @@ impl Workshop {
             // Otherwise the end of the launcher would not be seen while this copy holds its side open.
             drop(ours);
             let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
-            self.run_child(layout.zip(ids), launch.pids, &child);
+            let counted = group.counts_memory();
+            self.run_child(
+                layout.zip(ids),
+                Limits {
+                    processes: launch.pids.saturating_add(1),
+                    memory: (!counted).then_some(launch.memory),
+                },
+                &child,
+            );
         };
         drop(theirs);
         let go = || {
@@ -201,9 +218,9 @@ impl Workshop {
     }
 
     /// The child's side of the clone: ends in init or in nothing.
-    fn run_child(&self, confined: Option<(&Layout, Ids)>, pids: u32, child: &Child<'_>) -> ! {
+    fn run_child(&self, confined: Option<(&Layout, Ids)>, limits: Limits, child: &Child<'_>) -> ! {
         let _failure_was_reported = match confined {
-            Some((layout, ids)) => child.confine(layout, ids, pids.saturating_add(1), &self.filters),
+            Some((layout, ids)) => child.confine(layout, ids, limits, &self.filters),
             None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts)),
         };
         // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
@@ -236,6 +253,23 @@ fn layout(launch: &Launch) -> Option<&Layout> {
 /// What its network is to reach; without namespaces it has none of its own.
 pub(crate) fn reach(launch: &Launch) -> Option<Reach> {
     layout(launch).map(|layout| layout.reach)
+}
+
+impl Sandbox {
+    /// Begins to count memory when init runs, and gives the counters. Without a namespace of its processes a sandbox
+    /// is only counted by a cgroup.
+    pub(crate) fn count(&mut self) -> Result<(Counters, Vec<OwnedFd>), Failure> {
+        if self.group.counts_memory() || self.bare {
+            return Ok(self.group.counters());
+        }
+        let watch = self.watch.insert(Watch::begin(&self.process, self.memory)?);
+        Ok(watch.counters())
+    }
+
+    /// Peak of memory and processes killed for lack of it.
+    pub(crate) fn usage(&self) -> (Option<u64>, u64) {
+        self.watch.as_ref().map_or_else(|| self.group.usage(), Watch::usage)
+    }
 }
 
 /// Waits for a process that has died or is about to, and says how.

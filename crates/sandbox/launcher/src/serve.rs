@@ -5,21 +5,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLauncher, process};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::network::Network;
 use crate::sandbox::{Sandbox, Workshop, wait};
 use crate::scratch::Scratch;
 use crate::step::refused;
+use crate::watch::Schedule;
 
 mod connect;
 mod launch;
+mod look;
 
-/// How long to wait before looking again whether what was killed is gone.
-const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
-/// The same for what has not gone for a while.
-const LOOK_SELDOM: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// For how long dying is expected to be a matter of moments.
 const SOON: Duration = Duration::from_secs(2);
 /// A thousand processes die within seconds, also with a small share of CPU. What takes longer waits for a device or a
@@ -60,6 +58,8 @@ pub(crate) struct Service {
     pending: VecDeque<launch::Pending>,
     /// In the order in which they came to need nothing but a network. Counts with those above.
     unconnected: VecDeque<connect::Unconnected>,
+    /// When the memory of those that no cgroup counts is looked at.
+    schedule: Schedule,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -81,6 +81,7 @@ impl Service {
             entries: BTreeMap::new(),
             pending: VecDeque::new(),
             unconnected: VecDeque::new(),
+            schedule: Schedule::default(),
             closing: false,
         }
     }
@@ -110,6 +111,7 @@ impl Service {
                     self.close();
                 }
             }
+            self.look();
             if let Err(error) = self.clear_away().and_then(|()| self.make_next_tmp()) {
                 outcome = Err(error);
                 self.close();
@@ -154,23 +156,13 @@ impl Service {
                 fds.push(PollFd::new(&entry.sandbox.process.pidfd, PollFlags::IN));
             }
         }
-        match poll(&mut fds, self.patience()) {
+        match poll(&mut fds, self.patience().as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(protocol::Error::Io(error.into())),
         }
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         Ok(sources.into_iter().zip(ready).filter_map(|(source, ready)| ready.then_some(source)).collect())
-    }
-
-    /// How long to sleep when nothing happens: not at all long while something is being cleared away.
-    fn patience(&self) -> Option<&'static Timespec> {
-        let dying = || self.entries.values().filter(|entry| entry.dying.is_some());
-        if dying().any(|entry| entry.ended.is_some() && !entry.has_been_dying(SOON)) {
-            Some(&LOOK_AGAIN)
-        } else {
-            dying().next().map(|_| &LOOK_SELDOM)
-        }
     }
 
     fn read(&mut self) -> Result<(), protocol::Error> {
@@ -211,10 +203,17 @@ impl Service {
                 entry.kill();
                 Ok(())
             }
-            Ok(None) => {
-                let (counters, fds) = entry.sandbox.group.counters();
-                self.tell(&FromLauncher::Launched { id: id.to_owned(), counters }, &fds)
-            }
+            Ok(None) => match entry.sandbox.count() {
+                Ok((counters, fds)) => {
+                    self.tell(&FromLauncher::Launched { id: id.to_owned(), counters }, &fds)
+                }
+                // What cannot be counted cannot be limited. It may also have died meanwhile.
+                Err(failure) => {
+                    entry.failure = Some(failure);
+                    entry.kill();
+                    Ok(())
+                }
+            },
             Err(error) => {
                 entry.failure = Some(refused(format!("the sandbox's setup was not understood: {error}")));
                 entry.kill();
@@ -243,7 +242,7 @@ impl Service {
                 entry.sandbox.group.kill();
                 continue;
             }
-            let (memory_peak, oom_kills) = entry.sandbox.group.usage();
+            let (memory_peak, oom_kills) = entry.sandbox.usage();
             match entry.sandbox.group.remove() {
                 Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                     entry.sandbox.group.kill();

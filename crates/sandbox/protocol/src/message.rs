@@ -265,7 +265,8 @@ pub struct Host {
     pub controllers: Vec<Controller>,
     /// Why namespaces cannot be used; absent when a trial succeeded.
     pub namespaces_error: Option<String>,
-    /// Why `/tmp` is a tmpfs, which counts against the function's memory; absent when it is a file system of its own.
+    /// That `/tmp` is a tmpfs, what this means for the function's memory, and why; absent when it is a file system of
+    /// its own.
     pub tmp_error: Option<String>,
     /// Why sandboxes cannot reach the outside by address translation. Absent when they can, and when it was not looked
     /// at: a launcher that serves looks where it is asked to prepare it.
@@ -293,6 +294,8 @@ pub struct Controller {
     pub name: String,
     /// Why it cannot be used; absent when it can.
     pub missing: Option<String>,
+    /// How its limit is kept without it; absent when it is not, or has no need to be.
+    pub instead: Option<String>,
 }
 
 /// What the server asks of init.

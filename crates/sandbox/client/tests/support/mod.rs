@@ -233,6 +233,11 @@ impl Running {
         output
     }
 
+    /// The name of the sandbox's namespace of processes.
+    pub async fn namespace(&mut self) -> String {
+        self.script("readlink /proc/self/ns/pid").await.trim().to_owned()
+    }
+
     /// Reads until this line has come.
     pub async fn line(&mut self, expected: &str) {
         let mut text = String::new();
@@ -275,6 +280,15 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     panic!("still not so: {what}");
+}
+
+/// The processes in a namespace that is not the caller's own, by their numbers here. Init is among them.
+pub fn inhabitants(namespace: &str) -> Vec<i32> {
+    let inside = |pid: &i32| {
+        std::fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|name| name.to_str() == Some(namespace))
+    };
+    let names = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok()).filter(inside).collect()
 }
 
 /// The mount points of hierarchies that the launcher uses.
