@@ -99,6 +99,9 @@ fn announce(config: &Config, server: &Server, terminal: &Terminal) {
     for limit in server.limits_not_kept() {
         terminal.say(&format!("this limit of functions is not kept here: {limit}"));
     }
+    for limit in server.limits_kept_otherwise() {
+        terminal.say(&format!("this limit of functions is kept in another way here: {limit}"));
+    }
     // Existing tools wait for this very line.
     let mut stdout = std::io::stdout();
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());

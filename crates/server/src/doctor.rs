@@ -5,6 +5,8 @@ use std::path::Path;
 use lambent_runtimes::{Catalogue, Search, Status as RuntimeStatus};
 use lambent_sandbox_client::{Cgroups, Host};
 
+use crate::namespaces::Policy;
+
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -101,15 +103,9 @@ fn sandbox(host: &Host) -> Vec<Check> {
     };
     let namespaces = match &host.namespaces_error {
         None => Check::new("namespaces", Status::Ok, "a trial sandbox could be made", None),
-        Some(error) => Check::new(
-            "namespaces",
-            Status::Missing,
-            error,
-            Some(
-                "in a container, start it with --privileged or with --cap-add SYS_ADMIN and \
-                 --security-opt systempaths=unconfined; elsewhere see kernel.unprivileged_userns_clone and AppArmor",
-            ),
-        ),
+        Some(error) => {
+            Check::new("namespaces", Status::Missing, error, Some(&Policy::read().remedy(host.root)))
+        }
     };
     let generation = match host.cgroups {
         Cgroups::None => "none",
@@ -120,15 +116,18 @@ fn sandbox(host: &Host) -> Vec<Check> {
     let mut checks = vec![rights, namespaces, ephemeral_storage(host)];
     for controller in &host.controllers {
         let name = format!("cgroup {}", controller.name);
-        checks.push(match &controller.missing {
-            None => Check::new(&name, Status::Ok, generation, None),
-            Some(error) => Check::new(
+        let delegate = "run as root, or let systemd delegate the controllers: `systemd-run --user --scope -p \
+                        Delegate=yes lambent up`";
+        checks.push(match (&controller.missing, &controller.instead) {
+            (None, _) => Check::new(&name, Status::Ok, generation, None),
+            (Some(error), Some(instead)) => {
+                Check::new(&name, Status::Warning, format!("{instead}, because {error}"), Some(delegate))
+            }
+            (Some(error), None) => Check::new(
                 &name,
                 Status::Warning,
                 format!("{generation}: {error}"),
-                Some(
-                    "this limit is not kept; run as root, or delegate the controller (systemd: Delegate=yes)",
-                ),
+                Some(&format!("this limit is not kept; {delegate}")),
             ),
         });
     }
@@ -140,15 +139,15 @@ fn ephemeral_storage(host: &Host) -> Check {
         None => {
             Check::new("/tmp", Status::Ok, "a file system of its own for each environment, on disk", None)
         }
-        Some(error) => Check::new(
-            "/tmp",
-            Status::Warning,
-            format!("in memory, and counted against the function's: {error}"),
-            Some(
-                "install e2fsprogs (mke2fs), and see that the kernel has loop devices and ext4; in a container, \
-                 start it with --privileged",
-            ),
-        ),
+        Some(error) => {
+            let remedy = if host.root {
+                "install e2fsprogs (mke2fs), and see that the kernel has loop devices and ext4; in a container, start \
+                 it with --privileged"
+            } else {
+                "nothing to do where there is enough memory for it; as root it is on disk"
+            };
+            Check::new("/tmp", Status::Warning, error, Some(remedy))
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod doctor;
 mod feed;
 mod gateway;
 mod listener;
+mod namespaces;
 mod secret;
 mod server;
 mod world;

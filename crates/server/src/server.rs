@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
+use crate::namespaces::Policy;
 use crate::world::{SystemClock, SystemEntropy};
 use crate::{Config, listener, secret};
 
@@ -78,6 +79,7 @@ pub struct Server {
     address: SocketAddr,
     rootless: bool,
     limits_not_kept: Vec<String>,
+    limits_kept_otherwise: Vec<String>,
     config: Config,
     store: Store,
     logs: Logs,
@@ -118,6 +120,7 @@ impl Server {
         let launcher = start_launcher(&config, address.port(), dir).await?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
+        let limits_kept_otherwise = limits_kept_otherwise(launcher.host(), config.isolation);
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
@@ -210,6 +213,7 @@ impl Server {
             address,
             rootless,
             limits_not_kept,
+            limits_kept_otherwise,
             config,
             store,
             logs,
@@ -238,6 +242,12 @@ impl Server {
     #[must_use]
     pub fn limits_not_kept(&self) -> &[String] {
         &self.limits_not_kept
+    }
+
+    /// The limits that this host keeps with weaker means than usual: how, and why.
+    #[must_use]
+    pub fn limits_kept_otherwise(&self) -> &[String] {
+        &self.limits_kept_otherwise
     }
 
     /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less
@@ -328,8 +338,8 @@ fn check_namespaces(host: &Host) -> Result<(), StartError> {
     match &host.namespaces_error {
         None => Ok(()),
         Some(reason) => Err(StartError::Isolation(format!(
-            "{reason}; run lambent as root (sudo), or, for your own code alone and without any isolation, with \
-             `--isolation process`; `lambent doctor` says more"
+            "{reason}; {}; `lambent doctor` says more",
+            Policy::read().remedy(host.root)
         ))),
     }
 }
@@ -379,16 +389,23 @@ fn cpu_millis() -> Option<u32> {
 /// The limits that this host does not keep, with the reason.
 fn limits_not_kept(host: &Host, isolation: Isolation) -> Vec<String> {
     let missing = |controller: &lambent_sandbox_client::Controller| {
-        controller.missing.as_ref().map(|reason| format!("{}: {reason}", controller.name))
+        let reason = controller.missing.as_ref().filter(|_| controller.instead.is_none())?;
+        Some(format!("{}: {reason}", controller.name))
     };
-    let tmp = match (isolation, &host.tmp_error) {
-        (Isolation::Process, _) => Some("ephemeral storage: without isolation /tmp is the host's".to_owned()),
-        (Isolation::Namespaces, Some(reason)) => Some(format!(
-            "ephemeral storage: /tmp is kept in memory and counts against the function's: {reason}"
-        )),
-        (Isolation::Namespaces, None) => None,
-    };
+    let tmp = (isolation == Isolation::Process)
+        .then(|| "ephemeral storage: without isolation /tmp is the host's".to_owned());
     host.controllers.iter().filter_map(missing).chain(tmp).collect()
+}
+
+/// The limits that are kept with other means than usual, and how.
+fn limits_kept_otherwise(host: &Host, isolation: Isolation) -> Vec<String> {
+    let otherwise = |controller: &lambent_sandbox_client::Controller| {
+        let (reason, instead) = (controller.missing.as_ref()?, controller.instead.as_ref()?);
+        Some(format!("{}: {instead}, because {reason}", controller.name))
+    };
+    let tmp = host.tmp_error.as_ref().filter(|_| isolation == Isolation::Namespaces);
+    let tmp = tmp.map(|text| format!("ephemeral storage: {text}"));
+    host.controllers.iter().filter_map(otherwise).chain(tmp).collect()
 }
 
 fn runtime_rules() -> RuntimeRules {
