@@ -23,9 +23,12 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Looking takes at most one part in this many of a CPU, whatever the sandboxes hold.
 const COST: u32 = 10;
 
+/// However much there is to be looked at.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// When to look next: soon, but so that looking stays a small part of all time.
 pub(crate) fn pause(cost: Duration) -> Duration {
-    INTERVAL.max(cost * COST)
+    INTERVAL.max(cost * COST).min(LONGEST)
 }
 
 /// One sandbox under watch.
@@ -217,6 +220,7 @@ mod tests {
     fn looking_stays_a_small_part_of_the_time() {
         assert_eq!(pause(Duration::from_micros(300)), INTERVAL);
         assert_eq!(pause(Duration::from_millis(30)), Duration::from_millis(300));
+        assert_eq!(pause(Duration::from_millis(500)), LONGEST);
         let (mut schedule, start) = (Schedule::default(), Instant::now());
         assert_eq!(schedule.remaining(start), Duration::ZERO);
         schedule.looked(start, start + Duration::from_millis(10));
