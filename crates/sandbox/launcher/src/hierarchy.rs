@@ -52,6 +52,16 @@ impl Hierarchies {
         Ok(this)
     }
 
+    /// The part of version 2 below this directory, which takes the place of the mount.
+    pub(crate) fn below(directory: PathBuf, owner: &str) -> Self {
+        let place = directory.join("lambent").join(owner);
+        let (generation, controllers) = (Generation::V2, Vec::new());
+        let found = vec![Hierarchy { generation, controllers, mount: directory, directory: place }];
+        let mut this = Self { found, reasons: Vec::new() };
+        this.read_v2_controllers();
+        this
+    }
+
     fn read_v2_controllers(&mut self) {
         for hierarchy in self.found.iter_mut().filter(|found| found.generation == Generation::V2) {
             let listed = fs::read_to_string(hierarchy.mount.join("cgroup.controllers")).unwrap_or_default();

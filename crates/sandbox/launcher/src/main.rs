@@ -14,6 +14,7 @@
 mod cgroup;
 mod child;
 mod clone;
+mod delegated;
 mod disk;
 mod hierarchy;
 mod loopback;
@@ -144,11 +145,17 @@ fn outlive_signals() {
     }
 }
 
+/// Our places in the host's cgroups: as root anywhere, as an ordinary user in what was handed to it.
 fn claim_cgroups(instance: &str, purpose: Purpose, rights: &Rights) -> Result<Hierarchies, Error> {
-    if !rights.is_root() {
-        return Ok(Hierarchies::unavailable("the launcher does not run as root"));
-    }
-    let mut hierarchies = Hierarchies::discover(&hierarchy::owner(instance)?)?;
+    let owner = hierarchy::owner(instance)?;
+    let mut hierarchies = if rights.is_root() {
+        Hierarchies::discover(&owner)?
+    } else {
+        match delegated::prepare() {
+            Ok(directory) => Hierarchies::below(directory, &owner),
+            Err(reason) => return Ok(Hierarchies::unavailable(&reason)),
+        }
+    };
     if purpose != Purpose::Probe {
         hierarchies.sweep();
     }
