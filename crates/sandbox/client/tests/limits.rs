@@ -9,13 +9,61 @@ use std::process::{Command, Stdio};
 use lambent_model::Bytes;
 use lambent_sandbox_client::{Error, Event, Exit, Isolation, Spec};
 use support::{
-    Running, bare, cgroup_exists, cgroups, inhabitants, launcher, namespaces, program, root, shell, spec,
-    until,
+    Running, bare, cgroup_exists, cgroups, inhabitants, is_root, launcher, namespaces, program, root, shell,
+    spec, until,
 };
 
 #[test]
 fn all_of_it_holds_for_an_ordinary_user() {
     support::again_as_an_ordinary_user("all_of_it_holds_for_an_ordinary_user");
+}
+
+/// What systemd does for a unit with `Delegate=yes`, done by hand: a cgroup that belongs to an ordinary user.
+#[test]
+fn limits_are_kept_in_a_delegated_cgroup() {
+    if !root("limits_are_kept_in_a_delegated_cgroup") {
+        return;
+    }
+    let mount = std::path::Path::new("/sys/fs/cgroup");
+    let controllers = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+    if !["memory", "cpu", "pids"].iter().all(|name| controllers.split_whitespace().any(|c| c == *name)) {
+        eprintln!("skipped limits_are_kept_in_a_delegated_cgroup: cgroup version 2 has no controllers here");
+        return;
+    }
+    let scope = mount.join(format!("lambent-test-{}.scope", std::process::id()));
+    std::fs::write(mount.join("cgroup.subtree_control"), "+memory +cpu +pids").unwrap();
+    std::fs::create_dir(&scope).unwrap();
+    for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+        let user = Some(support::ORDINARY_USER);
+        std::os::unix::fs::chown(scope.join(name), user, user).unwrap();
+    }
+    // One after the other, as there is one server in a unit.
+    let skipped = ["limits_are_kept_in", "all_of_it_holds"].map(|name| ["--skip", name]).concat();
+    let arguments = [&["--test-threads=1", "--nocapture"][..], &skipped[..]].concat();
+    support::as_an_ordinary_user(&arguments, |pid| {
+        std::fs::write(scope.join("cgroup.procs"), pid.to_string()).unwrap();
+    });
+    for directory in ["lambent", "lambent-server", ""] {
+        std::fs::remove_dir(scope.join(directory)).expect("nothing is left of the sandboxes but this");
+    }
+}
+
+#[tokio::test]
+async fn a_delegated_cgroup_is_used() {
+    if is_root() || !std::fs::read_to_string("/proc/self/cgroup").unwrap().contains("lambent-test-") {
+        eprintln!("skipped a_delegated_cgroup_is_used: nothing is delegated to whoever runs this");
+        return;
+    }
+    let launcher = launcher().await;
+    let missing = launcher.host().controllers.iter().find(|controller| controller.missing.is_some());
+    assert_eq!(missing, None);
+    let spec = spec();
+    let id = spec.id.to_string();
+    let mut sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(64), ..spec }).await;
+    sandbox.script("true").await;
+    let group = cgroups(&id).into_iter().next().expect("it has one");
+    let limit: u64 = std::fs::read_to_string(group.join("memory.max")).unwrap().trim().parse().unwrap();
+    assert_eq!(limit, (64 + 64) << 20, "and its /tmp, which is in memory");
 }
 
 /// The kinds of sandbox whose memory and processes are limited here.
@@ -155,10 +203,12 @@ fn processes_in_cgroup(id: &str) -> usize {
 
 #[tokio::test]
 async fn the_share_of_cpu_is_set_and_lifted() {
-    if !root("the_share_of_cpu_is_set_and_lifted") {
+    let launcher = launcher().await;
+    if let Some(error) = &launcher.host().controllers.iter().find_map(|controller| controller.missing.clone())
+    {
+        eprintln!("skipped the_share_of_cpu_is_set_and_lifted: {error}");
         return;
     }
-    let launcher = launcher().await;
     let spec = spec();
     let id = spec.id.to_string();
     let sandbox = Running::launch(&launcher, spec).await;
@@ -182,10 +232,12 @@ async fn the_share_of_cpu_is_set_and_lifted() {
 
 #[tokio::test]
 async fn no_cgroup_outlives_its_sandbox() {
-    if !root("no_cgroup_outlives_its_sandbox") {
+    let launcher = launcher().await;
+    if let Some(error) = &launcher.host().controllers.iter().find_map(|controller| controller.missing.clone())
+    {
+        eprintln!("skipped no_cgroup_outlives_its_sandbox: {error}");
         return;
     }
-    let launcher = launcher().await;
     for kind in [spec(), bare()] {
         let id = kind.id.to_string();
         let mut sandbox = Running::launch(&launcher, kind).await;

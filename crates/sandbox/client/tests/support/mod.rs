@@ -46,25 +46,44 @@ pub async fn namespaces(test: &str) -> bool {
 /// Runs the other tests of this binary once more, as a user who is nobody on this host: what root's sandboxes
 /// promise, an ordinary user's have to keep as well. Tests that need root say so there.
 pub fn again_as_an_ordinary_user(this_test: &str) {
-    use std::os::unix::process::CommandExt;
-    if !root(this_test) {
-        return;
+    if root(this_test) {
+        as_an_ordinary_user(
+            &["--skip", this_test, "--skip", "limits_are_kept_in_a_delegated_cgroup"],
+            |_| {},
+        );
     }
-    let folder = OrdinaryFolder::new();
-    let (binary, folder) = (folder.binary(), folder.path());
-    let result = std::process::Command::new(&binary)
-        .args(["--skip", this_test])
+}
+
+/// Runs tests of this binary as an ordinary user, after something has been done to their process.
+pub fn as_an_ordinary_user(arguments: &[&str], prepare: impl FnOnce(u32)) {
+    use std::io::Write;
+    use std::os::unix::process::CommandExt;
+    use std::process::Stdio;
+    let guard = OrdinaryFolder::new();
+    let (binary, folder) = (guard.binary(), guard.path());
+    // It begins when it is told to.
+    let mut child = std::process::Command::new("/bin/sh")
+        .args(["-c", "read go && exec \"$@\"", "sh"])
+        .arg(&binary)
+        .args(arguments)
         .env_clear()
         .envs([("TMPDIR", folder), ("HOME", folder)])
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .current_dir(folder)
         .uid(ORDINARY_USER)
         .gid(ORDINARY_USER)
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    prepare(child.id());
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let result = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
     println!("{text}");
     assert!(result.status.success(), "as an ordinary user: {text}");
+    assert!(!text.contains("running 0 tests"), "{text}");
 }
 
 /// A folder of the ordinary user's with this test's binary, since the build's own may be closed to others.
@@ -72,7 +91,9 @@ pub struct OrdinaryFolder(std::path::PathBuf);
 
 impl OrdinaryFolder {
     pub fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("lambent-ordinary-{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("lambent-ordinary-{}-{number}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let folder = Self(folder);
         std::fs::copy(std::env::current_exe().unwrap(), folder.binary()).unwrap();
@@ -97,7 +118,7 @@ impl Drop for OrdinaryFolder {
 }
 
 /// No distribution assigns it to anybody.
-const ORDINARY_USER: u32 = 54_321;
+pub const ORDINARY_USER: u32 = 54_321;
 
 /// The launchers of one test: one for both kinds of sandboxes as root, one for each without.
 #[derive(Clone)]
@@ -300,7 +321,16 @@ pub fn hierarchies() -> Vec<std::path::PathBuf> {
                 right.split([' ', ',']).any(|option| ["memory", "cpu", "pids"].contains(&option))
             })
     };
-    mounts.lines().filter(used).map(|line| line.split(' ').nth(4).unwrap().into()).collect()
+    let mounts = mounts.lines().filter(used).map(|line| line.split(' ').nth(4).unwrap().into());
+    mounts.chain(delegated()).collect()
+}
+
+/// The cgroup that was delegated to whoever runs the tests: its launchers have moved them to a leaf of it.
+pub fn delegated() -> Option<std::path::PathBuf> {
+    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let path =
+        membership.lines().find_map(|line| line.strip_prefix("0::"))?.strip_suffix("/lambent-server")?;
+    Some(format!("/sys/fs/cgroup{path}").into())
 }
 
 /// The cgroups of the sandbox with this id, whoever its launcher is.
