@@ -1,7 +1,6 @@
 """Fixtures: one server for the session, stock clients for it, functions that go away with their test."""
 
 import contextlib
-import json
 import shutil
 
 import pytest
@@ -35,9 +34,9 @@ def server(request):
 
 
 @pytest.fixture
-def own_server():
-    """A server for one test, not yet started."""
-    server = Server()
+def own_server(request):
+    """A server for one test, not yet started; marked `own_with_either_rights`, one of each kind."""
+    server = Server(rights=getattr(request, "param", RIGHTS))
     yield server
     server.remove()
 
@@ -75,18 +74,13 @@ def cli(server, home):
 @pytest.fixture(scope="session")
 def runtimes(server):
     """What this host has interpreters for, as the server's user sees it: runtime id → interpreter."""
-    found = server.run("runtimes", "--json")
-    assert found.returncode == 0, found.stderr
-    entries = json.loads(found.stdout)["runtimes"]
-    return {entry["id"]: entry["interpreter"] for entry in entries if entry["interpreter"]}
+    return server.runtimes()
 
 
 @pytest.fixture(scope="session")
-def python(runtimes):
-    """The newest Python runtime of this host."""
-    ids = [name for name in runtimes if name.startswith("python")]
-    assert ids, "no Python runtime on this host, although the tests run in Python"
-    return max(ids, key=lambda name: int(name.rsplit(".", 1)[1]))
+def python(server):
+    """The newest Python runtime of the server's user."""
+    return server.python()
 
 
 class Maker:

@@ -7,7 +7,7 @@ import pytest
 
 from support.errors import refused
 from support.packages import pack
-from support.server import ISOLATION
+from support.server import ISOLATION, with_either_rights
 from support.streams import messages
 from support.wait import until
 
@@ -64,6 +64,7 @@ def test_a_process_that_ends_is_an_exit_error(invoke, probe, event, reason):
 
 
 @pytest.mark.namespaces
+@with_either_rights
 def test_memory_is_bounded(invoke, make):
     name = make.create("memory", MemorySize=128)
     assert invoke(name, {"do": "memory", "mb": 40}).ok == 40

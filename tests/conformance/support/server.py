@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import json
 import os
 import re
 import shutil
@@ -25,10 +26,11 @@ OURS = ROOT if os.geteuid() == 0 else ROOTLESS
 RIGHTS = os.environ.get("LAMBENT_TEST_RIGHTS", OURS)
 ORDINARY_USER = 54_321
 
-# For tests of what the server promises with either rights: each runs once with each that can be had here.
-with_either_rights = pytest.mark.parametrize(
-    "server", [ROOT, ROOTLESS] if os.geteuid() == 0 else [ROOTLESS], indirect=True, scope="session"
-)
+# For tests of what the server promises with either rights: each runs once with each that can be had here, on the
+# server that all share or on one of its own.
+EITHER = [ROOT, ROOTLESS] if os.geteuid() == 0 else [ROOTLESS]
+with_either_rights = pytest.mark.parametrize("server", EITHER, indirect=True, scope="session")
+own_with_either_rights = pytest.mark.parametrize("own_server", EITHER, indirect=True)
 
 
 def binary():
@@ -99,6 +101,19 @@ class Server:
         return subprocess.run(
             command, cwd=self.home, capture_output=True, text=True, timeout=60, check=False, **self.identity()
         )
+
+    def runtimes(self):
+        """What this host has interpreters for, as the server's user sees it: runtime id → interpreter."""
+        found = self.run("runtimes", "--json")
+        assert found.returncode == 0, found.stderr
+        entries = json.loads(found.stdout)["runtimes"]
+        return {entry["id"]: entry["interpreter"] for entry in entries if entry["interpreter"]}
+
+    def python(self):
+        """The newest Python runtime among them."""
+        ids = [name for name in self.runtimes() if name.startswith("python")]
+        assert ids, "no Python runtime on this host, although the tests run in Python"
+        return max(ids, key=lambda name: int(name.rsplit(".", 1)[1]))
 
     def start(self):
         """Starts the server and waits until it is ready; raises with its output when it ends instead."""

@@ -88,7 +88,8 @@ impl Watch {
             members = self.members("smaps_rollup", proportional)?;
             sum = total(&members, in_tmp);
         }
-        self.peak = self.peak.max(sum);
+        // What is beyond the limit is not had: it is what the largest is killed for.
+        self.peak = self.peak.max(sum.min(self.limit));
         let largest = members
             .iter()
             .max_by_key(|member| member.held.own + member.held.shared)

@@ -59,8 +59,8 @@ pub fn as_an_ordinary_user(arguments: &[&str], prepare: impl FnOnce(u32)) {
     use std::io::Write;
     use std::os::unix::process::CommandExt;
     use std::process::Stdio;
-    let folder = OrdinaryFolder::new();
-    let (binary, folder) = (folder.binary(), folder.path());
+    let guard = OrdinaryFolder::new();
+    let (binary, folder) = (guard.binary(), guard.path());
     // It begins when it is told to.
     let mut child = std::process::Command::new("/bin/sh")
         .args(["-c", "read go && exec \"$@\"", "sh"])
