@@ -12,14 +12,22 @@
 
 mod compose;
 mod config;
+pub mod discovery;
 pub mod doctor;
 mod feed;
+mod folder;
 mod gateway;
 mod listener;
+mod prepare;
 mod secret;
 mod server;
+mod unpacker;
+mod user;
 mod world;
 
+pub use crate::discovery::Runtimes;
 pub use config::{Config, ConfigError, Overrides};
 pub use lambent_sandbox_client::Isolation;
+pub use prepare::Prepared;
 pub use server::{RunError, Server, StartError};
+pub use user::{ServiceUser, is_root};
