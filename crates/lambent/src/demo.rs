@@ -1,18 +1,17 @@
 //! The examples that `lambent up --demo` deploys, embedded.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use lambent_cli::{DemoFunction, Family, package};
+use lambent_runtimes::Catalogue;
 
-use crate::default_runtime;
+use crate::newest_runtime;
 
 const PYTHON: &[u8] = include_bytes!("../../../examples/python-hello/app.py");
 const NODEJS: &[u8] = include_bytes!("../../../examples/nodejs-hello/index.mjs");
 const NATIVE: &[u8] = include_bytes!(env!("LAMBENT_NATIVE_EXAMPLE"));
 
 /// One of each kind; what this machine cannot run says why.
-pub(crate) fn functions(data_dir: &Path) -> anyhow::Result<Vec<DemoFunction>> {
+pub(crate) fn functions(catalogue: &Catalogue) -> anyhow::Result<Vec<DemoFunction>> {
     [
         ("lambent-demo-python", Family::Python, "app.handler", "app.py", 0o644, PYTHON),
         ("lambent-demo-nodejs", Family::Nodejs, "index.handler", "index.mjs", 0o644, NODEJS),
@@ -20,7 +19,7 @@ pub(crate) fn functions(data_dir: &Path) -> anyhow::Result<Vec<DemoFunction>> {
     ]
     .into_iter()
     .map(|(name, family, handler, file, mode, content)| {
-        let runtime = default_runtime(family, data_dir);
+        let runtime = newest_runtime(family, catalogue);
         let zip =
             package::pack_files(&[(file, mode, content)]).with_context(|| format!("cannot pack {name}"))?;
         Ok(DemoFunction {

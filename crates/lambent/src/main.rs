@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use lambent_cli::{Cli, Command, Family, Terminal};
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_some_and(|name| name == lambent_server::discovery::PROGRAM) {
+        return discover(arguments.next().unwrap_or_default().as_ref());
+    }
     let Cli { global, command } = lambent_cli::parse();
     let terminal = Terminal::stdio(global.color, global.json);
     let code = match command {
@@ -24,6 +28,17 @@ fn main() -> ExitCode {
         }
     };
     code.into()
+}
+
+/// The server's helper: see [`lambent_server::discovery`].
+fn discover(data_dir: &Path) -> ExitCode {
+    match lambent_server::discovery::run(data_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the interpreters of this host cannot be found out: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs a command that is one conversation: a single thread is enough.
@@ -42,11 +57,14 @@ fn default_runtime(family: Family, data_dir: &Path) -> Option<String> {
         return Some("provided.al2023".into());
     }
     // Without a data folder nothing is known of the machine, and the user has to name the runtime.
-    let catalogue = report::catalogue(data_dir).ok()?;
+    newest_runtime(family, &report::catalogue(data_dir).ok()?)
+}
+
+fn newest_runtime(family: Family, catalogue: &lambent_runtimes::Catalogue) -> Option<String> {
     let of_family = |found: &lambent_runtimes::Family| match family {
         Family::Python => matches!(found, lambent_runtimes::Family::Python { .. }),
         Family::Nodejs => matches!(found, lambent_runtimes::Family::NodeJs { .. }),
-        Family::Provided => unreachable!("answered above"),
+        Family::Provided => matches!(found, lambent_runtimes::Family::Provided),
     };
     let entries = catalogue.entries();
     let usable = entries.iter().filter(|entry| !matches!(entry.status, lambent_runtimes::Status::Missing(_)));

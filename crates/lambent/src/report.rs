@@ -6,12 +6,20 @@ use lambent_cli::{Check, DoctorReport, ExitCode, Terminal};
 use lambent_runtimes::{Catalogue, Search};
 use lambent_server::doctor;
 
-/// `$XDG_DATA_HOME/lambent`, or its default (XDG Base Directory Specification).
+/// Root's own folder: the server's user could not come to one in root's home.
+const ROOTS_DATA_DIR: &str = "/var/lib/lambent";
+
+/// `$XDG_DATA_HOME/lambent`, or its default (XDG Base Directory Specification); for root `/var/lib/lambent` in place of
+/// the latter (Filesystem Hierarchy Standard).
 pub(crate) fn default_data_dir() -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base =
-        variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")))?;
-    Some(base.join("lambent"))
+    if let Some(base) = variable("XDG_DATA_HOME") {
+        return Some(base.join("lambent"));
+    }
+    if lambent_server::is_root() {
+        return Some(ROOTS_DATA_DIR.into());
+    }
+    Some(variable("HOME")?.join(".local/share/lambent"))
 }
 
 pub(crate) fn data_dir() -> PathBuf {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lambent_cli::client::{self, Client};
 use lambent_cli::{ExitCode, Terminal, UpArgs};
-use lambent_server::{Config, Overrides, RunError, Server};
+use lambent_server::{Config, Overrides, Prepared, RunError, Runtimes, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{demo, report};
@@ -25,23 +25,26 @@ pub(crate) fn run(arguments: UpArgs, terminal: &Terminal) -> ExitCode {
 fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let with_demo = arguments.demo;
     let config = configuration(arguments)?;
+    // Before the first thread: as root this is where the rights end.
+    let prepared = Prepared::new(config.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let server = Server::start(config.clone()).await?;
+        let server = Server::start(prepared).await?;
         let address = server.address();
         announce(&config, &server, terminal);
         if !with_demo {
             // The demonstration closes with the same.
             hint(address, terminal);
         }
+        let runtimes = server.runtimes();
         let mut running = tokio::spawn(signals.run(server));
         let mut code = ExitCode::Ok;
         if with_demo {
             // A server that ends meanwhile has the better reason.
             let shown = tokio::select! { biased;
                 ended = &mut running => return ended.context("the server ended unexpectedly")?.map(|()| code).map_err(Into::into),
-                shown = demonstrate(&config, address, terminal) => shown?,
+                shown = demonstrate(runtimes, address, terminal) => shown?,
             };
             code = if shown { ExitCode::Ok } else { ExitCode::Failed };
         }
@@ -91,8 +94,9 @@ fn announce(config: &Config, server: &Server, terminal: &Terminal) {
         lambent_server::Isolation::Namespaces => "namespaces",
         lambent_server::Isolation::Process => "NONE (process): for your own code only",
     };
+    let user = server.user().map_or(String::new(), |user| format!(" · as: {user}"));
     terminal.say(&format!(
-        "lambent {} on http://{address} · isolation: {isolation} · data: {}",
+        "lambent {} on http://{address} · isolation: {isolation} · data: {}{user}",
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     ));
@@ -116,16 +120,17 @@ fn hint(address: std::net::SocketAddr, terminal: &Terminal) {
 }
 
 async fn demonstrate(
-    config: &Config,
+    mut runtimes: Runtimes,
     address: std::net::SocketAddr,
     terminal: &Terminal,
 ) -> anyhow::Result<bool> {
+    let catalogue = runtimes.wait().await.context("the interpreters of this host are not known")?;
     let settings = client::Settings {
         endpoint: client::Endpoint::parse(&format!("http://{address}"))?,
         ..client::Settings::default()
     };
     let client = Client::new(settings, Arc::new(client::SystemClock));
-    let summary = lambent_cli::demo(&client, &demo::functions(&config.data_dir)?, terminal).await?;
+    let summary = lambent_cli::demo(&client, &demo::functions(catalogue)?, terminal).await?;
     Ok(summary.failed == 0)
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lambent_model::MemorySize;
+use serde::{Deserialize, Serialize};
 
 use crate::discovery::{Interpreter, Search, compile_client};
 use crate::id::{ALL, RuntimeInfo, info};
@@ -170,39 +171,55 @@ impl Layout {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Installed {
     interpreter: Interpreter,
     /// Shown as `/var/lang`: the installation, or a directory of links to the system's interpreter.
     lang: PathBuf,
+    /// Ruby's own library, below `lang`.
+    libraries: Vec<PathBuf>,
 }
 
-impl Installed {
-    /// Where Ruby's own library is under `lang`. Unless it was built to be moved, Ruby looks for it at the path for
-    /// which it was built, which is not there inside; the system's own is.
-    fn libraries(&self, wanted: Wanted, lang: &Path) -> Vec<PathBuf> {
-        let (Wanted::Ruby(major, minor), Some(prefix)) = (wanted, &self.interpreter.prefix) else {
-            return Vec::new();
-        };
-        let version = format!("{major}.{minor}.0");
-        let library = Path::new("lib/ruby").join(&version);
-        let children = fs::read_dir(prefix.join(&library)).into_iter().flatten().flatten();
-        // The folder of compiled extensions is named by the platform, such as x86_64-linux.
-        let platform = children.map(|entry| entry.path()).find(|path| path.join("rbconfig.rb").is_file());
-        let platform = platform.and_then(|path| Some(library.join(path.file_name()?)));
-        let site = Path::new("lib/ruby/site_ruby").join(&version);
-        let found = [Some(site), Some(library), platform].into_iter().flatten();
-        found.filter(|folder| prefix.join(folder).is_dir()).map(|folder| lang.join(folder)).collect()
-    }
+/// Where Ruby's own library is in its installation. Unless it was built to be moved, Ruby looks for it at the path for
+/// which it was built, which is not there inside; the system's own is.
+fn libraries(interpreter: &Interpreter, wanted: Wanted) -> Vec<PathBuf> {
+    let (Wanted::Ruby(major, minor), Some(prefix)) = (wanted, &interpreter.prefix) else {
+        return Vec::new();
+    };
+    let version = format!("{major}.{minor}.0");
+    let library = Path::new("lib/ruby").join(&version);
+    let children = fs::read_dir(prefix.join(&library)).into_iter().flatten().flatten();
+    // The folder of compiled extensions is named by the platform, such as x86_64-linux.
+    let platform = children.map(|entry| entry.path()).find(|path| path.join("rbconfig.rb").is_file());
+    let platform = platform.and_then(|path| Some(library.join(path.file_name()?)));
+    let site = Path::new("lib/ruby/site_ruby").join(&version);
+    let found = [Some(site), Some(library), platform].into_iter().flatten();
+    found.filter(|folder| prefix.join(folder).is_dir()).collect()
 }
 
-/// What this host can run.
-#[derive(Debug)]
+/// What this host can run. It can be written and read: the process that looks may be another than the one that serves.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Catalogue {
     /// `<data folder>/runtimes`.
     runtimes: PathBuf,
     clients: PathBuf,
+    #[serde(with = "pairs")]
     interpreters: BTreeMap<Wanted, Result<Installed, Vec<String>>>,
+}
+
+/// A map as a list of pairs: JSON's names are text.
+mod pairs {
+    use super::{BTreeMap, Deserialize, Installed, Serialize, Wanted};
+
+    type Map = BTreeMap<Wanted, Result<Installed, Vec<String>>>;
+
+    pub(super) fn serialize<S: serde::Serializer>(map: &Map, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Map, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
+    }
 }
 
 impl Catalogue {
@@ -282,6 +299,17 @@ impl Catalogue {
         Ok(installed.1.interpreter.executable.clone())
     }
 
+    /// Every directory of the host that a layout shows inside.
+    #[must_use]
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let layouts = ALL.iter().filter_map(|info| self.layout(info.id, true).ok());
+        let mut folders: Vec<PathBuf> =
+            layouts.flat_map(|layout| layout.mounts).map(|(folder, _)| folder).collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
     /// How to start functions of a runtime, inside a sandbox or without isolation.
     ///
     /// # Errors
@@ -319,7 +347,7 @@ impl Catalogue {
             argv: argv(wanted, program, &runtime),
             mounts,
             bootstrap_lookup: &[],
-            libraries: installed.libraries(wanted, &lang),
+            libraries: installed.libraries.iter().map(|folder| lang.join(folder)).collect(),
             lang,
             runtime,
             packages: packages.filter(|_| !isolated),
@@ -377,7 +405,9 @@ fn install(
         Some(prefix) => prefix.clone(),
         None => link_directory(&interpreter, wanted, runtimes)?,
     };
-    Ok(Ok(Installed { interpreter, lang }))
+    // Looked up here, where the search has the rights for it, and not by whoever makes a layout.
+    let libraries = libraries(&interpreter, wanted);
+    Ok(Ok(Installed { interpreter, lang, libraries }))
 }
 
 /// A directory with links to an interpreter of the system, which is visible inside under its own path.

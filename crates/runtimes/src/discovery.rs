@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::java;
 use crate::probe::{Cache, Version, run};
 use crate::wanted::Wanted;
@@ -172,7 +174,7 @@ impl Search {
 }
 
 /// An interpreter that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interpreter {
     /// The file itself, behind all links.
     pub(crate) executable: PathBuf,

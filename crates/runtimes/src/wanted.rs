@@ -1,10 +1,12 @@
 //! What an interpreter has to be: which language in which version, and how such installations look.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Family;
 use crate::probe::Version;
 
 /// An interpreter that is wanted: of one language, in exactly this version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Wanted {
     /// `CPython` 3.`0`.
     Python(u8),

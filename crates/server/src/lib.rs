@@ -12,15 +12,23 @@
 
 mod compose;
 mod config;
+pub mod discovery;
 pub mod doctor;
 mod feed;
+mod folder;
 mod gateway;
 mod listener;
 mod namespaces;
+mod prepare;
 mod secret;
 mod server;
+mod unpacker;
+mod user;
 mod world;
 
+pub use crate::discovery::Runtimes;
 pub use config::{Config, ConfigError, Overrides};
 pub use lambent_sandbox_client::Isolation;
+pub use prepare::Prepared;
 pub use server::{RunError, Server, StartError};
+pub use user::{ServiceUser, is_root};

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
@@ -11,26 +11,23 @@ use lambent_environment::{Guest, World};
 use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
-use lambent_runtimes::{Catalogue, Search};
-use lambent_sandbox_client::{
-    Connection, Host, Isolation, Launcher, NatOptions, Network, Options as LauncherOptions,
-};
+use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
-use lambent_store::code::Owner;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
+use crate::discovery::Runtimes;
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
 use crate::namespaces::Policy;
+use crate::prepare::Prepared;
+use crate::unpacker::Unpacker;
+use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
 use crate::{Config, listener, secret};
-
-/// Whom packages are unpacked as when the server is root: a user id that no distribution assigns.
-const UNPACK_USER: Owner = Owner { uid: 0x6fff_0000, gid: 0x6fff_0000 };
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +48,28 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The user of a server that was started by root cannot be found out.
+    #[error("the user whom the server is to run as cannot be determined")]
+    User(#[source] io::Error),
+    /// Root's rights could not be given up, and the server does not serve with them.
+    #[error("root's rights cannot be given up")]
+    Rights(#[source] GiveUpError),
+    /// The server's user cannot come to the data folder.
+    #[error(
+        "the data folder {dir} cannot be reached by {user}, whom the server runs as: let others pass through {barrier} \
+         (chmod o+x), or choose another folder with --data-dir"
+    )]
+    Unreachable {
+        /// The folder.
+        dir: String,
+        /// The folder on the way that is closed.
+        barrier: String,
+        /// The user.
+        user: String,
+    },
+    /// The process that looks for interpreters cannot be started.
+    #[error("the search for interpreters cannot be started")]
+    Discovery(#[source] io::Error),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] lambent_store::Error),
@@ -80,6 +99,8 @@ pub struct Server {
     rootless: bool,
     limits_not_kept: Vec<String>,
     limits_kept_otherwise: Vec<String>,
+    user: Option<ServiceUser>,
+    runtimes: Runtimes,
     config: Config,
     store: Store,
     logs: Logs,
@@ -104,27 +125,26 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`], with what to do.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
-        raise_descriptor_limit();
-        let listener = listen(config.listen).await?;
-        let address = listener.local_addr().unwrap_or(config.listen);
-        let dir = prepare_data_dir(&config.data_dir)?;
+    pub async fn start(prepared: Prepared) -> Result<Self, StartError> {
+        let Prepared { config, dir, listener, address, launcher, discovery, user } = prepared;
+        let listener =
+            TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
         let dir = dir.as_path();
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock), Arc::new(SystemEntropy));
 
         // The store first: it takes the data folder for this process.
         let store = Store::open(dir)?;
-        let code = open_code(dir)?;
         let logs = Logs::open(dir, Arc::clone(&clock))?;
-        let launcher = start_launcher(&config, address.port(), dir).await?;
+        let launcher = connect(launcher, &config).await?;
+        let code = open_code(dir, &launcher)?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
         let limits_kept_otherwise = limits_kept_otherwise(launcher.host(), config.isolation);
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
-        let catalogue = Arc::new(OnceLock::new());
+        let (search, runtimes) = discovery.share();
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
@@ -148,7 +168,7 @@ impl Server {
         });
         let sessions = Sessions::new(secret);
         let composer = Composer {
-            catalogue: Arc::clone(&catalogue),
+            catalogue: Arc::clone(&runtimes.catalogue),
             code: code.clone(),
             isolation: config.isolation,
             issuer: Issuer {
@@ -197,9 +217,8 @@ impl Server {
         let mut tasks = JoinSet::new();
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
         // for the feed, which waits for that, and everything else is answered meanwhile.
-        let discovered = discover(dir.to_path_buf(), catalogue);
         tasks.spawn(named("change feed", async move {
-            discovered.await?;
+            search.await?;
             feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         }));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
@@ -214,6 +233,8 @@ impl Server {
             rootless,
             limits_not_kept,
             limits_kept_otherwise,
+            user,
+            runtimes,
             config,
             store,
             logs,
@@ -223,6 +244,18 @@ impl Server {
             stop,
             tasks,
         })
+    }
+
+    /// Whom the server runs as, if that is not the user that started it.
+    #[must_use]
+    pub fn user(&self) -> Option<ServiceUser> {
+        self.user
+    }
+
+    /// What this host can run.
+    #[must_use]
+    pub fn runtimes(&self) -> Runtimes {
+        self.runtimes.clone()
     }
 
     /// Where the server listens.
@@ -304,27 +337,8 @@ async fn first_failure(tasks: &mut JoinSet<Result<(), RunError>>) -> RunError {
     }
 }
 
-/// Finds the interpreters, off the threads that serve.
-async fn discover(dir: std::path::PathBuf, into: Arc<OnceLock<Catalogue>>) -> Result<(), io::Error> {
-    let found = tokio::task::spawn_blocking(move || {
-        Catalogue::discover(&dir, &Search::from_environment(|name| std::env::var_os(name)))
-    });
-    let _first = into.set(found.await.map_err(io::Error::other)??);
-    Ok(())
-}
-
-/// A launcher that can make what the configuration asks for.
-async fn start_launcher(config: &Config, platform_port: u16, dir: &Path) -> Result<Launcher, StartError> {
-    let options = LauncherOptions {
-        isolation: config.isolation,
-        // Functions find the platform at the same port inside as outside.
-        platform_port,
-        // Without isolation functions have the host's /tmp.
-        scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
-        nat: (config.network == Network::Nat).then_some(NatOptions { private: config.private_networks }),
-        ..LauncherOptions::new(instance(dir))
-    };
-    let launcher = Launcher::start(options).await?;
+async fn connect(launcher: Spawned, config: &Config) -> Result<Launcher, StartError> {
+    let launcher = launcher.connect().await?;
     if config.isolation == Isolation::Namespaces {
         check_namespaces(launcher.host())?;
     }
@@ -344,41 +358,13 @@ fn check_namespaces(host: &Host) -> Result<(), StartError> {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
-}
-
-fn data_dir_error(dir: &Path, source: io::Error) -> StartError {
+pub(crate) fn data_dir_error(dir: &Path, source: io::Error) -> StartError {
     StartError::DataDir { dir: dir.display().to_string(), source }
 }
 
-/// The folder holds code, secrets and logs: nobody else looks in. Sandboxes are shown single folders out of it.
-fn prepare_data_dir(dir: &Path) -> Result<std::path::PathBuf, StartError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let created = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(dir);
-    created.and_then(|()| dir.canonicalize()).map_err(|source| data_dir_error(dir, source))
-}
-
-fn open_code(dir: &Path) -> Result<CodeStore, StartError> {
-    let program = lambent_sandbox_client::unpack_program().map_err(|source| data_dir_error(dir, source))?;
-    let unpack_as = rustix::process::geteuid().is_root().then_some(UNPACK_USER);
-    Ok(CodeStore::open(&dir.join("code"), CodeOptions::new(program.path(), unpack_as))?)
-}
-
-/// Names this data folder among the servers of a host, for cgroups: a hash, since paths hold anything.
-fn instance(dir: &Path) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    dir.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
-}
-
-/// A thousand environments hold about ten descriptors each, far more than the usual soft limit.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Refused means that the limit stays; `doctor` shows it.
-    let _stays = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+fn open_code(dir: &Path, launcher: &Launcher) -> Result<CodeStore, StartError> {
+    let unpacker = Arc::new(Unpacker(launcher.clone()));
+    Ok(CodeStore::open(&dir.join("code"), CodeOptions::new(unpacker))?)
 }
 
 fn cpu_millis() -> Option<u32> {

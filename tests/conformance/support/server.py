@@ -71,6 +71,7 @@ class Server:
             os.chown(self.home, self.becomes, self.becomes)
         self.data_dir = Path(data_dir) if data_dir else self.home / "data"
         self.arguments = list(arguments)
+        self.listen = "127.0.0.1:0"
         self.process = None
         self.url = None
         self._starts = 0
@@ -119,7 +120,7 @@ class Server:
         """Starts the server and waits until it is ready; raises with its output when it ends instead."""
         self._starts += 1
         self._log = self.home / f"output-{self._starts}.txt"
-        command = [self.binary(), "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir]
+        command = [self.binary(), "up", "--listen", self.listen, "--data-dir", self.data_dir]
         command += ["--isolation", ISOLATION, *self.arguments]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

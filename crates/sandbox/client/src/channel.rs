@@ -8,6 +8,11 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
+/// Both ends of a channel, which block: for the time before there is a runtime.
+pub(crate) fn blocking_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
 /// Our end of a channel.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -18,11 +23,15 @@ pub(crate) struct Channel {
 impl Channel {
     /// Our end, and the end to be passed on, which blocks.
     pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (ours, theirs) = blocking_pair()?;
+        Ok((Self::new(ours)?, theirs))
+    }
+
+    /// The end of a [`blocking_pair`] that stays here.
+    pub(crate) fn new(ours: OwnedFd) -> io::Result<Self> {
         let ours = std::os::unix::net::UnixStream::from(ours);
         ours.set_nonblocking(true)?;
-        Ok((Self { socket: UnixStream::from_std(ours)? }, theirs))
+        Ok(Self { socket: UnixStream::from_std(ours)? })
     }
 
     /// Receives one message; `None` when the peer is gone. May be dropped without losing one.

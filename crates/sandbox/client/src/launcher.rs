@@ -7,6 +7,9 @@
 //! ```
 //!
 //! The actor ends when the last [`Launcher`] is dropped or the process ends; every sandbox ends with it.
+//!
+//! The process is started in two steps, for a server that gives up its rights in between: [`Launcher::spawn`] needs them
+//! and no runtime, [`Spawned::connect`] needs a runtime and no rights.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,14 +17,16 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher, VERSION,
+    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher, Unpack,
+    UnpackEnd, User, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, blocking_pair};
 use crate::{Error, Isolation, programs, resolver};
 
 /// Enough for every launch of a busy moment; those beyond wait in `launch`, in order.
@@ -43,6 +48,10 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
     /// What to prepare for [`crate::Network::Nat`]. Without it such a sandbox is refused.
     pub nat: Option<NatOptions>,
+    /// Whom this process is about to become. Absent where it stays the launcher's own user.
+    pub server: Option<User>,
+    /// What sandboxes may be shown.
+    pub trees: Trees,
 }
 
 /// How functions reach the outside by address translation.
@@ -52,8 +61,18 @@ pub struct NatOptions {
     pub private: bool,
 }
 
+/// The directories of the host that sandboxes may be shown. Any other is refused, whoever asks.
+#[derive(Debug, Clone, Default)]
+pub struct Trees {
+    /// Absolute paths without links: every directory beneath one of these may be shown.
+    pub beneath: Vec<PathBuf>,
+    /// Absolute paths without links: each of these may be shown.
+    pub folders: Vec<PathBuf>,
+}
+
 impl Options {
-    /// Options for namespaces, with the default port of the platform, 4566, and no folder for `/tmp`.
+    /// Options for namespaces, with the default port of the platform, 4566, no folder for `/tmp`, for a server that keeps
+    /// its user and shows nothing of the host.
     #[must_use]
     pub fn new(instance: impl Into<String>) -> Self {
         Self {
@@ -62,8 +81,18 @@ impl Options {
             platform_port: 4566,
             scratch: None,
             nat: None,
+            server: None,
+            trees: Trees::default(),
         }
     }
+}
+
+/// A launcher that has been started and told what it is for, and is not connected yet. Dropping it ends the launcher.
+#[derive(Debug)]
+pub struct Spawned {
+    process: Child,
+    channel: OwnedFd,
+    platform_port: u16,
 }
 
 /// The launcher; clones speak to the same one. Dropping the last one ends it, with all its sandboxes.
@@ -71,6 +100,7 @@ impl Options {
 pub struct Launcher {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) platform_port: u16,
+    pub(crate) next_job: Arc<AtomicU64>,
     host: Arc<Host>,
 }
 
@@ -80,6 +110,8 @@ pub(crate) enum Request {
     Launch { launch: Launch, fds: [OwnedFd; 3], launched: Answer<Launched>, gone: oneshot::Sender<Gone> },
     SetCpu { id: String, millis: Option<u32>, done: Answer<()> },
     Kill { id: String },
+    Unpack { order: Unpack, fds: [OwnedFd; 3], done: oneshot::Sender<UnpackEnd> },
+    StopUnpack { id: u64 },
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -108,6 +140,22 @@ impl Launcher {
     /// When it cannot be started or understood. That sandboxes, or their networks, cannot be made here is no error yet:
     /// see [`Launcher::host`].
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::spawn(options)?.connect().await
+    }
+
+    /// Starts the process, with the rights and the user of the caller. Needs no runtime.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(options: Options) -> Result<Spawned, Error> {
+        Self::spawn_with(options, None)
+    }
+
+    /// The same with a channel on which [`declare`] will name further folders that may be shown.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_with(options: Options, declarations: Option<OwnedFd>) -> Result<Spawned, Error> {
         if options.platform_port == crate::RUNTIME_API_PORT {
             return Err(Error::Port(options.platform_port));
         }
@@ -119,20 +167,7 @@ impl Launcher {
             Isolation::Namespaces => Purpose::Serve,
             Isolation::Process => Purpose::Bare,
         };
-        let lowest_port = options.platform_port.min(crate::RUNTIME_API_PORT);
-        let nat = options.nat.map(|NatOptions { private }| Nat { private, lowest_port });
-        let hello = Hello { instance: &options.instance, purpose, scratch: options.scratch, nat };
-        let (process, channel, host, sockets) = spawn(hello).await?;
-        let resolver = resolver::Resolver::new(sockets).map_err(Error::Resources)?;
-        let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
-        let mut helpers = JoinSet::new();
-        if let Some(resolver) = resolver {
-            helpers.spawn(resolver.run());
-        }
-        let actor = Actor { channel, queue, sandboxes: HashMap::new(), _helpers: helpers };
-        // Its owners are the handles: it ends when the last of them is gone, or the process is.
-        drop(tokio::spawn(actor.run(process)));
-        Ok(Self { requests, platform_port: options.platform_port, host: Arc::new(host) })
+        spawn(options, purpose, declarations)
     }
 
     /// What the host offers to sandboxes.
@@ -147,23 +182,34 @@ impl Launcher {
 /// # Errors
 /// When the launcher cannot be started or understood.
 pub async fn probe() -> Result<Host, Error> {
-    let hello = Hello { instance: "probe", purpose: Purpose::Probe, scratch: None, nat: None };
-    let (process, channel, host, _) = spawn(hello).await?;
+    let Greeted { process, channel, host, .. } =
+        spawn(Options::new("probe"), Purpose::Probe, None)?.greet().await?;
     drop(channel);
     reap(process).await;
     Ok(host)
 }
 
-/// What a launcher is told at its start.
-struct Hello<'a> {
-    instance: &'a str,
-    purpose: Purpose,
-    scratch: Option<PathBuf>,
-    nat: Option<Nat>,
+/// Names further folders that sandboxes may be shown: once, over a channel of [`declarations`], by a process that still
+/// has the rights with which the server was started.
+///
+/// # Errors
+/// When the launcher has ended.
+pub fn declare(channel: impl AsFd, folders: Vec<PathBuf>) -> Result<(), Error> {
+    let folders = folders.into_iter().map(Raw::from).collect();
+    Ok(protocol::send(channel, &protocol::Declaration { folders }, &[])?)
 }
 
-async fn spawn(hello: Hello<'_>) -> Result<(Child, Channel, Host, Vec<OwnedFd>), Error> {
-    let (channel, theirs) = Channel::pair().map_err(Error::Start)?;
+/// A channel for [`declare`]: the end for it, and the one for [`Launcher::spawn_with`].
+///
+/// # Errors
+/// When the system has no socket to give.
+pub fn declarations() -> Result<(OwnedFd, OwnedFd), Error> {
+    blocking_pair().map_err(Error::Start)
+}
+
+fn spawn(options: Options, purpose: Purpose, declarations: Option<OwnedFd>) -> Result<Spawned, Error> {
+    let Options { instance, platform_port, scratch, nat, server, trees, .. } = options;
+    let (channel, theirs) = blocking_pair().map_err(Error::Start)?;
     let process = Command::new(programs::launcher_program().map_err(Error::Start)?.path())
         .arg0("lambent-launcher")
         .env_clear()
@@ -172,18 +218,65 @@ async fn spawn(hello: Hello<'_>) -> Result<(Child, Channel, Host, Vec<OwnedFd>),
         .stdout(Stdio::null())
         .spawn()
         .map_err(Error::Start)?;
-    let Hello { instance, purpose, scratch, nat } = hello;
-    let (instance, scratch) = (instance.to_owned(), scratch.map(Raw::from));
-    let hello = ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat };
+    let trees = protocol::Trees {
+        beneath: trees.beneath.into_iter().map(Raw::from).collect(),
+        folders: trees.folders.into_iter().map(Raw::from).collect(),
+    };
+    let lowest_port = platform_port.min(crate::RUNTIME_API_PORT);
+    let nat = nat.map(|NatOptions { private }| Nat { private, lowest_port });
+    let scratch = scratch.map(Raw::from);
+    let hello = ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees };
     let init = programs::init_program().map_err(Error::Start)?;
-    channel.send(&protocol::encode(&hello)?, &[init.as_fd()]).await.map_err(Error::Start)?;
-    match channel.receive::<FromLauncher>().await? {
-        Some((FromLauncher::Hello { version: VERSION, host }, fds)) => Ok((process, channel, host, fds)),
-        Some((FromLauncher::Hello { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
-        Some((other, _)) => Err(unexpected(&other, "the launcher's hello")),
-        None => {
-            reap(process).await;
-            Err(Error::LauncherEnded)
+    let unpack = programs::unpack_program().map_err(Error::Start)?;
+    let fds: Vec<_> =
+        [init.as_fd(), unpack.as_fd()].into_iter().chain(declarations.as_ref().map(AsFd::as_fd)).collect();
+    // It waits in the socket until the launcher reads it.
+    protocol::send(&channel, &hello, &fds)?;
+    Ok(Spawned { process, channel, platform_port })
+}
+
+/// The launcher's process with its channel, what it says of the host, and the sockets of the resolver where it has any.
+struct Greeted {
+    process: Child,
+    channel: Channel,
+    host: Host,
+    sockets: Vec<OwnedFd>,
+}
+
+impl Spawned {
+    /// Waits until the launcher is ready.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be understood.
+    pub async fn connect(self) -> Result<Launcher, Error> {
+        let platform_port = self.platform_port;
+        let Greeted { process, channel, host, sockets } = self.greet().await?;
+        let resolver = resolver::Resolver::new(sockets).map_err(Error::Resources)?;
+        let (requests, queue) = mpsc::channel(WAITING_REQUESTS);
+        let mut helpers = JoinSet::new();
+        if let Some(resolver) = resolver {
+            helpers.spawn(resolver.run());
+        }
+        let (sandboxes, jobs) = (HashMap::new(), HashMap::new());
+        let actor = Actor { channel, queue, sandboxes, jobs, _helpers: helpers };
+        // Its owners are the handles: it ends when the last of them is gone, or the process is.
+        drop(tokio::spawn(actor.run(process)));
+        Ok(Launcher { requests, platform_port, next_job: Arc::default(), host: Arc::new(host) })
+    }
+
+    async fn greet(self) -> Result<Greeted, Error> {
+        let Self { process, channel, .. } = self;
+        let channel = Channel::new(channel).map_err(Error::Start)?;
+        match channel.receive::<FromLauncher>().await? {
+            Some((FromLauncher::Hello { version: VERSION, host }, sockets)) => {
+                Ok(Greeted { process, channel, host, sockets })
+            }
+            Some((FromLauncher::Hello { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
+            Some((other, _)) => Err(unexpected(&other, "the launcher's hello")),
+            None => {
+                reap(process).await;
+                Err(Error::LauncherEnded)
+            }
         }
     }
 }
@@ -212,6 +305,8 @@ struct Actor {
     sandboxes: HashMap<String, Waiting>,
     /// They end with the actor.
     _helpers: JoinSet<()>,
+    /// Who waits for the end of which unpack program.
+    jobs: HashMap<u64, oneshot::Sender<UnpackEnd>>,
 }
 
 impl Actor {
@@ -240,10 +335,11 @@ impl Actor {
         }
         // In this order: the closed channel ends the launcher, its end ends the sandboxes, and only then do their
         // watchers learn of it.
-        let Self { channel, queue, sandboxes, .. } = self;
+        // The helpers end with the rest of this.
+        let Self { channel, queue, sandboxes, jobs, .. } = self;
         drop((channel, queue));
         reap(process).await;
-        drop(sandboxes);
+        drop((sandboxes, jobs));
     }
 
     /// Notes who waits for the answer, and gives the message to be sent.
@@ -269,6 +365,11 @@ impl Actor {
                 None => return None,
             },
             Request::Kill { id } => (ToLauncher::Kill { id }, Vec::new()),
+            Request::Unpack { order, fds, done } => {
+                self.jobs.insert(order.id, done);
+                (ToLauncher::Unpack(order), fds.into())
+            }
+            Request::StopUnpack { id } => (ToLauncher::StopUnpack { id }, Vec::new()),
         };
         let datagram = protocol::encode(&message).expect("paths and numbers are far below the limit");
         Some((datagram, fds))
@@ -293,6 +394,9 @@ impl Actor {
                 let waiting = self.sandboxes.remove(&id);
                 let _ =
                     waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills, left }));
+            }
+            FromLauncher::Unpacked { id, end } => {
+                let _ = self.jobs.remove(&id).map(|done| done.send(end));
             }
             // A second hello says nothing new.
             FromLauncher::Hello { .. } => {}

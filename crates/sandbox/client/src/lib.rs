@@ -11,7 +11,9 @@ mod error;
 mod launcher;
 mod programs;
 mod resolver;
+mod rights;
 mod sandbox;
+mod unpack;
 mod usage;
 
 use std::ffi::OsString;
@@ -19,14 +21,17 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use lambent_model::{Bytes, EnvironmentId};
-pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Host};
+pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Host, UnpackEnd, User};
 
 pub use crate::control::Control;
 pub use crate::endpoint::{Connection, Endpoint};
 pub use crate::error::Error;
-pub use crate::launcher::{Launcher, NatOptions, Options, probe};
-pub use crate::programs::{EmbeddedProgram, unpack_program};
+pub use crate::launcher::{Launcher, NatOptions, Options, Spawned, Trees, declarations, declare, probe};
+pub use crate::programs::EmbeddedProgram;
+pub use crate::rights::{GiveUpError, give_up};
 pub use crate::sandbox::Sandbox;
+pub use crate::unpack::Unpacked;
+pub use lambent_sandbox_protocol::process::{PROGRAM_IDS, SERVER_ID, has_roots_rights};
 
 /// The Runtime API's port on 127.0.0.1 in every sandbox that has its own network.
 pub const RUNTIME_API_PORT: u16 = 9001;

@@ -57,11 +57,7 @@ fn once(
     Ok(place.get_or_init(|| made))
 }
 
-/// The program that unpacks deployment packages, for `std::process::Command`.
-///
-/// # Errors
-/// When the system has no memory file to give.
-pub fn unpack_program() -> io::Result<&'static EmbeddedProgram> {
+pub(crate) fn unpack_program() -> io::Result<&'static EmbeddedProgram> {
     static PLACE: OnceLock<EmbeddedProgram> = OnceLock::new();
     once(&PLACE, "lambent-unpack", include_bytes!(env!("LAMBENT_UNPACK")))
 }

@@ -5,11 +5,10 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use lambent_sandbox_client::{
-    Error, Event, Exit, Failure, Isolation, Launcher, Mount, Network, Options, Spec, probe, unpack_program,
+    Error, Event, Exit, Failure, Isolation, Launcher, Mount, Network, Options, Spec, probe,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Launchers, Makes, Running, bare, drain, launcher, namespaces, program, shell, spec, until};
@@ -299,5 +298,4 @@ async fn the_host_is_probed_without_a_server() {
     let host = probe().await.unwrap();
     assert_eq!(host.root, rustix::process::geteuid().is_root());
     assert_eq!(host.controllers.len(), 3);
-    assert!(Path::new(&unpack_program().unwrap().path()).exists());
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use lambent_sandbox_protocol::{self as protocol, Failure, Layout, Reach, init_fd};
+use lambent_sandbox_protocol::{self as protocol, Failure, Layout, Reach, User, init_fd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
@@ -81,15 +81,17 @@ impl Child<'_> {
         self.finish(result)
     }
 
-    /// Becomes init without any isolation, as the launcher's own user, in the host's mount namespace.
-    pub(crate) fn run_bare(&self, host_mounts: Option<&OwnedFd>) -> Failure {
+    /// Becomes init without any isolation, as the server's user, in the host's mount namespace.
+    pub(crate) fn run_bare(&self, host_mounts: Option<&OwnedFd>, server: Option<User>) -> Failure {
         let result = self.await_go().and_then(|_| {
             if let Some(namespace) = host_mounts {
                 let kind = Some(rustix::thread::LinkNameSpaceType::Mount);
                 rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
                     .step("return to the host's mounts")?;
             }
-            rustix::process::setsid().step("start a session").map(|_| ())
+            rustix::process::setsid().step("start a session")?;
+            // Root's rights are the launcher's alone: a server that has none must not get any by asking for this.
+            server.map_or(Ok(()), privileges::become_server)
         });
         self.finish(result)
     }

@@ -27,17 +27,20 @@ mod sandbox;
 mod scratch;
 mod seccomp;
 mod serve;
+mod shelf;
 mod step;
 mod template;
 mod tree;
 mod uids;
+mod unpack;
 mod watch;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{
-    self as protocol, Controller, Error, Failure, FromLauncher, Host, Purpose, Raw, ToLauncher, VERSION,
+    self as protocol, Controller, Error, Failure, FromLauncher, Host, Nat, Purpose, Raw, ToLauncher, Trees,
+    User, VERSION,
 };
 use rustix::fs::Mode;
 
@@ -46,6 +49,7 @@ use crate::network::{GATEWAY, Network};
 use crate::rights::Rights;
 use crate::sandbox::{Rooted, Workshop};
 use crate::scratch::Scratch;
+use crate::shelf::Shelf;
 use crate::step::Step;
 
 fn main() -> std::process::ExitCode {
@@ -60,23 +64,9 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<(), Error> {
     let server = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let (instance, purpose, scratch, nat, fds) = match protocol::receive::<ToLauncher>(&server)? {
-        Some((ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat }, fds)) => {
-            (instance, purpose, scratch, nat, fds)
-        }
-        Some((ToLauncher::Hello { version, .. }, _)) => return Err(Error::Version(version)),
-        Some((other, _)) => {
-            return Err(Error::Unexpected { got: format!("{other:?}"), expected: "the server's hello" });
-        }
-        None => return Ok(()),
+    let Some(Hello { instance, purpose, scratch, nat, server: user, trees, fds }) = hello(&server)? else {
+        return Ok(());
     };
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if instance.is_empty() || instance.len() > 64 || !instance.bytes().all(valid) {
-        return Err(Error::Unexpected {
-            got: format!("the instance {instance:?}"),
-            expected: "letters and digits",
-        });
-    }
     rustix::thread::set_name(c"lambent-launch").map_err(std::io::Error::from)?;
     outlive_signals();
     // Whatever the server was started with: what is made for sandboxes is root's alone to write.
@@ -101,10 +91,10 @@ fn run() -> Result<(), Error> {
         hierarchies.leave();
         return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
     }
-    let init: OwnedFd = fds.into_iter().next().ok_or_else(|| Error::Unexpected {
-        got: "no descriptor".to_owned(),
-        expected: "the program init beside the hello",
-    })?;
+    let mut fds = fds.into_iter();
+    let (Some(init), Some(unpack)) = (fds.next(), fds.next()) else {
+        return Err(unexpected("too few descriptors", "the programs init and unpack beside the hello"));
+    };
     // In the launcher's user namespace, where it has one: the networks are to belong to it.
     let owner = hierarchy::owner(&instance)?;
     let network = nat.map(|nat| Network::start(rights.is_root(), &owner, &nat)).transpose();
@@ -120,7 +110,21 @@ fn run() -> Result<(), Error> {
         });
     let scratch = prepare_tmp(&rights, scratch.as_ref());
     host.tmp_error = scratch.as_ref().err().map(|reason| in_memory(&hierarchies, reason));
-    let workshop = Workshop { init, hierarchies, filters, rights, rooted, scratch: scratch.ok(), network };
+    let scratch = scratch.ok();
+    // Opened in the mount namespace out of which the mounts are to be copied, which composing the root has changed.
+    let shelf = Shelf::open(&trees, fds.next())?;
+    let workshop = Workshop {
+        init,
+        unpack,
+        server: user,
+        shelf,
+        hierarchies,
+        filters,
+        rights,
+        rooted,
+        scratch,
+        network,
+    };
     let sockets: Vec<_> = resolver.iter().flatten().map(AsFd::as_fd).collect();
     protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &sockets)?;
     drop(resolver);
@@ -129,6 +133,42 @@ fn run() -> Result<(), Error> {
 
 fn failed(failure: Failure) -> Error {
     Error::Io(std::io::Error::other(failure))
+}
+
+/// The server's first message.
+struct Hello {
+    instance: String,
+    purpose: Purpose,
+    scratch: Option<Raw>,
+    nat: Option<Nat>,
+    server: Option<User>,
+    trees: Trees,
+    fds: Vec<OwnedFd>,
+}
+
+/// Receives it; `None` when the server has ended.
+fn hello(channel: &OwnedFd) -> Result<Option<Hello>, Error> {
+    let Some((message, fds)) = protocol::receive::<ToLauncher>(channel)? else { return Ok(None) };
+    let hello = match message {
+        ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees } => {
+            Hello { instance, purpose, scratch, nat, server, trees, fds }
+        }
+        ToLauncher::Hello { version, .. } => return Err(Error::Version(version)),
+        other => return Err(unexpected(&format!("{other:?}"), "the server's hello")),
+    };
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let instance = &hello.instance;
+    if instance.is_empty() || instance.len() > 64 || !instance.bytes().all(valid) {
+        return Err(unexpected(&format!("the instance {instance:?}"), "letters and digits"));
+    }
+    if hello.server.is_some_and(|user| user.uid == 0 || user.gid == 0) {
+        return Err(unexpected("root as the server's user", "a user without rights"));
+    }
+    Ok(Some(hello))
+}
+
+fn unexpected(got: &str, expected: &'static str) -> Error {
+    Error::Unexpected { got: got.to_owned(), expected }
 }
 
 /// Leaves it to the server when to end: Ctrl-C in its terminal, or a service manager that signals every process of

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use lambent_sandbox_protocol::Failure;
+use lambent_sandbox_protocol::{Failure, User};
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
@@ -70,6 +70,18 @@ pub(crate) struct Limits {
 }
 
 const STACK: u64 = 8 * KIB * KIB;
+
+/// Becomes the server's user for good, without any other right.
+pub(crate) fn become_server(user: User) -> Result<(), Failure> {
+    drop_bounding_set().step("drop the bounding set")?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    rustix::thread::set_thread_groups(&[]).step("leave groups")?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid).step("change group")?;
+    // Clears what root had of capabilities.
+    rustix::thread::set_thread_res_uid(uid, uid, uid).step("change user")?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the launcher")?;
+    rustix::thread::set_no_new_privs(true).step("give up new privileges")
+}
 
 /// The limits seen on AWS. Never above what the launcher has, for raising needs CAP_SYS_RESOURCE.
 fn limit(limits: Limits) -> Result<(), Failure> {

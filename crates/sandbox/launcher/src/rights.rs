@@ -12,12 +12,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lambent_sandbox_protocol::Failure;
-use rustix::thread::{CapabilitySet, UnshareFlags};
+use lambent_sandbox_protocol::{Failure, process};
+use rustix::thread::UnshareFlags;
 
 use crate::privileges::FUNCTION_UID;
 use crate::step::{Step, refused};
-use crate::uids::{self, RANGE, Range, Ranges};
+use crate::uids::{RANGE, Range, Ranges};
 
 /// Where root keeps the locks on ranges of user ids, and the mount point of the template root.
 const STATE: &str = "/run/lambent";
@@ -48,15 +48,13 @@ impl Rights {
     /// Looks at the user, its capabilities and the ids that exist here.
     pub(crate) fn find() -> Result<Self, Failure> {
         let root = rustix::process::geteuid().is_root();
-        let capabilities = rustix::thread::capabilities(None).step("read the capabilities")?.effective;
-        let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
-        let read = |path: &str| fs::read_to_string(path).step(&format!("read {path}"));
-        let maps = [read("/proc/self/uid_map")?, read("/proc/self/gid_map")?];
-        if root && capabilities.contains(needed) && maps.iter().all(|map| has(map, uids::BASE, uids::TOOLS)) {
+        let capable = process::has_roots_rights().step("read the capabilities")?;
+        if root && capable {
             return Ok(Self::Root(Ranges::new(PathBuf::from(STATE))));
         }
         // A function must never be the host's root, not even without a capability.
-        if root && outside(&maps[0], 0).is_none_or(|id| id == 0) {
+        let map = fs::read_to_string("/proc/self/uid_map").step("read /proc/self/uid_map")?;
+        if root && outside(&map, 0).is_none_or(|id| id == 0) {
             return Err(refused(
                 "root lacks the rights of root here (a container without CAP_SYS_ADMIN): start the server as an \
                  ordinary user, or the container with --privileged",
@@ -137,25 +135,10 @@ fn enter_user_namespace() -> Result<(), Failure> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1\n")).step("map the group")
 }
 
-/// The lines of a `uid_map`: first id inside, first id outside, how many.
-fn lines(map: &str) -> impl Iterator<Item = [u64; 3]> + '_ {
-    map.lines().filter_map(|line| {
-        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
-        Some([numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?])
-    })
-}
-
-/// Whether one line of a map has all ids from `first` to `last`.
-fn has(map: &str, first: u32, last: u32) -> bool {
-    lines(map).any(|[inside, _, count]| {
-        inside <= u64::from(first) && u64::from(last) < inside.saturating_add(count)
-    })
-}
-
 /// What an id is outside of the namespace.
 fn outside(map: &str, id: u32) -> Option<u64> {
     let id = u64::from(id);
-    lines(map).find_map(|[inside, outside, count]| {
+    process::id_map(map).find_map(|[inside, outside, count]| {
         let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
         Some(outside + offset)
     })
@@ -168,9 +151,6 @@ mod tests {
     #[test]
     fn a_map_says_which_ids_exist() {
         let (host, container) = ("         0          0 4294967295\n", "0 1000 1\n1 100000 65536\n");
-        assert!(has(host, uids::BASE, uids::TOOLS));
-        assert!(!has(container, uids::BASE, uids::TOOLS));
-        assert!(!has("0 0 1879048192\n", uids::BASE, uids::TOOLS), "one short of the first");
         assert_eq!(outside(host, 0), Some(0));
         assert_eq!(outside(container, 0), Some(1000));
         assert_eq!(outside(container, 2), Some(100_001));

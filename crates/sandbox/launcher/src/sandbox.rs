@@ -1,11 +1,11 @@
 //! One sandbox from the launcher's side: made, watched, ended.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach,
+    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, Reach, User,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -19,18 +19,21 @@ use crate::network::{Network, Outlet, Slot};
 use crate::privileges::Limits;
 use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
+use crate::shelf::Shelf;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
 use crate::watch::Watch;
 
-/// The largest `/tmp` (AWS: "Configure ephemeral storage for Lambda functions").
-const MOST_TMP: u64 = 10_240 * 1024 * 1024;
-
 /// What all sandboxes are made with.
 pub(crate) struct Workshop {
     /// The program init.
     pub(crate) init: OwnedFd,
+    /// The program unpack.
+    pub(crate) unpack: OwnedFd,
+    /// Whom the server has become, unless it is the launcher's own user.
+    pub(crate) server: Option<User>,
+    pub(crate) shelf: Shelf,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) filters: Vec<BpfProgram>,
     pub(crate) rights: Rights,
@@ -66,7 +69,6 @@ pub(crate) struct Sandbox {
 impl Workshop {
     /// Refuses what cannot or may not be made. Answers the size of the file system that /tmp needs, if it needs one.
     pub(crate) fn admit(&self, launch: &Launch) -> Result<Option<u64>, Failure> {
-        check(launch)?;
         match (reach(launch), &self.network) {
             (Some(Reach::Nat), None) => {
                 return Err(refused(
@@ -183,7 +185,7 @@ impl Workshop {
             let trees = match (layout, ids, &self.rooted) {
                 (Some(layout), Some(ids), Ok(rooted)) => {
                     write_maps(process.pid, ids)?;
-                    host_trees(layout, ids, process.pid, &rooted.template, tmp)?
+                    host_trees(layout, ids, process.pid, &rooted.template, &self.shelf, tmp)?
                 }
                 _ => Vec::new(),
             };
@@ -221,7 +223,7 @@ impl Workshop {
     fn run_child(&self, confined: Option<(&Layout, Ids)>, limits: Limits, child: &Child<'_>) -> ! {
         let _failure_was_reported = match confined {
             Some((layout, ids)) => child.confine(layout, ids, limits, &self.filters),
-            None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts)),
+            None => child.run_bare(self.rooted.as_ref().ok().map(|rooted| &rooted.host_mounts), self.server),
         };
         // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
         #[allow(unsafe_code)]
@@ -292,40 +294,8 @@ pub(crate) fn wait(process: &Process) -> String {
     }
 }
 
-/// Refuses what no server of ours would ask: the launcher has rights that the server need not have.
-fn check(launch: &Launch) -> Result<(), Failure> {
-    if launch.id.is_empty()
-        || launch.id.len() > 64
-        || !launch.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    {
-        return Err(refused("a sandbox is named by letters, digits and hyphens"));
-    }
-    let Confinement::Namespaces(layout) = &launch.confinement else { return Ok(()) };
-    if layout.tmp == 0 {
-        // A tmpfs takes 0 for "no limit".
-        return Err(refused("/tmp needs a size above 0"));
-    }
-    if layout.tmp > MOST_TMP {
-        return Err(refused(format!(
-            "/tmp of {} bytes is larger than the {MOST_TMP} of 10,240 MB",
-            layout.tmp
-        )));
-    }
-    for place in MountPoint::ALL {
-        if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
-            return Err(refused(format!("two directories were to be mounted at {}", place.path())));
-        }
-    }
-    // Root, /tmp, mounts and the resolver's file travel in one message.
-    assert!(layout.trees.len() + 3 <= MAX_FDS, "each place at most once");
-    match layout.trees.iter().find(|tree| !tree.source.as_path().is_absolute()) {
-        Some(tree) => Err(refused(format!("{} is not an absolute path", tree.source.as_path().display()))),
-        None => Ok(()),
-    }
-}
-
 /// Tells the kernel which ids of the launcher's namespace are which inside.
-fn write_maps(pid: i32, ids: Ids) -> Result<(), Failure> {
+pub(crate) fn write_maps(pid: i32, ids: Ids) -> Result<(), Failure> {
     let map = ids.map();
     fs::write(format!("/proc/{pid}/uid_map"), &map).step("map user ids")?;
     fs::write(format!("/proc/{pid}/gid_map"), &map).step("map group ids")
@@ -338,8 +308,11 @@ fn host_trees(
     ids: Ids,
     pid: i32,
     template: &Template,
+    shelf: &Shelf,
     tmp: Option<OwnedFd>,
 ) -> Result<Vec<OwnedFd>, Failure> {
+    // Root, /tmp, mounts and the resolver's file travel in one message.
+    assert!(layout.trees.len() + 3 <= MAX_FDS, "each place is asked for once at most");
     let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
     // With a single id there is nothing to be mapped: what is that user's outside is the function's inside.
     let namespace = ids.have_root().then(|| namespace.as_fd());
@@ -357,11 +330,21 @@ fn host_trees(
     // Where the host has none, the sandbox keeps its empty one: it is the last of the targets.
     let resolver = Some(Path::new("/etc/resolv.conf"));
     let resolver = resolver.filter(|path| layout.reach == Reach::Host && path.exists());
-    for source in layout.trees.iter().map(|tree| tree.source.as_path()).chain(resolver) {
-        let what = format!("open {}", source.display());
-        let tree = tree::clone_tree(source).step(&what)?;
-        tree::set_attributes_for(&tree, tree::SEALED, namespace).step(&what)?;
-        trees.push(tree);
+    for tree in &layout.trees {
+        let source = tree.source.as_path();
+        let opened = shelf.open_source(source)?;
+        let tree = tree::clone_opened(&opened).step(&format!("open {}", source.display()))?;
+        trees.push(sealed(tree, namespace, source)?);
+    }
+    if let Some(source) = resolver {
+        let tree = tree::clone_tree(source).step(&format!("open {}", source.display()))?;
+        trees.push(sealed(tree, namespace, source)?);
     }
     Ok(trees)
+}
+
+fn sealed(tree: OwnedFd, namespace: Option<BorrowedFd<'_>>, source: &Path) -> Result<OwnedFd, Failure> {
+    let what = format!("seal {}", source.display());
+    tree::set_attributes_for(&tree, tree::SEALED, namespace).step(&what)?;
+    Ok(tree)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, ToLauncher, process};
+use lambent_sandbox_protocol::{self as protocol, Failure, FromLauncher, Rejection, ToLauncher, process};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -12,11 +12,13 @@ use crate::network::Network;
 use crate::sandbox::{Sandbox, Workshop, wait};
 use crate::scratch::Scratch;
 use crate::step::refused;
+use crate::unpack::Job;
 use crate::watch::Schedule;
 
 mod connect;
 mod launch;
 mod look;
+mod unpack;
 
 /// For how long dying is expected to be a matter of moments.
 const SOON: Duration = Duration::from_secs(2);
@@ -60,13 +62,18 @@ pub(crate) struct Service {
     unconnected: VecDeque<connect::Unconnected>,
     /// When the memory of those that no cgroup counts is looked at.
     schedule: Schedule,
+    /// Unpack programs that run.
+    jobs: BTreeMap<u64, Job>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
 
 /// What a descriptor in the poll set stands for.
 enum Source {
+    /// Before the server, which asks for what is declared as soon as it knows of it.
+    Declarations,
     Server,
+    Job(u64),
     Maker,
     Network,
     Setup(String),
@@ -82,6 +89,7 @@ impl Service {
             pending: VecDeque::new(),
             unconnected: VecDeque::new(),
             schedule: Schedule::default(),
+            jobs: BTreeMap::new(),
             closing: false,
         }
     }
@@ -90,10 +98,17 @@ impl Service {
     pub(crate) fn run(mut self) -> Result<(), protocol::Error> {
         // The first networks, so that the first launch finds one.
         let mut outcome = self.connect_waiting();
-        while !(self.closing && self.entries.values().all(|entry| entry.given_up)) {
+        while !(self.closing && self.jobs.is_empty() && self.entries.values().all(|entry| entry.given_up)) {
             for source in self.wait()? {
                 let result = match source {
+                    Source::Declarations => {
+                        if let Err(failure) = self.workshop.shelf.declare() {
+                            eprintln!("lambent-sandbox-launcher: {failure}");
+                        }
+                        Ok(())
+                    }
                     Source::Server => self.read(),
+                    Source::Job(id) => self.read_job(id),
                     Source::Maker => self.read_maker(),
                     Source::Network => self.read_network(),
                     Source::Setup(id) => self.read_setup(&id),
@@ -126,14 +141,28 @@ impl Service {
         self.pending.clear();
         self.unconnected.clear();
         self.entries.values_mut().for_each(Entry::kill);
+        for job in self.jobs.values() {
+            // It fails only when the job has come to its end by itself.
+            let _ = job.stop();
+        }
     }
 
     fn wait(&self) -> Result<Vec<Source>, protocol::Error> {
         let mut sources = Vec::new();
         let mut fds = Vec::new();
+        let declarations = self.workshop.shelf.channel();
+        let jobs: Vec<_> = self.jobs.iter().map(|(id, job)| (*id, job.channel())).collect();
         if !self.closing {
+            if let Some(channel) = &declarations {
+                sources.push(Source::Declarations);
+                fds.push(PollFd::new(channel, PollFlags::IN));
+            }
             sources.push(Source::Server);
             fds.push(PollFd::new(&self.server, PollFlags::IN));
+        }
+        for (id, channel) in &jobs {
+            sources.push(Source::Job(*id));
+            fds.push(PollFd::new(channel, PollFlags::IN));
         }
         let maker = self.workshop.scratch.as_ref().and_then(Scratch::channel);
         if let Some(channel) = &maker {
@@ -166,16 +195,30 @@ impl Service {
     }
 
     fn read(&mut self) -> Result<(), protocol::Error> {
-        match protocol::receive::<ToLauncher>(&self.server)? {
-            Some((ToLauncher::Launch(launch), fds)) => self.launch(launch, fds),
-            Some((ToLauncher::SetCpu { id, millis }, _)) => {
+        let Some((datagram, fds)) = protocol::receive_datagram(&self.server)? else {
+            self.close();
+            return Ok(());
+        };
+        match protocol::decode_request(&datagram, fds.len()) {
+            Ok(request) => self.carry_out(request, fds),
+            Err(Rejection::Refused(answer)) => self.tell(&answer, &[]),
+            Err(Rejection::Foreign(error)) => Err(error),
+        }
+    }
+
+    fn carry_out(&mut self, request: ToLauncher, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
+        match request {
+            ToLauncher::Launch(launch) => self.launch(launch, fds),
+            ToLauncher::Unpack(order) => self.unpack(order, fds),
+            ToLauncher::StopUnpack { id } => self.stop_unpack(id),
+            ToLauncher::SetCpu { id, millis } => {
                 let failure = match self.entries.get(&id) {
                     Some(entry) => entry.sandbox.group.set_cpu(millis).err(),
                     None => Some(refused(format!("there is no sandbox {id}"))),
                 };
                 self.tell(&FromLauncher::CpuSet { id, failure }, &[])
             }
-            Some((ToLauncher::Kill { id }, _)) => {
+            ToLauncher::Kill { id } => {
                 // It may have ended meanwhile: then there is nothing to be done.
                 if let Some(entry) = self.entries.get_mut(&id) {
                     entry.killed = true;
@@ -183,13 +226,7 @@ impl Service {
                 }
                 self.give_up(id)
             }
-            Some((ToLauncher::Hello { .. }, _)) => {
-                Err(protocol::Error::Unexpected { got: "a second hello".to_owned(), expected: "a request" })
-            }
-            None => {
-                self.close();
-                Ok(())
-            }
+            ToLauncher::Hello { .. } => unreachable!("no hello is a request"),
         }
     }
 
@@ -303,7 +340,8 @@ impl Service {
         Ok(())
     }
 
-    /// Kills the children that are nobody's init nor a helper: their init has died, and this process inherited them. Answers
+    /// Kills the children that are nobody's init, helper or caretaker: their init has died, and this process inherited
+    /// them. Answers
     /// whether there were any.
     fn kill_orphans(&self) -> bool {
         if !self.entries.values().any(|entry| entry.sandbox.bare && entry.ended.is_some()) {
@@ -319,6 +357,7 @@ impl Service {
             .map(|entry| entry.sandbox.process.pid)
             .chain(maker)
             .chain(self.workshop.network.as_ref().map(Network::pid))
+            .chain(self.jobs.values().map(Job::pid))
             .collect();
         let orphans: Vec<Pid> =
             children.into_iter().filter(|pid| !ours.contains(pid)).filter_map(Pid::from_raw).collect();

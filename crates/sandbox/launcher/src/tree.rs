@@ -19,6 +19,15 @@ pub(crate) fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// The same of a directory or file that is open already, wherever its path leads by now.
+pub(crate) fn clone_opened(opened: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(opened, c"", flags)?)
+}
+
 /// Sets attributes on a whole tree and makes it private, so that mounts of the host no longer come through. With a
 /// user namespace it is also mapped: what belongs to the host's root then belongs to root inside.
 pub(crate) fn set_attributes(

@@ -92,6 +92,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn they_are_the_ids_that_others_know_of() {
+        assert_eq!(BASE..=TOOLS, lambent_sandbox_protocol::process::PROGRAM_IDS);
+    }
+
+    #[test]
     fn ranges_never_overlap_between_launchers_and_return() {
         let directory = std::env::temp_dir().join(format!("lambent-uids-{}", std::process::id()));
         let (mut one, mut two) = (Ranges::new(directory.clone()), Ranges::new(directory.clone()));

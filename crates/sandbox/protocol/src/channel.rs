@@ -88,6 +88,19 @@ pub fn send_encoded(channel: impl AsFd, datagram: &[u8], fds: &[BorrowedFd<'_>])
 /// # Errors
 /// [`Error::Oversized`] and [`Error::Unknown`] for what is no message, else what the kernel answered.
 pub fn receive<M: DeserializeOwned>(channel: impl AsFd) -> Result<Option<(M, Vec<OwnedFd>)>, Error> {
+    let Some((datagram, fds)) = receive_datagram(channel)? else { return Ok(None) };
+    let message = serde_json::from_slice(&datagram).map_err(Error::Unknown)?;
+    Ok(Some((message, fds)))
+}
+
+/// The bytes of a datagram, and the descriptors that came with it.
+pub type Datagram = (Vec<u8>, Vec<OwnedFd>);
+
+/// Receives one datagram, whatever is in it; `None` when the peer is gone.
+///
+/// # Errors
+/// [`Error::Oversized`], else what the kernel answered.
+pub fn receive_datagram(channel: impl AsFd) -> Result<Option<Datagram>, Error> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut buffer = vec![0; MAX_MESSAGE];
@@ -114,8 +127,8 @@ pub fn receive<M: DeserializeOwned>(channel: impl AsFd) -> Result<Option<(M, Vec
     if received.bytes == 0 {
         return Ok(None);
     }
-    let message = serde_json::from_slice(&buffer[..received.bytes]).map_err(Error::Unknown)?;
-    Ok(Some((message, fds)))
+    buffer.truncate(received.bytes);
+    Ok(Some((buffer, fds)))
 }
 
 #[cfg(test)]

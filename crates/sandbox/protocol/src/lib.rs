@@ -10,6 +10,9 @@
 //! Each message is one JSON document in one datagram of a `SOCK_SEQPACKET` pair, so a reader never sees half a
 //! message. File descriptors travel beside it (`SCM_RIGHTS`). The first message each way is a hello that carries
 //! [`VERSION`]. What is foreign, oversized or out of order is a named [`Error`].
+//!
+//! The launcher has rights that the server has given up, so it takes nothing from it on trust but the hello, which was
+//! sent before: every later message goes through [`decode_request`].
 
 mod channel;
 #[cfg(any(test, fuzzing))]
@@ -17,17 +20,22 @@ pub mod fuzz;
 mod message;
 pub mod process;
 mod raw;
+mod request;
 
-pub use channel::{Error, MAX_FDS, MAX_MESSAGE, encode, receive, send, send_encoded};
+pub use channel::{
+    Datagram, Error, MAX_FDS, MAX_MESSAGE, encode, receive, receive_datagram, send, send_encoded,
+};
 pub use message::{
-    Cgroups, Confinement, Controller, Counters, Failure, FromInit, FromLauncher, Host, InitHello, Launch,
-    Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit, ToLauncher, Tree,
+    Cgroups, Confinement, Controller, Counters, Declaration, Failure, FromInit, FromLauncher, Host,
+    InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit, ToLauncher, Tree, Trees,
+    Unpack, UnpackEnd, User,
 };
 pub use raw::Raw;
+pub use request::{LAUNCH_FDS, Rejection, UNPACK_FDS, decode_request};
 
 /// The version of these messages. Server, launcher and init come out of one binary, so a difference means that an
 /// older program is still running: both sides then refuse to talk.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The descriptors that init is started with, beside /dev/null on 0, 1 and 2.
 pub mod init_fd {

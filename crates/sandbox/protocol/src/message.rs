@@ -10,7 +10,8 @@ use crate::Raw;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum ToLauncher {
-    /// First message. Descriptor: the program init.
+    /// First message, the only one that is trusted: the server sends it before it gives up its rights. Descriptors: the
+    /// program init, the program unpack, and where there is one a channel on which a [`Declaration`] will come.
     Hello {
         /// [`crate::VERSION`] of the sender.
         version: u32,
@@ -23,6 +24,10 @@ pub enum ToLauncher {
         scratch: Option<Raw>,
         /// What to prepare for [`Reach::Nat`]; absent prepares nothing, and such a launch is refused.
         nat: Option<Nat>,
+        /// Whom the server becomes; absent where it stays the launcher's own user.
+        server: Option<User>,
+        /// What sandboxes may be shown.
+        trees: Trees,
     },
     /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
     Launch(Launch),
@@ -38,6 +43,55 @@ pub enum ToLauncher {
         /// The sandbox.
         id: String,
     },
+    /// Run the unpack program. Descriptors: the zip, open for reading alone; an empty directory of the server's user;
+    /// the write end of the pipe for the program's answer.
+    Unpack(Unpack),
+    /// End the unpack program at once. [`FromLauncher::Unpacked`] follows all the same.
+    StopUnpack {
+        /// The work.
+        id: u64,
+    },
+}
+
+/// A user and group of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The user's id, never root's.
+    pub uid: u32,
+    /// The group's id, never root's.
+    pub gid: u32,
+}
+
+/// The directories of the host that sandboxes may be shown, named before the server has read anything foreign. What
+/// is neither named nor beneath a named place is refused, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trees {
+    /// Every directory beneath these: deployment packages, runtime clients.
+    pub beneath: Vec<Raw>,
+    /// Each of these directories.
+    pub folders: Vec<Raw>,
+}
+
+/// Further folders of [`Trees`], from the process that looks for interpreters while the server starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Declaration {
+    /// Absolute paths without symbolic links.
+    pub folders: Vec<Raw>,
+}
+
+/// A zip to be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unpack {
+    /// Names the work in later messages. No two at a time have the same.
+    pub id: u64,
+    /// Bytes that the zip may unpack to.
+    pub bytes: u64,
+    /// Files and directories that it may unpack to.
+    pub entries: u32,
 }
 
 /// How sandboxes reach the outside by address translation.
@@ -211,6 +265,25 @@ pub enum FromLauncher {
         /// Whether something of it may still be there after all: it was killed and does not die.
         left: bool,
     },
+    /// The unpack program has ended, and what it left belongs to the server's user.
+    Unpacked {
+        /// The work.
+        id: u64,
+        /// How it ended.
+        end: UnpackEnd,
+    },
+}
+
+/// How the unpack program ended. What it says for itself is in its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum UnpackEnd {
+    /// It returned this exit code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It was not started, or what it left could not be handed over.
+    Failed(Failure),
 }
 
 /// Files of the memory cgroup, opened by the launcher so that the server reads them without any right.

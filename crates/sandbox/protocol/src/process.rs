@@ -2,6 +2,44 @@
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
+
+use rustix::thread::CapabilitySet;
+
+/// The ids that the launcher gives to sandboxes, and to programs of its own: above what systemd assigns to containers
+/// (up to `0x6FFF_FFFF`), below its foreign and the kernel's reserved ids.
+pub const PROGRAM_IDS: RangeInclusive<u32> = 0x7000_0000..=0x7fc0_0000;
+
+/// The id of a server that was started by root, on a host without a user of that name.
+pub const SERVER_ID: u32 = 0x7fc0_0001;
+
+/// Whether this process can do what root can: it is root, with the capabilities to make namespaces and to become
+/// somebody else, and all ids that are to be given away exist. Root of a container often cannot.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn has_roots_rights() -> io::Result<bool> {
+    let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
+    let capable = rustix::thread::capabilities(None)?.effective.contains(needed);
+    let exist = |path| fs::read_to_string(path).map(|map| has_ids(&map, *PROGRAM_IDS.start(), SERVER_ID));
+    let root = rustix::process::geteuid().is_root();
+    Ok(root && capable && exist("/proc/self/uid_map")? && exist("/proc/self/gid_map")?)
+}
+
+/// The lines of a `uid_map` (user_namespaces(7)): first id inside, first id outside, how many.
+pub fn id_map(map: &str) -> impl Iterator<Item = [u64; 3]> + '_ {
+    map.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        Some([numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?])
+    })
+}
+
+/// Whether one line of a map has all ids from `first` to `last`.
+fn has_ids(map: &str, first: u32, last: u32) -> bool {
+    id_map(map).any(|[inside, _, count]| {
+        inside <= u64::from(first) && u64::from(last) < inside.saturating_add(count)
+    })
+}
 
 /// The fields of `/proc/PID/stat` that launcher and init use (proc(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +88,15 @@ pub fn children(parent: i32) -> io::Result<Vec<i32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_says_which_ids_exist() {
+        let (first, last) = (*PROGRAM_IDS.start(), SERVER_ID);
+        assert!(has_ids("         0          0 4294967295\n", first, last));
+        assert!(!has_ids("0 1000 1\n1 100000 65536\n", first, last));
+        assert!(!has_ids("0 0 1879048192\n", first, last), "one short of the first");
+        assert!(!has_ids(&format!("0 0 {SERVER_ID}\n"), first, last), "one short of the last");
+    }
 
     #[test]
     fn a_program_cannot_forge_its_stat_by_its_name() {

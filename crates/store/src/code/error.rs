@@ -31,12 +31,6 @@ pub enum CodeError {
         /// What it said or how it ended.
         detail: String,
     },
-    /// The options do not fit this process.
-    #[error("cannot unpack packages safely: {reason}")]
-    Options {
-        /// Why, and what to change.
-        reason: &'static str,
-    },
     /// The operating system failed us.
     #[error("cannot {action} {path}")]
     Io {

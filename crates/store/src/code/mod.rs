@@ -3,7 +3,7 @@
 //! ```text
 //! <dir>/packages/<sha256>/package.zip    as uploaded, for downloads
 //!                        /package.json   sizes
-//!                        /root/          unpacked: what functions see, owned by root where the server is root
+//!                        /root/          unpacked: what functions see
 //! <dir>/staging/<n>/                     a package on its way in or out
 //! ```
 //!
@@ -11,8 +11,8 @@
 //! complete, what is left in `staging` after a crash is rubbish and removed at the next start. Trees are shared
 //! between all environments that run the package and shown to them read-only.
 //!
-//! The server never reads a zip. A separate program does, without rights (see [`CodeOptions::program`]), and the
-//! server then looks at what that program has made before it believes it.
+//! The server never reads a zip. A separate program does, without rights (see [`Unpack`]), and the server then looks at
+//! what that program has made before it believes it.
 
 mod collect;
 mod error;
@@ -25,6 +25,7 @@ mod unpacker;
 
 pub use collect::Collection;
 pub use error::CodeError;
-pub use options::{CodeOptions, Owner};
+pub use options::CodeOptions;
 pub use package::Package;
 pub use store::CodeStore;
+pub use unpacker::{Finished, Job, Unpack};

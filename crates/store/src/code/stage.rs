@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use lambent_model::Bytes;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Gid, Uid};
 
 use super::package::Manifest;
 use super::{CodeError, CodeOptions, tree, unpacker};
@@ -96,16 +95,11 @@ fn unpack(path: &Path, zip: File, zip_size: usize, options: &CodeOptions) -> Res
     let root_path = path.join(ROOT);
     make_directory(&root_path)?;
     let root = open_directory(&root_path)?;
-    if let Some(owner) = options.unpack_as {
-        rustix::fs::fchown(&root, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))
-            .map_err(CodeError::io("change the owner of", &root_path))?;
-    }
     let summary = unpacker::unpack(options, zip, &root).map_err(|error| match error {
         CodeError::DiskFull { .. } => CodeError::DiskFull { dir: path.to_owned() },
         other => other,
     })?;
-    let found =
-        tree::adopt(&root, options.unpack_as.is_some()).map_err(CodeError::io("check", &root_path))?;
+    let found = tree::adopt(&root).map_err(CodeError::io("check", &root_path))?;
     // The program read a stranger's bytes and may have been taken over: its claims are not taken on trust.
     if (found.files, found.bytes) != (summary.files, summary.bytes) || found.bytes > options.max_unpacked.0 {
         let detail = format!("it claims {summary:?} and has made {found:?}");

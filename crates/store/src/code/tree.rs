@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
 
 /// Deeper than the unpack program goes. A tree beyond it is not one that the program should have made, and walking
 /// it would cost stack and descriptors without end.
@@ -24,31 +23,25 @@ pub(super) struct Contents {
     pub(super) bytes: u64,
 }
 
-/// Looks at every file of a freshly unpacked tree, refuses what must not be in it, counts, and gives all to root
-/// when `to_root` is set.
-pub(super) fn adopt(root: &OwnedFd, to_root: bool) -> io::Result<Contents> {
+/// Looks at every file of a freshly unpacked tree, refuses what must not be in it, and counts.
+pub(super) fn adopt(root: &OwnedFd) -> io::Result<Contents> {
     let mut contents = Contents::default();
-    adopt_directory(root.as_fd(), to_root, &mut contents, 0)?;
-    if to_root {
-        rustix::fs::fchown(root, Some(Uid::ROOT), Some(Gid::ROOT))?;
-    }
+    adopt_directory(root.as_fd(), &mut contents, 0)?;
     Ok(contents)
 }
 
-fn adopt_directory(
-    directory: BorrowedFd<'_>,
-    to_root: bool,
-    contents: &mut Contents,
-    depth: usize,
-) -> io::Result<()> {
+fn adopt_directory(directory: BorrowedFd<'_>, contents: &mut Contents, depth: usize) -> io::Result<()> {
+    let user = rustix::process::geteuid().as_raw();
     each(directory, depth, &mut |name, stat| {
         match FileType::from_raw_mode(stat.st_mode) {
+            // What somebody else owns could change later, and could not be removed.
+            _ if stat.st_uid != user => return Err(foreign()),
             FileType::Directory | FileType::RegularFile if stat.st_mode & 0o7022 != 0 => {
                 return Err(foreign());
             }
             FileType::Directory => {
                 let (child, mode) = open_directory(directory, name, stat)?;
-                adopt_directory(child.as_fd(), to_root, contents, depth + 1)?;
+                adopt_directory(child.as_fd(), contents, depth + 1)?;
                 if let Some(mode) = mode {
                     rustix::fs::fchmod(&child, mode)?;
                 }
@@ -58,15 +51,6 @@ fn adopt_directory(
                 contents.bytes += u64::try_from(stat.st_size).expect("sizes are not negative");
             }
             _ => return Err(foreign()),
-        }
-        if to_root {
-            rustix::fs::chownat(
-                directory,
-                name,
-                Some(Uid::ROOT),
-                Some(Gid::ROOT),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?;
         }
         Ok(())
     })

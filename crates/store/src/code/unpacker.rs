@@ -1,21 +1,41 @@
-//! Running the unpack program and reading its answer.
+//! The port behind which zips are unpacked, and what the answers of the unpack program mean.
 
 use std::fs::File;
-use std::io::{PipeReader, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Deserialize;
 
 use super::{CodeError, CodeOptions};
 
-/// The program bounds its own processor time to 60 s; this bounds waiting for the disk and for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// The answer is one short line; more is a program gone wrong.
-const ANSWER: usize = 16 * 1024;
+/// Runs the program of the package `lambent-sandbox-unpack`. The store neither starts programs nor reads zips.
+pub trait Unpack: Send + Sync {
+    /// Unpacks one zip. When it resolves the program is gone, whatever has happened, and what it left belongs to this
+    /// process's user.
+    fn unpack(&self, job: Job) -> Pin<Box<dyn Future<Output = Result<Finished, String>> + Send + '_>>;
+}
+
+/// One zip to be unpacked.
+#[derive(Debug)]
+pub struct Job {
+    /// A regular file, open for reading alone.
+    pub zip: File,
+    /// An empty directory of this process's user.
+    pub directory: OwnedFd,
+    /// What it may unpack to.
+    pub max_bytes: u64,
+    /// Files and directories that it may unpack to.
+    pub max_entries: u32,
+}
+
+/// How the program has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// What it wrote to standard output and standard error.
+    pub answer: Vec<u8>,
+    /// The exit code, or the signal that ended it.
+    pub end: Result<i32, i32>,
+}
 
 /// The program's answer.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -34,106 +54,38 @@ struct Refusal {
     detail: String,
 }
 
-/// Unpacks `zip` into the empty directory `root`. Blocks; on return the program is gone, whatever happened.
+/// Unpacks `zip` into the empty directory `root`. Blocks: for a thread that may, of a runtime.
 pub(super) fn unpack(options: &CodeOptions, zip: File, root: &OwnedFd) -> Result<Summary, CodeError> {
-    let failed =
-        |what: &str, error: std::io::Error| CodeError::Unpacker { detail: format!("{what}: {error}") };
-    let (output, errors) = std::io::pipe().map_err(|e| failed("cannot make a pipe", e))?;
-    let answers = errors.try_clone().map_err(|e| failed("cannot make a pipe", e))?;
-    let mut command = Command::new(&options.program);
-    command
-        .args([options.max_unpacked.0.to_string(), options.max_entries.to_string()])
-        .env_clear()
-        .stdin(zip)
-        .stdout(answers)
-        // A panic's text ends up where the answer is expected, and so in the error.
-        .stderr(errors)
-        // By descriptor, because the program's user may not walk the path to it.
-        .current_dir(format!("/proc/self/fd/{}", root.as_raw_fd()));
-    if let Some(owner) = options.unpack_as {
-        // With the user id, the standard library also drops all supplementary groups.
-        command.uid(owner.uid).gid(owner.gid);
-    }
-    let child =
-        command.spawn().map_err(|e| failed(&format!("cannot start {}", options.program.display()), e))?;
-    // The command holds the pipe's other end, and with it the reader would wait for ourselves.
-    drop(command);
-    let (answer, status) = Running { child }.finish(output, Instant::now() + PATIENCE)?;
-    judge(options, &answer, status)
-}
-
-/// The child, which is killed and reaped when this goes out of scope early.
-struct Running {
-    child: Child,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only when it has been reaped already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Running {
-    /// Collects the output and the exit status.
-    fn finish(
-        mut self,
-        mut output: PipeReader,
-        deadline: Instant,
-    ) -> Result<(Vec<u8>, ExitStatus), CodeError> {
-        let failed =
-            |e: std::io::Error| CodeError::Unpacker { detail: format!("cannot read its answer: {e}") };
-        let mut answer = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            wait_for(output.as_fd(), deadline)?;
-            match output.read(&mut buffer).map_err(failed)? {
-                0 => break,
-                read => answer.extend_from_slice(&buffer[..read]),
-            }
-            if answer.len() > ANSWER {
-                return Err(CodeError::Unpacker { detail: "its answer is too long".to_owned() });
-            }
-        }
-        // The end of the output is not yet the end of the program.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
-            .map_err(|e| failed(e.into()))?;
-        wait_for(handle.as_fd(), deadline)?;
-        Ok((answer, self.child.wait().map_err(failed)?))
-    }
-}
-
-/// Waits until there is something to read or nothing will come any more.
-fn wait_for(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), CodeError> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).expect("the deadline is minutes away at most");
-        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => {
-                return Err(CodeError::Unpacker { detail: format!("no answer within {PATIENCE:?}") });
-            }
-            Ok(_) => return Ok(()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(CodeError::Unpacker { detail: format!("cannot wait for its answer: {e}") }),
-        }
-    }
+    let failed = |detail: String| CodeError::Unpacker { detail };
+    let directory = root.try_clone().map_err(|e| failed(format!("cannot share the directory: {e}")))?;
+    let (max_bytes, max_entries) = (options.max_unpacked.0, options.max_entries);
+    let work = options.unpacker.unpack(Job { zip, directory, max_bytes, max_entries });
+    let finished = tokio::runtime::Handle::current().block_on(work).map_err(failed)?;
+    judge(options, &finished)
 }
 
 /// What the answer and the way the program ended mean.
-fn judge(options: &CodeOptions, answer: &[u8], status: ExitStatus) -> Result<Summary, CodeError> {
+fn judge(options: &CodeOptions, finished: &Finished) -> Result<Summary, CodeError> {
     // Limits of memory, processor time and file size: the package is what reached them.
     const ABORTED: i32 = 6;
     const PROCESSOR_TIME: i32 = 24;
     const FILE_SIZE: i32 = 25;
+    let answer = finished.answer.as_slice();
     let text = || String::from_utf8_lossy(answer).trim().to_owned();
-    if let Some(signal @ (ABORTED | PROCESSOR_TIME | FILE_SIZE)) = status.signal() {
-        let detail = format!("unpacking it was ended at a limit by signal {signal}: {}", text());
-        return Err(CodeError::NotAZip { detail });
-    }
-    if !status.success() {
-        return Err(CodeError::Unpacker { detail: format!("it ended with {status}: {}", text()) });
+    match finished.end {
+        Ok(0) => {}
+        Err(signal @ (ABORTED | PROCESSOR_TIME | FILE_SIZE)) => {
+            let detail = format!("unpacking it was ended at a limit by signal {signal}: {}", text());
+            return Err(CodeError::NotAZip { detail });
+        }
+        Ok(code) => {
+            return Err(CodeError::Unpacker {
+                detail: format!("it ended with exit code {code}: {}", text()),
+            });
+        }
+        Err(signal) => {
+            return Err(CodeError::Unpacker { detail: format!("signal {signal} ended it: {}", text()) });
+        }
     }
     if let Ok(Refusal { error, detail }) = serde_json::from_slice(answer) {
         return Err(match error.as_str() {

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lambent_model::{Bytes, Entropy, EnvironmentId};
 use lambent_sandbox_client::{
-    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec, probe,
+    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec, Trees,
+    probe,
 };
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -168,7 +169,10 @@ fn options(isolation: Isolation) -> Options {
     let instance = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     // Below the build's own folder: nothing is left in it but the folder itself.
     let scratch = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox-scratch");
-    Options { scratch: Some(scratch), isolation, ..Options::new(instance) }
+    // What tests show lies below the temporary folder, and these of the host.
+    let folders = ["/usr", "/etc/hosts", "/nonexistent"].map(Into::into).to_vec();
+    let trees = Trees { beneath: vec![std::env::temp_dir().canonicalize().unwrap()], folders };
+    Options { scratch: Some(scratch), isolation, trees, ..Options::new(instance) }
 }
 
 pub fn spec() -> Spec {

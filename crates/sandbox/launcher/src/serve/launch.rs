@@ -19,16 +19,19 @@ pub(super) struct Pending {
 /// As many as an account may have environments (AWS: "Lambda quotas"). More at once means that something is wrong.
 const MOST_PENDING: usize = 1000;
 
+/// Of several accounts together. Each takes some descriptors of the launcher's, and two processes of the host's.
+const MOST_SANDBOXES: usize = 4096;
+
 impl Service {
     /// Makes a sandbox, at once or when its /tmp is there.
     pub(super) fn launch(&mut self, launch: Launch, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
         let known = self.entries.contains_key(&launch.id)
             || self.pending.iter().any(|pending| pending.launch.id == launch.id)
             || self.unconnected.iter().any(|waiting| waiting.launch.id == launch.id);
-        let admitted = if fds.len() != 3 {
-            Err(refused(format!("a launch came with {} descriptors instead of 3", fds.len())))
-        } else if known {
+        let admitted = if known {
             Err(refused(format!("there is already a sandbox {}", launch.id)))
+        } else if self.entries.len() >= MOST_SANDBOXES {
+            Err(refused(format!("there are {MOST_SANDBOXES} sandboxes already")))
         } else if self.pending.len() + self.unconnected.len() >= MOST_PENDING {
             Err(refused(format!("{MOST_PENDING} sandboxes are being made already")))
         } else {

@@ -6,15 +6,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use lambent_store::code::Owner;
 use lambent_store::{CodeError, CodeOptions, CodeStore};
 
-use crate::support::{NOBODY, listing, options, root, zip_of};
+use crate::support::{Direct, NOBODY, listing, program, root, zip_of};
 
 /// A store whose program is a shell script, run in place of the real one.
 fn scripted(dir: &Path, script: &str) -> CodeStore {
-    let options = options();
     let program = dir.join("script");
     // Written by another process: were it open for writing here while another test starts a program, that program
     // would inherit it for an instant, and a file that is open for writing cannot be executed.
@@ -26,7 +25,7 @@ fn scripted(dir: &Path, script: &str) -> CodeStore {
     assert!(writer.status().unwrap().success());
     // The program's user has to get there.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
-    CodeStore::open(&dir.join("code"), CodeOptions { program, ..options }).unwrap()
+    CodeStore::open(&dir.join("code"), CodeOptions::new(Arc::new(Direct(program)))).unwrap()
 }
 
 #[tokio::test]
@@ -54,19 +53,20 @@ async fn a_program_that_misbehaves_stores_nothing() {
         error
     };
     for (script, why) in [
-        ("exit 3", "exit status: 3"),
+        ("exit 3", "exit code 3"),
         ("echo nonsense", "nonsense"),
         (r#"echo '{"files":0,"bytes":0,"unreadable":0,"more":1}'"#, "more"),
-        ("kill -KILL $$", "signal: 9"),
-        ("kill -SYS $$", "signal: 31"),
-        ("while echo too much; do :; done", "too long"),
+        ("kill -KILL $$", "signal 9"),
+        ("kill -SYS $$", "signal 31"),
         (r#"echo hello > f; echo '{"files":1,"bytes":1,"unreadable":0}'"#, "claims"),
         (r#"echo '{"error":"unheard-of","detail":"what?"}'"#, "what?"),
     ] {
         let error = broken(script, why).await;
         assert!(matches!(error, CodeError::Unpacker { .. }), "{script}: {error:?}");
     }
-    for script in ["chmod 4755 f", "chmod 666 f", "ln f g", "mkfifo g", "mkdir d; chmod 777 d"] {
+    // As root the change of owner has taken that bit away before anybody looks.
+    let setuid = (!root()).then_some("chmod 4755 f");
+    for script in setuid.into_iter().chain(["chmod 666 f", "ln f g", "mkfifo g", "mkdir d; chmod 777 d"]) {
         let script = format!(r#"echo > f; {script}; echo '{{"files":1,"bytes":1,"unreadable":0}}'"#);
         broken(script.leak(), "should not make").await;
     }
@@ -75,26 +75,6 @@ async fn a_program_that_misbehaves_stores_nothing() {
     assert!(matches!(error, CodeError::NotAZip { .. }), "{error:?}");
     let error = broken(r#"echo '{"error":"no-space","detail":""}'"#, "staging").await;
     assert!(matches!(error, CodeError::DiskFull { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn the_program_has_no_rights_and_no_groups() {
-    let dir = tempfile::tempdir().unwrap();
-    let store =
-        scripted(dir.path(), r#"echo "{\"error\":\"internal\",\"detail\":\"$(id -u) $(id -G) $(env)\"}""#);
-    let error = store.put_zip("zip".into()).await.unwrap_err().to_string();
-    if root() {
-        assert!(error.contains("65534 65534 "), "{error}");
-        for unpack_as in [None, Some(Owner { uid: 0, ..NOBODY })] {
-            let options = CodeOptions { unpack_as, ..options() };
-            assert!(matches!(CodeStore::open(dir.path(), options), Err(CodeError::Options { .. })));
-        }
-    } else {
-        assert!(error.contains(&rustix::process::geteuid().as_raw().to_string()), "{error}");
-        let options = CodeOptions { unpack_as: Some(NOBODY), ..options() };
-        assert!(matches!(CodeStore::open(dir.path(), options), Err(CodeError::Options { .. })));
-    }
-    assert!(!error.contains("CARGO"), "the server's environment: {error}");
 }
 
 #[test]
@@ -110,10 +90,10 @@ fn the_program_is_confined_before_it_answers() {
     rustix::io::ioctl_fionbio(&writer, false).unwrap();
     let zip = dir.path().join("zip");
     fs::write(&zip, zip_of(&[("a", b"x")])).unwrap();
-    let mut command = Command::new(options().program);
+    let mut command = Command::new(program());
     command.args(["1000", "10"]).current_dir(dir.path()).stdin(fs::File::open(&zip).unwrap()).stdout(writer);
     if root() {
-        command.uid(NOBODY.uid).gid(NOBODY.gid);
+        command.uid(NOBODY).gid(NOBODY);
     }
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let proc = Path::new("/proc").join(child.id().to_string());

@@ -1,23 +1,27 @@
 //! A code store around the real program, and zip files of every shape, honest or not.
 
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
-use lambent_store::code::Owner;
+use lambent_store::code::{Finished, Job, Unpack};
 use lambent_store::{CodeError, CodeOptions, CodeStore, Package};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use zip::write::SimpleFileOptions;
 
-pub(crate) const NOBODY: Owner = Owner { uid: 65_534, gid: 65_534 };
+/// Whom the program runs as where the tests are root: it refuses to run as that.
+pub(crate) const NOBODY: u32 = 65_534;
 
 pub(crate) fn root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// The program as the server holds it: a file in memory. The user it runs as need not reach the build directory.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     static PROGRAM: OnceLock<std::os::fd::OwnedFd> = OnceLock::new();
     let held = PROGRAM.get_or_init(|| {
         let memory = rustix::fs::memfd_create("unpack", MemfdFlags::CLOEXEC).unwrap();
@@ -31,7 +35,41 @@ fn program() -> PathBuf {
 }
 
 pub(crate) fn options() -> CodeOptions {
-    CodeOptions::new(program(), root().then_some(NOBODY))
+    CodeOptions::new(Arc::new(Direct(program())))
+}
+
+/// Runs a program itself, as the launcher does it in the product.
+pub(crate) struct Direct(pub(crate) PathBuf);
+
+impl Unpack for Direct {
+    fn unpack(&self, job: Job) -> Pin<Box<dyn Future<Output = Result<Finished, String>> + Send + '_>> {
+        Box::pin(async move {
+            let (mut output, answers) = std::io::pipe().unwrap();
+            let mut command = Command::new(&self.0);
+            let directory = format!("/proc/self/fd/{}", job.directory.as_raw_fd());
+            command
+                .args([job.max_bytes.to_string(), job.max_entries.to_string()])
+                .env_clear()
+                .stdin(job.zip)
+                .stderr(answers.try_clone().unwrap())
+                .stdout(answers)
+                .current_dir(&directory);
+            if root() {
+                std::os::unix::fs::chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+                command.uid(NOBODY).gid(NOBODY);
+            }
+            let mut child = command.spawn().unwrap();
+            drop(command);
+            let mut answer = Vec::new();
+            output.read_to_end(&mut answer).unwrap();
+            let status = child.wait().unwrap();
+            if root() {
+                let status = Command::new("chown").args(["-hR", "0:0", "."]).current_dir(&directory).status();
+                assert!(status.unwrap().success());
+            }
+            Ok(Finished { answer, end: status.code().ok_or_else(|| status.signal().unwrap()) })
+        })
+    }
 }
 
 pub(crate) fn store(dir: &Path) -> CodeStore {
