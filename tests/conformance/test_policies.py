@@ -6,7 +6,8 @@ import json
 import pytest
 
 from support.errors import refused
-from support.functions import arn, unique
+from support.functions import ROLE, arn, unique
+from support.inside import call
 
 PARAMETER, NOT_FOUND = "InvalidParameterValueException", "ResourceNotFoundException"
 OTHER = "123456789012"
@@ -231,6 +232,24 @@ def test_another_account_administers_where_it_is_permitted(lambda_, function, pe
     assert stranger.publish_version(FunctionName=arn(function))["FunctionArn"] == arn(function, "2")
     absent = arn(unique("absent"))
     assert refused(stranger.delete_function, FunctionName=absent).code == "AccessDeniedException"
+
+
+def test_a_function_calls_another_accounts_function_where_its_role_may(lambda_, probe, make, stranger):
+    theirs = make.create("theirs", client=stranger)
+    resource = f"arn:aws:lambda:us-east-1:{OTHER}:function:{theirs}"
+
+    def calls(method, path):
+        return call(lambda_, probe, method, path, body='{"do": "echo", "value": 7}' if method == "POST" else "")
+
+    invocation, reading = f"/2015-03-31/functions/{resource}/invocations", f"/2015-03-31/functions/{resource}"
+    assert calls("POST", invocation)[0] == 403
+    permission = {"FunctionName": theirs, "StatementId": "role", "Principal": ROLE}
+    stranger.add_permission(**permission, Action=INVOKE)
+    assert calls("POST", invocation) == [200, 7]
+    assert calls("GET", reading)[0] == 403
+    stranger.remove_permission(FunctionName=theirs, StatementId="role")
+    stranger.add_permission(**{**permission, "Principal": ROLE + "-other"}, Action="lambda:*")
+    assert [calls("POST", invocation)[0], calls("GET", reading)[0]] == [403, 403], "another role's permission"
 
 
 def document(**changes):

@@ -1,5 +1,7 @@
 """Versions (Lambda Developer Guide: "Manage Lambda function versions"; API Reference: PublishVersion)."""
 
+import concurrent.futures
+
 import pytest
 
 from support.errors import refused
@@ -208,6 +210,14 @@ def test_deleting_a_function_takes_all_of_it_along(lambda_, make):
     assert lambda_.list_aliases(FunctionName=name)["Aliases"] == []
     assert refused(lambda_.get_policy, FunctionName=name).code == NOT_FOUND
     assert lambda_.publish_version(FunctionName=name)["Version"] == "1"
+
+
+def test_who_publishes_at_once_publishes_one_version(lambda_, make):
+    name = make.create()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        published = list(pool.map(lambda _: lambda_.publish_version(FunctionName=name)["Version"], range(8)))
+    assert published == ["1"] * 8
+    assert [number for number, _ in numbers(lambda_, name)] == ["$LATEST", "1"]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,15 @@ pub struct Parts {
     pub location: LocationSigner,
 }
 
+/// What an account and region use.
+pub(crate) struct Usage {
+    /// Bytes of packages.
+    pub(crate) bytes: u64,
+    pub(crate) functions: usize,
+    /// Concurrent executions that functions have reserved.
+    pub(crate) reserved: u32,
+}
+
 /// The Lambda API.
 pub struct Control {
     pub(crate) parts: Parts,
@@ -97,12 +106,13 @@ impl Control {
         lambent_lambda::Stamp { at: self.parts.clock.now(), revision: self.new_revision() }
     }
 
-    /// How many bytes of packages an account and region use, and by how many functions.
-    pub(crate) async fn usage(&self, scope: &Scope) -> Result<(u64, usize), Error> {
+    /// What an account and region use.
+    pub(crate) async fn usage(&self, scope: &Scope) -> Result<Usage, Error> {
         let functions = crate::functions::list(&self.parts.store, scope, None, usize::MAX).await?;
         let versions = crate::functions::versions_in(&self.parts.store, scope).await?;
         let bytes = functions.iter().chain(&versions).map(|function| function.code.size).sum();
-        Ok((bytes, functions.len()))
+        let reserved = functions.iter().filter_map(|function| function.reserved_concurrency).sum();
+        Ok(Usage { bytes, functions: functions.len(), reserved })
     }
 
     async fn dispatch(
@@ -133,6 +143,10 @@ impl Control {
             "CreateFunction" => answer!(CreateFunction, create_function),
             "DeleteAlias" => answer!(DeleteAlias, delete_alias),
             "DeleteFunction" => answer!(DeleteFunction, delete_function),
+            "DeleteFunctionConcurrency" => answer!(DeleteFunctionConcurrency, delete_function_concurrency),
+            "DeleteFunctionEventInvokeConfig" => {
+                answer!(DeleteFunctionEventInvokeConfig, delete_function_event_invoke_config)
+            }
             "DeleteResourcePolicy" => answer!(DeleteResourcePolicy, delete_resource_policy),
             "GetAccountSettings" => answer!(GetAccountSettings, get_account_settings),
             "GetAlias" => answer!(GetAlias, get_alias),
@@ -142,6 +156,9 @@ impl Control {
             }
             "GetFunctionConcurrency" => answer!(GetFunctionConcurrency, get_function_concurrency),
             "GetFunctionConfiguration" => answer!(GetFunctionConfiguration, get_function_configuration),
+            "GetFunctionEventInvokeConfig" => {
+                answer!(GetFunctionEventInvokeConfig, get_function_event_invoke_config)
+            }
             "GetFunctionRecursionConfig" => {
                 answer!(GetFunctionRecursionConfig, get_function_recursion_config)
             }
@@ -151,11 +168,24 @@ impl Control {
                 answer!(GetRuntimeManagementConfig, get_runtime_management_config)
             }
             "ListAliases" => answer!(ListAliases, list_aliases),
+            "ListFunctionEventInvokeConfigs" => {
+                answer!(ListFunctionEventInvokeConfigs, list_function_event_invoke_configs)
+            }
             "ListFunctions" => answer!(ListFunctions, list_functions),
             "ListTags" => answer!(ListTags, list_tags),
             "ListVersionsByFunction" => answer!(ListVersionsByFunction, list_versions_by_function),
             "PublishVersion" => answer!(PublishVersion, publish_version),
+            "PutFunctionConcurrency" => answer!(PutFunctionConcurrency, put_function_concurrency),
+            "PutFunctionEventInvokeConfig" => {
+                answer!(PutFunctionEventInvokeConfig, put_function_event_invoke_config)
+            }
+            "PutFunctionRecursionConfig" => {
+                answer!(PutFunctionRecursionConfig, put_function_recursion_config)
+            }
             "PutResourcePolicy" => answer!(PutResourcePolicy, put_resource_policy),
+            "PutRuntimeManagementConfig" => {
+                answer!(PutRuntimeManagementConfig, put_runtime_management_config)
+            }
             "RemovePermission" => answer!(RemovePermission, remove_permission),
             "TagResource" => answer!(TagResource, tag_resource),
             "UntagResource" => answer!(UntagResource, untag_resource),
@@ -163,6 +193,9 @@ impl Control {
             "UpdateFunctionCode" => answer!(UpdateFunctionCode, update_function_code),
             "UpdateFunctionConfiguration" => {
                 answer!(UpdateFunctionConfiguration, update_function_configuration)
+            }
+            "UpdateFunctionEventInvokeConfig" => {
+                answer!(UpdateFunctionEventInvokeConfig, update_function_event_invoke_config)
             }
             _ => Err(matched.operation().not_offered()),
         }

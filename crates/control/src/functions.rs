@@ -18,6 +18,9 @@ pub const VERSION_KIND: &str = "version";
 /// The kind of aliases' records, named `FUNCTION/ALIAS`.
 pub const ALIAS_KIND: &str = "alias";
 
+/// One record for each account and region, which every reservation of concurrency writes anew.
+const RESERVATION_KIND: &str = "reservation";
+
 /// Records read at once where all are wanted.
 const CHUNK: usize = 500;
 
@@ -216,6 +219,51 @@ pub(crate) async fn save(
     let mut writes = vec![Write::put(key(arn), expect, function)?];
     writes.extend(changes.writes(arn)?);
     committed(store, writes).await
+}
+
+/// Replaces a function's record, and nothing beside it; `Ok(false)` when it is not as it was read.
+pub(crate) async fn replace(store: &Store, arn: &FunctionArn, stored: &Stored) -> Result<bool, StoreError> {
+    save(store, arn, Expect::Version(stored.version), &stored.function, Changes::default()).await
+}
+
+/// Changes a function's record, however often somebody else is faster.
+pub(crate) async fn change(
+    store: &Store,
+    arn: &FunctionArn,
+    change: impl Fn(&mut Function) -> Result<(), Error>,
+) -> Result<(), Error> {
+    loop {
+        let mut stored = load(store, arn).await?;
+        change(&mut stored.function)?;
+        if replace(store, arn, &stored).await.map_err(|error| refuse::store(&error))? {
+            return Ok(());
+        }
+    }
+}
+
+/// What a reservation of concurrency is decided on: as long as this holds, nobody of the account and region reserves.
+pub(crate) async fn reservation_turn(store: &Store, scope: &Scope) -> Result<Expect, Error> {
+    let key = key_in(RESERVATION_KIND, scope, String::new());
+    let record = store.get(&key).await.map_err(|error| refuse::store(&error))?;
+    Ok(record.map_or(Expect::Absent, |record| Expect::Version(record.version)))
+}
+
+/// Writes a function with its new reservation; false when it has changed, or somebody reserved, meanwhile.
+pub(crate) async fn save_reservation(
+    store: &Store,
+    arn: &FunctionArn,
+    stored: &Stored,
+    turn: Expect,
+) -> Result<bool, Error> {
+    let write = || {
+        let turn = Write::put(key_in(RESERVATION_KIND, &arn.scope, String::new()), turn, &arn.name)?;
+        Ok(vec![turn, Write::put(key(arn), Expect::Version(stored.version), &stored.function)?])
+    };
+    let saved = match write() {
+        Ok(writes) => committed(store, writes).await,
+        Err(error) => Err(error),
+    };
+    saved.map_err(|error| refuse::store(&error))
 }
 
 /// Deletes a function whose record is at `version`, with all that belongs to it; `Ok(false)` when it was not.

@@ -5,6 +5,7 @@
 
 mod alias;
 mod control;
+mod event_invoke;
 mod find;
 mod functions;
 mod location;

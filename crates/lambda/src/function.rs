@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Policy, Refusal, Settings};
+use crate::{Architecture, EventInvoke, Policy, Refusal, Settings};
 
 /// The deployment package of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,18 @@ pub enum LastUpdate {
     Successful,
 }
 
+/// `UpdateRuntimeOn` (AWS Lambda Developer Guide, "Understanding how Lambda manages runtime version updates").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RuntimeUpdate {
+    /// As soon as there is a newer one.
+    #[default]
+    Auto,
+    /// With the function's next update.
+    FunctionUpdate,
+    /// Never by itself.
+    Manual,
+}
+
 /// What every change leaves behind: a moment and a new revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -87,6 +99,15 @@ pub struct Function {
     /// Concurrent executions that are the function's alone, and all it has. Versions share the function's.
     #[serde(default)]
     pub reserved_concurrency: Option<u32>,
+    /// How asynchronous invocations are treated, by qualifier, `$LATEST` among them. Versions have none of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub event_invoke: BTreeMap<String, EventInvoke>,
+    /// `RecursiveLoop`: whether the function may call itself over other services. Versions have the function's.
+    #[serde(default)]
+    pub may_recurse: bool,
+    /// When this version's runtime may change.
+    #[serde(default)]
+    pub runtime_update: RuntimeUpdate,
     /// Tags. Versions have none.
     pub tags: BTreeMap<String, String>,
     /// Life cycle.
@@ -118,6 +139,9 @@ impl Function {
             published_description: None,
             policy: Policy::default(),
             reserved_concurrency: None,
+            event_invoke: BTreeMap::new(),
+            may_recurse: false,
+            runtime_update: RuntimeUpdate::Auto,
             settings,
             architecture,
             code,
@@ -155,6 +179,20 @@ impl Function {
         self
     }
 
+    /// Whether tags may change now (Developer Guide, "Lambda function states": what fails during an update).
+    ///
+    /// # Errors
+    /// While the function is being updated.
+    pub fn check_taggable(&self) -> Result<(), Refusal> {
+        if self.last_update == Some(LastUpdate::InProgress) {
+            return Err(Refusal::Conflict(format!(
+                "The operation cannot be performed at this time. An update is in progress for resource: {}",
+                self.arn
+            )));
+        }
+        Ok(())
+    }
+
     /// Whether code and configuration may change now.
     ///
     /// # Errors
@@ -167,12 +205,7 @@ impl Function {
                     .into(),
             ));
         }
-        if self.last_update == Some(LastUpdate::InProgress) {
-            return Err(Refusal::Conflict(format!(
-                "The operation cannot be performed at this time. An update is in progress for resource: {}",
-                self.arn
-            )));
-        }
+        self.check_taggable()?;
         match expected {
             Some(expected) if expected != self.revision.to_string() => {
                 Err(Refusal::stale_revision("GetFunction/GetAlias"))

@@ -4,7 +4,9 @@
 //! API layer gives them AWS's error codes). Clock and ids come in as arguments.
 
 mod alias;
+mod concurrency;
 mod environment;
+mod event_invoke;
 mod function;
 pub mod limits;
 mod policy;
@@ -14,8 +16,10 @@ mod settings;
 mod tags;
 
 pub use alias::{Alias, Pointed, Routing};
+pub use concurrency::check_reservation;
 pub use environment::check_variables;
-pub use function::{Code, Function, LastUpdate, Stamp, State};
+pub use event_invoke::{EventInvoke, EventInvokeChange};
+pub use function::{Code, Function, LastUpdate, RuntimeUpdate, Stamp, State};
 pub use policy::{Access, AddStatement, Policy, Statement, Who};
 pub use publish::Publication;
 pub use refusal::Refusal;

@@ -44,6 +44,8 @@ impl Function {
             policy: Policy::default(),
             tags: std::collections::BTreeMap::new(),
             reserved_concurrency: None,
+            event_invoke: std::collections::BTreeMap::new(),
+            may_recurse: false,
             revision: version_revision,
             ..self.clone()
         };

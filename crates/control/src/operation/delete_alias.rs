@@ -12,10 +12,12 @@ pub(crate) async fn answer(context: &Context<'_>, input: t::DeleteAliasRequest) 
     let store = &context.control.parts.store;
     let arn = context.function(&input.function_name, "DeleteAlias").await?;
     loop {
-        let stored = functions::load(store, &arn).await?;
+        let mut stored = functions::load(store, &arn).await?;
         if functions::alias(store, &arn, &input.name).await?.is_none() {
             return Ok(Empty {});
         }
+        // What is configured for it goes with it.
+        stored.function.event_invoke.remove(&input.name);
         let expect = Expect::Version(stored.version);
         let changes = Changes { delete_alias: Some(&input.name), ..Changes::default() };
         let saved = functions::save(store, &arn, expect, &stored.function, changes).await;

@@ -20,7 +20,7 @@ pub(crate) async fn answer(
     let arn = target.function;
     loop {
         // Answers 404 for an absent function whatever the qualifier.
-        let stored = functions::load(store, &arn).await?;
+        let mut stored = functions::load(store, &arn).await?;
         let deleted = match target.qualifier {
             None => functions::delete(store, &arn, stored.version).await,
             Some(Qualifier::Latest) => {
@@ -31,6 +31,8 @@ pub(crate) async fn answer(
             }
             Some(Qualifier::Version(number)) => {
                 check_unreferenced(context, &arn, number).await?;
+                // What is configured for it goes with it.
+                stored.function.event_invoke.remove(&number.to_string());
                 let changes = Changes { delete_version: Some(number), ..Changes::default() };
                 let expect = Expect::Version(stored.version);
                 functions::save(store, &arn, expect, &stored.function, changes).await

@@ -1,4 +1,4 @@
-//! `GetFunctionConcurrency`: no reservation can be made yet; AWS answers `{}` then.
+//! `GetFunctionConcurrency`: `{}` without a reservation.
 
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
@@ -11,6 +11,9 @@ pub(crate) async fn answer(
     input: t::GetFunctionConcurrencyRequest,
 ) -> Result<t::GetFunctionConcurrencyResponse, Error> {
     let arn = context.function(&input.function_name, "GetFunctionConcurrency").await?;
-    functions::load(&context.control.parts.store, &arn).await?;
-    Ok(t::GetFunctionConcurrencyResponse::default())
+    let stored = functions::load(&context.control.parts.store, &arn).await?;
+    let reserved = stored.function.reserved_concurrency;
+    Ok(t::GetFunctionConcurrencyResponse {
+        reserved_concurrent_executions: reserved.and_then(|reserved| i32::try_from(reserved).ok()),
+    })
 }

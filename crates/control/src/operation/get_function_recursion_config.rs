@@ -1,4 +1,4 @@
-//! `GetFunctionRecursionConfig`: AWS's default, until it can be set.
+//! `GetFunctionRecursionConfig`.
 
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
@@ -11,6 +11,10 @@ pub(crate) async fn answer(
     input: t::GetFunctionRecursionConfigRequest,
 ) -> Result<t::GetFunctionRecursionConfigResponse, Error> {
     let arn = context.function(&input.function_name, "GetFunctionRecursionConfig").await?;
-    functions::load(&context.control.parts.store, &arn).await?;
-    Ok(t::GetFunctionRecursionConfigResponse { recursive_loop: Some(t::RecursiveLoop::Terminate) })
+    let stored = functions::load(&context.control.parts.store, &arn).await?;
+    let recursive_loop = match stored.function.may_recurse {
+        true => t::RecursiveLoop::Allow,
+        false => t::RecursiveLoop::Terminate,
+    };
+    Ok(t::GetFunctionRecursionConfigResponse { recursive_loop: Some(recursive_loop) })
 }

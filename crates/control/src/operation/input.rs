@@ -168,7 +168,7 @@ impl Source {
             )));
         }
         let size = zip.len() as u64;
-        let (used, _) = context.control.usage(scope).await?;
+        let used = context.control.usage(scope).await?.bytes;
         if used + size > limits::CODE_STORAGE_BYTES {
             return Err(lambent_wire::lambda::error::code_storage_exceeded_exception(
                 "Code storage limit exceeded.",

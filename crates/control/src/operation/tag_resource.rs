@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use lambent_lambda::{Function, Refusal};
 use lambent_model::FunctionArn;
-use lambent_store::Expect;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Empty, Error};
 
 use super::list_tags::resource;
-use crate::functions::{self, Changes};
+use crate::functions;
 use crate::refuse;
 use crate::request::{Context, invalid};
 
@@ -18,7 +17,11 @@ pub(crate) async fn answer(context: &Context<'_>, input: t::TagResourceRequest) 
     if input.tags.is_empty() {
         return Err(invalid("An error occurred and the request cannot be processed."));
     }
-    retag(context, &arn, |function| lambent_lambda::merge_tags(&function.tags, input.tags.clone())).await?;
+    retag(context, &arn, |function| {
+        function.check_taggable()?;
+        lambent_lambda::merge_tags(&function.tags, input.tags.clone())
+    })
+    .await?;
     Ok(Empty {})
 }
 
@@ -28,20 +31,9 @@ pub(super) async fn retag(
     arn: &FunctionArn,
     change: impl Fn(&Function) -> Result<BTreeMap<String, String>, Refusal>,
 ) -> Result<(), Error> {
-    let store = &context.control.parts.store;
-    loop {
-        let mut stored = functions::load(store, arn).await?;
-        stored.function.tags = change(&stored.function).map_err(|error| refuse::refusal(&error))?;
-        let saved = functions::save(
-            store,
-            arn,
-            Expect::Version(stored.version),
-            &stored.function,
-            Changes::default(),
-        )
-        .await;
-        if saved.map_err(|error| refuse::store(&error))? {
-            return Ok(());
-        }
-    }
+    functions::change(&context.control.parts.store, arn, |function| {
+        function.tags = change(function).map_err(|error| refuse::refusal(&error))?;
+        Ok(())
+    })
+    .await
 }

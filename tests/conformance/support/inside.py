@@ -1,0 +1,36 @@
+"""Calls that a function makes itself, over the platform's endpoint inside."""
+
+import json
+import textwrap
+
+from .functions import invoke
+
+# What the probe runs inside: one signed call in the way of SDKs, with a key of one's choice.
+INSIDE = textwrap.dedent("""
+    import json, os, sys, urllib.error, urllib.request
+    method, path, key, region, body = json.loads(sys.argv[1])
+    url = os.environ["AWS_ENDPOINT_URL"] + path
+    request = urllib.request.Request(url, method=method, data=body.encode() if body else None)
+    scope = f"Credential={key}/20260101/{region}/lambda/aws4_request"
+    signature = "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
+    request.add_header("Authorization", f"AWS4-HMAC-SHA256 {scope}, {signature}")
+    request.add_header("X-Amz-Date", "20260101T000000Z")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            print(json.dumps([answer.status, json.loads(answer.read() or b"{}")]))
+    except urllib.error.HTTPError as error:
+        print(json.dumps([error.code, json.loads(error.read())]))
+""")
+
+
+def quoted(text):
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def call(client, name, method, path, key="test", region="us-east-1", body=""):
+    """Has the function make a call; returns status and body."""
+    arguments = json.dumps([method, path, key, region, body])
+    command = f"python3 -c {quoted(INSIDE)} {quoted(arguments)}"
+    shown = invoke(client, name, {"do": "run", "command": command}).ok
+    assert shown["out"], shown
+    return json.loads(shown["out"])
