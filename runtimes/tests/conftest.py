@@ -1,6 +1,8 @@
 """The clients under test, and the official ones as reference where they can be had."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,8 @@ from harness import CLIENTS, Client  # noqa: E402
 CACHE = Path(__file__).resolve().parent / ".cache"
 REFERENCE_PYTHON_PACKAGE = "awslambdaric==4.2.2"
 REFERENCE_NODE_PACKAGE = "aws-lambda-ric@3.3.0"
+REFERENCE_RUBY_GEM = "aws_lambda_ric"
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 def _succeeds(*argv, **options):
@@ -83,7 +87,37 @@ def _nodes():
     return found
 
 
+def _rubies():
+    """The rubies on PATH and those that LAMBENT_TEST_RUBIES names (paths, separated by colons), from 3.2 on."""
+    found = {}
+    for path in [shutil.which("ruby"), *os.environ.get("LAMBENT_TEST_RUBIES", "").split(":")]:
+        if path:
+            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+            numbers = re.match(r"ruby (\d+)\.(\d+)\.", version)
+            if numbers and (int(numbers[1]), int(numbers[2])) >= (3, 2):
+                found.setdefault("{}.{}".format(*numbers.groups()), path)
+    return found
+
+
+def lambent_ruby(ruby):
+    return Client("lambent-ruby", [ruby, str(CLIENTS / "ruby" / "bootstrap.rb")], {})
+
+
+def official_ruby(ruby):
+    """AWS's client, as a gem in a folder of its own, or None where it cannot be installed."""
+    gems = CACHE / "ruby"
+    if not list(gems.glob("gems/aws_lambda_ric-*")):
+        install = ["install", "--silent", "--no-document", "--install-dir", str(gems), REFERENCE_RUBY_GEM]
+        _succeeds(str(Path(ruby).with_name("gem")), *install)
+    found = sorted(gems.glob("gems/aws_lambda_ric-*/lib/aws_lambda_ric.rb"))
+    if not found:
+        return None
+    start = "AwsLambdaRIC::Bootstrap.new.start"
+    return Client("official-ruby", [ruby, "-r", str(found[-1]), "-e", start], {}, official=True)
+
+
 PYTHONS = _pythons()
+RUBIES = _rubies()
 NODES = _nodes()
 
 
@@ -128,6 +162,60 @@ def reference_node():
     if client is None:
         pytest.skip("{} could not be installed from npm".format(REFERENCE_NODE_PACKAGE))
     return client
+
+
+@pytest.fixture(params=sorted(RUBIES) or [None])
+def any_ruby(request):
+    """Our client on each Ruby there is, with the runtime it stands for."""
+    if request.param is None:
+        pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
+    return lambent_ruby(RUBIES[request.param]), "ruby" + request.param
+
+
+@pytest.fixture(scope="session")
+def ruby():
+    if not RUBIES:
+        pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
+    return lambent_ruby(RUBIES[max(RUBIES)])
+
+
+@pytest.fixture(scope="session")
+def reference_ruby(ruby):
+    client = official_ruby(ruby.argv[0])
+    if client is None:
+        pytest.skip("the gem {} could not be installed from rubygems.org".format(REFERENCE_RUBY_GEM))
+    return client
+
+
+@pytest.fixture(scope="session")
+def java(tmp_path_factory):
+    """AWS's Java client started as Lambent starts it, and plainly."""
+    if not shutil.which("javac") or not shutil.which("cargo"):
+        pytest.skip("javac and cargo are needed, and one of them is not on PATH")
+    version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True).stdout
+    runtime = "java" + re.search(r"(\d+)", version)[1]
+    command = ["cargo", "run", "--quiet", "--package", "lambent-runtimes", "--example", "command_line", "--"]
+    command += [str(CACHE / "java"), runtime, "512", "HANDLER"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("AWS's Java client cannot be had: {}".format(done.stderr.strip().splitlines()[-1:]))
+    argv = json.loads(done.stdout)[:-1]
+    path = argv[argv.index("-classpath") + 1]
+    plain = [argv[0], "--add-opens=java.base/java.io=ALL-UNNAMED", "-classpath", path, argv[-1]]
+    return (
+        Client("lambent-java", argv, {}, handler_argument=True),
+        Client("plain-java", plain, {}, handler_argument=True, official=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def java_classes(java, tmp_path_factory):
+    """The compiled test functions, as the files of a package."""
+    folder = tmp_path_factory.mktemp("classes")
+    source = Path(__file__).resolve().parent / "java" / "Handlers.java"
+    path = java[1].argv[java[1].argv.index("-classpath") + 1]
+    subprocess.run(["javac", "-encoding", "UTF-8", "-cp", path, "-d", str(folder), str(source)], check=True)
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.class")}
 
 
 @pytest.fixture
