@@ -14,6 +14,7 @@ mod compose;
 mod config;
 pub mod discovery;
 pub mod doctor;
+mod entrypoint;
 mod feed;
 mod folder;
 mod gateway;
