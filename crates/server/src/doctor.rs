@@ -7,6 +7,8 @@ use lambent_sandbox_client::{Cgroups, Host};
 
 use crate::namespaces::Policy;
 
+mod network;
+
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -113,7 +115,7 @@ fn sandbox(host: &Host) -> Vec<Check> {
         Cgroups::V2 => "version 2",
         Cgroups::Hybrid => "version 1 limits beside version 2",
     };
-    let mut checks = vec![rights, namespaces, ephemeral_storage(host)];
+    let mut checks = vec![rights, namespaces, ephemeral_storage(host), network::check(host)];
     for controller in &host.controllers {
         let name = format!("cgroup {}", controller.name);
         let delegate = "run as root, or let systemd delegate the controllers: `systemd-run --user --scope -p \

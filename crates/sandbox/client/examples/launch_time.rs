@@ -1,13 +1,14 @@
 //! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other.
 //!
 //! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root for namespaces. An argument is the size of
-//! `/tmp` in MB; 512 by default, which is kept ready, any other is made on demand.
+//! `/tmp` in MB; 512 by default, which is kept ready, any other is made on demand. With `nat` as the second argument
+//! networks that reach the outside are measured as well; they change the host's, so run it under `unshare --net`.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
 
 use lambent_model::{Bytes, Entropy, EnvironmentId};
-use lambent_sandbox_client::{Event, Isolation, Launcher, Network, Options, Spec};
+use lambent_sandbox_client::{Event, Isolation, Launcher, NatOptions, Network, Options, Spec};
 
 const LAUNCHES: usize = 300;
 
@@ -24,15 +25,17 @@ impl Entropy for Urandom {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scratch = std::env::temp_dir().join(format!("lambent-launch-time-{}", std::process::id()));
     let options = Options::new(format!("bench-{}", std::process::id()));
-    let launcher = Launcher::start(Options { scratch: Some(scratch.clone()), ..options }).await?;
+    let nat = (std::env::args().nth(2).as_deref() == Some("nat")).then_some(NatOptions { private: false });
+    let launcher = Launcher::start(Options { scratch: Some(scratch.clone()), nat, ..options }).await?;
     println!("{:?}", launcher.host());
     let tmp = std::env::args().nth(1).map_or(Ok(512), |size| size.parse())?;
+    let with_nat = nat.map(|_| ("namespaces, nat", Isolation::Namespaces, Network::Nat));
     let kinds = [
         ("namespaces", Isolation::Namespaces, Network::None),
         ("namespaces, host network", Isolation::Namespaces, Network::Host),
         ("process", Isolation::Process, Network::Host),
     ];
-    for (name, isolation, network) in kinds {
+    for (name, isolation, network) in kinds.into_iter().chain(with_nat) {
         let (mut launches, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..LAUNCHES {
             let spec = Spec {

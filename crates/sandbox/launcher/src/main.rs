@@ -84,10 +84,15 @@ fn run() -> Result<(), Error> {
         namespaces_error: rooted.as_ref().err().map(ToString::to_string),
         tmp_error: None,
         nat_error: None,
+        nat_obstacle: None,
     };
     if purpose == Purpose::Probe {
         host.tmp_error =
             scratch::trial(&rights).err().map(|failure| in_memory(&hierarchies, &failure.to_string()));
+        match network::trial(rights.is_root()) {
+            Ok(obstacle) => host.nat_obstacle = obstacle,
+            Err(failure) => host.nat_error = Some(failure.to_string()),
+        }
         hierarchies.leave();
         return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
     }

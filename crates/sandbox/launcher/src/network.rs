@@ -89,6 +89,24 @@ pub(crate) struct Network {
 /// The sockets at which sandboxes ask for names: UDP and TCP.
 pub(crate) type Resolver = [OwnedFd; 2];
 
+/// Finds out whether networks that reach the outside can be had here, and what of the host's rules would drop their
+/// packets.
+pub(crate) fn trial(root: bool) -> Result<Option<String>, Failure> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .step("make a channel to the networks")?;
+    // In a process of its own, which leaves the host's network.
+    let Some(process) = clone_process(0, None).step("start the process of the networks")? else {
+        worker::try_out(&theirs, root);
+    };
+    drop(theirs);
+    let answer = protocol::receive::<Result<Option<String>, Failure>>(&ours);
+    wait(&process);
+    match answer {
+        Ok(Some((answer, _))) => answer,
+        Ok(None) | Err(_) => Err(refused("the process that tries out networks has ended without a word")),
+    }
+}
+
 impl Network {
     /// Starts the worker and waits until the router stands. Without root its way out is a program.
     pub(crate) fn start(root: bool, owner: &str, nat: &Nat) -> Result<(Self, Resolver), Failure> {

@@ -344,6 +344,9 @@ pub struct Host {
     /// Why sandboxes cannot reach the outside by address translation. Absent when they can, and when it was not looked
     /// at: a launcher that serves looks where it is asked to prepare it.
     pub nat_error: Option<String>,
+    /// Which of the host's own rules drop packets that it forwards, and so the packets of such sandboxes, unless they
+    /// are told otherwise. Looked at by a launcher that probes, as root.
+    pub nat_obstacle: Option<String>,
 }
 
 /// Which generation of cgroups the host mounts.

@@ -2,32 +2,59 @@
 //! each.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+use libc::{
+    NDA_DST, NDA_LLADDR, NUD_PERMANENT, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTA_DST,
+    RTA_GATEWAY, RTA_OIF, RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH,
+    RTM_NEWROUTE, RTM_SETLINK, RTN_UNICAST, RTPROT_STATIC,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-};
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
-};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+};
 
-/// Larger than any answer: the kernel fills at most 32 KiB for a dump (linux/netlink.h, NLMSG_GOODSIZE and what
-/// `netlink_recvmsg` makes of a larger buffer).
+mod message;
+
+use message::{Answer, Message, answers, attribute};
+
+/// Larger than any answer: the kernel fills at most 32 KiB for a list.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// linux/rtnetlink.h, RTMGRP_IPV4_IFADDR.
 const ADDRESSES_GROUP: u32 = 0x10;
+
+/// netlink(7), NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, and together NLM_F_EXCL and NLM_F_CREATE.
+const REQUEST: u16 = 0x1;
+const ACKNOWLEDGE: u16 = 0x4;
+const LIST: u16 = 0x300;
+const NEW: u16 = 0x600;
+
+/// linux/if_link.h.
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+/// linux/veth.h.
+const VETH_INFO_PEER: u16 = 1;
+/// linux/if_addr.h.
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+
+/// linux/if.h, IFF_UP.
+const UP: u32 = 1;
+
+/// AF_INET, in the field of one byte that these structures have.
+const INET: u8 = 2;
+
+/// Sizes of `ifinfomsg` and `ifaddrmsg`.
+const LINK: usize = 16;
+const ADDRESS: usize = 8;
 
 /// A hardware address.
 pub(super) type Mac = [u8; 6];
@@ -58,172 +85,128 @@ impl Netlink {
         there: &End<'_>,
         elsewhere: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        let mut peer = LinkMessage::default();
-        peer.attributes = describe(there);
-        peer.attributes.push(LinkAttribute::NetNsFd(elsewhere.as_raw_fd()));
-        let mut message = LinkMessage::default();
-        message.attributes = describe(here);
-        message.attributes.push(LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-        ]));
-        self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+        let namespace = elsewhere.as_raw_fd().to_ne_bytes();
+        let message = here.describe(Message::new(RTM_NEWLINK, NEW, &[&link(0, 0)]));
+        self.change(message.nested(IFLA_LINKINFO, &[], |info| {
+            info.attribute(IFLA_INFO_KIND, b"veth").nested(IFLA_INFO_DATA, &[], |data| {
+                data.nested(VETH_INFO_PEER, &link(0, 0), |peer| {
+                    there.describe(peer).attribute(IFLA_NET_NS_FD, &namespace)
+                })
+            })
+        }))
     }
 
-    /// The number of a link of this namespace, which is the present one.
+    /// The number of a link of this namespace.
     pub(super) fn index(&self, name: &str) -> io::Result<u32> {
         Ok(rustix::net::netdevice::name_to_index(&self.socket, name)?)
     }
 
     pub(super) fn up(&mut self, index: u32) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.header.flags = LinkFlags::Up;
-        message.header.change_mask = LinkFlags::Up;
-        self.change(RouteNetlinkMessage::SetLink(message), 0)
+        self.change(Message::new(RTM_SETLINK, 0, &[&link(index, UP)]))
     }
 
     /// Leaves a note on a link, for whoever lists them.
     pub(super) fn alias(&mut self, index: u32, text: &str) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.attributes.push(LinkAttribute::IfAlias(text.to_owned()));
-        self.change(RouteNetlinkMessage::SetLink(message), 0)
+        let message = Message::new(RTM_SETLINK, 0, &[&link(index, 0)]);
+        self.change(message.attribute(IFLA_IFALIAS, text.as_bytes()))
     }
 
     /// Removes a link, and with it the other of its pair.
     pub(super) fn remove(&mut self, name: &str) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.attributes.push(LinkAttribute::IfName(name.to_owned()));
-        self.change(RouteNetlinkMessage::DelLink(message), 0)
+        let message = Message::new(RTM_DELLINK, 0, &[&link(0, 0)]);
+        self.change(message.attribute(IFLA_IFNAME, &text(name)))
     }
 
     pub(super) fn address(&mut self, index: u32, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
-        let mut message = AddressMessage::default();
-        message.header.family = AddressFamily::Inet;
-        message.header.index = index;
-        message.header.prefix_len = prefix;
-        message.header.scope = AddressScope::Universe;
-        let address = IpAddr::V4(address);
-        message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
-        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+        let structure = [&[INET, prefix, 0, RT_SCOPE_UNIVERSE][..], &index.to_ne_bytes()];
+        let message = Message::new(RTM_NEWADDR, NEW, &structure);
+        let address = address.octets();
+        self.change(message.attribute(IFA_LOCAL, &address).attribute(IFA_ADDRESS, &address))
     }
 
     /// A route to one address on a link.
     pub(super) fn route_to(&mut self, address: Ipv4Addr, index: u32) -> io::Result<()> {
-        let mut message = route(RouteScope::Link);
-        message.header.destination_prefix_length = 32;
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(address)));
-        message.attributes.push(RouteAttribute::Oif(index));
-        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+        let message = route(32, RT_SCOPE_LINK).attribute(RTA_DST, &address.octets());
+        self.change(message.attribute(RTA_OIF, &index.to_ne_bytes()))
     }
 
     /// The route to everything else.
     pub(super) fn default_route(&mut self, gateway: Ipv4Addr, index: u32) -> io::Result<()> {
-        let mut message = route(RouteScope::Universe);
-        message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-        message.attributes.push(RouteAttribute::Oif(index));
-        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+        let message = route(0, RT_SCOPE_UNIVERSE).attribute(RTA_GATEWAY, &gateway.octets());
+        self.change(message.attribute(RTA_OIF, &index.to_ne_bytes()))
     }
 
     /// Says whose hardware address this is, for ever, so that nobody is asked.
     pub(super) fn neighbour(&mut self, index: u32, address: Ipv4Addr, mac: Mac) -> io::Result<()> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Inet;
-        message.header.ifindex = index;
-        message.header.state = NeighbourState::Permanent;
-        message.attributes = vec![
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)),
-            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
-        ];
-        self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_EXCL)
+        // Family and padding, link, state, flags and type.
+        let structure = [&[INET, 0, 0, 0][..], &index.to_ne_bytes(), &NUD_PERMANENT.to_ne_bytes(), &[0, 0]];
+        let message = Message::new(RTM_NEWNEIGH, NEW, &structure);
+        self.change(message.attribute(NDA_DST, &address.octets()).attribute(NDA_LLADDR, &mac))
     }
 
     /// Every IPv4 address of this namespace.
     pub(super) fn addresses(&mut self) -> io::Result<Vec<Ipv4Addr>> {
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let found = self.dump(RouteNetlinkMessage::GetAddress(question))?;
-        let address = |message| match message {
-            RouteNetlinkMessage::NewAddress(message) => own_address(&message),
-            _ => None,
-        };
-        Ok(found.into_iter().filter_map(address).collect())
+        let found = self.list(Message::new(RTM_GETADDR, LIST, &[&[INET, 0, 0, 0, 0, 0, 0, 0]]))?;
+        // Local, and not the address of the other end of a point-to-point link, which is in the other attribute.
+        let own = |item: &Vec<u8>| <[u8; 4]>::try_from(attribute(item, ADDRESS, IFA_LOCAL)?).ok();
+        Ok(found.iter().filter_map(own).map(Ipv4Addr::from).collect())
     }
 
     /// Name and note of every link that has one.
     pub(super) fn aliases(&mut self) -> io::Result<Vec<(String, String)>> {
-        let found = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-        let alias = |message| {
-            let RouteNetlinkMessage::NewLink(LinkMessage { attributes, .. }) = message else { return None };
-            let (mut name, mut alias) = (None, None);
-            for attribute in attributes {
-                match attribute {
-                    LinkAttribute::IfName(text) => name = Some(text),
-                    LinkAttribute::IfAlias(text) => alias = Some(text),
-                    _ => {}
-                }
-            }
-            name.zip(alias)
+        let found = self.list(Message::new(RTM_GETLINK, LIST, &[&link(0, 0)]))?;
+        let word = |item: &Vec<u8>, kind| {
+            let bytes = attribute(item, LINK, kind)?;
+            Some(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned())
         };
-        Ok(found.into_iter().filter_map(alias).collect())
+        Ok(found.iter().filter_map(|item| word(item, IFLA_IFNAME).zip(word(item, IFLA_IFALIAS))).collect())
     }
 
-    fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.send(message, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+    fn change(&mut self, message: Message) -> io::Result<()> {
+        self.send(message, REQUEST | ACKNOWLEDGE)?;
         loop {
             for answer in self.receive()? {
-                if let NetlinkPayload::Error(answer) = answer {
-                    return if answer.code.is_none() { Ok(()) } else { Err(answer.to_io()) };
+                match answer {
+                    Answer::Result(0) => return Ok(()),
+                    Answer::Result(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Answer::Item(_) | Answer::End => {}
                 }
             }
         }
     }
 
-    fn dump(&mut self, question: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.send(question, NLM_F_REQUEST | NLM_F_DUMP)?;
+    fn list(&mut self, question: Message) -> io::Result<Vec<Vec<u8>>> {
+        self.send(question, REQUEST)?;
         let mut found = Vec::new();
         loop {
             for answer in self.receive()? {
                 match answer {
-                    NetlinkPayload::InnerMessage(message) => found.push(message),
-                    NetlinkPayload::Done(_) => return Ok(found),
-                    NetlinkPayload::Error(error) => return Err(error.to_io()),
-                    _ => {}
+                    Answer::Item(item) => found.push(item),
+                    Answer::End | Answer::Result(0) => return Ok(found),
+                    Answer::Result(errno) => return Err(io::Error::from_raw_os_error(errno)),
                 }
             }
         }
     }
 
-    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    fn send(&mut self, message: Message, flags: u16) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        send(&self.socket, &bytes, SendFlags::empty())?;
+        send(&self.socket, &message.finish(flags, self.sequence), SendFlags::empty())?;
         Ok(())
     }
 
-    /// The messages of one datagram that answer the last question.
-    fn receive(&mut self) -> io::Result<Vec<NetlinkPayload<RouteNetlinkMessage>>> {
-        let bytes = receive(&self.socket)?;
-        let mut rest = bytes.as_slice();
-        let mut answers = Vec::new();
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
-            // Aligned to four bytes (netlink(7), NLMSG_ALIGN); the header alone is longer than nothing.
-            let length =
-                usize::try_from(message.header.length).map_err(io::Error::other)?.next_multiple_of(4);
-            rest = rest.get(length..).unwrap_or_default();
-            if message.header.sequence_number == self.sequence {
-                answers.push(message.payload);
-            }
-        }
-        Ok(answers)
+    /// What of one datagram answers the last question.
+    fn receive(&mut self) -> io::Result<Vec<Answer>> {
+        answers(&receive(&self.socket)?, self.sequence)
+    }
+}
+
+impl End<'_> {
+    fn describe(&self, message: Message) -> Message {
+        message
+            .attribute(IFLA_IFNAME, &text(self.name))
+            .attribute(IFLA_ADDRESS, &self.mac)
+            .attribute(IFLA_GROUP, &self.group.to_ne_bytes())
     }
 }
 
@@ -254,7 +237,7 @@ impl AsFd for Watch {
 }
 
 fn open(groups: u32) -> io::Result<OwnedFd> {
-    let family = rustix::net::AddressFamily::NETLINK;
+    let family = AddressFamily::NETLINK;
     // The default protocol is number 0, NETLINK_ROUTE.
     let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &SocketAddrNetlink::new(0, groups))?;
@@ -274,28 +257,22 @@ fn receive(socket: &OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn describe(end: &End<'_>) -> Vec<LinkAttribute> {
-    vec![
-        LinkAttribute::IfName(end.name.to_owned()),
-        LinkAttribute::Address(end.mac.to_vec()),
-        LinkAttribute::Group(end.group),
-    ]
+/// `ifinfomsg`: family and type are the kernel's to say; the link, flags, and which of them are meant.
+fn link(index: u32, flags: u32) -> [u8; LINK] {
+    let mut structure = [0; LINK];
+    structure[4..8].copy_from_slice(&index.to_ne_bytes());
+    structure[8..12].copy_from_slice(&flags.to_ne_bytes());
+    structure[12..].copy_from_slice(&flags.to_ne_bytes());
+    structure
 }
 
-fn route(scope: RouteScope) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::Static;
-    message.header.scope = scope;
-    message.header.kind = RouteType::Unicast;
-    message
+/// `rtmsg`: a route of the main table to a destination with so many bits.
+fn route(bits: u8, scope: u8) -> Message {
+    let structure = [INET, bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0, 0, 0, 0];
+    Message::new(RTM_NEWROUTE, NEW, &[&structure])
 }
 
-/// Local, and not the address of the other end of a point-to-point link, which is in the other attribute.
-fn own_address(message: &AddressMessage) -> Option<Ipv4Addr> {
-    message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
-        _ => None,
-    })
+/// A name with its end.
+fn text(name: &str) -> Vec<u8> {
+    [name.as_bytes(), b"\0"].concat()
 }

@@ -67,6 +67,12 @@ impl Nft {
         Ok(owners(&tables))
     }
 
+    /// Chains of the host's own that drop what it forwards, unless a rule of theirs says otherwise: ours cannot.
+    pub(super) fn dropping(&self) -> Result<Vec<String>, Failure> {
+        let chains = self.run(&["list", "chains"], "").map_err(failed("list the host's chains"))?;
+        Ok(dropping(&chains))
+    }
+
     fn load(&self, script: &str) -> Result<(), String> {
         self.run(&["-f", "-"], script).map(|_| ())
     }
@@ -125,6 +131,22 @@ fn owners(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| name(line.trim())).collect()
 }
 
+/// What `nft list chains` prints of chains that see forwarded packets of IPv4 and drop by default.
+fn dropping(text: &str) -> Vec<String> {
+    let (mut table, mut chain, mut found) = ("", "", Vec::new());
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("table ") {
+            table = name.trim_end_matches(" {");
+        } else if let Some(name) = line.strip_prefix("chain ") {
+            chain = name.trim_end_matches(" {");
+        } else if line.contains("hook forward") && line.contains("policy drop") {
+            let ipv4 = table.starts_with("ip ") || table.starts_with("inet ");
+            found.extend(ipv4.then(|| format!("chain {chain} of table {table}")));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +167,15 @@ mod tests {
                 .any(|word| text.lines().any(|line| !line.starts_with('#') && line.contains(word)))
         );
         assert_eq!(owners("table ip lambent-a.1.2.3\ntable ip nat\ntable ip6 lambent-b\n"), ["a.1.2.3"]);
+    }
+
+    #[test]
+    fn chains_that_drop_forwarded_packets_are_named() {
+        let text = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n\
+                    \tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n\
+                    table ip6 filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\
+                    \t}\n}\ntable inet x {\n\tchain y {\n\t\ttype filter hook forward priority 0; policy accept;\n\t}\n}\n";
+        assert_eq!(dropping(text), ["chain FORWARD of table ip filter"]);
     }
 
     #[test]

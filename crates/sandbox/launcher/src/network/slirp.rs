@@ -84,6 +84,17 @@ impl Slirp {
     }
 }
 
+/// Whether it could be started, without doing so.
+pub(super) fn check() -> Result<(), Failure> {
+    find(&PLACES)?;
+    let device = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
+    device.map(|_| ()).step(DEVICE)
+}
+
+/// The remedy is in the step's name, since the error of the system says the rest.
+const DEVICE: &str =
+    "open /dev/net/tun, which every user has to be able to (mode 0666, as on most distributions)";
+
 fn find(places: &[&'static str]) -> Result<&'static Path, Failure> {
     let found = places.iter().copied().map(Path::new).find(|path| path.exists());
     found.ok_or_else(|| {

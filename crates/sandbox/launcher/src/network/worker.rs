@@ -15,7 +15,7 @@ use super::rules::Nft;
 use super::slirp::Slirp;
 use super::slots::Slots;
 use super::uplink::Uplink;
-use super::{Order, Slot, outlet};
+use super::{Order, Slot, outlet, slirp};
 use crate::step::{Step, refused};
 
 /// Becomes the worker: serves until the launcher closes the channel, whether by its end or by its death.
@@ -32,6 +32,29 @@ pub(super) fn run(channel: OwnedFd, host: OwnedFd, root: bool, owner: &str, nat:
     unsafe {
         libc::_exit(code)
     }
+}
+
+/// Becomes the process that tries out whether there could be networks, and says so.
+pub(super) fn try_out(channel: &OwnedFd, root: bool) -> ! {
+    let told = answer(channel, &trial(root), &[]);
+    // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(i32::from(told.is_err()))
+    }
+}
+
+/// Looks whether there could be a router, in a namespace that goes with this process; the host's network stays as it
+/// is. Answers what on the host stands in the way of packets.
+fn trial(root: bool) -> Result<Option<String>, Failure> {
+    let nft = Nft::find()?;
+    let namespace = Router::namespace()?;
+    let dropping = if root { nft.dropping()? } else { Vec::new() };
+    if !root {
+        slirp::check()?;
+    }
+    Router::make(namespace, &nft, false)?;
+    Ok((!dropping.is_empty()).then(|| dropping.join(", ")))
 }
 
 fn serve(channel: OwnedFd, host: OwnedFd, root: bool, owner: &str, nat: &Nat) -> Result<(), Failure> {
