@@ -57,7 +57,10 @@ impl Resolver {
 
     /// Forwards until it is dropped, and with it all that is under way.
     pub(crate) async fn run(self) {
-        let servers = Arc::new(Servers::of_the_host());
+        self.ask(Arc::new(Servers::of_the_host())).await;
+    }
+
+    async fn ask(self, servers: Arc<Servers>) {
         tokio::join!(
             datagram::forward(Arc::new(self.datagrams), Arc::clone(&servers)),
             stream::forward(self.streams, servers)
@@ -77,3 +80,6 @@ fn asker(address: SocketAddr) -> Ipv4Addr {
 fn reap(tasks: &mut JoinSet<()>) {
     while tasks.try_join_next().is_some() {}
 }
+
+#[cfg(test)]
+mod tests;

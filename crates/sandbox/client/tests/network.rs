@@ -66,8 +66,12 @@ fn router(name: &str) -> u32 {
 
 /// What a server at this address says to the sandbox, or the error.
 async fn call(sandbox: &mut Running, address: impl std::fmt::Display) -> String {
+    call_at(sandbox, address, PORT).await
+}
+
+async fn call_at(sandbox: &mut Running, address: impl std::fmt::Display, port: u16) -> String {
     let script =
-        format!("exec 2>&1; timeout 5 sh -c 'exec 3<>/dev/tcp/{address}/{PORT} && cat <&3' || echo nothing");
+        format!("exec 2>&1; timeout 5 sh -c 'exec 3<>/dev/tcp/{address}/{port} && cat <&3' || echo nothing");
     sandbox.script(&script).await
 }
 
@@ -111,6 +115,7 @@ async fn metadata_private_networks_and_the_host_are_out_of_reach() {
     assert_fenced(&mut sandbox, &[&host, "169.254.96.1"], "the host").await;
     let named = call(&mut sandbox, "metadata.test").await;
     assert!(named.contains("Connection refused"), "a name for it opens nothing: {named}");
+    assert!(call_at(&mut sandbox, INTERNET, 25).await.contains("Connection refused"), "mail");
 
     // The same calls arrive where the router has no rules: the fences are what stops them.
     let router = router("fence");
@@ -119,6 +124,7 @@ async fn metadata_private_networks_and_the_host_are_out_of_reach() {
         assert_eq!(call(&mut sandbox, address).await, format!("world {HOST}\n"), "{address}");
     }
     assert_eq!(call(&mut sandbox, "metadata.test").await, format!("world {HOST}\n"));
+    assert_eq!(call_at(&mut sandbox, INTERNET, 25).await, format!("mail {HOST}\n"));
     // The host has a fence of its own, whatever the router lets pass.
     assert_eq!(call(&mut sandbox, &host).await, "nothing\n");
     for chain in ["prerouting", "input"] {
@@ -265,15 +271,15 @@ async fn an_ordinary_user_within_a_world() {
         eprintln!("skipped an_ordinary_user_within_a_world: another test runs it, as an ordinary user");
         return;
     }
-    let launcher = launcher("user", false).await;
-    assert!(!launcher.host().root);
-    let mut one = Running::launch(&launcher, nat()).await;
+    let networks = launcher("user", false).await;
+    assert!(!networks.host().root);
+    let mut one = Running::launch(&networks, nat()).await;
     assert_eq!(call(&mut one, "lambda.test").await, format!("world {HOST}\n"));
     assert_fenced(&mut one, &AROUND, "as an ordinary user").await;
     // The host's own addresses, its loopback under slirp's names for it, and names that lead there.
     let host = HOST.to_string();
     assert_fenced(&mut one, &[&host, "169.254.112.2", "169.254.112.3", "metadata.test"], "the host").await;
-    let mut other = Running::launch(&launcher, nat()).await;
+    let mut other = Running::launch(&networks, nat()).await;
     let address = own_address(&mut other).await;
     assert_fenced(&mut one, &[&address], "another sandbox").await;
 
@@ -288,6 +294,13 @@ async fn an_ordinary_user_within_a_world() {
     for address in AROUND.iter().filter(|address| !address.starts_with("169.254.")) {
         assert_eq!(call(&mut one, address).await, format!("world {HOST}\n"), "{address}");
     }
+
+    // Killed, the router's keeper leaves nothing, and who wants a network hears why there is none.
+    let slirp = processes_below(&router, "slirp4netns").remove(0);
+    run(&format!("kill -9 {router}"));
+    support::until("slirp4netns has ended", || !std::path::Path::new("/proc").join(&slirp).exists()).await;
+    let error = networks.launch(nat()).await.unwrap_err().to_string();
+    assert!(error.contains("the process that makes networks has ended"), "{error}");
     println!("{FENCED}");
 }
 

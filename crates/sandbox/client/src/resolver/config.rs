@@ -19,6 +19,12 @@ impl Servers {
         Self { file: "/etc/resolv.conf".into(), last: Mutex::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn named(servers: Vec<SocketAddr>) -> Self {
+        // A file that is never there never changes.
+        Self { file: PathBuf::new(), last: Mutex::new((None, servers)) }
+    }
+
     /// In the order in which they are to be asked; never none.
     pub(super) fn list(&self) -> Vec<SocketAddr> {
         let changed = modified(&self.file);

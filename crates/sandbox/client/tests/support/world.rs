@@ -80,8 +80,9 @@ impl World {
         world.outside(&format!(
             "ip link set lo up; ip addr add {INTERNET}/24 dev eth0; ip link set eth0 up; {addresses}"
         ));
-        serve(outside, "world");
-        serve(host, "host");
+        serve(outside, "world", PORT);
+        serve(outside, "mail", 25);
+        serve(host, "host", PORT);
         serve_names(host, resolver);
         world
     }
@@ -130,11 +131,11 @@ pub fn run(script: &str) -> String {
 }
 
 /// Answers every connection with where it is and who calls.
-fn serve(pid: u32, name: &'static str) {
+fn serve(pid: u32, name: &'static str, port: u16) {
     let (ready, listening) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         join(pid);
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
         ready.send(()).unwrap();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();

@@ -81,7 +81,7 @@ impl Link {
         quiet.or_else(absent).step("disable IPv6 on the host's link")?;
         netlink.address(link, host_side(address), 30).step("set the address of the host's link")?;
         netlink.up(link).step("bring up the host's link")?;
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1").step("let the host forward packets")?;
+        forward().step("let the host forward packets")?;
         Ok(address)
     }
 
@@ -110,6 +110,12 @@ impl Link {
             self.nft.remove_host(&self.owner).and(link.step("remove the host's link"))
         })
     }
+}
+
+/// Only where it does not yet: in a container the setting may be there to be read alone.
+fn forward() -> io::Result<()> {
+    const SETTING: &str = "/proc/sys/net/ipv4/ip_forward";
+    if fs::read_to_string(SETTING)?.trim() == "0" { fs::write(SETTING, "1") } else { Ok(()) }
 }
 
 fn absent(error: io::Error) -> io::Result<()> {
