@@ -1,5 +1,6 @@
 """A small Runtime API on loopback: it hands out prepared events, answers posts, and records every request."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -66,9 +67,11 @@ class RuntimeApi:
         with self._lock:
             self._stopped = True
             self._lock.notify_all()
-        self._listener.close()
-        for connection in self._connections:
-            connection.close()
+        for open_socket in [self._listener, *self._connections]:
+            # A thread that waits on a socket holds it open until it is woken.
+            with contextlib.suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+            open_socket.close()
 
     def _accept(self):
         while True:

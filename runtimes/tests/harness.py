@@ -166,8 +166,10 @@ class Output:
 
     def _read(self):
         # A pipe that nobody empties would hold up its writer.
+        waiting = select.poll()
+        waiting.register(self._fd, select.POLLIN)
         while not self._ended:
-            select.select([self._fd], [], [])
+            waiting.poll()
             with self._lock:
                 self._drain()
 

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::discovery::{Interpreter, Search, compile_client};
 use crate::id::{ALL, RuntimeInfo, info};
-use crate::probe::Cache;
+use crate::probe::{Cache, Version};
 use crate::variables::Folders;
 use crate::wanted::Wanted;
-use crate::{Family, clients, java, sdk};
+use crate::{Family, clients, java, node, sdk};
 
 /// Where a `provided` runtime's `bootstrap` is, in the order of the search (AWS Lambda Developer Guide, "Building a
 /// custom runtime"). Without isolation the folders of the function stand for `/var/task` and `/opt`.
@@ -114,7 +114,7 @@ pub struct Layout {
 enum Machine {
     /// Nothing.
     None,
-    Node,
+    Node(Version),
     Java(u8),
 }
 
@@ -132,29 +132,15 @@ impl Layout {
     ) -> Vec<OsString> {
         match self.machine {
             Machine::None => self.argv.clone(),
-            Machine::Node => self.node_argv(memory, variable("NODE_OPTIONS").unwrap_or_default()),
+            Machine::Node(version) => {
+                node::argv(&self.argv, version, memory, variable("NODE_OPTIONS").unwrap_or_default())
+            }
             Machine::Java(major) => {
                 let own = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
                 let own: Vec<&str> = own.iter().filter_map(|name| variable(name)).collect();
                 java::argv(Path::new(&self.argv[0]), &self.runtime, major, memory, &own.join(" "), handler)
             }
         }
-    }
-
-    /// A tenth of the memory for new objects, unless the function's options set either limit.
-    fn node_argv(&self, memory: MemorySize, own_options: &str) -> Vec<OsString> {
-        let mut argv = self.argv.clone();
-        let options = own_options.replace('_', "-");
-        if !["--max-semi-space-size", "--max-old-space-size"].iter().any(|name| options.contains(name)) {
-            let new_space = memory.0 / 10;
-            let before_script = argv.len() - 1;
-            let limits = [
-                format!("--max-semi-space-size={}", new_space / 2),
-                format!("--max-old-space-size={}", memory.0 - new_space),
-            ];
-            argv.splice(before_script..before_script, limits.map(OsString::from));
-        }
-        argv
     }
 
     /// The function's folders, for [`crate::variables`]; `task` and `layers` as the function sees them.
@@ -352,7 +338,7 @@ impl Catalogue {
             runtime,
             packages: packages.filter(|_| !isolated),
             machine: match wanted {
-                Wanted::Node(_) => Machine::Node,
+                Wanted::Node(_) => Machine::Node(installed.interpreter.version),
                 Wanted::Java(major) => Machine::Java(major),
                 Wanted::Python(_) | Wanted::Ruby(..) => Machine::None,
             },

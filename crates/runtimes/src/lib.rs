@@ -15,6 +15,7 @@ mod clients;
 mod discovery;
 mod id;
 pub mod java;
+mod node;
 mod probe;
 pub mod sdk;
 mod variables;

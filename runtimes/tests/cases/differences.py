@@ -17,7 +17,7 @@ def _legacy(version):
     return version < 24
 
 
-def _unicode_results(version):
+def _from_12_on(version):
     return minor(version) >= 12
 
 
@@ -32,7 +32,7 @@ _ENDS = "AWS's client ends without a word; ours reports the error and goes on"
 _DESTROYED = "the error that breaks the source of a stream is in the trailers; AWS's client leaves the stream open"
 
 DIFFERENCES = {
-    ("python", "end: a result that UTF-8 cannot hold", None): (_SURROGATE, _unicode_results),
+    ("python", "end: a result that UTF-8 cannot hold", None): (_SURROGATE, _from_12_on),
     ("python", "end: an error that UTF-8 cannot hold", None): (_SURROGATE, _always),
     ("python", "end: a record that UTF-8 cannot hold", None): (_SURROGATE, _always),
     ("python", "event: no JSON", None): (_NOT_HANDED_OUT, _always),
@@ -40,7 +40,7 @@ DIFFERENCES = {
     ("python", "event: control characters", None): (_NOT_HANDED_OUT, _always),
     ("python", "loading: bytes that are no UTF-8", None): (
         "AWS's client cannot send text beyond Latin-1 in an error of the initialisation and ends; ours sends it",
-        lambda version: minor(version) >= 10,
+        _from_12_on,
     ),
     ("python", "context", "w3c"): ("AWS's newest client for this Python is older than w3c()", lambda version: version == "3.9"),
     **{
