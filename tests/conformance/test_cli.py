@@ -56,3 +56,26 @@ def test_a_users_first_steps(cli, tmp_path, python):
     cli.run("lambda", "delete-function", "--function-name", name)
     gone = cli.run("lambda", "get-function", "--function-name", name, check=False)
     assert gone.returncode == 254 and f"Function not found: {arn(name)}" in gone.stderr
+
+
+def test_versions_aliases_and_permissions(cli, make, tmp_path):
+    name, answer = make.create("cli"), tmp_path / "answer.json"
+    of = ["--function-name", name]
+    assert cli.json("lambda", "publish-version", *of, "--description", "first")["Version"] == "1"
+    alias = cli.json("lambda", "create-alias", *of, "--name", "live", "--function-version", "1")
+    assert alias["AliasArn"] == arn(name, "live")
+    cli.run("lambda", "update-function-configuration", *of, "--memory-size", "256")
+    cli.run("lambda", "wait", "function-updated-v2", *of)
+    assert cli.json("lambda", "publish-version", *of)["Version"] == "2"
+    split = ["--routing-config", "AdditionalVersionWeights={2=1.0}"]
+    cli.run("lambda", "update-alias", *of, "--name", "live", *split)
+    invoke = ["lambda", "invoke", *of, "--qualifier", "live", "--cli-binary-format", "raw-in-base64-out"]
+    assert cli.json(*invoke, "--payload", '{"do": "echo"}', answer)["ExecutedVersion"] == "2"
+    permission = ["--action", "lambda:InvokeFunction", "--principal", "s3.amazonaws.com", "--statement-id", "s"]
+    added = cli.json("lambda", "add-permission", *of, "--qualifier", "live", *permission)
+    assert json.loads(added["Statement"])["Resource"] == arn(name, "live")
+    cli.run("lambda", "remove-permission", *of, "--qualifier", "live", "--statement-id", "s")
+    kept = cli.run("lambda", "delete-function", *of, "--qualifier", "1", check=False)
+    assert "Unable to delete version because the following aliases reference it: [live]" in kept.stderr
+    versions = cli.json("lambda", "list-versions-by-function", *of, "--query", "Versions[].Version")
+    assert versions == ["$LATEST", "1", "2"]

@@ -4,8 +4,10 @@ import concurrent.futures
 
 import pytest
 
+from support.clients import Clients
 from support.errors import refused
 from support.functions import ROLE, arn, probe_zip, unique, until_active
+from support.functions import invoke as call_function
 
 PARAMETER, NOT_FOUND = "InvalidParameterValueException", "ResourceNotFoundException"
 # Beside the metadata, all that a zip function without further settings has.
@@ -218,6 +220,42 @@ def test_who_publishes_at_once_publishes_one_version(lambda_, make):
         published = list(pool.map(lambda _: lambda_.publish_version(FunctionName=name)["Version"], range(8)))
     assert published == ["1"] * 8
     assert [number for number, _ in numbers(lambda_, name)] == ["$LATEST", "1"]
+
+
+def test_versions_and_aliases_outlive_the_server(own_server, python):
+    client = Clients(own_server.start()).boto("lambda")
+    maker = {"Runtime": python, "Role": ROLE, "Handler": "lambda_function.lambda_handler", "Timeout": 20}
+    client.create_function(FunctionName="f", Code={"ZipFile": probe_zip("one")}, Publish=True, **maker)
+    until_active(client, "f")
+    client.update_function_code(FunctionName="f", ZipFile=probe_zip("two"), Publish=True)
+    until_active(client, "f")
+    routing = {"AdditionalVersionWeights": {"2": 0.0}}
+    client.create_alias(FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig=routing)
+    client.add_permission(
+        FunctionName="f",
+        Qualifier="live",
+        StatementId="s",
+        Action="lambda:InvokeFunction",
+        Principal="123456789012",
+    )
+    before = [client.get_alias(FunctionName="f", Name="live"), client.list_versions_by_function(FunctionName="f")]
+    packages = own_server.packages()
+    own_server.kill()
+
+    # The start also looks for packages that nothing refers to.
+    clients = Clients(own_server.start())
+    client = clients.boto("lambda")
+    after = [client.get_alias(FunctionName="f", Name="live"), client.list_versions_by_function(FunctionName="f")]
+    for one, other in zip(before, after, strict=True):
+        one.pop("ResponseMetadata")
+        other.pop("ResponseMetadata")
+    assert after == before
+    stranger = clients.boto("lambda", key="123456789012")
+    answer = call_function(stranger, arn("f", "live"))
+    assert (answer.version, answer.ok["marker"]) == ("1", "one")
+    assert call_function(client, "f").ok["marker"] == "two"
+    assert own_server.packages() == packages
+    assert client.publish_version(FunctionName="f")["Version"] == "2"
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,9 @@ fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<
     } else {
         bound_members::<C>(output, &mut response)?
     };
-    // 204 has neither body nor content (RFC 9110, "204 No Content").
-    if response.status() == StatusCode::NO_CONTENT {
+    // 204 has neither body nor content (RFC 9110, "204 No Content"). The events of a stream follow one by one, from
+    // whoever has them, and nobody knows how long they will be.
+    if response.status() == StatusCode::NO_CONTENT || is_stream(operation) {
         return Ok(response);
     }
     if let Some(body) = body {
@@ -50,6 +51,10 @@ fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<
 
 fn model_status(operation: &Operation) -> Result<StatusCode, String> {
     StatusCode::from_u16(operation.route.status).map_err(|error| error.to_string())
+}
+
+fn is_stream(operation: &Operation) -> bool {
+    operation.output.iter().any(|binding| binding.place == Place::EventStream)
 }
 
 /// The content type of event streams (Smithy: "Event streams", Amazon event stream specification).
@@ -77,10 +82,9 @@ fn bound_members<C: Call>(
             }
             (Place::WholeBody, value) => whole = Some(value.unwrap_or_else(|| Value::Object(Map::new()))),
             (Place::RawBody, _) => raw = true,
-            // The events follow one by one, from whoever has them.
             (Place::EventStream, _) => {
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
-                return Ok(None);
+                let content_type = HeaderValue::from_static(EVENT_STREAM);
+                response.headers_mut().entry(CONTENT_TYPE).or_insert(content_type);
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::shape::{Bounds, Kind, Member, Place, Shape};
 use crate::{Blob, Call, encode_request, lambda, logs};
 
-const ROUNDS: u64 = 200;
+const ROUNDS: u64 = 60;
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators"): small, and the same everywhere.
 struct Random(u64);

@@ -39,6 +39,19 @@ fn outputs_take_the_status_of_the_model_or_of_their_member() {
 }
 
 #[test]
+fn a_stream_begins_with_headers_alone() {
+    let output = lambda::InvokeWithResponseStreamResponse {
+        status_code: Some(200),
+        executed_version: Some("3".to_owned()),
+        ..Default::default()
+    };
+    let response = check::<lambda::op::InvokeWithResponseStream>(&output, 200, "");
+    assert_eq!(header(&response, "content-type"), Some("application/vnd.amazon.eventstream"));
+    assert_eq!(header(&response, "X-Amz-Executed-Version"), Some("3"));
+    assert_eq!(header(&response, "content-length"), None, "the events follow");
+}
+
+#[test]
 fn an_invocation_answers_bytes_and_headers() {
     let payload = Bytes::from_static(b"{\"verbatim\" : 1}");
     let output = lambda::InvocationResponse {

@@ -118,3 +118,70 @@ fn compare(path: &std::path::Path, expected: &str) -> Result<(), String> {
         show(expected)
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no model in use has, or has once: unions, documents, a greedy label, a stream of events.
+    const MODEL: &str = r#"{
+        "metadata": {"protocol": "rest-json", "serviceFullName": "Test", "endpointPrefix": "test"},
+        "operations": {"Do": {
+            "http": {"method": "POST", "requestUri": "/things/{Key+}"},
+            "input": {"shape": "In"}, "output": {"shape": "Out"}
+        }},
+        "shapes": {
+            "In": {"type": "structure", "required": ["Key"], "members": {
+                "Key": {"shape": "Text", "location": "uri", "locationName": "Key"},
+                "Choice": {"shape": "Choice"}, "Any": {"shape": "Any"}
+            }},
+            "Out": {"type": "structure", "payload": "Events", "members": {"Events": {"shape": "Events"}}},
+            "Choice": {"type": "structure", "union": true, "members": {
+                "left": {"shape": "Text"}, "right": {"shape": "Number"}
+            }},
+            "Any": {"type": "structure", "document": true, "members": {}},
+            "Events": {"type": "structure", "eventstream": true, "members": {"Chunk": {"shape": "Chunk"}}},
+            "Chunk": {"type": "structure", "event": true, "members": {"Data": {"shape": "Text"}}},
+            "Text": {"type": "string"}, "Number": {"type": "integer"}
+        }
+    }"#;
+
+    fn service() -> Service {
+        Service { module: "test", folder: "test", version: "1", operations: allow::Operations::All }
+    }
+
+    #[test]
+    fn rare_shapes_come_out_as_rust() {
+        let text = generate(&service(), &Model::parse(MODEL.as_bytes()).unwrap()).unwrap();
+        // That it is Rust at all is rustfmt's to say.
+        let text = rustfmt(&text).unwrap();
+        for expected in [
+            "pub enum Choice {",
+            "Left(String),",
+            "Right(i32),",
+            "pub any: Option<serde_json::Value>,",
+            "kind: Kind::Document",
+            "Segment::Greedy(\"Key\")",
+            "pub enum Events {",
+            "Chunk(Chunk),",
+            "pub struct Out {}",
+            "place: Place::EventStream",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let model = |from: &str, to: &str| {
+            let text = MODEL.replace(from, to);
+            assert_ne!(text, MODEL, "{from} is in the model");
+            generate(&service(), &Model::parse(text.as_bytes()).unwrap()).unwrap_err()
+        };
+        assert!(model("{Key+}", "{Key+}/more").contains("greedy label before its end"));
+        assert!(
+            model("{\"shape\": \"Any\"}", "{\"shape\": \"Events\"}").contains("event stream in an input")
+        );
+        assert!(model("{\"shape\": \"Chunk\"}", "{\"shape\": \"Gone\"}").contains("does not define it"));
+    }
+}
