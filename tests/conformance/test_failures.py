@@ -124,29 +124,53 @@ def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, 
     assert 900 <= float(inside["Init Duration"].split()[0]) <= 1_500
 
 
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        (
-            {"other": "x"},
-            "RequestId: {id} Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
-        ),
-        (
-            {"bootstrap": ("#!/bin/sh\n", 0o644)},
-            "RequestId: {id} Error: fork/exec /var/task/bootstrap: permission denied",
-        ),
-        ({"bootstrap": ("\x7fNOT", 0o755)}, "RequestId: {id} Error: fork/exec /var/task/bootstrap: exec format error"),
-    ],
-    ids=["absent", "not-executable", "no-program"],
-)
-def test_a_bootstrap_that_cannot_run_is_an_invalid_entrypoint(invoke, make, files, message):
+# For a processor that nobody has: e_machine 0x1234.
+FOREIGN_PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x34\x12" + bytes(200)
+BOOTSTRAPS = {
+    "absent": (
+        {"other": "x"},
+        "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+        "Couldn't find valid bootstrap(s)",
+    ),
+    "not-executable": (
+        {"bootstrap": ("#!/bin/sh\n", 0o644)},
+        "fork/exec /var/task/bootstrap: permission denied",
+        "run `chmod +x` before zipping it",
+    ),
+    "no-program": (
+        {"bootstrap": ("\x7fNOT", 0o755)},
+        "fork/exec /var/task/bootstrap: exec format error",
+        "neither an executable nor a script",
+    ),
+    "foreign-program": (
+        {"bootstrap": (FOREIGN_PROGRAM, 0o755)},
+        "fork/exec /var/task/bootstrap: exec format error",
+        "is compiled for another processor, and this machine is",
+    ),
+    "windows-lines": (
+        {"bootstrap": ("#!/bin/sh\r\necho hello\r\n", 0o755)},
+        "fork/exec /var/task/bootstrap: no such file or directory",
+        "end with CR LF",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "message", "remedy"), BOOTSTRAPS.values(), ids=BOOTSTRAPS)
+def test_a_bootstrap_that_cannot_run_is_an_invalid_entrypoint(invoke, make, logs, files, message, remedy):
     name = make.create("bootstrap", zip_file=pack(files), Runtime="provided.al2023", Handler="any")
     answer = invoke(name)
+    message = f"RequestId: {{id}} Error: {message}"
     if ISOLATION == "process" and "fork/exec" in message:
         # Without a root of its own the function's path is the host's.
         shown = answer.json["errorMessage"].split("fork/exec ")[1].split("/bootstrap")[0]
         message = message.replace("/var/task", shown)
     failed(answer, "Runtime.InvalidEntrypoint", message)
+
+    def advised():
+        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return any(event["message"].startswith("the runtime cannot be started: ") and remedy in event["message"] for event in events)
+
+    until(advised, "the log to say what to do")
 
 
 def test_a_runtime_without_interpreter_names_what_is_missing(invoke, make, runtimes):

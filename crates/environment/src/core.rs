@@ -309,6 +309,7 @@ impl Core {
                 None
             }
             Err(StartError { error_type, message }) => {
+                self.advise(&message);
                 Some(Event::StartFailed { failure: Start { error_type, message } })
             }
         }
@@ -389,12 +390,21 @@ impl Core {
         }
     }
 
+    /// A line for who reads the log: the caller's error has AWS's words, which do not say what to do.
+    fn advise(&mut self, text: &str) {
+        let line = format!("the runtime cannot be started: {text}");
+        self.log.write(self.world.clock.now(), Origin::Platform, line);
+    }
+
     /// AWS words a failing `execve` as Go does.
-    fn start_failure(&self, errno: i32) -> Start {
+    fn start_failure(&mut self, errno: i32) -> Start {
         let text = std::io::Error::from_raw_os_error(errno).to_string().to_lowercase();
         let text = text.split(" (os error").next().unwrap_or_default();
         let file = self.sandbox.as_ref().and_then(|grip| self.function.plan.program(&grip.placement).ok());
         let file = file.and_then(|program| program.argv.first().map(PathBuf::from)).unwrap_or_default();
+        if let Some(remedy) = self.function.plan.remedy(&file, errno) {
+            self.advise(&remedy);
+        }
         Start {
             error_type: "Runtime.InvalidEntrypoint".into(),
             message: format!("fork/exec {}: {text}", file.display()),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,9 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// When the host lacks what the function needs, or the package holds no entry point.
     fn program(&self, placement: &Placement) -> Result<Program, StartError>;
+    /// What to do about a program that the kernel would not start, for the function's log; `None` if nothing better
+    /// is known than the error itself. `file` is the program as the function sees it, `errno` that of `execve`.
+    fn remedy(&self, file: &Path, errno: i32) -> Option<String>;
 }
 
 /// One version of a function, as an environment needs it. Immutable: an update makes a new one.

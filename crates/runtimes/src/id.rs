@@ -87,7 +87,7 @@ impl RuntimeInfo {
         match self.support {
             // Dates in this form sort as text.
             Support::Until(date) if today >= date => {
-                Some(format!("AWS has deprecated the runtime {} on {date}; move to a later version", self.id))
+                Some(format!("AWS deprecated the runtime {} on {date}; move to a later one", self.id))
             }
             _ => None,
         }

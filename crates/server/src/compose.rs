@@ -1,8 +1,9 @@
 //! Turns a stored function into what an environment runs: its code, its interpreter, its variables.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
@@ -20,6 +21,8 @@ pub(crate) struct Composer {
     pub(crate) code: CodeStore,
     pub(crate) isolation: Isolation,
     pub(crate) issuer: Issuer,
+    /// The deprecated runtimes of which the server's log has been told.
+    pub(crate) warned: Mutex<BTreeSet<String>>,
 }
 
 /// Makes the credentials of functions.
@@ -36,9 +39,20 @@ pub(crate) const ENVIRONMENT_LIFETIME: Duration = Duration::from_secs(4 * 3600);
 const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
 impl Composer {
+    /// AWS writes to the owners of such functions; here it is one line for each runtime and start of the server.
+    fn warn_of_deprecation(&self, runtime: &str, function: &str) {
+        let today = lambent_runtimes::date(std::time::SystemTime::now());
+        let warning = lambent_runtimes::info(runtime).and_then(|info| info.deprecation(&today));
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(warning) = warning.filter(|_| warned.insert(runtime.to_owned())) {
+            eprintln!("warning: function {function}: {warning}");
+        }
+    }
+
     /// Never fails: what is missing becomes the error of the first invocation, which names it.
     pub(crate) fn compose(&self, arn: &FunctionArn, record: &lambda::Function) -> Function {
         let settings = &record.settings;
+        self.warn_of_deprecation(&settings.runtime, &arn.name);
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
         let package = match self.code.open_package(&record.code.sha256) {
@@ -223,6 +237,13 @@ impl Plan for FunctionPlan {
         let env = self.environment(&layout, task.clone(), placement);
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Ok(Program { argv, env, cwd: task })
+    }
+
+    fn remedy(&self, file: &Path, errno: i32) -> Option<String> {
+        let package = self.package.as_ref().ok()?;
+        // Of other files, such as an interpreter's, the catalogue has seen that they run.
+        let name = file.strip_prefix(self.task(package)).ok()?;
+        crate::entrypoint::remedy(&package.root().join(name), &file.to_string_lossy(), errno)
     }
 }
 

@@ -13,6 +13,7 @@
 mod compose;
 mod config;
 pub mod doctor;
+mod entrypoint;
 mod feed;
 mod gateway;
 mod listener;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
@@ -156,6 +156,7 @@ impl Server {
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
             },
+            warned: Mutex::default(),
         };
         let invoker = Invoker::new(
             world,
