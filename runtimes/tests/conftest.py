@@ -9,9 +9,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import clients  # noqa: E402
+import jvm_and_ruby  # noqa: E402
 
 PYTHONS = clients.pythons()
 NODES = clients.nodes()
+RUBIES = jvm_and_ruby.rubies()
 
 
 @pytest.fixture(params=sorted(PYTHONS, key=lambda minor: int(minor[2:])))
@@ -48,6 +50,46 @@ def modern_node():
     if not any(major >= 24 for major in NODES):
         pytest.skip("no Node.js 24 or later: none on PATH, none in LAMBENT_TEST_NODES and none from npm")
     return clients.lambent_node(NODES[min(major for major in NODES if major >= 24)])
+
+
+@pytest.fixture(params=sorted(RUBIES) or [None])
+def any_ruby(request):
+    """Our client on each Ruby there is, with the runtime it stands for."""
+    if request.param is None:
+        pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
+    return jvm_and_ruby.lambent_ruby(RUBIES[request.param]), "ruby" + request.param
+
+
+@pytest.fixture(scope="session")
+def ruby():
+    """Our client on the newest Ruby there is."""
+    if not RUBIES:
+        pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
+    return jvm_and_ruby.lambent_ruby(RUBIES[max(RUBIES)])
+
+
+@pytest.fixture(scope="session")
+def reference_ruby(ruby):
+    client = jvm_and_ruby.official_ruby(ruby.argv[0])
+    if client is None:
+        pytest.skip("the gem {} could not be installed from rubygems.org".format(jvm_and_ruby.REFERENCE_RUBY_GEM))
+    return client
+
+
+@pytest.fixture(scope="session")
+def java():
+    """AWS's Java client started as Lambent starts it, and plainly."""
+    found = jvm_and_ruby.javas()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def java_classes(java, tmp_path_factory):
+    """The compiled test functions, as the files of a package."""
+    source = Path(__file__).resolve().parent / "java" / "Handlers.java"
+    return jvm_and_ruby.compile_java(java[1], source, tmp_path_factory.mktemp("classes"))
 
 
 @pytest.fixture

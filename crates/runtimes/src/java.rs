@@ -23,7 +23,7 @@ pub struct Jar {
 }
 
 /// AWS's client: the versions that belong together are those that the client's own description names.
-pub const JARS: [Jar; 3] = [
+pub const JARS: [Jar; 4] = [
     Jar {
         name: "aws-lambda-java-core-1.4.0.jar",
         folder: "com/amazonaws/aws-lambda-java-core/1.4.0",
@@ -33,6 +33,12 @@ pub const JARS: [Jar; 3] = [
         name: "aws-lambda-java-serialization-1.2.0.jar",
         folder: "com/amazonaws/aws-lambda-java-serialization/1.2.0",
         sha256: "1513c1f945a3213f916a4b2de1760c97b51d84d110f82bbbcf9cfac53d5651e7",
+    },
+    // Missed not before the first invocation has been answered.
+    Jar {
+        name: "utils-lite-2.34.0.jar",
+        folder: "software/amazon/awssdk/utils-lite/2.34.0",
+        sha256: "efaf784f07ae526f0b5c89d71ef21cf16636131c47d44616e3df9bedc3f4f89a",
     },
     Jar {
         name: "aws-lambda-java-runtime-interface-client-2.9.0.jar",

@@ -1,4 +1,4 @@
-//! AWS's client for Java: three jars, and the native library that one of them holds.
+//! AWS's client for Java: its jars, and the native library that one of them holds.
 
 use std::fmt::Write as _;
 use std::fs;
