@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import CLIENTS, Client
 
 HERE = Path(__file__).resolve().parent
-CACHE = HERE / ".cache"
+CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", HERE / ".cache"))
 REPOSITORY = HERE.parent.parent
 REFERENCE_RUBY_GEM = "aws_lambda_ric"
 

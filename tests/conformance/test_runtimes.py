@@ -1,5 +1,6 @@
-"""Unmodified functions of five kinds: AWS's own libraries in Go and Rust, managed runtimes, a shell script."""
+"""Unmodified functions of every kind: AWS's own libraries in Go and Rust, managed runtimes, a shell script."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,11 +70,19 @@ def go_function(_):
     return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
 
 
-def rust_function(_):
-    target = CACHE / "rust"
-    output = target / "debug" / "bootstrap"
-    package = build("cargo", ["build", "--quiet", "--locked"], "rust", output, {"CARGO_TARGET_DIR": str(target)})
+def rust_function(_, folder="rust", program="bootstrap"):
+    target = CACHE / folder
+    output = target / "debug" / program
+    package = build("cargo", ["build", "--quiet", "--locked"], folder, output, {"CARGO_TARGET_DIR": str(target)})
     return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+
+
+def ruby_function(runtimes):
+    return {
+        "zip_file": pack({"app.rb": source("ruby/app.rb")}),
+        "Handler": "app.handler",
+        "Runtime": newest(runtimes, "ruby"),
+    }
 
 
 def newest(runtimes, family):
@@ -86,6 +95,7 @@ def newest(runtimes, family):
 FUNCTIONS = {
     "python": (python_function, "ValueError"),
     "nodejs": (node_function, "RangeError"),
+    "ruby": (ruby_function, "Function<ArgumentError>"),
     "shell": (shell_function, "Function.Failed"),
     "go": (go_function, "errorString"),
     "rust": (rust_function, "core::marker::Sync>"),
@@ -135,3 +145,38 @@ def test_every_python_and_node_of_the_host_works(make, invoke, runtimes):
         name = make.create("each", **definition)
         answer = invoke(name, {"value": 1})
         assert answer.ok["value"] == 1 and answer.ok["runtime"] == f"AWS_Lambda_{runtime}", runtime
+
+
+def http_event(method, path, query="", body=None):
+    """What an HTTP API sends (API Gateway Developer Guide, payload format version 2.0)."""
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"host": "example.com", "content-type": "application/json"},
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "api",
+            "domainName": "example.com",
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "t"},
+            "requestId": "id",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1767225600000,
+        },
+        "isBase64Encoded": False,
+    }
+    if query:
+        event["queryStringParameters"] = dict(part.split("=") for part in query.split("&"))
+    return event if body is None else {**event, "body": body}
+
+
+def test_a_web_application_of_axum_answers_http_events(make, invoke, runtimes):
+    name = make.create("axum", MemorySize=256, **rust_function(runtimes, "axum", "axum-function"))
+    shown = invoke(name, http_event("GET", "/hello/Ada", "a=1")).ok
+    assert shown["statusCode"] == 200 and shown["headers"]["content-type"] == "application/json", shown
+    assert json.loads(shown["body"]) == {"hello": "Ada", "query": {"a": "1"}}
+    assert invoke(name, http_event("POST", "/echo", body='{"b":[1]}')).ok["statusCode"] == 201
+    assert invoke(name, http_event("GET", "/nowhere")).ok["statusCode"] == 404

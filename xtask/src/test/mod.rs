@@ -11,6 +11,7 @@ pub(crate) mod count;
 pub(crate) mod host;
 pub(crate) mod prepare;
 pub(crate) mod process;
+mod ruby;
 mod suite;
 
 use count::Count;

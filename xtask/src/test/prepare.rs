@@ -22,6 +22,7 @@ const AWS: Tool = Tool { what: "the AWS CLI, version 2", package: "awscli", find
 const NODE: Tool = Tool { what: "Node.js", package: "nodejs", find: || host::find("node") };
 const NPM: Tool = Tool { what: "npm", package: "npm", find: || host::find("npm") };
 const GO: Tool = Tool { what: "Go", package: "golang", find: || host::find("go") };
+const JDK: Tool = Tool { what: "a JDK", package: "default-jdk-headless", find: || host::find("javac") };
 const CURL: Tool = Tool { what: "curl", package: "curl", find: || host::find("curl") };
 const ZIP: Tool = Tool { what: "zip", package: "zip", find: || host::find("zip") };
 
@@ -32,9 +33,11 @@ pub(crate) const MKE2FS: Tool =
     Tool { what: "mke2fs", package: "e2fsprogs", find: || host::find_in_sbin("mke2fs") };
 
 /// What the conformance suite uses; a test that misses its tool says so and is skipped.
-pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, CURL, ZIP];
+pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, JDK, CURL, ZIP];
 /// What the differential suite of the runtimes uses.
 pub(crate) const RUNTIMES: &[Tool] = &[PYTHON, NODE, NPM];
+/// What it uses for Java; without it those tests are skipped and say so.
+pub(crate) const JAVA: &[Tool] = &[JDK, CURL];
 
 /// Installs those that are missing, all at once. What then is still missing is named.
 pub(crate) fn tools(tools: &[Tool]) -> Vec<&'static str> {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::count::{self, Count};
-use super::prepare::{self, C_COMPILER, CONFORMANCE, PYTHON, RUNTIMES};
-use super::{host, process};
+use super::prepare::{self, C_COMPILER, CONFORMANCE, JAVA, PYTHON, RUNTIMES};
+use super::{host, process, ruby};
 
 /// One suite.
 pub(crate) struct Suite {
@@ -71,9 +71,11 @@ fn rust(filters: &[String]) -> Result<Count, String> {
 
 fn runtimes(filters: &[String]) -> Result<Count, String> {
     prepare::require(RUNTIMES)?;
+    prepare::tools(JAVA);
     let folder = crate::root().join("runtimes/tests");
-    let cache = crate::target_directory().join("test-runtimes");
-    pytest("runtimes", &folder, filters, &[("LAMBENT_TEST_CACHE", cache)])
+    let mut environment = ruby_on_path()?;
+    environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-runtimes")));
+    pytest("runtimes", &folder, filters, &environment)
 }
 
 fn conformance(filters: &[String]) -> Result<Count, String> {
@@ -85,7 +87,23 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
     let mut environment = vec![("LAMBENT_TEST_BINARY", crate::target_directory().join("debug/lambent"))];
     environment.extend(host::aws().map(|aws| ("LAMBENT_TEST_AWS", aws)));
     environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-functions")));
+    environment.extend(ruby_on_path()?);
     pytest("conformance", &crate::root().join("tests/conformance"), filters, &environment)
+}
+
+/// The search path with a Ruby of which AWS has a runtime. Without one the tests that want it are skipped and say so.
+fn ruby_on_path() -> Result<Vec<(&'static str, PathBuf)>, String> {
+    let ruby = match ruby::prepare() {
+        Ok(ruby) => ruby,
+        Err(problem) => {
+            println!("missing: Ruby: {problem}");
+            return Ok(Vec::new());
+        }
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ruby.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
+    let joined = std::env::join_paths(folders).map_err(|error| format!("cannot extend PATH: {error}"))?;
+    Ok(vec![("PATH", PathBuf::from(joined))])
 }
 
 /// An emulated processor takes too long for every change.

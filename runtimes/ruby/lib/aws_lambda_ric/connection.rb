@@ -61,7 +61,8 @@ module AwsLambdaRIC
       chunked = headers.fetch('transfer-encoding', '').casecmp?('chunked')
       body = chunked ? read_chunks : read_exactly(Integer(headers.fetch('content-length', '0')))
       close if headers.fetch('connection', '').casecmp?('close')
-      Response.new(status, headers, body)
+      # What Net::HTTP says of any body.
+      Response.new(status, headers, body.force_encoding(Encoding::UTF_8))
     end
 
     private
