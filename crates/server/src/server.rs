@@ -147,11 +147,8 @@ impl Server {
             }),
         });
         let sessions = Sessions::new(secret);
-        let issuer = Issuer {
-            sessions: sessions.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-        };
+        let issuer =
+            Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
         let composer = Composer::new(Arc::clone(&catalogue), code.clone(), config.isolation, issuer);
         let invoker = Invoker::new(
             world,
