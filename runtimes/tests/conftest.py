@@ -1,10 +1,5 @@
 """The clients under test."""
 
-import json
-import os
-import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,13 +9,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import clients  # noqa: E402
-import fetch  # noqa: E402
-from harness import Client  # noqa: E402
+import jvm_and_ruby  # noqa: E402
 
 PYTHONS = clients.pythons()
 NODES = clients.nodes()
-RUBIES = clients.rubies()
-REPOSITORY = HERE.parent.parent
+RUBIES = jvm_and_ruby.rubies()
 
 
 @pytest.fixture(params=sorted(PYTHONS, key=lambda minor: int(minor[2:])))
@@ -64,53 +57,39 @@ def any_ruby(request):
     """Our client on each Ruby there is, with the runtime it stands for."""
     if request.param is None:
         pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
-    return clients.lambent_ruby(RUBIES[request.param]), "ruby" + request.param
+    return jvm_and_ruby.lambent_ruby(RUBIES[request.param]), "ruby" + request.param
 
 
 @pytest.fixture(scope="session")
 def ruby():
+    """Our client on the newest Ruby there is."""
     if not RUBIES:
         pytest.skip("no Ruby from 3.2 on on PATH and none in LAMBENT_TEST_RUBIES")
-    return clients.lambent_ruby(RUBIES[max(RUBIES)])
+    return jvm_and_ruby.lambent_ruby(RUBIES[max(RUBIES)])
 
 
 @pytest.fixture(scope="session")
 def reference_ruby(ruby):
-    client = clients.official_ruby(ruby.argv[0])
+    client = jvm_and_ruby.official_ruby(ruby.argv[0])
     if client is None:
-        pytest.skip("the gem {} could not be installed from rubygems.org".format(clients.RUBY_GEM))
+        pytest.skip("the gem {} could not be installed from rubygems.org".format(jvm_and_ruby.REFERENCE_RUBY_GEM))
     return client
 
 
 @pytest.fixture(scope="session")
-def java(tmp_path_factory):
+def java():
     """AWS's Java client started as Lambent starts it, and plainly."""
-    if not shutil.which("javac") or not shutil.which("cargo"):
-        pytest.skip("javac and cargo are needed, and one of them is not on PATH")
-    version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True).stdout
-    runtime = "java" + re.search(r"(\d+)", version)[1]
-    command = ["cargo", "run", "--quiet", "--package", "lambent-runtimes", "--example", "command_line", "--"]
-    command += [str(fetch.CACHE / "java"), runtime, "512", "HANDLER"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("AWS's Java client cannot be had: {}".format(done.stderr.strip().splitlines()[-1:]))
-    argv = json.loads(done.stdout)[:-1]
-    path = argv[argv.index("-classpath") + 1]
-    plain = [argv[0], "--add-opens=java.base/java.io=ALL-UNNAMED", "-classpath", path, argv[-1]]
-    return (
-        Client("lambent-java", argv, {}, handler_argument=True),
-        Client("plain-java", plain, {}, handler_argument=True, official=True),
-    )
+    found = jvm_and_ruby.javas()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
 
 
 @pytest.fixture(scope="session")
 def java_classes(java, tmp_path_factory):
     """The compiled test functions, as the files of a package."""
-    folder = tmp_path_factory.mktemp("classes")
     source = Path(__file__).resolve().parent / "java" / "Handlers.java"
-    path = java[1].argv[java[1].argv.index("-classpath") + 1]
-    subprocess.run(["javac", "-encoding", "UTF-8", "-cp", path, "-d", str(folder), str(source)], check=True)
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.class")}
+    return jvm_and_ruby.compile_java(java[1], source, tmp_path_factory.mktemp("classes"))
 
 
 @pytest.fixture

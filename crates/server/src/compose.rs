@@ -17,12 +17,12 @@ use lambent_store::{CodeStore, Package};
 /// What functions are composed from.
 pub(crate) struct Composer {
     /// Filled before the first function arrives.
-    pub(crate) catalogue: Arc<OnceLock<Catalogue>>,
-    pub(crate) code: CodeStore,
-    pub(crate) isolation: Isolation,
-    pub(crate) issuer: Issuer,
+    catalogue: Arc<OnceLock<Catalogue>>,
+    code: CodeStore,
+    isolation: Isolation,
+    issuer: Issuer,
     /// The deprecated runtimes of which the server's log has been told.
-    pub(crate) warned: Mutex<BTreeSet<String>>,
+    warned: Mutex<BTreeSet<String>>,
 }
 
 /// Makes the credentials of functions.
@@ -39,6 +39,16 @@ pub(crate) const ENVIRONMENT_LIFETIME: Duration = Duration::from_secs(4 * 3600);
 const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
 impl Composer {
+    /// The catalogue is filled before the first function arrives.
+    pub(crate) fn new(
+        catalogue: Arc<OnceLock<Catalogue>>,
+        code: CodeStore,
+        isolation: Isolation,
+        issuer: Issuer,
+    ) -> Self {
+        Self { catalogue, code, isolation, issuer, warned: Mutex::default() }
+    }
+
     /// AWS writes to the owners of such functions; here it is one line for each runtime and start of the server.
     fn warn_of_deprecation(&self, runtime: &str, function: &str) {
         let today = lambent_runtimes::date(std::time::SystemTime::now());

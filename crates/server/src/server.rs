@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
@@ -167,17 +167,9 @@ impl Server {
             }),
         });
         let sessions = Sessions::new(secret);
-        let composer = Composer {
-            catalogue: Arc::clone(&runtimes.catalogue),
-            code: code.clone(),
-            isolation: config.isolation,
-            issuer: Issuer {
-                sessions: sessions.clone(),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
-            },
-            warned: Mutex::default(),
-        };
+        let issuer =
+            Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
+        let composer = Composer::new(Arc::clone(&runtimes.catalogue), code.clone(), config.isolation, issuer);
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),

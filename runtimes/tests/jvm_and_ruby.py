@@ -1,0 +1,76 @@
+"""The clients of Ruby and Java that tests run: as Lambent starts them, and AWS's own beside them."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from harness import CLIENTS, Client
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", HERE / ".cache"))
+REPOSITORY = HERE.parent.parent
+REFERENCE_RUBY_GEM = "aws_lambda_ric"
+
+
+def rubies():
+    """The ruby on PATH and those that LAMBENT_TEST_RUBIES names (paths, separated by colons), from 3.2 on."""
+    found = {}
+    for path in [shutil.which("ruby"), *os.environ.get("LAMBENT_TEST_RUBIES", "").split(":")]:
+        if path:
+            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+            numbers = re.match(r"ruby (\d+)\.(\d+)\.", version)
+            if numbers and (int(numbers[1]), int(numbers[2])) >= (3, 2):
+                found.setdefault("{}.{}".format(*numbers.groups()), path)
+    return found
+
+
+def lambent_ruby(ruby):
+    return Client("lambent-ruby", [ruby, str(CLIENTS / "ruby" / "bootstrap.rb")], {})
+
+
+@lru_cache(maxsize=None)
+def official_ruby(ruby):
+    """AWS's client, as a gem in a folder of its own, or None where it cannot be installed."""
+    gems = CACHE / "ruby"
+    if not list(gems.glob("gems/aws_lambda_ric-*")):
+        gem = str(Path(ruby).with_name("gem"))
+        install = [gem, "install", "--silent", "--no-document", "--install-dir", str(gems), REFERENCE_RUBY_GEM]
+        # What went wrong is what the skipped tests say: that it could not be installed.
+        subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    found = sorted(gems.glob("gems/aws_lambda_ric-*/lib/aws_lambda_ric.rb"))
+    if not found:
+        return None
+    start = "AwsLambdaRIC::Bootstrap.new.start"
+    return Client("official-ruby", [ruby, "-r", str(found[-1]), "-e", start], {}, official=True)
+
+
+@lru_cache(maxsize=None)
+def javas():
+    """AWS's Java client started as Lambent starts it, and plainly; or a text that says why not."""
+    if not shutil.which("javac") or not shutil.which("cargo"):
+        return "javac and cargo are needed, and one of them is not on PATH"
+    version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True).stdout
+    runtime = "java" + re.search(r"(\d+)", version)[1]
+    command = ["cargo", "run", "--quiet", "--package", "lambent-runtimes", "--example", "command_line", "--"]
+    command += [str(CACHE / "java"), runtime, "512", "HANDLER"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return "AWS's Java client cannot be had: {}".format(done.stderr.strip().splitlines()[-1:])
+    argv = json.loads(done.stdout)[:-1]
+    path = argv[argv.index("-classpath") + 1]
+    plain = [argv[0], "--add-opens=java.base/java.io=ALL-UNNAMED", "-classpath", path, argv[-1]]
+    return (
+        Client("lambent-java", argv, {}, handler_argument=True),
+        Client("plain-java", plain, {}, handler_argument=True, official=True),
+    )
+
+
+def compile_java(java, source, folder):
+    """Compiles one file against AWS's jars, and returns the classes as the files of a package."""
+    path = java.argv[java.argv.index("-classpath") + 1]
+    subprocess.run(["javac", "-encoding", "UTF-8", "-cp", path, "-d", str(folder), str(source)], check=True)
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.class")}
