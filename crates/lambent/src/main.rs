@@ -13,7 +13,7 @@ use lambent_cli::{Cli, Command, Family, Terminal};
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     if arguments.next().is_some_and(|name| name == lambent_server::discovery::PROGRAM) {
-        return discover(arguments.next().unwrap_or_default().as_ref());
+        return discover(arguments);
     }
     let Cli { global, command } = lambent_cli::parse();
     let terminal = Terminal::stdio(global.color, global.json);
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
 }
 
 /// The server's helper: see [`lambent_server::discovery`].
-fn discover(data_dir: &Path) -> ExitCode {
-    match lambent_server::discovery::run(data_dir) {
+fn discover(arguments: std::env::ArgsOs) -> ExitCode {
+    match lambent_server::discovery::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the interpreters of this host cannot be found out: {error}");

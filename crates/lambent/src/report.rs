@@ -22,6 +22,15 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
     Some(variable("HOME")?.join(".local/share/lambent"))
 }
 
+/// Where an earlier version kept root's data by default, if it is there and the folder in use has none yet.
+pub(crate) fn earlier_data_dir(in_use: &Path) -> Option<PathBuf> {
+    if in_use != Path::new(ROOTS_DATA_DIR) || in_use.join("lambent.db").exists() {
+        return None;
+    }
+    let earlier = PathBuf::from(std::env::var_os("HOME")?).join(".local/share/lambent");
+    earlier.join("lambent.db").exists().then_some(earlier)
+}
+
 pub(crate) fn data_dir() -> PathBuf {
     let given = std::env::var_os("LAMBENT_DATA_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
     given.or_else(default_data_dir).unwrap_or_else(|| "lambent".into())

@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: UpArgs, terminal: &Terminal) -> ExitCode {
 fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let with_demo = arguments.demo;
     let config = configuration(arguments)?;
+    let earlier = report::earlier_data_dir(&config.data_dir);
     // Before the first thread: as root this is where the rights end.
     let prepared = Prepared::new(config.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -33,6 +34,13 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         let server = Server::start(prepared).await?;
         let address = server.address();
         announce(&config, &server, terminal);
+        if let Some(earlier) = earlier {
+            terminal.say(&format!(
+                "root's data of an earlier version is still in {}: move it to {}, or name it with --data-dir",
+                earlier.display(),
+                config.data_dir.display()
+            ));
+        }
         if !with_demo {
             // The demonstration closes with the same.
             hint(address, terminal);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,9 @@ pub struct Search {
     pub installations: Vec<PathBuf>,
     /// What every sandbox sees of the host anyway, so that interpreters inside need no mount of their own.
     pub system: Vec<PathBuf>,
+    /// Whether only installations count that every user of the host can reach: for functions without isolation, which
+    /// then run as another user than the one who searches.
+    pub public_alone: bool,
 }
 
 impl Search {
@@ -85,6 +89,7 @@ impl Search {
             node_versions: node_versions.into_iter().flatten().collect(),
             installations: vec!["/opt".into()],
             system: ["/usr", "/bin", "/lib", "/lib64"].map(PathBuf::from).to_vec(),
+            public_alone: false,
         }
     }
 
@@ -150,6 +155,9 @@ impl Search {
         data_dir: &Path,
         cache: &mut Cache,
     ) -> Result<PathBuf, String> {
+        if self.public_alone && !is_public(executable) {
+            return Err("other users cannot reach it, and functions without isolation run as one".to_owned());
+        }
         let folder =
             executable.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "bin"));
         let Some(prefix) = folder.and_then(Path::parent) else {
@@ -171,6 +179,12 @@ impl Search {
             Err(format!("{} is not the same version", alias.display()))
         }
     }
+}
+
+/// Whether every user can come to a program and start it.
+fn is_public(executable: &Path) -> bool {
+    let open = |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    executable.ancestors().all(open)
 }
 
 /// An interpreter that was found.

@@ -6,6 +6,7 @@ use lambent_runtimes::{Catalogue, Search, Status as RuntimeStatus};
 use lambent_sandbox_client::{Cgroups, Host};
 
 use crate::namespaces::Policy;
+use crate::user::ServiceUser;
 
 mod network;
 
@@ -94,7 +95,19 @@ fn judge_kernel(release: &str) -> Check {
 
 fn sandbox(host: &Host) -> Vec<Check> {
     let rights = if host.root {
-        Check::new("rights", Status::Ok, "root: sandboxes with a range of user ids each", None)
+        match ServiceUser::find() {
+            Ok(user) => {
+                let found =
+                    format!("root: sandboxes with a range of user ids each, and the server as {user}");
+                Check::new("rights", Status::Ok, found, None)
+            }
+            Err(error) => Check::new(
+                "rights",
+                Status::Missing,
+                format!("the user whom the server is to run as cannot be determined: {error}"),
+                Some("mend the lines of lambent in /etc/passwd and /etc/group"),
+            ),
+        }
     } else {
         Check::new(
             "rights",

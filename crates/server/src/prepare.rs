@@ -49,7 +49,10 @@ impl Prepared {
         let listener = TcpListener::bind(config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let (discovery, declarations) = Discovery::start(&dir).map_err(StartError::Discovery)?;
+        // Functions without isolation run as the server's user, who cannot come to everything that root finds.
+        let public_alone = user.is_some() && config.isolation == Isolation::Process;
+        let (discovery, declarations) =
+            Discovery::start(&dir, public_alone).map_err(StartError::Discovery)?;
         let options = launcher_options(&config, &dir, address.port(), user);
         let launcher = Launcher::spawn_with(options, Some(declarations))?;
         if let Some(user) = user {

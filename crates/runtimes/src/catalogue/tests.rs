@@ -19,6 +19,7 @@ impl Host {
             java_versions: vec![root.join("usr/lib/jvm")],
             installations: vec![root.join("opt")],
             system: vec![root.join("usr")],
+            public_alone: false,
         };
         Self { root, search }
     }
@@ -55,6 +56,29 @@ impl Drop for Host {
 
 fn words(argv: &[OsString]) -> Vec<&str> {
     argv.iter().map(|word| word.to_str().expect("ASCII in tests")).collect()
+}
+
+#[test]
+fn for_other_users_private_installations_do_not_count() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut host = Host::new();
+    host.python("home/.pyenv/versions/3.12.1", "3.12.1");
+    host.program("usr/bin/python3.12", "Python 3.12.3");
+    let home = host.root.join("home");
+    let version = |host: &Host| {
+        let entries = host.discover().entries();
+        let entry = entries.into_iter().find(|entry| entry.info.id == "python3.12").expect("it is known");
+        match entry.status {
+            Status::Ready { version, .. } => version,
+            other => panic!("{other:?}"),
+        }
+    };
+    host.search.public_alone = true;
+    assert_eq!(version(&host), "3.12.1");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("ours");
+    assert_eq!(version(&host), "3.12.3", "the system's");
+    host.search.public_alone = false;
+    assert_eq!(version(&host), "3.12.1");
 }
 
 #[test]

@@ -410,3 +410,6 @@ fn open_counters(counters: Counters, fds: Vec<OwnedFd>) -> Launched {
     let oom = if counters.oom { fds.next() } else { None };
     Launched { peak, oom }
 }
+
+#[cfg(test)]
+mod tests;
