@@ -8,7 +8,7 @@ from support.server import ISOLATION, binary
 
 WRONG = {
     "microvm": (["--isolation", "microvm"], "microvm"),
-    "nat": (["--network", "nat"], "nat"),
+    "nat-without-isolation": (["--network", "nat", "--isolation", "process"], "nat"),
     "postgres": (["--store", "postgres://localhost/lambent"], "PostgreSQL"),
     "enforce": (["--auth", "enforce"], "enforce"),
     "everywhere": (["--listen", "0.0.0.0:0"], "0.0.0.0"),
