@@ -1,9 +1,14 @@
-"""How long our clients hold a warm invocation, as a ratio to AWS's: `python runtimes/bench.py [INVOCATIONS]`.
+"""How long our clients hold a warm invocation, and how long they take to the first `/next`, as ratios to AWS's.
 
-The relay is in Python and adds the same time to all, so only ratios of one run mean anything. "Held" is from the event's
-last byte to the response's last byte.
+    python runtimes/bench.py [INVOCATIONS] [--node-client FOLDER]
+
+FOLDER has AWS's Node.js client with its native part built (`benches/official/build-node-client.sh`); without it Node.js
+is not compared. The relay is in Python and adds the same time to all, and rounds of both clients alternate, so only
+ratios of one run mean anything; on a busy machine those of the CPU time mean more. "Held" is from the event's last byte to the response's last byte; each invocation
+reads its context and writes one log record to the descriptor of the platform.
 """
 
+import argparse
 import os
 import shutil
 import signal
@@ -12,46 +17,72 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 
 from clients import lambent_node, lambent_python, official_python  # noqa: E402
-from harness import environment_of  # noqa: E402
+from harness import Client, environment_of  # noqa: E402
 
 ROUNDS = 5
-EVENTS = {"tiny": b'{"key":"value"}', "1 KB": b'{"items":[' + b",".join([b'{"a":1,"b":"text"}'] * 50) + b"]}"}
+LAUNCHES = 11
+PYTHON_CODE = (
+    "import logging\ndef handler(event, context):\n"
+    "    logging.warning('remaining %d', context.get_remaining_time_in_millis())\n    return event\n"
+)
+NODE_CODE = (
+    "exports.handler = async (event, context) => {\n"
+    "  console.log('remaining', context.getRemainingTimeInMillis());\n  return event;\n};\n"
+)
 NEXT = b"GET /2018-06-01/runtime/invocation/next"
 
 
+def _items(count):
+    return b'{"items":[' + b",".join([b'{"a":1,"b":"text"}'] * count) + b"]}"
+
+
+# Name → event and how many of the invocations are worth their time.
+EVENTS = {"tiny": (b'{"key":"value"}', 1), "1 KB": (_items(52), 1), "100 KB": (_items(5200), 8), "6 MB": (_items(310000), 300)}
+
+
 class Relay:
-    """Serves one runtime on one connection after the other, one request at a time."""
+    """Serves one runtime on one connection, one request at a time."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:{}".format(self.listener.getsockname()[1])
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def accept(self):
         self.connection, _ = self.listener.accept()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def close(self):
+        self.connection.close()
+        self.listener.close()
+
+    def _more(self):
+        data = self.connection.recv(1 << 20)
+        if not data:
+            raise EOFError("the runtime closed its connection")
+        self.buffer += data
+
     def request(self):
-        """Reads one request and returns its first bytes."""
-        while b"\r\n\r\n" not in self.buffer:
-            data = self.connection.recv(1 << 20)
-            if not data:
-                raise EOFError("the runtime closed its connection")
-            self.buffer += data
-        head, _, rest = self.buffer.partition(b"\r\n\r\n")
+        """Reads one request and returns its head."""
+        while (end := self.buffer.find(b"\r\n\r\n")) < 0:
+            self._more()
+        head = bytes(self.buffer[:end])
         length = 0
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 length = int(line[15:])
-        while len(rest) < length:
-            rest += self.connection.recv(1 << 20)
-        self.buffer = rest[length:]
+            if line.startswith(b"expect:"):
+                self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while len(self.buffer) < end + 4 + length:
+            self._more()
+        del self.buffer[: end + 4 + length]
         return head
 
     def invoke(self, number, event):
@@ -72,39 +103,97 @@ class Relay:
         return held
 
 
-def measure(client, files, handler, runtime, event, invocations):
-    """The median of `invocations`, in microseconds."""
-    with tempfile.TemporaryDirectory() as folder:
+class Runtime:
+    """A client on a function, from its launch to its end."""
+
+    def __init__(self, client, function):
+        files, handler, runtime = function
+        self.folder = tempfile.TemporaryDirectory()
         for name, text in files.items():
-            Path(folder, name).write_text(text)
-        relay = Relay()
-        environment = environment_of(folder, relay.address, runtime, {"_HANDLER": handler})
+            Path(self.folder.name, name).write_text(text)
+        self.relay = Relay()
+        read_end, write_end = os.pipe()
+        # Nobody is asked to read quickly: what is written is thrown away as it comes.
+        threading.Thread(target=_drain, args=(read_end,), daemon=True).start()
+        variables = {"_HANDLER": handler, "_LAMBDA_TELEMETRY_LOG_FD": str(write_end)}
+        environment = environment_of(self.folder.name, self.relay.address, runtime, variables)
         argv = client.argv + ([handler] if client.handler_argument else [])
-        process = subprocess.Popen(argv, cwd=folder, env=environment)
-        try:
-            relay.accept()
-            assert relay.request().startswith(NEXT)
-            times = [relay.invoke(number, event) for number in range(invocations)]
-        finally:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-        return statistics.median(times[invocations // 5 :]) * 1e6
+        start = time.perf_counter()
+        self.process = subprocess.Popen(argv, cwd=self.folder.name, env=environment, pass_fds=[write_end])
+        os.close(write_end)
+        self.relay.accept()
+        assert self.relay.request().startswith(NEXT)
+        self.launch = (time.perf_counter() - start, self.cpu())
+
+    def cpu(self):
+        """Seconds of CPU that all threads of the process have taken (proc(5), schedstat)."""
+        tasks = Path("/proc/{}/task".format(self.process.pid)).iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.relay.close()
+        self.folder.cleanup()
+
+
+def _drain(fd):
+    while os.read(fd, 1 << 16):
+        pass
+    os.close(fd)
+
+
+def _held(client, function, event, invocations):
+    warm_up = max(2, invocations // 5)
+    with Runtime(client, function) as runtime:
+        for number in range(warm_up):
+            runtime.relay.invoke(number, event)
+        before = runtime.cpu()
+        times = [runtime.relay.invoke(number, event) for number in range(warm_up, warm_up + invocations)]
+        return statistics.median(times), (runtime.cpu() - before) / invocations
+
+
+def _launch(client, function):
+    with Runtime(client, function) as runtime:
+        return runtime.launch
+
+
+def _compare(name, ours, official, measure, rounds, scale, unit):
+    """Alternates both clients and prints the medians, and the median of the ratios of neighbours."""
+    pairs = [(measure(ours), measure(official)) for _ in range(rounds)]
+    line = "{:<16}".format(name)
+    for what, number in (("wall", 0), ("CPU", 1)):
+        mine, theirs = ([run[side][number] for run in pairs] for side in (0, 1))
+        ratio = statistics.median(a / b for a, b in zip(mine, theirs))
+        values = statistics.median(mine) * scale, statistics.median(theirs) * scale
+        line += "  {} {:8.1f} against {:8.1f} {} = {:.2f}".format(what, *values, unit, ratio)
+    print(line, flush=True)
 
 
 def main():
-    invocations = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    python = ({"app.py": "def handler(event, context):\n    return event\n"}, "app.handler", "python3.13")
-    node = ({"app.js": "exports.handler = async (event) => event"}, "app.handler", "nodejs22.x")
-    candidates = [(lambent_python([sys.executable]), python), (official_python("{}.{}".format(*sys.version_info[:2])), python)]
-    if shutil.which("node"):
-        candidates.append((lambent_node(shutil.which("node")), node))
-    for name, event in EVENTS.items():
-        for client, function in candidates:
-            if client is None:
-                print("{}: official-python skipped, it could not be installed".format(name))
-                continue
-            rounds = [measure(client, *function, event, invocations) for _ in range(ROUNDS)]
-            print("{}: {} {:.0f} µs (best {:.0f})".format(name, client, statistics.median(rounds), min(rounds)))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("invocations", type=int, nargs="?", default=2000)
+    parser.add_argument("--node-client", type=Path)
+    options = parser.parse_args()
+    version = "{}.{}".format(*sys.version_info[:2])
+    python = ({"app.py": PYTHON_CODE}, "app.handler", "python" + version)
+    candidates = [("Python", lambent_python([sys.executable]), official_python(version), python)]
+    if options.node_client is not None and (node := shutil.which("node")):
+        script = str(options.node_client / "bin" / "index.mjs")
+        official = Client("official-node", [node, "--expose-gc", script], {}, handler_argument=True, official=True)
+        candidates.append(("Node.js", lambent_node(node), official, ({"app.js": NODE_CODE}, "app.handler", "nodejs20.x")))
+    for language, ours, official, function in candidates:
+        if official is None:
+            print("{}: skipped, AWS's client could not be installed".format(language))
+            continue
+        _compare(language + ", launch", ours, official, lambda client: _launch(client, function), LAUNCHES, 1e3, "ms")
+        for name, (event, weight) in EVENTS.items():
+            count = max(3, options.invocations // weight)
+            measure = lambda client: _held(client, function, event, count)  # noqa: E731
+            _compare("{}, {}".format(language, name), ours, official, measure, ROUNDS, 1e6, "µs")
 
 
 if __name__ == "__main__":

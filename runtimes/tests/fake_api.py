@@ -24,6 +24,8 @@ class Event:
     # What the API answers to the outcome of this event.
     answer: int = 202
     chunked: bool = False
+    # How long the runtime waits for it at least.
+    held_back_seconds: float = 0
 
 
 @dataclass
@@ -120,6 +122,7 @@ class RuntimeApi:
                 return
             number, event = self._given, self._events[self._given]
             self._given += 1
+        time.sleep(event.held_back_seconds)
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": request_id(number),

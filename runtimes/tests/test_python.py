@@ -94,6 +94,12 @@ def test_a_function_finds_its_own_code_first(python, task):
     assert run(python, task, files, "app.handler").outcomes[0].json() == [1, str(task)]
 
 
+def test_a_default_timeout_of_the_function_does_not_end_the_wait_for_events(python, task):
+    code = {"app.py": "import socket\nsocket.setdefaulttimeout(0.01)\ndef handler(e, c): return e"}
+    events = [Event(b"1"), Event(b"2", held_back_seconds=0.2)]
+    assert run(python, task, code, "app.handler", events).results == ["1", "2"]
+
+
 def test_modules_of_the_function_do_not_replace_the_client_s(python, task):
     files = {"app.py": "def handler(e, c): raise ValueError('x')", "traceback.py": "1/0", "socket.py": "1/0", "json.py": "1/0"}
     assert run(python, task, files, "app.handler").outcomes[0].json()["errorMessage"] == "x"
