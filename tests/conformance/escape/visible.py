@@ -40,6 +40,7 @@ FOLDERS = {
     "/var/runtime": {
         "awslambdaric bootstrap.py? snapshot_restore_py.py __pycache__?": "our client, compiled in advance",
         "bootstrap?": "starts it",
+        "site-packages?": "AWS's SDK, where `lambent runtimes add` has brought it",
     },
     "/var/task": {".*\\.py": "the function's own code"},
     "/proc": {

@@ -15,5 +15,5 @@ def until(condition, what, timeout=20.0, interval=0.02):
         if result:
             return result
         if time.monotonic() > end:
-            raise TimedOut(f"after {timeout} s still waiting: {what}")
+            raise TimedOut(f"after {timeout} s still waiting: {what() if callable(what) else what}")
         time.sleep(interval)

@@ -1,5 +1,7 @@
 //! `cargo xtask prove`: what is too long, or needs too much of the machine, for every change.
 
+mod fuzz;
+mod soak;
 mod vm;
 
 /// One proof.
@@ -10,11 +12,23 @@ struct Proof {
     run: fn(&[String]) -> Result<(), String>,
 }
 
-const PROOFS: &[Proof] = &[Proof {
-    name: "vm",
-    what: "[FILTER…]  the sandbox's tests under cgroup v2, in an emulated machine with Debian's kernel",
-    run: vm::run,
-}];
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "vm",
+        what: "[FILTER…]  the sandbox's tests under cgroup v2, in an emulated machine with Debian's kernel",
+        run: vm::run,
+    },
+    Proof {
+        name: "fuzz",
+        what: "[SECONDS [TARGET…]]  the readers of hostile bytes, driven by coverage, an hour each",
+        run: fuzz::run,
+    },
+    Proof {
+        name: "soak",
+        what: "[ENVIRONMENTS]  2,000 environments made and destroyed, some by kill: nothing of them stays",
+        run: soak::run,
+    },
+];
 
 /// Runs the proof that is named first.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
