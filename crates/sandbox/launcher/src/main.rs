@@ -17,6 +17,7 @@ mod clone;
 mod delegated;
 mod disk;
 mod hierarchy;
+mod landlock;
 mod loopback;
 mod maker;
 mod network;
@@ -85,6 +86,7 @@ fn run() -> Result<(), Error> {
         tmp_error: None,
         nat_error: None,
         nat_obstacle: None,
+        landlock: landlock::version(),
     };
     if purpose == Purpose::Probe {
         host.tmp_error =
