@@ -29,6 +29,7 @@ mod scratch;
 mod seccomp;
 mod serve;
 mod shelf;
+mod space;
 mod step;
 mod template;
 mod tree;

@@ -28,8 +28,7 @@ pub(super) fn sandbox(host: &Host) -> Vec<Check> {
         Cgroups::V2 => "version 2",
         Cgroups::Hybrid => "version 1 limits beside version 2",
     };
-    let mut checks =
-        vec![rights, namespaces, ephemeral_storage(host), landlock(host), network::check(host)];
+    let mut checks = vec![rights, namespaces, ephemeral_storage(host), landlock(host), network::check(host)];
     for controller in &host.controllers {
         let name = format!("cgroup {}", controller.name);
         let delegate = "run as root, or let systemd delegate the controllers: `systemd-run --user --scope -p \

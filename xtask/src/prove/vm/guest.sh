@@ -34,12 +34,21 @@ tests() {
 # enter CGROUP COMMAND…: runs a command in a cgroup.
 enter() { sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$@"; }
 
+# fresh CGROUP: makes it anew, as the service manager does for each start.
+fresh() {
+    find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+    mkdir -p "$1"
+}
+
 # A service with Delegate=yes: its cgroup is the server's, and it begins as a process of that very cgroup.
 service=$cgroups/system.slice/lambent.service
-mkdir -p $service
+fresh $service
 echo "+cpu +memory +pids" > $cgroups/system.slice/cgroup.subtree_control
-setfattr -n trusted.delegate -v 1 $service
-for program in lifecycle limits; do tests "service" $program enter $service; done
+for program in lifecycle limits; do
+    fresh $service
+    setfattr -n trusted.delegate -v 1 $service
+    tests "service" $program enter $service
+done
 
 # A container: a cgroup namespace, whose root is neither the kernel's nor empty.
 container=$cgroups/system.slice/container.scope
