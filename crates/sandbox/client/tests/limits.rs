@@ -231,6 +231,66 @@ async fn the_share_of_cpu_is_set_and_lifted() {
 }
 
 #[tokio::test]
+async fn every_limit_of_a_process_is_as_on_aws() {
+    let launcher = launcher().await;
+    let mut sandbox = Running::launch(&launcher, Spec { pids: 1024, ..spec() }).await;
+    let limits = sandbox.script("cat /proc/self/limits").await;
+    for (name, expected) in [
+        ("Max open files", "1024"),
+        // And init.
+        ("Max processes", "1025"),
+        ("Max pending signals", "1025"),
+        ("Max core file size", "0"),
+        ("Max locked memory", "65536"),
+        ("Max stack size", "8388608"),
+        ("Max msgqueue size", "819200"),
+        ("Max nice priority", "0"),
+        ("Max realtime priority", "0"),
+        ("Max file size", "unlimited"),
+        ("Max cpu time", "unlimited"),
+        ("Max file locks", "unlimited"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        let words: Vec<&str> = line[name.len()..].split_whitespace().collect();
+        assert_eq!(words[..2], [expected, expected], "{name}: soft and hard");
+    }
+}
+
+/// Each of these holds memory of the kernel and none of the process.
+#[tokio::test]
+async fn what_the_kernel_keeps_for_a_function_counts_as_its_memory() {
+    const PYTHON: &str = "/usr/bin/python3";
+    if !root("what_the_kernel_keeps_for_a_function_counts_as_its_memory") {
+        return;
+    }
+    if !std::path::Path::new(PYTHON).exists() {
+        eprintln!(
+            "skipped what_the_kernel_keeps_for_a_function_counts_as_its_memory: the host has no {PYTHON}"
+        );
+        return;
+    }
+    let launcher = launcher().await;
+    for hoard in [
+        "s = libc.shmget(0, 96 << 20, 0o1600); m = libc.shmat(s, None, 0); libc.memset(ctypes.c_void_p(m), 1, 96 << 20)",
+        "q = [libc.msgget(0, 0o1600) for i in range(8000)]\nfor i in q: libc.msgsnd(i, b'x' * 8192, 8000, 0o4000)",
+        "import fcntl\nfor i in range(500):\n r, w = os.pipe(); keep.append((r, w)); os.set_blocking(w, False)\n \
+         try: fcntl.fcntl(w, 1031, 1 << 20)\n except OSError: pass\n \
+         try: os.write(w, b'x' * (1 << 20))\n except OSError: pass",
+        "import socket\nfor i in range(400):\n a, b = socket.socketpair(); keep.append((a, b)); a.setblocking(False)\n \
+         try: a.send(b'x' * (1 << 20))\n except OSError: pass",
+        "f = os.memfd_create('x'); os.truncate(f, 96 << 20); m = __import__('mmap').mmap(f, 96 << 20); m[:] = b'x' * (96 << 20)",
+    ] {
+        let mut sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(64), ..spec() }).await;
+        let preface =
+            "import ctypes, os\nlibc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p\nkeep = []";
+        let (output, _) = sandbox.run(program(&[PYTHON, "-c", &format!("{preface}\n{hoard}")])).await;
+        let usage = sandbox.control.usage();
+        assert!(usage.memory_peak.unwrap() > Bytes::mib(40), "{hoard}: {usage:?} {output}");
+        assert!(usage.memory_peak.unwrap() <= Bytes::mib(65), "{hoard}: {usage:?} {output}");
+    }
+}
+
+#[tokio::test]
 async fn no_cgroup_outlives_its_sandbox() {
     let launcher = launcher().await;
     if let Some(error) = &launcher.host().controllers.iter().find_map(|controller| controller.missing.clone())

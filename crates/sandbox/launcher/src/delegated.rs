@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use lambent_sandbox_protocol::process;
 
 /// Where those go that were in the cgroup.
-const LEAF: &str = "lambent-server";
+pub(crate) const LEAF: &str = "lambent-server";
 
 /// The directory of our cgroup of version 2, emptied of processes; or why it cannot be divided.
 pub(crate) fn prepare() -> Result<PathBuf, String> {

@@ -73,6 +73,12 @@ pub(crate) enum Place {
     Memory,
 }
 
+/// A file system for `/tmp`, and the file in which its content is.
+pub(crate) struct Tmp {
+    pub(crate) mount: OwnedFd,
+    pub(crate) image: OwnedFd,
+}
+
 /// Makes file systems.
 pub(crate) struct Disks {
     place: Place,
@@ -86,9 +92,9 @@ impl Disks {
 
     /// A mounted, empty file system on which `size` bytes can be written, attached nowhere. It is gone with the last
     /// descriptor or mount of it.
-    pub(crate) fn make(&mut self, size: u64) -> Result<OwnedFd, Failure> {
-        let image = self.place.blank(image_size(size)).step("make a file for /tmp")?;
-        let device = loopback::attach(&image.into())?;
+    pub(crate) fn make(&mut self, size: u64) -> Result<Tmp, Failure> {
+        let image: OwnedFd = self.place.blank(image_size(size)).step("make a file for /tmp")?.into();
+        let device = loopback::attach(&image)?;
         // Only now, and through the device: attaching would first bring what is in the file to the disk, where the
         // content of a short life never needs to come.
         copy_data(self.template(size)?, device.file()).step("write the file for /tmp")?;
@@ -96,7 +102,7 @@ impl Disks {
         // Root of the sandbox owns it, through the mapping of the mount.
         chmodat(&mount, ".", Mode::from_raw_mode(0o1777), AtFlags::empty()).step("open /tmp to everyone")?;
         unlinkat(&mount, "lost+found", AtFlags::REMOVEDIR).step("empty /tmp")?;
-        Ok(mount)
+        Ok(Tmp { mount, image })
     }
 
     fn template(&mut self, size: u64) -> Result<&File, Failure> {

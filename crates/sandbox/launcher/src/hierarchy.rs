@@ -3,11 +3,12 @@
 use std::fs;
 use std::io;
 use std::os::linux::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use lambent_sandbox_protocol::{self as protocol, Cgroups, Controller};
 
 use crate::cgroup;
+use crate::delegated::LEAF;
 
 /// The controllers that a limit or a count needs.
 const NEEDED: [&str; 3] = ["memory", "cpu", "pids"];
@@ -25,8 +26,9 @@ pub(crate) struct Hierarchy {
     pub(crate) generation: Generation,
     /// The needed controllers that work here.
     pub(crate) controllers: Vec<String>,
-    mount: PathBuf,
-    /// `<mount>/lambent/<owner>`.
+    /// Where we may make directories: the root of version 1; see [`place`] for version 2.
+    base: PathBuf,
+    /// `<base>/lambent/<owner>`.
     pub(crate) directory: PathBuf,
 }
 
@@ -43,8 +45,9 @@ impl Hierarchies {
         let found = parse(&fs::read_to_string("/proc/self/mountinfo")?)
             .into_iter()
             .map(|(generation, mount, controllers)| {
-                let directory = mount.join("lambent").join(owner);
-                Hierarchy { generation, controllers, mount, directory }
+                let base = if generation == Generation::V2 { place(mount) } else { mount };
+                let directory = base.join("lambent").join(owner);
+                Hierarchy { generation, controllers, base, directory }
             })
             .collect();
         let mut this = Self { found, reasons: Vec::new() };
@@ -56,7 +59,7 @@ impl Hierarchies {
     pub(crate) fn below(directory: PathBuf, owner: &str) -> Self {
         let place = directory.join("lambent").join(owner);
         let (generation, controllers) = (Generation::V2, Vec::new());
-        let found = vec![Hierarchy { generation, controllers, mount: directory, directory: place }];
+        let found = vec![Hierarchy { generation, controllers, base: directory, directory: place }];
         let mut this = Self { found, reasons: Vec::new() };
         this.read_v2_controllers();
         this
@@ -64,7 +67,7 @@ impl Hierarchies {
 
     fn read_v2_controllers(&mut self) {
         for hierarchy in self.found.iter_mut().filter(|found| found.generation == Generation::V2) {
-            let listed = fs::read_to_string(hierarchy.mount.join("cgroup.controllers")).unwrap_or_default();
+            let listed = fs::read_to_string(hierarchy.base.join("cgroup.controllers")).unwrap_or_default();
             hierarchy.controllers =
                 listed.split_whitespace().filter(|name| NEEDED.contains(name)).map(str::to_owned).collect();
         }
@@ -86,10 +89,15 @@ impl Hierarchies {
                 continue;
             }
             if hierarchy.generation == Generation::V2 {
+                if let Err(error) = evacuate(&hierarchy.base) {
+                    let reason = format!("{} cannot be emptied: {error}", hierarchy.base.display());
+                    let without = hierarchy.controllers.drain(..).map(|name| (name, reason.clone()));
+                    self.reasons.extend(without);
+                }
                 let reasons = &mut self.reasons;
                 hierarchy.controllers.retain(|name| {
-                    let parent = hierarchy.directory.parent().expect("it lies below the mount");
-                    let levels = [hierarchy.mount.as_path(), parent, hierarchy.directory.as_path()];
+                    let parent = hierarchy.directory.parent().expect("it lies below the base");
+                    let levels = [hierarchy.base.as_path(), parent, hierarchy.directory.as_path()];
                     let result = levels.iter().try_for_each(|level| hand_down(level, name));
                     reasons.extend(result.as_ref().err().map(|reason| (name.clone(), reason.clone())));
                     result.is_ok()
@@ -122,8 +130,12 @@ impl Hierarchies {
     pub(crate) fn controllers(&self) -> Vec<Controller> {
         let reason = |name: &str| {
             let known = self.reasons.iter().find(|(controller, _)| controller == name);
-            known
-                .map_or_else(|| "no mounted cgroup hierarchy has it".to_owned(), |(_, reason)| reason.clone())
+            let v2 = self.found.iter().find(|found| found.generation == Generation::V2);
+            let unknown = || match v2 {
+                Some(v2) => format!("the cgroup {} has not been given it", v2.base.display()),
+                None => "no mounted cgroup hierarchy has it".to_owned(),
+            };
+            known.map_or_else(unknown, |(_, reason)| reason.clone())
         };
         NEEDED
             .iter()
@@ -145,7 +157,7 @@ impl Hierarchies {
     pub(crate) fn sweep(&self) {
         for hierarchy in &self.found {
             // A directory that cannot be listed holds nothing of ours.
-            for owner in fs::read_dir(hierarchy.mount.join("lambent")).into_iter().flatten().flatten() {
+            for owner in fs::read_dir(hierarchy.base.join("lambent")).into_iter().flatten().flatten() {
                 if owner.file_name().to_str().is_some_and(owner_is_dead) {
                     clear(&owner.path());
                 }
@@ -202,10 +214,62 @@ fn clear(directory: &Path) {
     }
 }
 
+/// Where in version 2 our directories belong: in the cgroup that this process is in, if that was handed to us for the
+/// purpose, otherwise in the root. The root of a container is not the kernel's; that is no difference here.
+fn place(mount: PathBuf) -> PathBuf {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let own = own.strip_suffix(LEAF).map_or(own, |place| place.trim_end_matches('/'));
+    // A path that leads up begins outside of what this mount shows.
+    let own = Path::new(own).components().all(|part| matches!(part, Component::Normal(_))).then_some(own);
+    own.map(|own| mount.join(own)).filter(|own| is_delegated(own)).unwrap_or(mount)
+}
+
+/// systemd marks what it leaves to a service (`Delegate=`, see "Control Group APIs and Delegation"). An ordinary user's
+/// cgroup is found by `delegated.rs`.
+fn is_delegated(directory: &Path) -> bool {
+    let marked = |name: &str| {
+        let mut value = [0; 8];
+        rustix::fs::getxattr(directory, name, &mut value[..]).is_ok_and(|length| &value[..length] == b"1")
+    };
+    marked("trusted.delegate") || marked("user.delegate")
+}
+
+/// Gives a controller to the children of a cgroup.
 fn hand_down(level: &Path, controller: &str) -> Result<(), String> {
-    fs::write(level.join("cgroup.subtree_control"), format!("+{controller}")).map_err(|error| {
-        format!("{} does not hand it down: {error} (a container's own cgroup cannot)", level.display())
-    })
+    let result = fs::write(level.join("cgroup.subtree_control"), format!("+{controller}"));
+    result.map_err(|error| format!("{} does not hand it down: {error}", level.display()))
+}
+
+/// Moves the processes of a service or a container that was handed to us into a child: a cgroup whose children have
+/// controllers has no processes itself, but for the kernel's root. Not only when the kernel refuses: with the
+/// controllers that threads can have (cpu, pids) it would take it for a wish to part threads, and make the children
+/// unfit for processes (Linux: Documentation/admin-guide/cgroup-v2.rst, "Threads").
+fn evacuate(level: &Path) -> io::Result<()> {
+    // The kernel's root has no type.
+    if !level.join("cgroup.type").exists() {
+        return Ok(());
+    }
+    // Again, for those that were forked meanwhile.
+    for _ in 0..10 {
+        let listed = fs::read_to_string(level.join("cgroup.procs"))?;
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let leaf = level.join(LEAF);
+        match fs::create_dir(&leaf) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        for pid in listed.lines() {
+            match fs::write(leaf.join("cgroup.procs"), pid) {
+                // It has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                other => other?,
+            }
+        }
+    }
+    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 /// The hierarchies in a mountinfo file (proc(5)): generation, mount point, needed controllers of version 1.

@@ -17,6 +17,7 @@ mod clone;
 mod delegated;
 mod disk;
 mod hierarchy;
+mod landlock;
 mod loopback;
 mod maker;
 mod network;
@@ -28,6 +29,7 @@ mod scratch;
 mod seccomp;
 mod serve;
 mod shelf;
+mod space;
 mod step;
 mod template;
 mod tree;
@@ -85,6 +87,7 @@ fn run() -> Result<(), Error> {
         tmp_error: None,
         nat_error: None,
         nat_obstacle: None,
+        landlock: landlock::version(),
     };
     if purpose == Purpose::Probe {
         host.tmp_error =

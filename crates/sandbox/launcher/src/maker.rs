@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Signal;
 
 use crate::clone::{Process, clone_process};
-use crate::disk::{Disks, Place};
+use crate::disk::{Disks, Place, Tmp};
 use crate::sandbox::wait;
 use crate::step::{Step, refused};
 
@@ -43,11 +43,12 @@ impl Maker {
     }
 
     /// The answer, or an error when the process has ended.
-    pub(crate) fn answer(&self) -> Result<OwnedFd, Failure> {
+    pub(crate) fn answer(&self) -> Result<Tmp, Failure> {
         match protocol::receive::<Result<(), Failure>>(&self.channel) {
-            Ok(Some((Ok(()), fds))) => {
-                fds.into_iter().next().ok_or_else(|| refused("the file system of /tmp did not come along"))
-            }
+            Ok(Some((Ok(()), fds))) => match <[OwnedFd; 2]>::try_from(fds) {
+                Ok([mount, image]) => Ok(Tmp { mount, image }),
+                Err(_) => Err(refused("the file system of /tmp did not come along")),
+            },
             Ok(Some((Err(failure), _))) => Err(failure),
             Ok(None) => Err(refused("the process that makes the file systems of /tmp has ended")),
             Err(error) => Err(refused(format!("the file system of /tmp did not come: {error}"))),
@@ -98,7 +99,7 @@ fn serve(channel: OwnedFd, folder: OwnedFd) -> Result<Infallible, Failure> {
         // Where the right to become urgent again is missing it stays as it is, only slower.
         let _ = rustix::process::setpriority_process(None, if urgent { 0 } else { NICE });
         let made = disks.make(size);
-        let fds: Vec<_> = made.iter().map(AsFd::as_fd).collect();
+        let fds: Vec<_> = made.iter().flat_map(|tmp| [tmp.mount.as_fd(), tmp.image.as_fd()]).collect();
         let answer = made.as_ref().map(|_| ()).map_err(Clone::clone);
         protocol::send(&channel, &answer, &fds).map_err(|error| refused(error.to_string()))?;
     }

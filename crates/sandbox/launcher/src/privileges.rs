@@ -7,6 +7,7 @@ use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
+use crate::landlock;
 use crate::rights::Ids;
 use crate::step::{Step, refused};
 
@@ -44,6 +45,8 @@ pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram]) -> Resul
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the launcher")?;
     // Before the filters, which an unprivileged process may install only with this promise.
     rustix::thread::set_no_new_privs(true).step("give up new privileges")?;
+    // While files can still be looked up by calls that the filters may come to refuse.
+    landlock::restrict()?;
     // Last, because every step above needs calls that the filters refuse.
     for filter in filters {
         seccompiler::apply_filter(filter)
@@ -95,6 +98,13 @@ fn limit(limits: Limits) -> Result<(), Failure> {
         // A core dump would be handed to the host's handler; AWS, where there is none, allows them.
         (Resource::Core, 0),
         (Resource::Memlock, 64 * KIB),
+        // Timers, too, of which each is kept a signal for.
+        (Resource::Sigpending, processes),
+        // Bytes of POSIX message queues; the kernel's default.
+        (Resource::Msgqueue, 800 * KIB),
+        // No better place in the queue for a processor than others have.
+        (Resource::Nice, 0),
+        (Resource::Rtprio, 0),
         (Resource::Stack, STACK),
     ];
     for (resource, value) in wanted.into_iter().chain(data) {

@@ -14,6 +14,7 @@ use seccompiler::BpfProgram;
 use crate::cgroup::Group;
 use crate::child::{self, Child};
 use crate::clone::{NAMESPACES, Process, clone_process};
+use crate::disk::Tmp;
 use crate::hierarchy::Hierarchies;
 use crate::network::{Network, Outlet, Slot};
 use crate::privileges::Limits;
@@ -64,6 +65,17 @@ pub(crate) struct Sandbox {
     /// Its place in the router.
     slot: Option<Slot>,
     pub(crate) bare: bool,
+    /// What its `/tmp` is kept in, if that is a file.
+    image: Option<OwnedFd>,
+}
+
+impl Sandbox {
+    /// Bytes of the disk that its `/tmp` holds; deleted files may be among them.
+    pub(crate) fn tmp_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::fstat(self.image.as_ref()?).ok()?;
+        // In units of 512 bytes, whatever the file system's blocks are (stat(2)).
+        Some(u64::try_from(stat.st_blocks).ok()?.saturating_mul(512))
+    }
 }
 
 impl Workshop {
@@ -102,7 +114,7 @@ impl Workshop {
         &mut self,
         launch: &Launch,
         passed: &[OwnedFd],
-        tmp: Option<OwnedFd>,
+        tmp: Option<Tmp>,
         outlet: Option<Outlet>,
     ) -> Result<Sandbox, Failure> {
         let slot = outlet.as_ref().map(|outlet| outlet.slot);
@@ -117,9 +129,10 @@ impl Workshop {
         &mut self,
         launch: &Launch,
         passed: &[OwnedFd],
-        tmp: Option<OwnedFd>,
+        tmp: Option<Tmp>,
         outlet: Option<&Outlet>,
     ) -> Result<Sandbox, Failure> {
+        let (tmp, image) = tmp.map(|tmp| (tmp.mount, tmp.image)).unzip();
         let layout = layout(launch);
         // A tmpfs counts as memory of whoever writes to it, and the function may fill it.
         let in_memory = layout.filter(|_| tmp.is_none()).map_or(0, |layout| layout.tmp);
@@ -137,7 +150,7 @@ impl Workshop {
             Ok((process, setup, ids)) => {
                 let slot = outlet.map(|outlet| outlet.slot);
                 let (setup, bare, memory) = (Some(setup), layout.is_none(), launch.memory);
-                Ok(Sandbox { process, setup, group, watch: None, memory, ids, slot, bare })
+                Ok(Sandbox { process, setup, group, watch: None, memory, ids, slot, bare, image })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.

@@ -1,7 +1,7 @@
 //! File systems for `/tmp`: a few ready ones, others made on demand, none when the disk is nearly full.
 //!
-//! Images are sparse: together they may promise more than the disk has. The reserve is what keeps a host that runs low
-//! from taking in further environments; those that run may still fill it.
+//! Images are sparse: together they may promise more than the disk has. The reserve (`space.rs`) is what keeps a host
+//! that runs low from taking in further environments.
 
 use std::fs;
 use std::io;
@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use lambent_sandbox_protocol::Failure;
 
-use crate::disk::{self, Disks, Place};
+use crate::disk::{self, Disks, Place, Tmp};
 use crate::maker::Maker;
 use crate::rights::Rights;
+use crate::space::Space;
 use crate::step::{Step, refused};
 
 const MIB: u64 = 1024 * 1024;
@@ -25,18 +26,13 @@ pub(crate) const USUAL_SIZE: u64 = 512 * MIB;
 /// others are for launches that come at once. Each costs a loop device and about 200 KiB of disk.
 const READY: usize = 8;
 
-/// Of the disk this part stays free, within the two bounds.
-const RESERVE_PER_CENT: u64 = 2;
-const RESERVE_LEAST: u64 = 256 * MIB;
-const RESERVE_MOST: u64 = 1024 * MIB;
-
 /// The file systems of one launcher.
 pub(crate) struct Scratch {
     path: PathBuf,
     folder: OwnedFd,
     /// Absent after its unexpected end, until there is something to be made again.
     maker: Option<Maker>,
-    ready: Vec<OwnedFd>,
+    ready: Vec<Tmp>,
     /// The size of the one being made.
     under_way: Option<u64>,
     /// Whether the last attempt to fill up has failed: then only a launch makes another attempt.
@@ -46,7 +42,7 @@ pub(crate) struct Scratch {
 /// A file system that was made, or why not, and its size.
 pub(crate) struct Made {
     pub(crate) size: u64,
-    pub(crate) result: Result<OwnedFd, Failure>,
+    pub(crate) result: Result<Tmp, Failure>,
 }
 
 /// Whether such file systems can be made with these rights.
@@ -79,12 +75,15 @@ impl Scratch {
         })
     }
 
+    /// The space of the disk with the images.
+    pub(crate) fn space(&self) -> Result<Space, Failure> {
+        Space::of(&self.folder).step(&format!("look at the space in {}", self.path.display()))
+    }
+
     /// Refuses when the disk has less free than the reserve.
     pub(crate) fn check_reserve(&self) -> Result<(), Failure> {
-        let what = format!("look at the space in {}", self.path.display());
-        let stat = rustix::fs::fstatvfs(&self.folder).step(&what)?;
-        let (free, reserve) =
-            (stat.f_bavail.saturating_mul(stat.f_frsize), reserve(stat.f_blocks * stat.f_frsize));
+        let space = self.space()?;
+        let (free, reserve) = (space.free, space.reserve());
         if free >= reserve {
             return Ok(());
         }
@@ -98,7 +97,7 @@ impl Scratch {
     }
 
     /// A ready one of this size.
-    pub(crate) fn take(&mut self, size: u64) -> Option<OwnedFd> {
+    pub(crate) fn take(&mut self, size: u64) -> Option<Tmp> {
         self.disheartened = false;
         if size == USUAL_SIZE { self.ready.pop() } else { None }
     }
@@ -156,10 +155,6 @@ impl Scratch {
     }
 }
 
-fn reserve(total: u64) -> u64 {
-    (total / 100 * RESERVE_PER_CENT).clamp(RESERVE_LEAST, RESERVE_MOST)
-}
-
 /// The folder belongs to root alone: what a function writes is nobody else's to read.
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -170,17 +165,4 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     }
     folder.set_permissions(fs::Permissions::from_mode(0o700))?;
     Ok(folder.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reserve_is_a_part_of_the_disk_within_bounds() {
-        let gib = 1024 * MIB;
-        assert_eq!(reserve(gib), 256 * MIB);
-        assert!((408 * MIB..=410 * MIB).contains(&reserve(20 * gib)));
-        assert_eq!(reserve(1000 * gib), 1024 * MIB);
-    }
 }

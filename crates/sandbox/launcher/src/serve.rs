@@ -16,6 +16,7 @@ use crate::unpack::Job;
 use crate::watch::Schedule;
 
 mod connect;
+mod disk;
 mod launch;
 mod look;
 mod unpack;
@@ -38,6 +39,8 @@ struct Entry {
     dying: Option<Instant>,
     /// Whether the server has been told that it is gone, although something of it is still there.
     given_up: bool,
+    /// Why the launcher ends it by itself.
+    doom: Option<String>,
 }
 
 impl Entry {
@@ -64,6 +67,8 @@ pub(crate) struct Service {
     schedule: Schedule,
     /// Unpack programs that run.
     jobs: BTreeMap<u64, Job>,
+    /// When the space of the disk is looked at again; at once if there is no time.
+    look_at_disk: Option<Instant>,
     /// Whether the server is gone: then everything is to end.
     closing: bool,
 }
@@ -90,6 +95,7 @@ impl Service {
             unconnected: VecDeque::new(),
             schedule: Schedule::default(),
             jobs: BTreeMap::new(),
+            look_at_disk: None,
             closing: false,
         }
     }
@@ -127,6 +133,7 @@ impl Service {
                 }
             }
             self.look();
+            self.watch_disk();
             if let Err(error) = self.clear_away().and_then(|()| self.make_next_tmp()) {
                 outcome = Err(error);
                 self.close();
@@ -304,7 +311,7 @@ impl Service {
                     left: false,
                 },
                 (None, false, ended) => {
-                    let mut reason = ended.unwrap_or_default();
+                    let mut reason = entry.doom.or(ended).unwrap_or_default();
                     if oom_kills > 0 {
                         reason.push_str("; processes of the sandbox had been killed for lack of memory");
                     }

@@ -347,6 +347,8 @@ pub struct Host {
     /// Which of the host's own rules drop packets that it forwards, and so the packets of such sandboxes, unless they
     /// are told otherwise. Looked at by a launcher that probes, as root.
     pub nat_obstacle: Option<String>,
+    /// The version of Landlock that the kernel has; absent where it has none.
+    pub landlock: Option<u32>,
 }
 
 /// Which generation of cgroups the host mounts.

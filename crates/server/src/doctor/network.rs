@@ -48,6 +48,7 @@ mod tests {
             tmp_error: None,
             nat_error: None,
             nat_obstacle: None,
+            landlock: None,
         };
         assert_eq!(check(&host).status, Status::Ok);
         let docker = Host { nat_obstacle: Some("chain FORWARD of table ip filter".into()), ..host.clone() };

@@ -25,6 +25,19 @@ pub enum CodeError {
         /// The directory of the packages.
         dir: PathBuf,
     },
+    /// The disk has too little left; nothing was stored.
+    #[error(
+        "the disk that holds {dir} has {free_mb} MB free, and {reserve_mb} MB are kept in reserve: free some space and \
+         try again"
+    )]
+    Reserve {
+        /// The directory of the packages.
+        dir: PathBuf,
+        /// What is free.
+        free_mb: u64,
+        /// What has to stay free.
+        reserve_mb: u64,
+    },
     /// The program that unpacks failed for a reason of its own; nothing was stored.
     #[error("the unpack program failed: {detail}")]
     Unpacker {

@@ -18,6 +18,7 @@ mod collect;
 mod error;
 mod options;
 mod package;
+mod space;
 mod stage;
 mod store;
 mod tree;

@@ -90,6 +90,7 @@ impl CodeStore {
         blocking(move || {
             // Both live in here: a caller that goes away neither frees the digest nor the place early.
             let _held = (lane, permit);
+            super::space::check(&shared.staging, zip.len() as u64)?;
             let stage = shared.new_stage();
             let manifest = stage::fill(&stage, &zip, &shared.options)?;
             shared.publish(stage, digest, manifest)

@@ -14,6 +14,7 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 /// What the guest, the launcher and the tests run. What these need comes with them.
 const PACKAGES: &[&str] = &[
     "base-files",
+    "attr",
     "bash",
     "busybox-static",
     "coreutils",

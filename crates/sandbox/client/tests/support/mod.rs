@@ -325,16 +325,15 @@ pub fn hierarchies() -> Vec<std::path::PathBuf> {
                 right.split([' ', ',']).any(|option| ["memory", "cpu", "pids"].contains(&option))
             })
     };
-    let mounts = mounts.lines().filter(used).map(|line| line.split(' ').nth(4).unwrap().into());
-    mounts.chain(delegated()).collect()
-}
-
-/// The cgroup that was delegated to whoever runs the tests: its launchers have moved them to a leaf of it.
-pub fn delegated() -> Option<std::path::PathBuf> {
-    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-    let path =
-        membership.lines().find_map(|line| line.strip_prefix("0::"))?.strip_suffix("/lambent-server")?;
-    Some(format!("/sys/fs/cgroup{path}").into())
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let place = |line: &str| -> std::path::PathBuf {
+        let mount = std::path::Path::new(line.split(' ').nth(4).unwrap());
+        // In a cgroup that was handed to it, the launcher stays below; its processes it keeps beside.
+        let own = mount.join(own.strip_suffix("lambent-server").unwrap_or(own));
+        if line.contains(" - cgroup2 ") && own.join("lambent").exists() { own } else { mount.into() }
+    };
+    mounts.lines().filter(used).map(place).collect()
 }
 
 /// The cgroups of the sandbox with this id, whoever its launcher is.

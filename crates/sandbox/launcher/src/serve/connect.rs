@@ -5,13 +5,14 @@ use std::os::fd::OwnedFd;
 use lambent_sandbox_protocol::{self as protocol, FromLauncher, Launch, Reach};
 
 use super::Service;
+use crate::disk::Tmp;
 use crate::sandbox::reach;
 
 /// A launch whose network is being made.
 pub(super) struct Unconnected {
     pub(super) launch: Launch,
     fds: Vec<OwnedFd>,
-    tmp: Option<OwnedFd>,
+    tmp: Option<Tmp>,
 }
 
 impl Service {
@@ -20,7 +21,7 @@ impl Service {
         &mut self,
         launch: Launch,
         fds: Vec<OwnedFd>,
-        tmp: Option<OwnedFd>,
+        tmp: Option<Tmp>,
     ) -> Result<(), protocol::Error> {
         if reach(&launch) != Some(Reach::Nat) {
             return self.make(&launch, &fds, tmp, None);

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use lambent_sandbox_protocol::{self as protocol, FromLauncher, Launch};
 
 use super::{Entry, Service};
+use crate::disk::Tmp;
 use crate::network::Outlet;
 use crate::step::refused;
 
@@ -92,7 +93,7 @@ impl Service {
         &mut self,
         launch: &Launch,
         fds: &[OwnedFd],
-        tmp: Option<OwnedFd>,
+        tmp: Option<Tmp>,
         outlet: Option<Outlet>,
     ) -> Result<(), protocol::Error> {
         match self.workshop.make(launch, fds, tmp, outlet) {
@@ -104,8 +105,11 @@ impl Service {
                     ended: None,
                     dying: None,
                     given_up: false,
+                    doom: None,
                 };
                 self.entries.insert(launch.id.clone(), entry);
+                // The time until the next look may have been chosen while there was nothing to look for.
+                self.look_at_disk = None;
                 Ok(())
             }
             Err(failure) => self.tell(&FromLauncher::LaunchFailed { id: launch.id.clone(), failure }, &[]),

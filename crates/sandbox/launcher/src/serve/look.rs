@@ -19,7 +19,7 @@ impl Entry {
 
 impl Service {
     /// How long to sleep when nothing happens: not at all long while something is being cleared away, nor beyond the
-    /// next look at the memory; for ever, if there is neither.
+    /// next look at the memory or the disk; for ever, if there is neither.
     pub(super) fn patience(&self) -> Option<Timespec> {
         let dying = || self.entries.values().filter(|entry| entry.dying.is_some());
         let clearing = if dying().any(|entry| entry.ended.is_some() && !entry.has_been_dying(SOON)) {
@@ -29,7 +29,8 @@ impl Service {
         };
         let watching = self.entries.values().any(Entry::is_watched);
         let looking = watching.then(|| self.schedule.remaining(Instant::now()));
-        let patience = clearing.into_iter().chain(looking).min()?;
+        let disk = self.look_at_disk.map(|time| time.saturating_duration_since(Instant::now()));
+        let patience = clearing.into_iter().chain(looking).chain(disk).min()?;
         Some(patience.try_into().expect("no pause is longer than a few seconds"))
     }
 
