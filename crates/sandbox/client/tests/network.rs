@@ -298,7 +298,9 @@ async fn an_ordinary_user_within_a_world() {
     // Killed, the router's keeper leaves nothing, and who wants a network hears why there is none.
     let slirp = processes_below(&router, "slirp4netns").remove(0);
     run(&format!("kill -9 {router}"));
-    support::until("slirp4netns has ended", || !std::path::Path::new("/proc").join(&slirp).exists()).await;
+    // Dead, it may wait for the launcher to take note of it: then it has no command line any more.
+    let alive = || std::fs::read(format!("/proc/{slirp}/cmdline")).is_ok_and(|line| !line.is_empty());
+    support::until("slirp4netns has ended", || !alive()).await;
     let error = networks.launch(nat()).await.unwrap_err().to_string();
     assert!(error.contains("the process that makes networks has ended"), "{error}");
     println!("{FENCED}");
