@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from support.server import binary
+from support.server import ORDINARY_USER, ROOT, ROOTLESS, binary, binary_for_others
 from support.wait import until
 from support.world import HOST, INTERNET, PORT, World, resolver
 
@@ -45,13 +45,26 @@ def world():
         yield world
 
 
-def test_a_function_reaches_the_outside_by_name_and_nothing_else(world, home):
+@pytest.mark.parametrize("rights", [ROOT, ROOTLESS])
+def test_a_function_reaches_the_outside_by_name_and_nothing_else(world, home, rights):
+    program, user = binary(), None
+    if rights == ROOTLESS:
+        if not shutil.which("slirp4netns"):
+            pytest.skip("slirp4netns is not installed")
+        program, user = binary_for_others(), ORDINARY_USER
+        os.chown(home, user, user)
     function = home / "function"
     function.mkdir()
     (function / "lambda_function.py").write_text(FUNCTION)
-    server = world.serve(binary(), home, "--network", "nat")
+    server = world.serve(program, home, "--network", "nat", user=user)
     try:
-        world.lambent(binary(), "deploy", function, "--name", "outside", "--timeout", "30")
+        # What the server's user can run need not be what this one can.
+        found = json.loads(world.lambent(program, "runtimes", "--json", user=user, folder=home))["runtimes"]
+        python = [entry["id"] for entry in found if entry["interpreter"] and entry["id"].startswith("python")]
+        if not python:
+            pytest.skip("the ordinary user has no Python on this host")
+        options = ("--name", "outside", "--timeout", "30", "--runtime", python[-1])
+        world.lambent(binary(), "deploy", function, *options)
         answer = json.loads(world.lambent(binary(), "invoke", "outside"))
         assert answer["address"] == INTERNET
         assert answer["outside"] == f"hello {HOST}"

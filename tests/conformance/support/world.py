@@ -93,17 +93,19 @@ class World:
         assert process.stdout.readline() == "listening\n"
         return process.pid
 
-    def lambent(self, binary, *arguments):
+    def lambent(self, binary, *arguments, user=None, folder=None):
         """A command of the program, on the host."""
-        command = [*self.inside(self.host), *map(str, (binary, *arguments))]
+        command = [*self.inside(self.host), *(become(user, folder) if user else [])]
+        command += map(str, (binary, *arguments))
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def serve(self, binary, folder, *arguments):
-        """A server on the host, once it is ready."""
+    def serve(self, binary, folder, *arguments, user=None):
+        """A server on the host, once it is ready; as an ordinary user, where one is named."""
         log = folder / "server.txt"
-        command = [*self.inside(self.host), binary, "up", "--data-dir", folder / "data", *arguments]
+        command = [*self.inside(self.host), *(ordinary(user, folder) if user else [])]
+        command += [binary, "up", "--data-dir", folder / "data", *arguments]
         with log.open("wb") as output:
             process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=subprocess.STDOUT, cwd=folder)
 
@@ -113,3 +115,17 @@ class World:
 
         until(ready, log.read_text, timeout=60)
         return process
+
+
+def ordinary(user, folder):
+    """The words before a command that make it run as this user, on a host whose users may open /dev/net/tun."""
+    device = (
+        "mount -t tmpfs none /mnt; mknod /mnt/tun c 10 200; chmod 666 /mnt/tun; "
+        "mount --bind /mnt/tun /dev/net/tun; umount -l /mnt; exec \"$@\""
+    )
+    return ["unshare", "--mount", "sh", "-ec", device, "sh", *become(user, folder)]
+
+
+def become(user, folder):
+    """The words before a command that make it run as this user, with this home."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", f"HOME={folder}"]
