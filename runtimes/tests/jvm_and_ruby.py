@@ -16,6 +16,35 @@ REPOSITORY = HERE.parent.parent
 REFERENCE_RUBY_GEM = "aws_lambda_ric"
 
 
+_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+
+
+def observable(run):
+    """All that the platform and the reader of the log see of a run, without times and the folder of the function."""
+
+    def plain(text):
+        return _TIMES.sub("TIME", text.replace(str(run.task), "/var/task"))
+
+    posts = [request for request in run.requests if request.method == "POST"]
+    return {
+        "posts": [
+            {
+                "kind": post.kind,
+                "body": plain(post.body.decode()),
+                "content type": post.headers.get("content-type"),
+                "error type": post.headers.get("lambda-runtime-function-error-type"),
+                "cause": plain(post.headers.get("lambda-runtime-function-xray-error-cause", "")),
+            }
+            for post in posts
+        ],
+        "log": [(hex(frame.type), plain(frame.message)) for frame in run.frames],
+        "stdout": plain(run.stdout),
+        "stderr": plain(run.stderr),
+        "waited": run.waited,
+        "exit code": run.exit_code,
+    }
+
+
 def rubies():
     """The ruby on PATH and those that LAMBENT_TEST_RUBIES names (paths, separated by colons), from 3.2 on."""
     found = {}

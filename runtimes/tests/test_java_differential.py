@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fake_api import Event
-from harness import observable, run
+from harness import run
+from jvm_and_ruby import observable
 
 CONTEXT = '{"client":{"installation_id":"i","app_title":"t"},"custom":{"a":"1"},"env":{"b":"2"}}'
 HANDLERS = {

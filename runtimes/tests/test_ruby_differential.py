@@ -5,7 +5,8 @@ import re
 import pytest
 
 from fake_api import Event
-from harness import observable, run
+from harness import run
+from jvm_and_ruby import observable
 from test_ruby import FAILURES, INIT_FAILURES, LOGS, RESULTS
 
 CASES = {
@@ -37,8 +38,11 @@ CASES.update({name: (files, handler, {}) for name, (files, handler, *_) in INIT_
 CASES.update({code: ({"app.rb": "def handler(event:, context:)\n{}\nend\n".format(code)}, "app.handler", {}) for code in FAILURES})
 
 # Frames of a client and of what starts it, as elements of an array in JSON.
+_CAUSE_FRAMES = re.compile(
+    r',?\{"path":"(?:[^"]*(?:/runtimes/ruby/|/gems/aws_lambda_ric-)[^"]*|-e)","line":\d+,"label":"[^"]*"\}'
+)
 _CLIENT_FRAMES = re.compile(r',?\s*"[^"]*(?:/runtimes/ruby/|/gems/aws_lambda_ric-)[^"]*"|,?\s*"-e:1:in [^"]*"')
-_LOG_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z?( #\d+)?")
+_LOG_PIDS = re.compile(r"TIME #\d+")
 _CLASSES = re.compile(r"#<Class:0x[0-9a-f]+>")
 
 
@@ -49,7 +53,7 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        return _CLASSES.sub("CLASS", _LOG_TIMES.sub("TIME", _CLIENT_FRAMES.sub("", value)))
+        return _CLASSES.sub("CLASS", _LOG_PIDS.sub("TIME", _CLIENT_FRAMES.sub("", _CAUSE_FRAMES.sub("", value))))
     return value
 
 
