@@ -1,6 +1,6 @@
 //! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other.
 //!
-//! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root for namespaces. An argument is the size of
+//! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root or as an ordinary user. An argument is the size of
 //! `/tmp` in MB; 512 by default, which is kept ready, any other is made on demand. With `nat` as the second argument
 //! networks that reach the outside are measured as well; they change the host's, so run it under `unshare --net`.
 
@@ -26,8 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scratch = std::env::temp_dir().join(format!("lambent-launch-time-{}", std::process::id()));
     let options = Options::new(format!("bench-{}", std::process::id()));
     let nat = (std::env::args().nth(2).as_deref() == Some("nat")).then_some(NatOptions { private: false });
-    let launcher = Launcher::start(Options { scratch: Some(scratch.clone()), nat, ..options }).await?;
-    println!("{:?}", launcher.host());
+    let options = Options { scratch: Some(scratch.clone()), nat, ..options };
     let tmp = std::env::args().nth(1).map_or(Ok(512), |size| size.parse())?;
     let with_nat = nat.map(|_| ("namespaces, nat", Isolation::Namespaces, Network::Nat));
     let kinds = [
@@ -36,6 +35,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("process", Isolation::Process, Network::Host),
     ];
     for (name, isolation, network) in kinds.into_iter().chain(with_nat) {
+        // Without root a launcher makes one kind alone.
+        let launcher = Launcher::start(Options { isolation, ..options.clone() }).await?;
+        println!("{name}: {:?}", launcher.host());
         let (mut launches, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..LAUNCHES {
             let spec = Spec {
@@ -58,7 +60,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(&format!("{name}: launch"), launches);
         report(&format!("{name}: kill until gone"), ends);
     }
-    std::fs::remove_dir_all(scratch)?;
+    // Only root has put something there.
+    if scratch.exists() {
+        std::fs::remove_dir_all(scratch)?;
+    }
     Ok(())
 }
 
