@@ -62,6 +62,7 @@ class Targets:
 
     def canary_pid(self):
         """A process of root's that does nothing; a new one when an attack has ended the last."""
+        # A signal that has been sent may not have been delivered: the attack waits for its effect.
         if self.canary is None or self.canary.poll() is not None:
             self.canary = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)", MARK])
         return self.canary.pid

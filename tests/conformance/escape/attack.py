@@ -49,7 +49,7 @@ class Attack:
     greedy: bool = False
     # What a kernel answers that was built without what is attacked: then there is nothing to weaken.
     absent: str | None = None
-    # A line of the server's at its start, without which the attack must be contained. With it, the limit is named as one
+    # A pattern in a line of the server's at its start, without which the attack must be contained. With it, the limit is named as one
     # that is not kept here, and an attack that succeeds counts as such.
     unless: str | None = None
     # Who decides instead of the attack itself: (arena, row) → the outcomes weakened and contained.

@@ -130,8 +130,10 @@ SMALL = {"MemorySize": 128}
 ROOMY = raised("the same sandbox with 1,024 MB of memory", MemorySize=1024)
 OUT_OF_MEMORY = "^Runtime\\.(OutOfMemory|ExitError): .*signal: killed"
 
-# What the server says at its start where nothing keeps this limit.
+# What the server says at its start where nothing keeps this limit, or where processes alone are looked at: what lies in
+# files in memory and in the kernel is then nobody's (docs/security.md, "Without root").
 NO_MEMORY_LIMIT = "this limit of functions is not kept here: memory: "
+NO_LIMIT_BEYOND_PROCESSES = "this limit of functions is (not kept|kept in another way) here: memory: "
 
 RESOURCES = [
     native("fork_bomb", "^EAGAIN after \\d+ processes$", greedy=True, event={"most": 1400}),
@@ -141,13 +143,18 @@ RESOURCES = [
     *(
         python(name, OUT_OF_MEMORY, weakened=ROOMY, settings=SMALL, event={"mb": 300}, greedy=True,
                unless=NO_MEMORY_LIMIT)
-        for name in ("memory", "shared_memory", "memory_file", "system_v_memory", "system_v_messages")
+        for name in ("memory", "shared_memory", "system_v_memory")
+    ),
+    *(
+        python(name, OUT_OF_MEMORY, weakened=ROOMY, settings=SMALL, event={"mb": 300}, greedy=True,
+               unless=NO_LIMIT_BEYOND_PROCESSES)
+        for name in ("memory_file", "system_v_messages")
     ),
     python("posix_memory", "^(ENOENT|FileNotFoundError)$"),
     python("pipe_memory", f"(E(PERM|MFILE|NFILE|NOMEM|NOBUFS) at \\d+ MB|{OUT_OF_MEMORY})", settings=SMALL,
-           weakened=BARE, event={"mb": 200}, unless=NO_MEMORY_LIMIT),
+           weakened=BARE, event={"mb": 200}, unless=NO_LIMIT_BEYOND_PROCESSES),
     python("socket_memory", f"(EMFILE at \\d+ MB|{OUT_OF_MEMORY})", settings=SMALL, weakened=ROOMY, event={"mb": 150},
-           unless=NO_MEMORY_LIMIT),
+           unless=NO_LIMIT_BEYOND_PROCESSES),
     python("fill_tmp", "^ENOSPC after (4\\d\\d|50\\d|51[0-2]) MB$", weakened=raised("a /tmp of 1,024 MB", EphemeralStorage={"Size": 1024}),
            event={"mb": 600}, greedy=True),
     python("sparse_tmp", "^ENOSPC$", weakened=raised("a /tmp of 1,024 MB", EphemeralStorage={"Size": 1024}),

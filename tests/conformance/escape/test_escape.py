@@ -20,7 +20,7 @@ def test_attack(arena, tally, row):
         tally["absent"].add(row.name)
     else:
         assert weakened.succeeded, f"does nothing even without its fence ({row.weakened.words}): {weakened.saw}"
-    if contained.succeeded and row.unless and row.unless in arena.server.output():
+    if contained.succeeded and row.unless and matches(row.unless, arena.server.output()):
         tally["not kept"].add(name)
         return arena.unharmed()
     assert not contained.succeeded, f"escaped: {contained.saw}"

@@ -28,7 +28,7 @@ def find_by_command_line(event, context):
 def kill_target(event, context):
     """Ends a process of the host by its number."""
     os.kill(event["target"], signal.SIGKILL)
-    return "killed it"
+    return _effect_on(event["target"]) or "sent a signal"
 
 
 def kill_init(event, context):
@@ -39,7 +39,15 @@ def kill_init(event, context):
             os.kill(target, number)
         except OSError:
             pass
-    for _ in range(100):
+    effect = _effect_on(target)
+    if effect is None:
+        raise Refused("it lives")
+    return effect
+
+
+def _effect_on(target):
+    """Whether a process is dead or stopped, in a while; a signal takes effect when its receiver runs."""
+    for _ in range(200):
         try:
             with open(f"/proc/{target}/stat") as file:
                 state = file.read().rsplit(")", 1)[1].split()[0]
@@ -47,8 +55,8 @@ def kill_init(event, context):
             return "it is gone"
         if state in "TZX":
             return f"it is in state {state}"
-        time.sleep(0.002)
-    raise Refused("it lives")
+        time.sleep(0.005)
+    return None
 
 
 def outlive(event, context):

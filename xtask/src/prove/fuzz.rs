@@ -14,8 +14,9 @@ const TARGETS: [&str; 5] = ["frames", "lines", "runtime_api", "message", "zip"];
 const SECONDS: &str = "3600";
 
 /// What makes the engine see which branches an input takes.
-const FLAGS: [&str; 6] = [
-    "--cfg=fuzzing",
+const FLAGS: [&str; 7] = [
+    "--cfg",
+    "fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",

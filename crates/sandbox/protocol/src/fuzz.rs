@@ -2,7 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{FromInit, FromLauncher, ToInit, ToLauncher, encode};
+use crate::{
+    FromInit, FromLauncher, LAUNCH_FDS, MAX_FDS, Rejection, ToInit, ToLauncher, decode_request, encode,
+};
 
 /// One datagram, read as a message of each kind.
 pub fn message(bytes: &[u8]) {
@@ -10,6 +12,28 @@ pub fn message(bytes: &[u8]) {
     again::<FromLauncher>(bytes);
     again::<ToInit>(bytes);
     again::<FromInit>(bytes);
+    request(bytes);
+}
+
+/// What the launcher makes of it, whatever comes along.
+fn request(bytes: &[u8]) {
+    for descriptors in [0, LAUNCH_FDS, MAX_FDS] {
+        match decode_request(bytes, descriptors) {
+            Ok(ToLauncher::Hello { .. }) => panic!("a second hello is no request"),
+            Ok(ToLauncher::Launch(launch)) => {
+                // The id becomes part of paths.
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                assert!(
+                    (1..=64).contains(&launch.id.len()) && launch.id.bytes().all(plain),
+                    "{:?}",
+                    launch.id
+                );
+                assert_eq!(descriptors, LAUNCH_FDS);
+            }
+            Err(Rejection::Refused(answer)) => drop(encode(&answer).expect("a refusal can be told")),
+            Ok(_) | Err(Rejection::Foreign(_)) => {}
+        }
+    }
 }
 
 fn again<M: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
@@ -27,6 +51,8 @@ pub fn messages() -> Vec<Vec<u8>> {
         r#"{"Launch":{"id":"b","confinement":"Process","memory":0,"pids":4294967295}}"#,
         r#"{"SetCpu":{"id":"a-1","millis":null}}"#,
         r#"{"Kill":{"id":"a-1"}}"#,
+        r#"{"Unpack":{"id":7,"bytes":262144000,"entries":100000}}"#,
+        r#"{"StopUnpack":{"id":7}}"#,
         r#"{"Hello":{"version":1,"namespaced":true,"runtime_api":"127.0.0.1:9001","platform":"[::1]:0"}}"#,
         r#"{"Start":{"argv":["/bin/sh"],"env":[["A","b"],[[65],[255,0]]],"cwd":"/"}}"#,
         r#"{"Ready":{"version":1,"runtime_api":"127.0.0.1:9001","platform":"127.0.0.1:4566"}}"#,
