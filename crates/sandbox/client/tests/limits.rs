@@ -127,7 +127,7 @@ async fn memory_is_counted_however_it_is_taken_and_only_once() {
     }
     let launcher = launcher().await;
     let start = async |what: &str, memory: u64| {
-        let mut sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(memory), ..spec() }).await;
+        let sandbox = Running::launch(&launcher, Spec { memory: Bytes::mib(memory), ..spec() }).await;
         sandbox.control.start(program(&[python, "-c", HOGS, what])).await.unwrap();
         (sandbox.control.clone(), sandbox)
     };
