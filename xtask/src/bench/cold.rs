@@ -42,7 +42,7 @@ pub(crate) fn measure(
 }
 
 /// How long one invocation takes, in milliseconds.
-fn first(programs: &Programs, url: &str) -> anyhow::Result<f64> {
+pub(crate) fn first(programs: &Programs, url: &str) -> anyhow::Result<f64> {
     let measured = load::run(programs, &Plan::once(url, TINY))?;
     Ok(measured.latencies_ns.iter().map(|ns| in_micros(*ns) / 1000.0).sum())
 }

@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → many environments → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -14,6 +14,7 @@ use anyhow::Context as _;
 
 mod awake;
 mod cold;
+mod environments;
 mod floor;
 mod http;
 mod load;
@@ -56,12 +57,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let warm = warm::measure(subject, &server, &programs, &options)?;
         rows.push(report::Row::new(subject, cold, warm));
     }
-    let final_memory = server.memory()?;
+    let last = subjects.last().context("there is always the function in Rust")?;
+    let environments = environments::measure(last, &server, &programs, &options)?;
     server.stop()?;
     drop(awake);
 
     let machine = machine::describe(before)?;
-    let report = Report::new(&options, machine, startup, final_memory, rows);
+    let report = Report::new(&options, machine, startup, environments, rows);
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", file.display()))?;

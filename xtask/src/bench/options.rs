@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) cold_starts: usize,
     /// Starts of the server.
     pub(crate) server_starts: usize,
+    /// Environments at once, at the end.
+    pub(crate) environments: usize,
 }
 
 impl Options {
@@ -36,8 +38,8 @@ impl Options {
                 _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
             }
         }
-        let (rounds, requests, cold_starts, server_starts) =
-            if quick { (3, 500, 3, 5) } else { (7, 1500, 10, 10) };
-        Ok(Self { quick, awake, rounds, requests, cold_starts, server_starts })
+        let (rounds, requests, cold_starts, server_starts, environments) =
+            if quick { (3, 500, 3, 5, 30) } else { (7, 1500, 10, 10, 300) };
+        Ok(Self { quick, awake, rounds, requests, cold_starts, server_starts, environments })
     }
 }

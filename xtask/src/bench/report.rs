@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::cold::Cold;
+use super::environments::Environments;
 use super::machine::Machine;
 use super::options::Options;
-use super::server::Memory;
 use super::startup::Startup;
 use super::subject::Subject;
 use super::warm::Scenario;
@@ -13,6 +13,7 @@ use super::warm::Scenario;
 const READY_MS: f64 = 150.0;
 const SERVER_MB: f64 = 30.0;
 const RATIO: f64 = 1.3;
+const ENVIRONMENT_MB: f64 = 1.0;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,8 +21,8 @@ pub(crate) struct Report {
     pub(crate) options: Options,
     pub(crate) machine: Machine,
     pub(crate) startup: Startup,
-    /// When all was done, with every environment that the run needed still there.
-    pub(crate) final_memory: Memory,
+    /// At the end.
+    pub(crate) environments: Environments,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -88,7 +89,7 @@ impl Report {
         options: &Options,
         machine: Machine,
         startup: Startup,
-        final_memory: Memory,
+        environments: Environments,
         rows: Vec<Row>,
     ) -> Self {
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
@@ -96,13 +97,18 @@ impl Report {
         let mut goals = vec![
             Goal::new("ready after start, p50, ms", READY_MS, ready),
             Goal::new("server's memory when idle, MB", SERVER_MB, Some(megabytes(idle))),
+            Goal::new(
+                format!("an environment beside its function, MB, of {}", environments.count),
+                ENVIRONMENT_MB,
+                Some(megabytes(environments.overhead_bytes())),
+            ),
         ];
         for row in &rows {
             // The first scenario: one connection, the small event.
             let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
             goals.push(Goal::new(format!("warm p50 to the floor's, {}", row.label), RATIO, ratio));
         }
-        Self { options: options.clone(), machine, startup, final_memory, rows, goals }
+        Self { options: options.clone(), machine, startup, environments, rows, goals }
     }
 }
 

@@ -101,6 +101,11 @@ impl Server {
         self.process.stop()
     }
 
+    /// The processes in sandboxes.
+    pub(crate) fn functions(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(self.children()?.1)
+    }
+
     /// The launcher, and everything that it has started.
     fn children(&self) -> anyhow::Result<(Vec<u32>, Vec<u32>)> {
         let all = descendants(self.process.pid())?;

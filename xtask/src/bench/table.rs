@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cold::Cold;
+use super::environments::Environments;
 use super::report::{Report, Row, Verdict, megabytes};
 use super::server::Memory;
 use super::startup::INVOCATIONS;
@@ -137,10 +138,11 @@ fn server(report: &Report) -> String {
         startup.first_ms,
     );
     let after = format!("after {INVOCATIONS} invocations");
+    let many = format!("with {} idle environments more", report.environments.count);
     for (when, memory) in [
         ("idle after start", startup.idle),
         (after.as_str(), startup.after_invocations),
-        ("at the end", report.final_memory),
+        (many.as_str(), report.environments.memory),
     ] {
         let Memory { server_bytes, launcher_bytes, function_processes } = memory;
         let (server, launcher) = (megabytes(server_bytes), megabytes(launcher_bytes));
@@ -150,6 +152,16 @@ fn server(report: &Report) -> String {
             "memory {when}: server {server:.1} MB, launcher {launcher:.1} MB, {function_processes} processes in sandboxes"
         );
     }
+    let Environments { count, first_ms, function_bytes, .. } = &report.environments;
+    let (own, beside) = (megabytes(*function_bytes), megabytes(report.environments.overhead_bytes()));
+    let first = |of: fn(&Summary) -> f64| number(first_ms.as_ref().map(of), 1);
+    let _ = writeln!(
+        text,
+        "{count} environments: first invocation p50 {} ms, p99 {} ms; each holds {own:.2} MB in the function's processes and \
+         {beside:.2} MB beside them",
+        first(|summary| summary.p50),
+        first(|summary| summary.p99),
+    );
     text
 }
 

@@ -1,4 +1,5 @@
-//! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other.
+//! Measures how long it takes from `launch` to both listeners in hand, one sandbox after the other, and on until a program
+//! that does nothing has run; beside it, the same program as a plain process.
 //!
 //! `cargo run --release -p lambent-sandbox-client --example launch_time`, as root or as an ordinary user. An argument is the size of
 //! `/tmp` in MB; 512 by default, which is kept ready, any other is made on demand. With `nat` as the second argument
@@ -8,9 +9,11 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use lambent_model::{Bytes, Entropy, EnvironmentId};
-use lambent_sandbox_client::{Event, Isolation, Launcher, NatOptions, Network, Options, Spec};
+use lambent_sandbox_client::{Event, Isolation, Launcher, NatOptions, Network, Options, Program, Spec};
 
 const LAUNCHES: usize = 300;
+/// Ends at once.
+const NOTHING: &str = "/bin/true";
 
 struct Urandom;
 
@@ -28,6 +31,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let nat = (std::env::args().nth(2).as_deref() == Some("nat")).then_some(NatOptions { private: false });
     let options = Options { scratch: Some(scratch.clone()), nat, ..options };
     let tmp = std::env::args().nth(1).map_or(Ok(512), |size| size.parse())?;
+    let mut plain = Vec::new();
+    for _ in 0..LAUNCHES {
+        let begin = Instant::now();
+        std::process::Command::new(NOTHING).status()?;
+        plain.push(begin.elapsed());
+    }
+    report(&format!("plain process: {NOTHING} until it has ended"), plain);
     let with_nat = nat.map(|_| ("namespaces, nat", Isolation::Namespaces, Network::Nat));
     let kinds = [
         ("namespaces", Isolation::Namespaces, Network::None),
@@ -38,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Without root a launcher makes one kind alone.
         let launcher = Launcher::start(Options { isolation, ..options.clone() }).await?;
         println!("{name}: {:?}", launcher.host());
-        let (mut launches, mut ends) = (Vec::new(), Vec::new());
+        let (mut launches, mut runs, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..LAUNCHES {
             let spec = Spec {
                 id: EnvironmentId::random(&Urandom),
@@ -52,12 +62,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let begin = Instant::now();
             let mut sandbox = launcher.launch(spec).await?;
             launches.push(begin.elapsed());
+            let program = Program { argv: vec![NOTHING.into()], env: Vec::new(), cwd: "/".into() };
+            sandbox.control.start(program).await?;
+            while !matches!(sandbox.events.recv().await, Some(Event::Exited(_)) | None) {}
+            runs.push(begin.elapsed());
             let begin = Instant::now();
             sandbox.control.kill();
             while !matches!(sandbox.events.recv().await, Some(Event::Gone { .. }) | None) {}
             ends.push(begin.elapsed());
         }
         report(&format!("{name}: launch"), launches);
+        report(&format!("{name}: launch, and {NOTHING} until it has ended"), runs);
         report(&format!("{name}: kill until gone"), ends);
     }
     // Only root has put something there.
