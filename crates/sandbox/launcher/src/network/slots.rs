@@ -37,6 +37,10 @@ impl Slots {
         Self((2..=LAST).map(Slot).collect())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn take(&mut self) -> Option<Slot> {
         self.0.pop_front()
     }

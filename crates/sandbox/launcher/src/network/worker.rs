@@ -158,6 +158,12 @@ impl Worker {
     }
 
     fn make(&mut self, channel: &OwnedFd) -> Result<(), Failure> {
+        if self.slots.is_empty()
+            && let Some(slot) = self.released.pop_front()
+        {
+            // There was always something to be made, and never a moment to take down.
+            self.take_down(slot)?;
+        }
         let Some(slot) = self.slots.take() else {
             let none = refused("every address for sandboxes is in use");
             return answer::<Slot>(channel, &Err(none), &[]);
