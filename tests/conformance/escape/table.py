@@ -50,7 +50,7 @@ PROCESSES = [
     python("priority", "^EPERM$"),
     python("become_root", "^EPERM$"),
     python("gain_capabilities", "^EPERM$"),
-    python("outlive", "^none$", judge=judges.outlive, settings={"Timeout": 1}),
+    python("outlive", "^none$", judge=judges.outlive, settings={"Timeout": 3}),
 ]
 
 KERNEL = [
@@ -161,8 +161,8 @@ RESOURCES = [
     python("sparse_tmp", "^ENOSPC$", weakened=raised("a /tmp of 1,024 MB", EphemeralStorage={"Size": 1024}),
            event={"mb": 700}),
     python("inodes", "^ENOSPC after \\d+ files$", event={"most": 40_000}, settings={"Timeout": 60}, greedy=True),
-    python("busy_loop", "^Sandbox.Timedout", weakened=raised("a timeout of 10 s", Timeout=10), settings={"Timeout": 1},
-           event={"seconds": 3}, greedy=True),
+    python("busy_loop", "^Sandbox.Timedout", weakened=raised("a timeout of 15 s", Timeout=15), settings={"Timeout": 3},
+           event={"seconds": 5}, greedy=True),
     python("log_flood", "^the server grew by \\d+ MB$", weakened=BELIEVER, judge=judges.log_flood, event={"mb": 96}),
 ]
 
