@@ -170,3 +170,19 @@ fn credentials_do_not_show_their_secret() {
     let shown = format!("{:?}", input(&folders, &[]));
     assert!(shown.contains("ASIA0") && !shown.contains("secret") && !shown.contains("token"), "{shown}");
 }
+
+#[test]
+fn ruby_keeps_its_own_library_whatever_the_function_says() {
+    let folders = Folders { libraries: vec!["/var/lang/lib/ruby/3.3.0".into()], ..Folders::isolated() };
+    let of = |customer: &[(String, String)]| {
+        let family = Family::Ruby { major: 3, minor: 3 };
+        map(&VariableInput { runtime: "ruby3.3", family, ..input(&folders, customer) })
+    };
+    let all = of(&[]);
+    assert_eq!(all["GEM_PATH"], "/var/task/vendor/bundle/ruby/3.3.0:/opt/ruby/gems/3.3.0:");
+    assert_eq!(all["GEM_HOME"], "/var/runtime");
+    assert_eq!(all["RUBYLIB"], "/var/task:/var/runtime/lib:/opt/ruby/lib:/var/lang/lib/ruby/3.3.0");
+    let own = pairs(&[("RUBYLIB", "/var/task/lib"), ("GEM_PATH", "/opt/gems")]);
+    assert_eq!(of(&own)["RUBYLIB"], "/var/task/lib:/var/lang/lib/ruby/3.3.0");
+    assert_eq!(of(&own)["GEM_PATH"], "/opt/gems");
+}
