@@ -269,7 +269,7 @@ impl Spawned {
         let channel = Channel::new(channel).map_err(Error::Start)?;
         match channel.receive::<FromLauncher>().await? {
             Some((FromLauncher::Hello { version: VERSION, host }, sockets)) => {
-                Ok(Greeted { process, channel, host, sockets })
+                Ok(Greeted { process, channel, host: *host, sockets })
             }
             Some((FromLauncher::Hello { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
             Some((other, _)) => Err(unexpected(&other, "the launcher's hello")),

@@ -97,7 +97,7 @@ fn run() -> Result<(), Error> {
             Err(failure) => host.nat_error = Some(failure.to_string()),
         }
         hierarchies.leave();
-        return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &[]);
+        return protocol::send(&server, &FromLauncher::Hello { version: VERSION, host: Box::new(host) }, &[]);
     }
     let mut fds = fds.into_iter();
     let (Some(init), Some(unpack)) = (fds.next(), fds.next()) else {
@@ -134,7 +134,7 @@ fn run() -> Result<(), Error> {
         network,
     };
     let sockets: Vec<_> = resolver.iter().flatten().map(AsFd::as_fd).collect();
-    protocol::send(&server, &FromLauncher::Hello { version: VERSION, host }, &sockets)?;
+    protocol::send(&server, &FromLauncher::Hello { version: VERSION, host: Box::new(host) }, &sockets)?;
     drop(resolver);
     serve::Service::new(server, workshop).run()
 }

@@ -228,8 +228,8 @@ pub enum FromLauncher {
     Hello {
         /// [`crate::VERSION`] of the sender.
         version: u32,
-        /// What the host offers.
-        host: Host,
+        /// What the host offers. Apart, for it is far larger than all other messages.
+        host: Box<Host>,
     },
     /// Init runs inside. Descriptors: those of [`Counters`] that are present, in the order of its fields.
     Launched {
