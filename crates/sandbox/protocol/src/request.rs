@@ -20,7 +20,7 @@ const LONGEST_ID: usize = 64;
 #[derive(Debug)]
 pub enum Rejection {
     /// The request is understood and refused: this is the answer.
-    Refused(FromLauncher),
+    Refused(Box<FromLauncher>),
     /// It is no request. Whoever sent it cannot be spoken with any further.
     Foreign(Error),
 }
@@ -37,14 +37,14 @@ pub fn decode_request(datagram: &[u8], descriptors: usize) -> Result<ToLauncher,
             check_id(&launch.id)?;
             check_launch(launch, descriptors).map_err(|reason| {
                 let failure = Failure::Refused { reason };
-                Rejection::Refused(FromLauncher::LaunchFailed { id: launch.id.clone(), failure })
+                Rejection::Refused(Box::new(FromLauncher::LaunchFailed { id: launch.id.clone(), failure }))
             })?;
         }
         ToLauncher::SetCpu { id, .. } | ToLauncher::Kill { id } => check_id(id)?,
         ToLauncher::Unpack(unpack) if descriptors != UNPACK_FDS => {
             let reason = count("unpacking", descriptors, UNPACK_FDS);
             let end = UnpackEnd::Failed(Failure::Refused { reason });
-            return Err(Rejection::Refused(FromLauncher::Unpacked { id: unpack.id, end }));
+            return Err(Rejection::Refused(Box::new(FromLauncher::Unpacked { id: unpack.id, end })));
         }
         ToLauncher::Unpack(_) | ToLauncher::StopUnpack { .. } => {}
     }
