@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use lambent_sandbox_client::{Error, Isolation, Launcher, Options, User};
@@ -82,10 +82,12 @@ async fn what_is_unpacked_belongs_to_the_server() {
     // What was refused can be removed by the server as well, and what was there before stays whose it was.
     let (path, directory) = scratch.directory("too-much", SERVER.uid);
     fs::write(path.join("roots"), "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
     let done = launcher.unpack(scratch.zip(), directory, 0, 10).await.unwrap();
     assert!(String::from_utf8(done.answer).unwrap().contains("too-large"));
     assert_eq!(owner(&path), (SERVER.uid, SERVER.gid));
     assert_eq!(owner(&path.join("roots")).0, 0);
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o700, "closed while it was the program's");
 }
 
 #[tokio::test]

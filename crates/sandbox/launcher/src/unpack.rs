@@ -19,7 +19,7 @@ use std::process::{Child, Command};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, Unpack, UnpackEnd, User};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, openat};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -208,6 +208,8 @@ impl Caretaker<'_> {
         if let Who::Apart { program: Range(id), .. } = self.who {
             fchown(&directory, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))
                 .step("give the directory away")?;
+            // The server may have opened it to everybody before, itself included.
+            fchmod(&directory, Mode::RWXU).step("close the directory")?;
         }
         let ended = self.start(&directory, zip, answer).and_then(|child| self.watch(child));
         // In any case, so that the server can remove what is there.

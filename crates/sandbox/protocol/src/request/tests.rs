@@ -56,11 +56,11 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
         (layout("trees", json!([tree("a/b", "Task")])), 3, "a/b is not an absolute path"),
         (unpack(), 2, "unpacking came with 2 descriptors instead of 3"),
     ] {
-        let refusal = match decode(&message, descriptors) {
-            Err(Rejection::Refused(refusal)) => *refusal,
+        let answer = match decode(&message, descriptors) {
+            Err(Rejection::Refused(answer)) => *answer,
             other => panic!("{message}: {other:?}"),
         };
-        let failure = match refusal {
+        let failure = match answer {
             FromLauncher::LaunchFailed { id, failure } if id == "a-1" => failure,
             FromLauncher::Unpacked { id: 1, end: UnpackEnd::Failed(failure) } => failure,
             other => panic!("{message}: {other:?}"),
