@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → many environments → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → shares of CPU → many environments → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -25,6 +25,7 @@ mod prepare;
 mod process;
 mod report;
 mod server;
+mod share;
 mod startup;
 mod stats;
 mod subject;
@@ -58,12 +59,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         rows.push(report::Row::new(subject, cold, warm));
     }
     let last = subjects.last().context("there is always the function in Rust")?;
+    let shares = share::measure(&place, &subjects, &server)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
     server.stop()?;
     drop(awake);
 
     let machine = machine::describe(before)?;
-    let report = Report::new(&options, machine, startup, environments, rows);
+    let report = Report::new(&options, machine, startup, environments, shares, rows);
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", file.display()))?;

@@ -6,6 +6,7 @@ use super::cold::Cold;
 use super::environments::Environments;
 use super::machine::Machine;
 use super::options::Options;
+use super::share::Shares;
 use super::startup::Startup;
 use super::subject::Subject;
 use super::warm::Scenario;
@@ -14,6 +15,8 @@ const READY_MS: f64 = 150.0;
 const SERVER_MB: f64 = 30.0;
 const RATIO: f64 = 1.3;
 const ENVIRONMENT_MB: f64 = 1.0;
+/// 128 of 1,769 MB.
+const SMALLEST_SHARE: f64 = 128.0 / 1769.0;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +26,7 @@ pub(crate) struct Report {
     pub(crate) startup: Startup,
     /// At the end.
     pub(crate) environments: Environments,
+    pub(crate) shares: Option<Shares>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -90,6 +94,7 @@ impl Report {
         machine: Machine,
         startup: Startup,
         environments: Environments,
+        shares: Option<Shares>,
         rows: Vec<Row>,
     ) -> Self {
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
@@ -103,12 +108,23 @@ impl Report {
                 Some(megabytes(environments.overhead_bytes())),
             ),
         ];
+        let off = |of: fn(&Shares) -> f64| shares.as_ref().map(of);
+        goals.push(Goal::new(
+            "share of a CPU with 128 MB, off the rule, points",
+            2.0,
+            off(|shares| (shares.smallest - SMALLEST_SHARE).abs() * 100.0),
+        ));
+        goals.push(Goal::new(
+            "share of a CPU with 1,769 MB, off the rule, points",
+            2.0,
+            off(|shares| (shares.whole - 1.0).abs() * 100.0),
+        ));
         for row in &rows {
             // The first scenario: one connection, the small event.
             let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
             goals.push(Goal::new(format!("warm p50 to the floor's, {}", row.label), RATIO, ratio));
         }
-        Self { options: options.clone(), machine, startup, environments, rows, goals }
+        Self { options: options.clone(), machine, startup, environments, shares, rows, goals }
     }
 }
 

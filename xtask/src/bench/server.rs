@@ -60,13 +60,34 @@ impl Server {
 
     /// Creates a function and waits until it is active.
     pub(crate) fn deploy(&self, subject: &Subject, name: &str) -> anyhow::Result<()> {
-        let memory = MEMORY_MB.to_string();
-        let mut command = lambent(&self.lambent);
-        command.args(["deploy", "--endpoint", &format!("http://{}", self.address), "--name", name]);
-        command.args(["--runtime", &subject.runtime, "--handler", subject.handler, "--memory", &memory]);
-        command.args(["--timeout", "60"]).arg(&subject.folder);
-        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        output(&mut command).map(drop)
+        self.deploy_with(&subject.runtime, subject.handler, &subject.folder, name, MEMORY_MB)
+    }
+
+    /// The same with a memory size.
+    pub(crate) fn deploy_with(
+        &self,
+        runtime: &str,
+        handler: &str,
+        folder: &Path,
+        name: &str,
+        memory_mb: u32,
+    ) -> anyhow::Result<()> {
+        let mut command = self.client("deploy");
+        command.args(["--name", name, "--runtime", runtime, "--handler", handler, "--timeout", "60"]);
+        output(command.args(["--memory", &memory_mb.to_string()]).arg(folder)).map(drop)
+    }
+
+    /// Invokes a function and returns what it returns.
+    pub(crate) fn invoke(&self, name: &str, event: &str) -> anyhow::Result<String> {
+        output(self.client("invoke").args([name, "--payload", event]))
+    }
+
+    /// A command of the command line that talks to this server.
+    fn client(&self, command: &str) -> Command {
+        let mut client = lambent(&self.lambent);
+        client.args([command, "--endpoint", &format!("http://{}", self.address)]);
+        client.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        client
     }
 
     /// Deletes a function.
