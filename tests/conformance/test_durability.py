@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import threading
 
@@ -174,6 +175,15 @@ def test_sigterm_lets_a_running_invocation_finish(own_server, python):
     assert [line for line in kept if line.startswith(f"REPORT RequestId: {answers[0].request_id}")], (
         "its log was written"
     )
+
+
+@own_with_either_rights
+def test_a_server_ends_with_its_launcher(own_server):
+    own_server.start()
+    os.kill(processes.launcher(own_server), signal.SIGKILL)
+    # It would go on refusing invocations otherwise, and nobody would start it again.
+    assert own_server.process.wait(timeout=60) != 0
+    assert "the process that makes sandboxes has ended" in own_server.output(), own_server.output()
 
 
 def test_two_servers_do_not_share_a_data_folder(own_server):

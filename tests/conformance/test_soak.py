@@ -39,10 +39,6 @@ def comm(pid):
         return "gone"
 
 
-def launcher(server):
-    return next(pid for pid in processes.descendants(server.pid) if comm(pid) == "lambent-launch")
-
-
 def descriptors(pid):
     """What a process has open, by kind and number."""
     found = collections.Counter()
@@ -114,7 +110,7 @@ class Soak:
 
     def resting(self):
         """Counts of what is left when no function has an environment."""
-        server, maker = self.server.pid, launcher(self.server)
+        server, maker = self.server.pid, processes.launcher(self.server)
         return {
             "processes": sorted(comm(pid) for pid in processes.descendants(server)),
             "sandboxed": len(processes.sandboxed(self.server)),
@@ -170,14 +166,12 @@ class Soak:
 
     def end_abruptly(self):
         """Kills the launcher or the server while environments live; what it leaves is the next start's."""
-        victim = self.chance.choice([launcher(self.server), self.server.pid])
+        victim = self.chance.choice([processes.launcher(self.server), self.server.pid])
         with concurrent.futures.ThreadPoolExecutor(FUNCTIONS) as pool:
             for name in self.names:
                 pool.submit(self.one, name)
             os.kill(victim, signal.SIGKILL)
-            if victim != self.server.pid:
-                # Without its launcher a server is of no use.
-                self.server.terminate()
+            # Without its launcher a server is of no use, and ends by itself.
             self.server.process.wait(timeout=60)
         until(lambda: not processes.sandboxed(self.server), "the killed one's sandboxes to die", timeout=60)
         self.start()
@@ -206,7 +200,7 @@ def test_nothing_stays_of_many_environments(rights, python):
             print(f"{soak.made} environments: nothing is left", flush=True)
             assert interfaces() - hosts == set() and disk(server) <= used + 64, (disk(server), used)
         assert soak.made >= ENVIRONMENTS
-        pid, made = launcher(server), soak.made
+        pid, made = processes.launcher(server), soak.made
         assert server.stop() == 0
         until(lambda: not processes.alive(pid), "the launcher to end after its server")
         until(lambda: not loop_devices(server), "the kernel to let go of the last loop device")

@@ -140,6 +140,8 @@ impl Server {
         let code = open_code(dir, &launcher)?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
         let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(named("launcher", outlive(launcher.clone())));
         let limits_kept_otherwise = limits_kept_otherwise(launcher.host(), config.isolation);
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
@@ -207,7 +209,6 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
         // for the feed, which waits for that, and everything else is answered meanwhile.
         tasks.spawn(named("change feed", async move {
@@ -432,6 +433,12 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     task.await.map_err(|source| RunError { what, source: source.into() })
+}
+
+/// Fails when the launcher ends before the server does: without it nothing can be run, and nobody would know why.
+async fn outlive(launcher: Launcher) -> Result<(), &'static str> {
+    launcher.ended().await;
+    Err("the process that makes sandboxes has ended; see above for its last words, and start lambent again")
 }
 
 /// How often packages that no function refers to are looked for.

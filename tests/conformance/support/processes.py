@@ -74,3 +74,8 @@ def cgroups(pid):
 def host_mounts(server):
     """Mounts in the host's own view that come from or lie in the server's folder."""
     return [line for line in _read("/proc/self/mountinfo").splitlines() if server.home.name in line]
+
+
+def launcher(server):
+    """The process that makes the server's sandboxes."""
+    return next(pid for pid in descendants(server.pid) if _read(f"/proc/{pid}/comm").strip() == "lambent-launch")

@@ -175,6 +175,12 @@ impl Launcher {
     pub fn host(&self) -> &Host {
         &self.host
     }
+
+    /// Resolves when the launcher has ended, or cannot be understood any more, and all its sandboxes with it. It is
+    /// not started again: who waits for this ends, too, and the next start sweeps up.
+    pub async fn ended(&self) {
+        self.requests.closed().await;
+    }
 }
 
 /// Finds out what the host offers, without a server: for `lambent doctor`.
