@@ -1,7 +1,6 @@
 """The clients that tests run: ours on every interpreter there is, and AWS's own beside it."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import fetch
 from harness import CLIENTS, Client
 
 HERE = Path(__file__).resolve().parent
-RUBY_GEM = "aws_lambda_ric"
 
 
 def _python_version(argv):
@@ -56,29 +54,12 @@ def nodes():
     return found
 
 
-@lru_cache(maxsize=None)
-def rubies():
-    """The rubies on PATH and those that LAMBENT_TEST_RUBIES names (paths, separated by colons), from 3.2 on."""
-    found = {}
-    for path in [shutil.which("ruby"), *os.environ.get("LAMBENT_TEST_RUBIES", "").split(":")]:
-        if path:
-            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-            numbers = re.match(r"ruby (\d+)\.(\d+)\.", version)
-            if numbers and (int(numbers[1]), int(numbers[2])) >= (3, 2):
-                found.setdefault("{}.{}".format(*numbers.groups()), path)
-    return found
-
-
 def lambent_python(argv):
     return Client("lambent-python", [*argv, str(CLIENTS / "python" / "bootstrap.py")], {})
 
 
 def lambent_node(node):
     return Client("lambent-node", [node, "--expose-gc", str(CLIENTS / "nodejs" / "index.mjs")], {})
-
-
-def lambent_ruby(ruby):
-    return Client("lambent-ruby", [ruby, str(CLIENTS / "ruby" / "bootstrap.rb")], {})
 
 
 @lru_cache(maxsize=None)
@@ -100,20 +81,6 @@ def official_node(major):
         return None
     argv = [nodes()[major], "--expose-gc", str(HERE / "official_node.mjs"), module]
     return Client("official-node", argv, {}, handler_argument=True, official=True)
-
-
-@lru_cache(maxsize=None)
-def official_ruby(ruby):
-    """AWS's client, as a gem in a folder of its own, or None where it cannot be installed."""
-    gems = fetch.CACHE / "ruby"
-    if not list(gems.glob("gems/aws_lambda_ric-*")):
-        install = ["install", "--silent", "--no-document", "--install-dir", str(gems), RUBY_GEM]
-        subprocess.run([str(Path(ruby).with_name("gem")), *install], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    found = sorted(gems.glob("gems/aws_lambda_ric-*/lib/aws_lambda_ric.rb"))
-    if not found:
-        return None
-    start = "AwsLambdaRIC::Bootstrap.new.start"
-    return Client("official-ruby", [ruby, "-r", str(found[-1]), "-e", start], {}, official=True)
 
 
 def runtime_of(language, version):

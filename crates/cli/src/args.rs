@@ -104,7 +104,7 @@ pub enum Command {
 /// `lambent runtimes`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct RuntimesArgs {
-    /// The server's data folder [default: $XDG_DATA_HOME/lambent]
+    /// The server's data folder [default: as that of `up`]
     #[arg(long, global = true, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What to do; without it they are listed
@@ -146,7 +146,7 @@ pub struct UpArgs {
     /// Loopback address and port to listen on; port 0 takes a free one [default: 127.0.0.1:4566]
     #[arg(long, env = "LAMBENT_LISTEN", hide_env_values = true, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
-    /// Where functions, logs and settings are kept [default: $XDG_DATA_HOME/lambent]
+    /// Where functions, logs and settings are kept [default: $XDG_DATA_HOME/lambent, /var/lib/lambent for root]
     #[arg(long, env = "LAMBENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What keeps functions apart from the host and from each other [default: auto]
@@ -180,7 +180,7 @@ pub struct UpArgs {
 pub enum IsolationArg {
     /// The strongest of this version, namespaces; never none
     Auto,
-    /// Linux namespaces, seccomp and cgroups; needs root
+    /// Linux namespaces, seccomp and cgroups; weaker without root
     Namespaces,
     /// A virtual machine for each environment (not in this version)
     Microvm,
