@@ -110,7 +110,9 @@ impl Control {
     pub(crate) async fn usage(&self, scope: &Scope) -> Result<Usage, Error> {
         let functions = crate::functions::list(&self.parts.store, scope, None, usize::MAX).await?;
         let versions = crate::functions::versions_in(&self.parts.store, scope).await?;
-        let bytes = functions.iter().chain(&versions).map(|function| function.code.size).sum();
+        let layers = crate::layers::stored_bytes(&self.parts.store, scope).await?;
+        let bytes =
+            functions.iter().chain(&versions).map(|function| function.code.size).sum::<u64>() + layers;
         let reserved = functions.iter().filter_map(|function| function.reserved_concurrency).sum();
         Ok(Usage { bytes, functions: functions.len(), reserved })
     }
@@ -197,6 +199,17 @@ impl Control {
             "UpdateFunctionEventInvokeConfig" => {
                 answer!(UpdateFunctionEventInvokeConfig, update_function_event_invoke_config)
             }
+            "PublishLayerVersion" => answer!(PublishLayerVersion, publish_layer_version),
+            "GetLayerVersion" => answer!(GetLayerVersion, get_layer_version),
+            "GetLayerVersionByArn" => answer!(GetLayerVersionByArn, get_layer_version_by_arn),
+            "ListLayerVersions" => answer!(ListLayerVersions, list_layer_versions),
+            "ListLayers" => answer!(ListLayers, list_layers),
+            "DeleteLayerVersion" => answer!(DeleteLayerVersion, delete_layer_version),
+            "AddLayerVersionPermission" => answer!(AddLayerVersionPermission, add_layer_version_permission),
+            "RemoveLayerVersionPermission" => {
+                answer!(RemoveLayerVersionPermission, remove_layer_version_permission)
+            }
+            "GetLayerVersionPolicy" => answer!(GetLayerVersionPolicy, get_layer_version_policy),
             _ => Err(matched.operation().not_offered()),
         }
     }

@@ -153,7 +153,7 @@ pub(crate) async fn aliases(
 }
 
 /// The records of one function after `after`.
-async fn children(
+pub(crate) async fn children(
     store: &Store,
     after: Key,
     function: &str,
@@ -259,11 +259,7 @@ pub(crate) async fn save_reservation(
         let turn = Write::put(key_in(RESERVATION_KIND, &arn.scope, String::new()), turn, &arn.name)?;
         Ok(vec![turn, Write::put(key(arn), Expect::Version(stored.version), &stored.function)?])
     };
-    let saved = match write() {
-        Ok(writes) => committed(store, writes).await,
-        Err(error) => Err(error),
-    };
-    saved.map_err(|error| refuse::store(&error))
+    try_commit(store, write()).await
 }
 
 /// Deletes a function whose record is at `version`, with all that belongs to it; `Ok(false)` when it was not.
@@ -275,6 +271,15 @@ pub(crate) async fn delete(store: &Store, arn: &FunctionArn, version: u64) -> Re
         writes.extend(keys.map(|key| Write::Delete { key, expect: Expect::Any }));
     }
     committed(store, writes).await
+}
+
+/// Commits writes that could be made; `Ok(false)` when something was not as they expect.
+pub(crate) async fn try_commit(store: &Store, writes: Result<Vec<Write>, StoreError>) -> Result<bool, Error> {
+    let done = match writes {
+        Ok(writes) => committed(store, writes).await,
+        Err(error) => Err(error),
+    };
+    done.map_err(|error| refuse::store(&error))
 }
 
 async fn committed(store: &Store, writes: Vec<Write>) -> Result<bool, StoreError> {

@@ -80,8 +80,17 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
             runtime_version_arn: Some(runtime_version_arn(region, &settings.runtime)),
             error: None,
         }),
+        layers: (!settings.layers.is_empty()).then(|| settings.layers.iter().map(layer).collect()),
         logging_config: Some(logging(&settings.logging, settings.log_group(&function.name))),
         ..t::FunctionConfiguration::default()
+    }
+}
+
+fn layer(layer: &rules::UsedLayer) -> t::Layer {
+    t::Layer {
+        arn: Some(layer.arn.clone()),
+        code_size: i64::try_from(layer.code.size).ok(),
+        ..t::Layer::default()
     }
 }
 

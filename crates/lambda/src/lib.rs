@@ -8,6 +8,7 @@ mod concurrency;
 mod environment;
 mod event_invoke;
 mod function;
+mod layer;
 pub mod limits;
 mod policy;
 mod publish;
@@ -20,6 +21,10 @@ pub use concurrency::check_reservation;
 pub use environment::check_variables;
 pub use event_invoke::{EventInvoke, EventInvokeChange};
 pub use function::{Code, Function, LastUpdate, RuntimeUpdate, Stamp, State};
+pub use layer::{
+    GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, check_layers, check_unpacked,
+    layer_statement,
+};
 pub use policy::{Access, AddStatement, Policy, Statement, Who};
 pub use publish::Publication;
 pub use refusal::Refusal;

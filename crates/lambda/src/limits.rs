@@ -20,6 +20,8 @@ pub const REQUEST_BYTES: usize = 70_167_211;
 pub const SYNC_PAYLOAD_BYTES: usize = 6_291_456;
 /// Longest `X-Amz-Client-Context` in characters.
 pub const CLIENT_CONTEXT_LENGTH: usize = 3583;
+/// Layers of a function.
+pub const LAYERS: usize = 5;
 /// Code storage of an account and region in bytes.
 pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
 /// Concurrent executions of an account and region.

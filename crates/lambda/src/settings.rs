@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lambent_model::Sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::{Refusal, check_variables, limits};
+use crate::{Refusal, UsedLayer, check_variables, limits};
 
 /// Instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,9 @@ pub struct Settings {
     pub variables: Option<BTreeMap<String, String>>,
     /// How the function logs.
     pub logging: Logging,
+    /// What lies at `/opt`, each over the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<UsedLayer>,
 }
 
 /// A change of some settings; `None` keeps what is.
@@ -99,6 +103,8 @@ pub struct Change {
     pub variables: Option<BTreeMap<String, String>>,
     /// New logging configuration, replacing the whole.
     pub logging: Option<Logging>,
+    /// New layers, replacing all; an empty list clears.
+    pub layers: Option<Vec<UsedLayer>>,
 }
 
 impl Settings {
@@ -115,6 +121,7 @@ impl Settings {
             ephemeral_mb: 512,
             variables: None,
             logging: Logging::default(),
+            layers: Vec::new(),
         }
     }
 
@@ -137,6 +144,7 @@ impl Settings {
                 None => self.variables.clone(),
             },
             logging: change.logging.unwrap_or_else(|| self.logging.clone()),
+            layers: change.layers.unwrap_or_else(|| self.layers.clone()),
         };
         changed.check(is_reserved)?;
         Ok(changed)
@@ -156,6 +164,12 @@ impl Settings {
             check_variables(variables, is_reserved)?;
         }
         self.logging.check()
+    }
+
+    /// The package at `/opt`: what `merged` makes of the layers' packages.
+    pub fn layer_tree(&self, merged: impl Fn(&[Sha256]) -> Option<Sha256>) -> Option<Sha256> {
+        let layers: Vec<Sha256> = self.layers.iter().map(|layer| layer.code.sha256).collect();
+        merged(&layers)
     }
 
     /// The log group that the function writes to.

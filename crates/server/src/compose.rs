@@ -9,10 +9,10 @@ use std::time::Duration;
 use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
 use lambent_identity::{RoleSession, Sessions};
 use lambent_lambda as lambda;
-use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize};
+use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
 use lambent_runtimes::{Catalogue, Credentials, Family, Layout, VariableInput};
 use lambent_sandbox_client::{Isolation, Mount, Program};
-use lambent_store::{CodeStore, Package};
+use lambent_store::{CodeStore, Package, merged_digest};
 
 /// What functions are composed from.
 pub(crate) struct Composer {
@@ -59,17 +59,22 @@ impl Composer {
         }
     }
 
+    fn package(&self, digest: Sha256, what: &str) -> Result<Package, StartError> {
+        match self.code.open_package(&digest) {
+            Ok(Some(package)) => Ok(package),
+            Ok(None) => Err(lost(digest, what, "it is not in the data folder")),
+            Err(error) => Err(lost(digest, what, &error.to_string())),
+        }
+    }
+
     /// Never fails: what is missing becomes the error of the first invocation, which names it.
     pub(crate) fn compose(&self, arn: &FunctionArn, record: &lambda::Function) -> Function {
         let settings = &record.settings;
         self.warn_of_deprecation(&settings.runtime, &arn.name);
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
-        let package = match self.code.open_package(&record.code.sha256) {
-            Ok(Some(package)) => Ok(package),
-            Ok(None) => Err(lost(record, "it is not in the data folder")),
-            Err(error) => Err(lost(record, &error.to_string())),
-        };
+        let package = self.package(record.code.sha256, "code");
+        let layers = settings.layer_tree(merged_digest).map(|tree| self.package(tree, "layers")).transpose();
         let region = arn.scope.region.as_str();
         let plan = FunctionPlan {
             name: arn.name.clone(),
@@ -80,6 +85,7 @@ impl Composer {
             log_group: settings.log_group(&arn.name),
             catalogue: Arc::clone(&self.catalogue),
             package,
+            layers,
             isolated,
             session: RoleSession::of_role(arn.scope.account.clone(), &settings.role, &*arn.name),
             issuer: self.issuer.clone(),
@@ -100,13 +106,10 @@ impl Composer {
     }
 }
 
-fn lost(record: &lambda::Function, why: &str) -> StartError {
+fn lost(digest: Sha256, what: &str, why: &str) -> StartError {
     StartError {
         error_type: "Runtime.InvalidEntrypoint".into(),
-        message: format!(
-            "the package {} cannot be used: {why}; update the function's code",
-            record.code.sha256
-        ),
+        message: format!("the package {digest} cannot be used: {why}; update the function's {what}"),
     }
 }
 
@@ -141,6 +144,8 @@ struct FunctionPlan {
     catalogue: Arc<OnceLock<Catalogue>>,
     /// Held as long as the function may run, so that its files stay.
     package: Result<Package, StartError>,
+    /// The merged tree of its layers, where it has any; held likewise.
+    layers: Result<Option<Package>, StartError>,
     isolated: bool,
     session: RoleSession,
     issuer: Issuer,
@@ -162,6 +167,14 @@ impl FunctionPlan {
         if self.isolated { "/var/task".into() } else { package.root().to_path_buf() }
     }
 
+    /// `/opt` inside, the merged tree's own folder without isolation.
+    fn opt(&self) -> PathBuf {
+        match &self.layers {
+            Ok(Some(layers)) if !self.isolated => layers.root().to_path_buf(),
+            _ => "/opt".into(),
+        }
+    }
+
     fn argv(&self, layout: &Layout, package: &Package) -> Result<Vec<OsString>, StartError> {
         if layout.bootstrap_lookup.is_empty() {
             let memory = MemorySize(self.settings.memory_mb);
@@ -175,6 +188,10 @@ impl FunctionPlan {
         // Only whether it is there; links in a package are the sandbox's to follow, not the server's.
         if package.root().join("bootstrap").symlink_metadata().is_ok() {
             return Ok(vec![self.task(package).join("bootstrap").into()]);
+        }
+        let in_layers = |layers: &&Package| layers.root().join("bootstrap").symlink_metadata().is_ok();
+        if self.layers.as_ref().is_ok_and(|layers| layers.as_ref().filter(in_layers).is_some()) {
+            return Ok(vec![self.opt().join("bootstrap").into()]);
         }
         Err(StartError {
             error_type: "Runtime.InvalidEntrypoint".into(),
@@ -195,7 +212,7 @@ impl FunctionPlan {
     fn environment(&self, layout: &Layout, task: PathBuf, placement: &Placement) -> Vec<(String, String)> {
         let customer: Vec<(String, String)> =
             self.settings.variables.clone().unwrap_or_default().into_iter().collect();
-        let folders = layout.folders(task, Path::new("/opt").to_path_buf());
+        let folders = layout.folders(task, self.opt());
         let json = self.settings.logging.format == Some(lambda::LogFormat::Json);
         let level = self.settings.logging.application_level.as_deref().unwrap_or("INFO");
         let keys = self.credentials();
@@ -232,6 +249,9 @@ impl Plan for FunctionPlan {
             if let Ok(package) = &self.package {
                 mounts.push(Mount { source: package.root().to_path_buf(), target: "/var/task" });
             }
+            if let Ok(Some(layers)) = &self.layers {
+                mounts.push(Mount { source: layers.root().to_path_buf(), target: "/opt" });
+            }
             if let Ok(layout) = self.layout() {
                 mounts.extend(layout.mounts.into_iter().map(|(source, target)| Mount { source, target }));
             }
@@ -242,6 +262,7 @@ impl Plan for FunctionPlan {
     fn program(&self, placement: &Placement) -> Result<Program, StartError> {
         let layout = self.layout()?;
         let package = self.package.as_ref().map_err(Clone::clone)?;
+        self.layers.as_ref().map_err(Clone::clone)?;
         let argv = self.argv(&layout, package)?;
         let task = self.task(package);
         let env = self.environment(&layout, task.clone(), placement);
@@ -251,9 +272,13 @@ impl Plan for FunctionPlan {
 
     fn remedy(&self, file: &Path, errno: i32) -> Option<String> {
         let package = self.package.as_ref().ok()?;
+        let layers = self.layers.as_ref().ok().and_then(Option::as_ref);
+        let below = |root: PathBuf, package: &Package| {
+            file.strip_prefix(root).ok().map(|name| package.root().join(name))
+        };
         // Of other files, such as an interpreter's, the catalogue has seen that they run.
-        let name = file.strip_prefix(self.task(package)).ok()?;
-        crate::entrypoint::remedy(&package.root().join(name), &file.to_string_lossy(), errno)
+        let found = below(self.task(package), package).or_else(|| below(self.opt(), layers?));
+        crate::entrypoint::remedy(&found?, &file.to_string_lossy(), errno)
     }
 }
 

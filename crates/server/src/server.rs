@@ -449,13 +449,7 @@ async fn collect_garbage(store: Store, code: CodeStore) -> Result<(), CollectErr
     loop {
         ticks.tick().await;
         let collection = code.begin_collection().await;
-        let mut referenced = std::collections::HashSet::new();
-        for kind in [lambent_control::FUNCTION_KIND, lambent_control::VERSION_KIND] {
-            for record in store.all(kind).await? {
-                referenced.insert(record.decode::<lambent_lambda::Function>()?.code.sha256);
-            }
-        }
-        collection.finish(referenced).await?;
+        collection.finish(lambent_control::referenced_packages(&store).await?).await?;
     }
 }
 

@@ -11,5 +11,5 @@
 pub mod code;
 mod records;
 
-pub use code::{CodeError, CodeOptions, CodeStore, Package};
+pub use code::{CodeError, CodeOptions, CodeStore, Package, merged_digest};
 pub use records::{Change, Changes, ChangesError, Error, Expect, Key, Partition, Record, Store, Write};

@@ -34,7 +34,7 @@ pub(crate) async fn answer(
     let tags = input::tags(input.tags.clone())?;
     let publish = input.publish == Some(true);
     let (shared, source) = split(input);
-    let change = shared.change(context)?;
+    let (change, _layers_held) = shared.change(context, &arn).await?;
     let settings =
         defaults.changed(change, parts.runtimes.is_reserved).map_err(|error| refuse::refusal(&error))?;
 
@@ -44,7 +44,8 @@ pub(crate) async fn answer(
     if found.is_some() {
         return Err(exists());
     }
-    let (code, _held) = source.store(context, &arn.scope).await?;
+    let (code, package) = source.store(context, &arn.scope).await?;
+    context.check_unpacked(&package, &settings.layers)?;
     let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
     // The first version is published with it.
     let published = match publish {
@@ -91,12 +92,12 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
         ephemeral_storage: input.ephemeral_storage,
         environment: input.environment,
         logging_config: input.logging_config,
+        layers: input.layers,
         not_yet: NotYet {
             vpc_config: input.vpc_config,
             dead_letter_config: input.dead_letter_config,
             kms_key_arn: input.kms_key_arn,
             tracing_config: input.tracing_config,
-            layers: input.layers,
             file_system_configs: input.file_system_configs,
             image_config: input.image_config,
             snap_start: input.snap_start,

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
-use lambent_model::Scope;
+use lambent_model::{FunctionArn, Scope};
 use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
 
 use crate::control::RuntimeStatus;
+use crate::layers::Used;
 use crate::refuse;
 use crate::request::{Context, invalid};
 
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) ephemeral_storage: Option<t::EphemeralStorage>,
     pub(crate) environment: Option<t::Environment>,
     pub(crate) logging_config: Option<t::LoggingConfig>,
+    pub(crate) layers: Option<Vec<String>>,
     pub(crate) not_yet: NotYet,
 }
 
@@ -35,7 +37,6 @@ pub(crate) struct NotYet {
     pub(crate) dead_letter_config: Option<t::DeadLetterConfig>,
     pub(crate) kms_key_arn: Option<String>,
     pub(crate) tracing_config: Option<t::TracingConfig>,
-    pub(crate) layers: Option<Vec<String>>,
     pub(crate) file_system_configs: Option<Vec<t::FileSystemConfig>>,
     pub(crate) image_config: Option<t::ImageConfig>,
     pub(crate) snap_start: Option<t::SnapStart>,
@@ -63,7 +64,6 @@ impl NotYet {
             (set(dead_letter), "DeadLetterConfig"),
             (set(self.kms_key_arn.as_ref()), "KMSKeyArn"),
             (tracing == Some(&t::TracingMode::Active), "TracingConfig.Mode Active"),
-            (any(self.layers.as_ref()), "Layers"),
             (any(self.file_system_configs.as_ref()), "FileSystemConfigs"),
             (self.image_config.is_some(), "ImageConfig"),
             (snap_start.is_some_and(|on| *on != t::SnapStartApplyOn::None), "SnapStart"),
@@ -84,13 +84,21 @@ fn positive(value: i32) -> u32 {
 }
 
 impl Shared {
-    /// The change these settings ask for.
-    pub(crate) fn change(self, context: &Context<'_>) -> Result<Change, Error> {
+    /// The change these settings ask for, and the tree of its layers, which is to be held until it is committed.
+    pub(crate) async fn change(
+        self,
+        context: &Context<'_>,
+        function: &FunctionArn,
+    ) -> Result<(Change, Option<Used>), Error> {
         self.not_yet.refuse().map_err(|error| refuse::refusal(&error))?;
         if let Some(runtime) = &self.runtime {
             check_runtime(context, runtime.as_str())?;
         }
-        Ok(Change {
+        let used = match &self.layers {
+            Some(arns) => Some(context.use_layers(function, arns).await?),
+            None => None,
+        };
+        let change = Change {
             role: self.role,
             runtime: self.runtime.map(|runtime| runtime.as_str().to_owned()),
             handler: self.handler,
@@ -100,7 +108,9 @@ impl Shared {
             ephemeral_mb: self.ephemeral_storage.map(|storage| positive(storage.size)),
             variables: self.environment.map(|environment| environment.variables.unwrap_or_default()),
             logging: self.logging_config.map(logging),
-        })
+            layers: used.as_ref().map(|used| used.layers.clone()),
+        };
+        Ok((change, used))
     }
 }
 

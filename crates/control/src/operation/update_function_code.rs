@@ -40,10 +40,11 @@ pub(crate) async fn answer(
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };
-    let (code, _held) = source.store(context, &arn.scope).await?;
+    let (code, package) = source.store(context, &arn.scope).await?;
     let mut stored = stored;
     loop {
         check(&stored.function)?;
+        context.check_unpacked(&package, &stored.function.settings.layers)?;
         let updated = stored.function.with_code(code, architecture, context.control.stamp());
         if input.dry_run == Some(true) {
             return Ok(configuration(&updated, arn.to_string(), Form::Full));

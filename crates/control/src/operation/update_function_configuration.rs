@@ -17,13 +17,18 @@ pub(crate) async fn answer(
     let parts = &context.control.parts;
     let arn = context.latest(&input.function_name, "UpdateFunctionConfiguration").await?;
     let expected = input.revision_id.clone();
-    let change = shared(input).change(context)?;
+    let (change, _layers_held) = shared(input).change(context, &arn).await?;
     loop {
         let stored = functions::load(&parts.store, &arn).await?;
         let function = stored.function;
         function.check_changeable(expected.as_deref()).map_err(|error| refuse::refusal(&error))?;
         let settings = function.settings.changed(change.clone(), parts.runtimes.is_reserved);
         let settings = settings.map_err(|error| refuse::refusal(&error))?;
+        if change.layers.is_some() {
+            let package =
+                parts.code.open_package(&function.code.sha256).map_err(|error| refuse::code(&error))?;
+            package.map_or(Ok(()), |package| context.check_unpacked(&package, &settings.layers))?;
+        }
         let updated = function.with_settings(settings, context.control.stamp());
         let saved = functions::save(
             &parts.store,
@@ -52,12 +57,12 @@ fn shared(input: t::UpdateFunctionConfigurationRequest) -> Shared {
         ephemeral_storage: input.ephemeral_storage,
         environment: input.environment,
         logging_config: input.logging_config,
+        layers: input.layers,
         not_yet: NotYet {
             vpc_config: input.vpc_config,
             dead_letter_config: input.dead_letter_config,
             kms_key_arn: input.kms_key_arn,
             tracing_config: input.tracing_config,
-            layers: input.layers,
             file_system_configs: input.file_system_configs,
             image_config: input.image_config,
             snap_start: input.snap_start,

@@ -4,6 +4,7 @@
 //! <dir>/packages/<sha256>/package.zip    as uploaded, for downloads
 //!                        /package.json   sizes
 //!                        /root/          unpacked: what functions see
+//! <dir>/packages/<digest>/               the merged tree of several packages: root/ and package.json alone
 //! <dir>/staging/<n>/                     a package on its way in or out
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod collect;
 mod error;
+mod merge;
 mod options;
 mod package;
 mod space;
@@ -26,6 +28,7 @@ mod unpacker;
 
 pub use collect::Collection;
 pub use error::CodeError;
+pub use merge::merged_digest;
 pub use options::CodeOptions;
 pub use package::Package;
 pub use store::CodeStore;

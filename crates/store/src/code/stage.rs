@@ -116,7 +116,7 @@ fn unpack(path: &Path, zip: File, zip_size: usize, options: &CodeOptions) -> Res
 }
 
 /// Writes a file and returns it open for reading.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<File, CodeError> {
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<File, CodeError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -80,7 +80,7 @@ impl CodeStore {
     pub async fn put_zip(&self, zip: bytes::Bytes) -> Result<Package, CodeError> {
         let hashed = zip.clone();
         let digest = blocking(move || Sha256(sha2::Sha256::digest(&hashed).into())).await;
-        let lane = self.shared.lanes[usize::from(digest.0[0]) % LANES].clone().lock_owned().await;
+        let lane = self.shared.lane(&digest).lock_owned().await;
         if let Some(package) = self.open_package(&digest)? {
             return Ok(package);
         }
@@ -138,6 +138,11 @@ impl Shared {
         self.state.lock().expect("nothing panics while it holds the lock")
     }
 
+    /// What has to be held while a digest is brought in.
+    pub(super) fn lane(&self, digest: &Sha256) -> Arc<tokio::sync::Mutex<()>> {
+        self.lanes[usize::from(digest.0[0]) % LANES].clone()
+    }
+
     pub(super) fn new_stage(&self) -> Stage {
         let mut state = self.state();
         state.next_stage += 1;
@@ -150,7 +155,7 @@ impl Shared {
     }
 
     /// Moves a filled stage to its place.
-    fn publish(
+    pub(super) fn publish(
         self: &Arc<Self>,
         stage: Stage,
         digest: Sha256,

@@ -82,7 +82,11 @@ fn remove_at(parent: BorrowedFd<'_>, name: &CStr, depth: usize) -> io::Result<()
 
 /// Opens a directory that `stat` has shown to be one, also when its mode forbids that to its owner: then it is made
 /// accessible, and the mode that it had is returned.
-fn open_directory(parent: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<(OwnedFd, Option<Mode>)> {
+pub(super) fn open_directory(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    stat: &Stat,
+) -> io::Result<(OwnedFd, Option<Mode>)> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         // Readable but not searchable would fail later, at the first name inside.
@@ -97,7 +101,7 @@ fn open_directory(parent: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Resul
 }
 
 /// Calls `visit` for each name in `directory`.
-fn each(
+pub(super) fn each(
     directory: BorrowedFd<'_>,
     depth: usize,
     visit: &mut dyn FnMut(&CStr, &Stat) -> io::Result<()>,
