@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fake_api import Event, RuntimeApi
 
-CLIENTS = Path(__file__).resolve().parent.parent
+# The clients as the binary has them, where cargo has written them; by themselves the tests run the sources.
+CLIENTS = Path(os.environ.get("LAMBENT_TEST_CLIENTS") or Path(__file__).resolve().parent.parent)
 # Generous: a busy machine starts an interpreter slowly. Nothing waits this long when all is well.
 PATIENCE_SECONDS = 60
 FRAME_HEAD_BYTES = 16

@@ -8,10 +8,10 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+import fetch
 from harness import CLIENTS, Client
 
 HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", HERE / ".cache"))
 REPOSITORY = HERE.parent.parent
 REFERENCE_RUBY_GEM = "aws_lambda_ric"
 
@@ -63,16 +63,16 @@ def lambent_ruby(ruby):
 
 @lru_cache(maxsize=None)
 def official_ruby(ruby):
-    """AWS's client, as a gem in a folder of its own, or None where it cannot be installed."""
-    gems = CACHE / "ruby"
-    if not list(gems.glob("gems/aws_lambda_ric-*")):
-        gem = str(Path(ruby).with_name("gem"))
-        install = [gem, "install", "--silent", "--no-document", "--install-dir", str(gems), REFERENCE_RUBY_GEM]
-        # What went wrong is what the skipped tests say: that it could not be installed.
-        subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    found = sorted(gems.glob("gems/aws_lambda_ric-*/lib/aws_lambda_ric.rb"))
-    if not found:
+    """AWS's client, as a gem in a folder of its own, or None where rubygems.org was out of reach."""
+
+    def fill(folder):
+        install = ["install", "--silent", "--no-document", "--install-dir", str(folder), REFERENCE_RUBY_GEM]
+        return fetch.succeeds(str(Path(ruby).with_name("gem")), *install)
+
+    gems = fetch.once(fetch.CACHE / "ruby-{}".format(REFERENCE_RUBY_GEM), fill)
+    if gems is None:
         return None
+    found = sorted(gems.glob("gems/{}-*/lib/aws_lambda_ric.rb".format(REFERENCE_RUBY_GEM)))
     start = "AwsLambdaRIC::Bootstrap.new.start"
     return Client("official-ruby", [ruby, "-r", str(found[-1]), "-e", start], {}, official=True)
 
@@ -85,7 +85,7 @@ def javas():
     version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True).stdout
     runtime = "java" + re.search(r"(\d+)", version)[1]
     command = ["cargo", "run", "--quiet", "--package", "lambent-runtimes", "--example", "command_line", "--"]
-    command += [str(CACHE / "java"), runtime, "512", "HANDLER"]
+    command += [str(fetch.CACHE / "java"), runtime, "512", "HANDLER"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return "AWS's Java client cannot be had: {}".format(done.stderr.strip().splitlines()[-1:])

@@ -14,7 +14,7 @@ _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _ADDRESSES = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _PROCESS_IDS = re.compile(r"(?<=\(node:)\d+(?=\))")
 _UPDATES = re.compile(r"(?<=in the function code\.) However, .*?runtimes-update\.html")
-_CLIENT = r"(?:/runtimes/nodejs/|/aws-lambda-ric|/official_node\.mjs|node:)"
+_CLIENT = r"(?:/runtimes/(?:[0-9a-f]{32}/)?nodejs/|/aws-lambda-ric|/official_node\.mjs|node:)"
 # Frames of a client itself and of Node.js in a stack, as an element of a JSON array.
 _CLIENT_FRAMES = re.compile(r',?\\?"    at [^"]*(?:' + _CLIENT + r'|native)[^"]*\\?"')
 # The same in a text of several lines, which are joined by a newline, by "\r", or by an escaped newline in JSON.
@@ -22,10 +22,10 @@ _CLIENT_LINES = re.compile(
     r"(\n|\r|\\n)\s+at (?:async )?(?:[^\n\r\"\\]*\()?(?:[^\n\r\"\\ ]*" + _CLIENT + r")[\w./:@-]*\)?"
 )
 _MATCHING_LINES = re.compile(r"(\n|\r|\\n)\s+\.\.\. \d+ lines matching cause stack trace \.\.\.")
-_CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/nodejs|aws-lambda-ric(?:/dist)?)/index\.mjs")
+_CLIENT_FILES = re.compile(r"/[^\s\"']*/(runtimes/(?:[0-9a-f]{32}/)?nodejs|aws-lambda-ric(?:/dist)?)/index\.mjs")
 # The same for Python: an element of a JSON array, lines of a text (indented by blanks or no-break spaces, joined by a
 # newline or by "\r"), and the place that a warning names.
-_PYTHON_CLIENT = r"(?:/runtimes/python/|/awslambdaric|/official_python\.py)"
+_PYTHON_CLIENT = r"(?:/runtimes/(?:[0-9a-f]{32}/)?python/|/awslambdaric|/official_python\.py)"
 _PYTHON_ELEMENT = r'"  File \\"[^"\\]*' + _PYTHON_CLIENT + r'[^"\\]*\\", line (?:[^"\\]|\\.)*"'
 _PYTHON_FRAMES = re.compile(", {0}|{0}(?:, )?".format(_PYTHON_ELEMENT))
 _PYTHON_LINES = re.compile(

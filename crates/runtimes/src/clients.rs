@@ -13,9 +13,9 @@ macro_rules! embedded {
     };
 }
 
-/// Path below the clients' directory and content. A file that is missing here is missing in the product, so a test
-/// compares the table with the folders.
-const FILES: &[(&str, &[u8])] = embedded![
+/// Path below the clients' directory and content of what is written as it is. A file that is missing here is missing in
+/// the product, so a test compares the table with the folders.
+const SOURCES: &[(&str, &[u8])] = embedded![
     "python/bootstrap.py",
     "python/snapshot_restore_py.py",
     "python/awslambdaric/__init__.py",
@@ -27,19 +27,7 @@ const FILES: &[(&str, &[u8])] = embedded![
     "python/awslambdaric/lambda_runtime_hooks_runner.py",
     "python/awslambdaric/lambda_runtime_log_utils.py",
     "python/awslambdaric/lambda_runtime_marshaller.py",
-    "nodejs/callback.mjs",
-    "nodejs/client.mjs",
-    "nodejs/connection.mjs",
-    "nodejs/context.mjs",
-    "nodejs/errors.mjs",
-    "nodejs/generation.mjs",
-    "nodejs/index.mjs",
-    "nodejs/invoke-store.mjs",
-    "nodejs/loader.mjs",
-    "nodejs/logging.mjs",
     "nodejs/node-path.cjs",
-    "nodejs/processors.mjs",
-    "nodejs/streaming.mjs",
     "ruby/bootstrap.rb",
     "ruby/lib/aws_lambda_ric.rb",
     "ruby/lib/aws_lambda_ric/aws_lambda_marshaller.rb",
@@ -57,6 +45,13 @@ const FILES: &[(&str, &[u8])] = embedded![
     "ruby/lib/aws_lambda_ric/xray_cause.rb",
 ];
 
+/// The Node.js client's modules, joined by the build script.
+const JOINED: (&str, &[u8]) = ("nodejs/index.mjs", include_bytes!(concat!(env!("OUT_DIR"), "/index.mjs")));
+
+fn files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    SOURCES.iter().copied().chain([JOINED])
+}
+
 /// Empty folders, in which what `lambent runtimes add` brings is shown.
 const PLACES: &[&str] = &["python/site-packages", "nodejs/node_modules"];
 
@@ -66,14 +61,14 @@ const PLACES: &[&str] = &["python/site-packages", "nodejs/node_modules"];
 /// # Errors
 ///
 /// Whatever the file system says.
-pub(crate) fn install(runtimes: &Path) -> io::Result<PathBuf> {
+pub fn install(runtimes: &Path) -> io::Result<PathBuf> {
     let target = runtimes.join(content_hash());
     if is_complete(&target) {
         return Ok(target);
     }
     let scratch = runtimes.join(format!(".clients-{}", std::process::id()));
     remove_if_there(&scratch)?;
-    for (name, content) in FILES {
+    for (name, content) in files() {
         let path = scratch.join(name);
         let folder = path.parent().expect("every client file is in a folder of its client");
         fs::create_dir_all(folder)?;
@@ -96,7 +91,7 @@ pub(crate) fn install(runtimes: &Path) -> io::Result<PathBuf> {
 
 fn content_hash() -> String {
     let mut hash = Sha256::new();
-    for (name, content) in FILES {
+    for (name, content) in files() {
         hash.update(name.as_bytes());
         hash.update([0]);
         hash.update(content.len().to_be_bytes());
@@ -106,7 +101,7 @@ fn content_hash() -> String {
 }
 
 fn is_complete(directory: &Path) -> bool {
-    FILES.iter().all(|(name, content)| fs::read(directory.join(name)).is_ok_and(|found| found == *content))
+    files().all(|(name, content)| fs::read(directory.join(name)).is_ok_and(|found| found == content))
         && PLACES.iter().all(|place| directory.join(place).is_dir())
 }
 
@@ -157,10 +152,18 @@ mod tests {
         for client in ["python", "nodejs", "ruby"] {
             names_below(&sources.join(client), client, &mut found);
         }
-        let mut embedded: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let (modules, mut found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|name| name.ends_with(".mjs"));
+        let mut embedded: Vec<_> = SOURCES.iter().map(|(name, _)| (*name).to_owned()).collect();
         found.sort();
         embedded.sort();
         assert_eq!(found, embedded);
+        let joined = String::from_utf8_lossy(JOINED.1);
+        for module in modules {
+            let text = fs::read_to_string(sources.join(&module)).expect("readable");
+            let heading = text.lines().next().expect("each module begins with what it is for");
+            assert!(joined.contains(heading), "nothing imports {module}");
+        }
     }
 
     #[test]

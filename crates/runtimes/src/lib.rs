@@ -15,6 +15,8 @@ mod clients;
 mod discovery;
 mod id;
 pub mod java;
+#[cfg(test)]
+mod join;
 mod node;
 mod probe;
 pub mod sdk;
@@ -22,6 +24,7 @@ mod variables;
 mod wanted;
 
 pub use catalogue::{BOOTSTRAP_LOOKUP, Catalogue, Entry, Layout, Missing, Status};
+pub use clients::install as install_clients;
 pub use discovery::Search;
 pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, date, family, info};
 pub use variables::{Credentials, Folders, VariableInput, extension_variables, is_reserved, variables};

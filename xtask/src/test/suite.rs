@@ -73,9 +73,29 @@ fn runtimes(filters: &[String]) -> Result<Count, String> {
     prepare::require(RUNTIMES)?;
     prepare::tools(JAVA);
     let folder = crate::root().join("runtimes/tests");
+    let cache = crate::target_directory().join("test-runtimes");
     let mut environment = ruby_on_path()?;
-    environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-runtimes")));
+    environment.push(("LAMBENT_TEST_CACHE", cache.clone()));
+    environment.push(("LAMBENT_TEST_CLIENTS", embedded_clients(&cache.join("runtimes"))?));
+    let python = prepare::venv("runtimes", &folder.join("requirements.txt"))?;
+    let mut fetch = Command::new(python);
+    fetch.arg(folder.join("prepare.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    fetch.envs(environment.iter().map(|(name, value)| (name, value)));
+    // What cannot be had is named here and by the tests that are skipped for it.
+    process::check(&mut fetch)?;
     pytest("runtimes", &folder, filters, &environment)
+}
+
+/// Writes the clients as the binary has them, and returns their folder.
+fn embedded_clients(folder: &Path) -> Result<PathBuf, String> {
+    let mut command =
+        cargo(&["run", "--quiet", "--package", "lambent-runtimes", "--example", "clients", "--"]);
+    command.arg(folder).stderr(std::process::Stdio::inherit());
+    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err("the runtime clients cannot be written".to_owned());
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 fn conformance(filters: &[String]) -> Result<Count, String> {
