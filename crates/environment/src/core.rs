@@ -11,20 +11,28 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lambent_model::{Completed, EnvironmentId, Failure, Invocation, Origin, Outcome, Report};
-use lambent_sandbox_client::{Control, Event as SandboxEvent, Program};
+use lambent_sandbox_client::{Control, Event as SandboxEvent, Freezer, Program};
 use tokio::sync::{Notify as Wake, oneshot};
 
 use crate::api::{Delivery, Environment};
+use crate::freezer::{AFTER_V1, AFTER_V2, Freezable};
 use crate::log::Log;
 use crate::machine::{Effect, Event, Machine, Reported, Settings, Start, Verdicted};
 use crate::pipes::Pipes;
 use crate::record::Record;
 use crate::{Function, Notify, Placement, StartError, Status, World};
+
+fn after(freezer: Freezer) -> Duration {
+    match freezer {
+        Freezer::V1 => AFTER_V1,
+        Freezer::V2 => AFTER_V2,
+    }
+}
 
 /// The answer to an invocation, or the invocation itself when the environment could not take it.
 pub(crate) type Answer = Result<Completed, Arc<Invocation>>;
@@ -63,6 +71,10 @@ pub(crate) struct Core {
     /// In order. Few: each is followed by an event of the sandbox before the machine orders the next.
     chores: Vec<Chore>,
     oom_kills_seen: u64,
+    /// Itself, for the freezer's queue.
+    shared: Weak<Shared>,
+    /// Whether it is in that queue, which it is at most once.
+    freeze_queued: bool,
 }
 
 /// An environment as its task, its connections and its handles share it.
@@ -74,9 +86,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: Arc<World>, function: Arc<Function>, id: EnvironmentId, notify: Notify) -> Self {
+    pub(crate) fn new(
+        world: Arc<World>,
+        function: Arc<Function>,
+        id: EnvironmentId,
+        notify: Notify,
+    ) -> Arc<Self> {
         let settings = Settings { timeout: function.timeout, memory: function.memory };
-        let core = Core {
+        let core = |shared: &Weak<Self>| Core {
             machine: Machine::new(settings),
             log: Log::new(&world, &function, id),
             world,
@@ -91,8 +108,14 @@ impl Shared {
             armed: None,
             chores: Vec::new(),
             oom_kills_seen: 0,
+            shared: Weak::clone(shared),
+            freeze_queued: false,
         };
-        Self { core: Mutex::new(core), wake: Wake::new(), retire: AtomicBool::new(false) }
+        Arc::new_cyclic(|shared| Self {
+            core: Mutex::new(core(shared)),
+            wake: Wake::new(),
+            retire: AtomicBool::new(false),
+        })
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -162,13 +185,30 @@ impl Environment for Shared {
     }
 }
 
+/// The freezer's side. The lock is held while the kernel takes the write: an invocation that comes meanwhile finds the
+/// environment either idle or frozen.
+impl Freezable for Shared {
+    fn freeze_due(&self) {
+        self.apply(|core| {
+            core.freeze_queued = false;
+            Some(Event::FreezeDue)
+        });
+    }
+}
+
 /// The side of the environment's task.
 impl Shared {
     pub(crate) fn launched(&self, control: Control, placement: Placement, pipes: Pipes) {
         self.apply(|core| {
+            let freeze_after = control.freezer().map(after);
             core.sandbox = Some(Grip { control, placement, pipes });
-            Some(Event::Launched)
+            Some(Event::Launched { freeze_after })
         });
+    }
+
+    /// One of the runtime's connections has ended.
+    pub(crate) fn disconnected(&self) {
+        self.apply(|_| Some(Event::Disconnected));
     }
 
     pub(crate) fn log_stream(&self) -> String {
@@ -269,7 +309,12 @@ impl Core {
     /// The peak in MB, read only for events that may end in a REPORT.
     fn memory_used_mb(&self, event: &Event) -> Option<u64> {
         match event {
-            Event::Next | Event::Invoke(_) | Event::Launched | Event::Retire => None,
+            Event::Next
+            | Event::Invoke(_)
+            | Event::Launched { .. }
+            | Event::Retire
+            | Event::FreezeDue
+            | Event::Disconnected => None,
             _ => {
                 let peak = self.sandbox.as_ref()?.control.memory_peak()?;
                 Some(peak.0.div_ceil(1024 * 1024))
@@ -297,7 +342,32 @@ impl Core {
                     grip.control.kill();
                 }
             }
+            Effect::FreezeAt(at) => self.freeze_at(at),
+            Effect::Freeze => self.freeze(),
+            Effect::Thaw => self.thaw(),
             Effect::Reply(_) | Effect::StartRuntime => unreachable!("`apply` carries these out"),
+        }
+    }
+
+    fn freeze_at(&mut self, at: Instant) {
+        if !self.freeze_queued {
+            self.freeze_queued = true;
+            self.world.freezer.queue(at, self.shared.clone());
+        }
+    }
+
+    fn freeze(&mut self) {
+        self.drain();
+        let Some(grip) = &self.sandbox else { return };
+        if let Err(error) = grip.control.freeze() {
+            self.fail(&format!("it could not be frozen: {error}"));
+        }
+    }
+
+    fn thaw(&mut self) {
+        let Some(grip) = &self.sandbox else { return };
+        if let Err(error) = grip.control.thaw() {
+            self.fail(&format!("it could not be thawed: {error}"));
         }
     }
 

@@ -11,7 +11,7 @@ use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySiz
 use lambent_sandbox_client::{Connection, Isolation, Launcher, Mount, Network, Program};
 use tokio::sync::Semaphore;
 
-use crate::Logging;
+use crate::{IdleFreezer, Logging};
 
 /// Who calls the platform from inside an environment.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub struct World {
     pub isolation: Isolation,
     /// What their network reaches.
     pub network: Network,
+    /// Freezes those that are idle.
+    pub freezer: IdleFreezer,
     /// Wall clock for logs and deadlines.
     pub clock: Arc<dyn Clock>,
     /// Where log records go.

@@ -15,6 +15,7 @@
 mod api;
 mod core;
 mod flood;
+mod freezer;
 mod function;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -26,6 +27,7 @@ mod pipes;
 mod record;
 mod service;
 
+pub use freezer::IdleFreezer;
 pub use function::{Function, Guest, Notify, Placement, Plan, ServePlatform, StartError, Status, World};
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};

@@ -1,7 +1,7 @@
 //! The life of an environment as a pure machine: what happened goes in, what to do comes out.
 //!
 //! ```text
-//! Launching ──launched──▶ Initializing ──next──▶ Idle ⇄ Running ──response──▶ Settling ──next──▶ Idle
+//! Launching ──launched──▶ Initializing ──next──▶ Idle ⇄ Running ──response──▶ Settling ──next──▶ Idle ⇄ Frozen
 //!                          │ 10 s, crash, error       │ timeout, crash
 //!                          ▼                          ▼
 //!                        Resetting ───reset───▶ Cold (or, with an invocation waiting, Reinitializing ──next──▶ Running)
@@ -53,8 +53,8 @@ pub(crate) struct Settings {
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The sandbox stands.
-    Launched,
+    /// The sandbox stands. It is frozen once it has been idle for `freeze_after`; never where the host cannot.
+    Launched { freeze_after: Option<Duration> },
     /// The pool hands over an invocation: one with the launch, later ones after [`Effect::Available`].
     Invoke(Arc<Invocation>),
     /// The runtime asked for the next event.
@@ -67,6 +67,10 @@ pub(crate) enum Event {
     StartFailed { failure: Start },
     /// The runtime's process ended.
     Exited { exit: Exit, out_of_memory: bool },
+    /// One of the runtime's connections has ended, as all do when it dies.
+    Disconnected,
+    /// The moment of an [`Effect::FreezeAt`] has come.
+    FreezeDue,
     /// All processes of the sandbox are gone; it is ready for a new runtime.
     Reset,
     /// The sandbox is gone.
@@ -101,8 +105,14 @@ pub(crate) enum Effect {
     StartRuntime,
     /// Kill every process but init.
     Reset,
-    /// Tear the sandbox down.
+    /// Tear the sandbox down, frozen or not.
     Kill,
+    /// Say [`Event::FreezeDue`] then, or a moment later; one that was asked for before will do.
+    FreezeAt(Instant),
+    /// Stop every process of the sandbox, having taken over what they wrote.
+    Freeze,
+    /// Let them go on.
+    Thaw,
     /// Give this event and its deadline to the runtime's pending request for one.
     Deliver(Arc<Invocation>, Instant),
     /// Answer the runtime's call.
@@ -152,7 +162,11 @@ enum State {
         waiting: Option<Arc<Invocation>>,
     },
     /// The runtime waits at `/next`.
-    Idle,
+    Idle {
+        since: Instant,
+    },
+    /// The same, and nothing in the sandbox runs, init neither.
+    Frozen,
     Running(Call),
     /// The caller has its answer; the runtime is not back at `/next` yet, and is reset at `until`.
     Settling {
@@ -184,13 +198,15 @@ pub(crate) struct Machine {
     state: State,
     /// A finished initialisation that no REPORT has named yet.
     unreported_init: Option<Duration>,
+    /// See [`Event::Launched`].
+    freeze_after: Option<Duration>,
     retiring: bool,
 }
 
 impl Machine {
     pub(crate) fn new(settings: Settings) -> Self {
         let state = State::Launching { waiting: None };
-        Self { settings, state, unreported_init: None, retiring: false }
+        Self { settings, state, unreported_init: None, freeze_after: None, retiring: false }
     }
 
     /// The name of the state, for the Runtime API's errors and the log.
@@ -198,7 +214,7 @@ impl Machine {
         match self.state {
             State::Launching { .. } => "Launching",
             State::Initializing { .. } | State::Reinitializing { .. } => "Started",
-            State::Idle => "Ready",
+            State::Idle { .. } | State::Frozen => "Ready",
             State::Running(_) => "Running",
             State::Settling { .. } | State::Lingering { .. } => "ResponseSent",
             State::Resetting { .. } => "Resetting",
@@ -222,13 +238,15 @@ impl Machine {
         let mut effects = Vec::with_capacity(6);
         let step = &mut Step { effects: &mut effects, now, used: max_memory_used_mb };
         match event {
-            Event::Launched => self.launched(step),
+            Event::Launched { freeze_after } => self.launched(freeze_after, step),
             Event::Invoke(invocation) => self.invoke(invocation, step),
             Event::Next => self.next(step),
             Event::Report { request_id, reported } => self.reported(&request_id, reported, step),
             Event::InitError { failure } => self.init_error(failure, step),
             Event::StartFailed { failure } => self.start_failed(&failure, step),
             Event::Exited { exit, out_of_memory } => self.exited(exit, out_of_memory, step),
+            Event::Disconnected => self.disconnected(step),
+            Event::FreezeDue => self.freeze_due(step),
             Event::Reset => self.reset_done(step),
             Event::Gone { reason } => self.gone(&reason, step),
             Event::Deadline => self.deadline(step),
@@ -241,7 +259,8 @@ impl Machine {
         std::mem::replace(&mut self.state, State::Ended)
     }
 
-    fn launched(&mut self, step: &mut Step<'_>) {
+    fn launched(&mut self, freeze_after: Option<Duration>, step: &mut Step<'_>) {
+        self.freeze_after = freeze_after;
         // Launching ⇒ Initializing
         let waiting = match self.take() {
             State::Launching { waiting } => waiting,
@@ -263,7 +282,11 @@ impl Machine {
             State::Initializing { since, waiting: None } => {
                 State::Initializing { since, waiting: Some(invocation) }
             }
-            State::Idle => self.deliver(invocation, step),
+            State::Idle { .. } => self.deliver(invocation, step),
+            State::Frozen => {
+                step.push(Effect::Thaw);
+                self.deliver(invocation, step)
+            }
             State::Resetting { waiting: None } => State::Resetting { waiting: Some(invocation) },
             State::Settling { until, waiting: None } => {
                 step.push(Effect::Deadline(Some(until.min(step.now + SETTLE_GRACE))));
@@ -316,9 +339,8 @@ impl Machine {
                     }
                     None => {
                         step.push(Effect::Throttle(true));
-                        step.push(Effect::Deadline(None));
                         self.release(step);
-                        State::Idle
+                        self.idle(step)
                     }
                 }
             }
@@ -338,18 +360,44 @@ impl Machine {
                 State::Running(call)
             }
             State::Settling { waiting: Some(invocation), .. } => self.deliver(invocation, step),
-            State::Settling { waiting: None, .. } => {
-                step.push(Effect::Deadline(None));
-                State::Idle
-            }
+            State::Settling { waiting: None, .. } => self.idle(step),
             State::Lingering { .. } => {
-                step.push(Effect::Deadline(None));
                 self.release(step);
-                State::Idle
+                self.idle(step)
             }
             // A second poller of an idle environment waits beside the first; a runtime that is being killed waits
             // for its end.
             other => other,
+        }
+    }
+
+    /// Any ⇒ Idle. The caller has its answer by now; freezing is left to a later moment, since whoever calls again at
+    /// once should pay for neither that nor the thawing.
+    fn idle(&self, step: &mut Step<'_>) -> State {
+        step.push(Effect::Deadline(None));
+        if let Some(after) = self.freeze_after {
+            step.push(Effect::FreezeAt(step.now + after));
+        }
+        State::Idle { since: step.now }
+    }
+
+    /// Idle ⇒ Frozen, if it has been idle for long enough: it may have run since that was asked for.
+    fn freeze_due(&mut self, step: &mut Step<'_>) {
+        let (State::Idle { since }, Some(after)) = (&self.state, self.freeze_after) else { return };
+        let due = *since + after;
+        if step.now < due {
+            return step.push(Effect::FreezeAt(due));
+        }
+        step.push(Effect::Freeze);
+        self.state = State::Frozen;
+    }
+
+    /// Frozen ⇒ Idle: if the runtime was killed from outside, init has to run to say so. Otherwise the next invocation
+    /// would find out. It stays thawed until then.
+    fn disconnected(&mut self, step: &mut Step<'_>) {
+        if matches!(self.state, State::Frozen) {
+            step.push(Effect::Thaw);
+            self.state = State::Idle { since: step.now };
         }
     }
 
@@ -362,7 +410,9 @@ impl Machine {
         let State::Running(call) = &self.state else {
             let verdict = match self.state {
                 // The answer to an invocation that has timed out, or a second answer.
-                State::Idle | State::Settling { .. } | State::Lingering { .. } => Verdicted::InvalidRequestId,
+                State::Idle { .. } | State::Frozen | State::Settling { .. } | State::Lingering { .. } => {
+                    Verdicted::InvalidRequestId
+                }
                 _ => Verdicted::InvalidState(self.state_name()),
             };
             return step.push(Effect::Reply(verdict));
@@ -495,7 +545,12 @@ impl Machine {
                 self.finish(&call, failed(&call, error_type, &exit_text(exit)), step);
                 self.reset(None, step);
             }
-            State::Idle => self.reset(None, step),
+            State::Idle { .. } => self.reset(None, step),
+            // Init had said so before it was frozen, and is the one who resets.
+            State::Frozen => {
+                step.push(Effect::Thaw);
+                self.reset(None, step);
+            }
             State::Settling { waiting, .. } => self.reset(waiting, step),
             State::Lingering { .. } => self.abandon(step),
             // The death of a runtime that is being killed is no news.
@@ -601,7 +656,9 @@ impl Machine {
             | State::Resetting { waiting }
             | State::Settling { waiting, .. } => waiting.is_some(),
             State::Running(_) | State::Reinitializing { .. } => true,
-            State::Idle | State::Lingering { .. } | State::Cold | State::Ended => false,
+            State::Idle { .. } | State::Frozen | State::Lingering { .. } | State::Cold | State::Ended => {
+                false
+            }
         };
         // A busy environment ends by `release`.
         if !busy {

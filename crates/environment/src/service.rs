@@ -74,7 +74,7 @@ pub fn spawn(
     id: EnvironmentId,
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
-    let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&function), id, Arc::clone(&notify)));
+    let shared = Shared::new(Arc::clone(&world), Arc::clone(&function), id, Arc::clone(&notify));
     let farewell = Farewell { id, notify, shared: Arc::clone(&shared) };
     let life = async move {
         let shared = &farewell.shared;
@@ -174,7 +174,7 @@ impl Task<'_> {
                 },
                 () = sleep_until(deadline) => {}
                 () = shared.wake.notified() => {}
-                Some(_ended) = connections.join_next() => {}
+                Some(_ended) = connections.join_next() => shared.disconnected(),
                 Some(_ended) = platform_connections.join_next() => {}
                 accepted = runtime_api.accept(), if room => match accepted {
                     Ok(connection) => { connections.spawn(api::serve(connection, requests.clone())); }

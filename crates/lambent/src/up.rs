@@ -114,6 +114,9 @@ fn announce(config: &Config, server: &Server, terminal: &Terminal) {
     for limit in server.limits_kept_otherwise() {
         terminal.say(&format!("this limit of functions is kept in another way here: {limit}"));
     }
+    if let Some(error) = server.freezer_error() {
+        terminal.say(&format!("environments are not frozen between invocations here: {error}"));
+    }
     // Existing tools wait for this very line.
     let mut stdout = std::io::stdout();
     let _closed = writeln!(stdout, "Ready.").and_then(|()| stdout.flush());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
-use lambent_environment::{Guest, World};
+use lambent_environment::{Guest, IdleFreezer, World};
 use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
@@ -79,6 +79,9 @@ pub enum StartError {
     /// The log store cannot be opened.
     #[error(transparent)]
     Logs(#[from] lambent_services::logs::Error),
+    /// There is no thread for freezing.
+    #[error("the thread that freezes idle environments cannot be started; the limit of processes is too low")]
+    Freezer(#[source] io::Error),
     /// Sandboxes cannot be made.
     #[error(transparent)]
     Sandbox(#[from] lambent_sandbox_client::Error),
@@ -99,6 +102,7 @@ pub struct Server {
     rootless: bool,
     limits_not_kept: Vec<String>,
     limits_kept_otherwise: Vec<String>,
+    freezer_error: Option<String>,
     user: Option<ServiceUser>,
     runtimes: Runtimes,
     config: Config,
@@ -143,6 +147,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
         let limits_kept_otherwise = limits_kept_otherwise(launcher.host(), config.isolation);
+        let freezer_error = launcher.host().freezer_error.clone();
         let cpu_millis =
             if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
@@ -154,6 +159,7 @@ impl Server {
             launcher,
             isolation: config.isolation,
             network: config.network,
+            freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
             cpu_millis,
@@ -227,6 +233,7 @@ impl Server {
             rootless,
             limits_not_kept,
             limits_kept_otherwise,
+            freezer_error,
             user,
             runtimes,
             config,
@@ -275,6 +282,12 @@ impl Server {
     #[must_use]
     pub fn limits_kept_otherwise(&self) -> &[String] {
         &self.limits_kept_otherwise
+    }
+
+    /// Why environments are not frozen between invocations; `None` when they are.
+    #[must_use]
+    pub fn freezer_error(&self) -> Option<&str> {
+        self.freezer_error.as_deref()
     }
 
     /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less

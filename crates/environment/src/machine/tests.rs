@@ -3,6 +3,8 @@
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
+const FREEZE_AFTER: Duration = Duration::from_millis(5);
+const LAUNCHED: Event = Event::Launched { freeze_after: Some(FREEZE_AFTER) };
 
 struct Story {
     machine: Machine,
@@ -28,7 +30,7 @@ impl Story {
     fn running(n: u8) -> Self {
         let mut story = Self::new();
         story.then(Event::Invoke(invocation(n)));
-        story.then(Event::Launched);
+        story.then(LAUNCHED);
         story.after(110 * MS, Event::Next).delivers(n);
         story
     }
@@ -121,7 +123,7 @@ fn crash() -> Event {
 fn cold_invocation_reports_its_init_and_the_next_does_not() {
     let mut story = Story::new();
     story.then(Event::Invoke(invocation(1))).silent();
-    story.then(Event::Launched).has(&Effect::StartRuntime);
+    story.then(LAUNCHED).has(&Effect::StartRuntime);
     let told = story.after(110 * MS, Event::Next);
     told.delivers(1).has(&Effect::Throttle(true));
     let report = story.after(7 * MS, success(1)).answers_success();
@@ -148,7 +150,7 @@ fn only_the_running_invocation_can_be_answered() {
     story.then(success(1)).has(&Effect::Reply(Verdicted::Accepted));
     story.then(success(1)).has(&Effect::Reply(Verdicted::InvalidRequestId));
     let mut fresh = Story::new();
-    fresh.then(Event::Launched);
+    fresh.then(LAUNCHED);
     fresh.then(success(1)).has(&Effect::Reply(Verdicted::InvalidState("Started")));
 }
 
@@ -175,7 +177,7 @@ fn timeout_answers_then_resets_and_the_next_invocation_initialises_inside() {
 fn init_that_takes_ten_seconds_is_repeated_under_the_functions_timeout() {
     let mut story = Story::new();
     story.then(Event::Invoke(invocation(1)));
-    story.then(Event::Launched);
+    story.then(LAUNCHED);
     let told = story.after(Duration::from_secs(10), Event::Deadline);
     told.has(&Effect::Reset).lacks(&Effect::Available);
     story.then(Event::Reset).has(&Effect::StartRuntime);
@@ -187,7 +189,7 @@ fn init_that_takes_ten_seconds_is_repeated_under_the_functions_timeout() {
 fn crash_in_init_is_repeated_once_then_belongs_to_the_invocation() {
     let mut story = Story::new();
     story.then(Event::Invoke(invocation(1)));
-    story.then(Event::Launched);
+    story.then(LAUNCHED);
     story.then(crash()).has(&Effect::Reset);
     story.then(Event::Reset).has(&Effect::StartRuntime);
     let (kind, message) = story.then(crash()).fails();
@@ -199,7 +201,7 @@ fn crash_in_init_is_repeated_once_then_belongs_to_the_invocation() {
 fn reported_init_error_answers_the_first_and_the_second_tries_again() {
     let mut story = Story::new();
     story.then(Event::Invoke(invocation(1)));
-    story.then(Event::Launched);
+    story.then(LAUNCHED);
     let told = story.then(init_error());
     told.has(&Effect::Reply(Verdicted::Accepted)).has(&Effect::Reset);
     assert_eq!(told.fails(), ("Runtime.ImportModuleError".into(), "no module".into()));
@@ -292,7 +294,7 @@ fn sandbox_lost_in_mid_invocation_is_the_functions_error() {
 fn sandbox_that_comes_too_late_is_ended() {
     let mut story = Story::new();
     story.then(Event::Retire).has(&Effect::Kill);
-    let told = story.then(Event::Launched);
+    let told = story.then(LAUNCHED);
     told.has(&Effect::Kill).lacks(&Effect::StartRuntime);
 }
 
@@ -303,4 +305,70 @@ fn what_does_not_die_ends_the_environment_and_not_its_next_invocation() {
     story.then(Event::Invoke(invocation(2)));
     story.after(RESET_TIMEOUT, Event::Deadline).has(&Effect::Decline(invocation(2))).has(&Effect::Kill);
     assert!(story.machine.has_ended());
+}
+
+#[test]
+fn idle_environment_freezes_and_the_next_invocation_thaws_it_first() {
+    let mut story = Story::running(1);
+    story.then(success(1)).lacks(&Effect::Freeze);
+    let due = story.now + MS + FREEZE_AFTER;
+    story.then(Event::Next).has(&Effect::FreezeAt(due)).lacks(&Effect::Freeze);
+    story.after(FREEZE_AFTER, Event::FreezeDue).has(&Effect::Freeze);
+    story.then(Event::FreezeDue).silent();
+    let told = story.then(Event::Invoke(invocation(2)));
+    told.delivers(2);
+    assert_eq!(told.0[0], Effect::Thaw, "before anything else");
+    // Nothing of its frozen time is charged to anybody.
+    assert_eq!(story.after(5 * MS, success(2)).answers_success().duration, 5 * MS);
+}
+
+#[test]
+fn invocation_overtakes_the_freezing() {
+    let mut story = Story::idle();
+    story.then(Event::Invoke(invocation(2))).delivers(2).lacks(&Effect::Thaw);
+    story.after(FREEZE_AFTER, Event::FreezeDue).silent();
+    story.then(success(2));
+    story.then(Event::FreezeDue).silent();
+    story.then(Event::Next);
+    // What was asked for by the last idle time comes in the middle of this one.
+    let due = story.now + FREEZE_AFTER;
+    assert_eq!(story.then(Event::FreezeDue).0, [Effect::FreezeAt(due)]);
+    story.after(FREEZE_AFTER, Event::FreezeDue).has(&Effect::Freeze);
+}
+
+#[test]
+fn host_that_cannot_freeze_is_never_asked_to() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1)));
+    story.then(Event::Launched { freeze_after: None });
+    story.then(Event::Next);
+    story.then(success(1));
+    assert_eq!(story.then(Event::Next).0, [Effect::Deadline(None)]);
+    story.after(FREEZE_AFTER, Event::FreezeDue).silent();
+}
+
+#[test]
+fn frozen_environment_ends_and_recovers() {
+    fn frozen() -> Story {
+        let mut story = Story::idle();
+        story.after(FREEZE_AFTER, Event::FreezeDue).has(&Effect::Freeze);
+        story
+    }
+    frozen().then(Event::Retire).has(&Effect::Kill);
+    let mut story = frozen();
+    story.then(Event::Gone { reason: "killed".into() });
+    story.then(Event::Invoke(invocation(2))).has(&Effect::Decline(invocation(2)));
+    // Killed from outside: init has to run to tell, and does not reset what it is frozen with.
+    let mut story = frozen();
+    assert_eq!(story.then(Event::Disconnected).0, [Effect::Thaw]);
+    story.then(crash()).has(&Effect::Reset).lacks(&Effect::Thaw);
+    let mut story = frozen();
+    let told = story.then(crash());
+    told.has(&Effect::Reset);
+    assert_eq!(told.0[0], Effect::Thaw);
+    story.then(Event::Reset);
+    story.then(Event::Invoke(invocation(2))).has(&Effect::StartRuntime);
+    // An answer that comes too late changes nothing.
+    frozen().then(success(1)).has(&Effect::Reply(Verdicted::InvalidRequestId));
+    Story::running(1).then(Event::Disconnected).silent();
 }

@@ -1,10 +1,11 @@
 //! The handle by which a sandbox is steered.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambent_model::Bytes;
-use lambent_sandbox_protocol::{self as protocol, Raw, Start, ToInit};
+use lambent_sandbox_protocol::{self as protocol, Freezer, Raw, Start, ToInit};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::launcher::Request;
@@ -103,6 +104,30 @@ impl Control {
     #[must_use]
     pub fn memory_peak(&self) -> Option<Bytes> {
         self.inner.shared.meter.memory_peak()
+    }
+
+    /// How the sandbox can be frozen; `None` where it cannot.
+    #[must_use]
+    pub fn freezer(&self) -> Option<Freezer> {
+        self.inner.shared.meter.freezer()
+    }
+
+    /// Stops every process of the sandbox, init too, until [`Control::thaw`]: until then it takes no CPU and answers
+    /// nothing, orders neither. [`Control::kill`] ends it all the same. Under [`Freezer::V2`] the kernel is not done
+    /// when this returns. Nothing happens without a freezer.
+    ///
+    /// # Errors
+    /// What the kernel says, which is `ENODEV` once the sandbox is gone.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.inner.shared.meter.freeze(true)
+    }
+
+    /// Lets the processes go on. Nothing happens without a freezer.
+    ///
+    /// # Errors
+    /// As [`Control::freeze`].
+    pub fn thaw(&self) -> io::Result<()> {
+        self.inner.shared.meter.freeze(false)
     }
 
     /// Sets the share of CPU in thousandths of one CPU; `None` is no limit, as at the start.

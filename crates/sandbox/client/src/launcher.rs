@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Counters, Failure, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher, Unpack,
-    UnpackEnd, User, VERSION,
+    self as protocol, Counters, Failure, Freezer, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher,
+    Unpack, UnpackEnd, User, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -121,6 +121,7 @@ type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 pub(crate) struct Launched {
     pub(crate) peak: Option<OwnedFd>,
     pub(crate) oom: Option<OwnedFd>,
+    pub(crate) freezer: Option<(Freezer, OwnedFd)>,
 }
 
 /// How a sandbox ended and what it had used.
@@ -414,7 +415,8 @@ fn open_counters(counters: Counters, fds: Vec<OwnedFd>) -> Launched {
     let mut fds = fds.into_iter();
     let peak = if counters.peak { fds.next() } else { None };
     let oom = if counters.oom { fds.next() } else { None };
-    Launched { peak, oom }
+    let freezer = counters.freezer.zip(fds.next());
+    Launched { peak, oom, freezer }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use lambent_model::{Bytes, EnvironmentId};
-pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Host, UnpackEnd, User};
+pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Freezer, Host, UnpackEnd, User};
 
 pub use crate::control::Control;
 pub use crate::endpoint::{Connection, Endpoint};

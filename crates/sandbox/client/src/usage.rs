@@ -1,9 +1,11 @@
-//! Counters of a sandbox, read without any right through descriptors that the launcher opened.
+//! Counters of a sandbox and what freezes it, used without any right through descriptors that the launcher opened.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 
 use lambent_model::Bytes;
+use lambent_sandbox_protocol::Freezer;
 
 use crate::Usage;
 use crate::launcher::{Gone, Launched};
@@ -36,6 +38,23 @@ impl Meter {
             text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
         });
         self.note(peak, kills.unwrap_or(0))
+    }
+
+    pub(crate) fn freezer(&self) -> Option<Freezer> {
+        self.files.freezer.as_ref().map(|(kind, _)| *kind)
+    }
+
+    /// Asks the kernel to stop the sandbox's processes or to let them go on. Without a freezer there is nothing to do.
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        let Some((kind, file)) = &self.files.freezer else { return Ok(()) };
+        let value = match (kind, frozen) {
+            (Freezer::V1, true) => "FROZEN",
+            (Freezer::V1, false) => "THAWED",
+            (Freezer::V2, true) => "1",
+            (Freezer::V2, false) => "0",
+        };
+        // Both interfaces take a write whole or not at all.
+        Ok(rustix::io::pwrite(file, value.as_bytes(), 0).map(drop)?)
     }
 
     pub(crate) fn finish(&self, gone: &Gone) {

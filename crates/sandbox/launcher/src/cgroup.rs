@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use lambent_sandbox_protocol::{Counters, Failure};
+use lambent_sandbox_protocol::{Counters, Failure, Freezer};
 use rustix::fs::{Mode, OFlags};
 
 use crate::hierarchy::{Generation, Hierarchies};
@@ -22,6 +22,10 @@ const LEAST_QUOTA_US: u64 = 1_000;
 /// The kernel takes no longer period (max_cfs_quota_period).
 const LONGEST_PERIOD_US: u64 = 1_000_000;
 
+/// The controller of version 1 that stops processes, and its file.
+pub(crate) const FREEZER: &str = "freezer";
+const FREEZER_STATE: &str = "freezer.state";
+
 /// The cgroups of one sandbox.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
@@ -29,6 +33,8 @@ pub(crate) struct Group {
     v2: Option<PathBuf>,
     memory: Option<(Generation, PathBuf)>,
     cpu: Option<(Generation, PathBuf)>,
+    /// The file that freezes, if there is one.
+    freezer: Option<(Freezer, PathBuf)>,
 }
 
 impl Group {
@@ -58,6 +64,16 @@ impl Group {
             }
             if has("cpu") {
                 self.cpu = Some((hierarchy.generation, directory.clone()));
+            }
+            let freezer = match hierarchy.generation {
+                Generation::V1 => has(FREEZER).then(|| (Freezer::V1, directory.join(FREEZER_STATE))),
+                Generation::V2 => Some((Freezer::V2, directory.join("cgroup.freeze"))),
+            };
+            // Version 2 is the better one; Linux has its file since 5.2.
+            if let Some((kind, file)) = freezer.filter(|(_, file)| file.exists())
+                && (kind == Freezer::V2 || self.freezer.is_none())
+            {
+                self.freezer = Some((kind, file));
             }
             if has("pids") {
                 // One more, for init is ours.
@@ -123,7 +139,24 @@ impl Group {
         let (peak, oom) = counter_files(*generation);
         // memory.peak came with Linux 5.19; without it the peak is unknown, which is what is reported.
         let (peak, oom) = (open(peak).ok(), open(oom).ok());
-        (Counters { peak: peak.is_some(), oom: oom.is_some() }, peak.into_iter().chain(oom).collect())
+        let counters = Counters { peak: peak.is_some(), oom: oom.is_some(), freezer: None };
+        (counters, peak.into_iter().chain(oom).collect())
+    }
+
+    /// Opens the file that freezes, for whoever has no right to.
+    pub(crate) fn freezer(&self) -> Option<(Freezer, OwnedFd)> {
+        let (kind, file) = self.freezer.as_ref()?;
+        // Without it the sandbox is not frozen, which is what is reported.
+        let file = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        Some((*kind, file))
+    }
+
+    /// Lets the killed die: under version 1 what is frozen stays until it is thawed.
+    pub(crate) fn thaw(&self) {
+        if let Some((Freezer::V1, file)) = &self.freezer {
+            // It fails when the directory is gone, and all that was in it.
+            let _ = fs::write(file, "THAWED");
+        }
     }
 
     /// The counters' last values, to be read before the directories go.
@@ -191,6 +224,8 @@ pub(crate) fn kill_all(directory: &Path) {
     {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
+    // What version 1 has frozen dies only now. Opened without O_CREAT: other hierarchies have no such file.
+    let _ = write(directory, FREEZER_STATE, "THAWED");
 }
 
 /// Removes an empty cgroup; one that is gone already is as good.

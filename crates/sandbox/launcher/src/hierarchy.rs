@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use lambent_sandbox_protocol::{self as protocol, Cgroups, Controller};
 
-use crate::cgroup;
+use crate::cgroup::{self, FREEZER};
 use crate::delegated::LEAF;
 
 /// The controllers that a limit or a count needs.
@@ -126,6 +126,24 @@ impl Hierarchies {
         self.found.iter().any(|found| found.controllers.iter().any(|controller| controller == name))
     }
 
+    /// Why nothing can be frozen here; `None` when it can.
+    pub(crate) fn freezer_error(&self) -> Option<String> {
+        let v2 = self.found.iter().find(|found| found.generation == Generation::V2);
+        match v2 {
+            // Only children have the file; our own directory is one of the mount's or of what was delegated.
+            Some(v2) if v2.directory.join("cgroup.freeze").exists() => None,
+            Some(v2) => {
+                Some(format!("{} has no cgroup.freeze, which Linux 5.2 brought", v2.directory.display()))
+            }
+            None if self.have(FREEZER) => None,
+            None => {
+                let known = self.reasons.iter().find(|(controller, _)| controller == FREEZER);
+                let reason = known.map(|(_, reason)| reason.clone());
+                Some(reason.unwrap_or_else(|| "no mounted cgroup hierarchy can freeze".to_owned()))
+            }
+        }
+    }
+
     /// Each needed controller, with the reason where it is missing.
     pub(crate) fn controllers(&self) -> Vec<Controller> {
         let reason = |name: &str| {
@@ -149,7 +167,8 @@ impl Hierarchies {
 
     /// Says of every controller why it cannot be used.
     pub(crate) fn unavailable(reason: &str) -> Self {
-        let reasons = NEEDED.iter().map(|name| ((*name).to_owned(), reason.to_owned())).collect();
+        let names = NEEDED.iter().chain([&FREEZER]);
+        let reasons = names.map(|name| ((*name).to_owned(), reason.to_owned())).collect();
         Self { found: Vec::new(), reasons }
     }
 
@@ -272,7 +291,8 @@ fn evacuate(level: &Path) -> io::Result<()> {
     Err(io::ErrorKind::ResourceBusy.into())
 }
 
-/// The hierarchies in a mountinfo file (proc(5)): generation, mount point, needed controllers of version 1.
+/// The hierarchies in a mountinfo file (proc(5)): generation, mount point, needed controllers of version 1. Its freezer
+/// is needed where version 2, which can do the same and better, is not mounted.
 fn parse(mountinfo: &str) -> Vec<(Generation, PathBuf, Vec<String>)> {
     let mut found: Vec<(Generation, PathBuf, Vec<String>)> = Vec::new();
     for line in mountinfo.lines() {
@@ -280,8 +300,8 @@ fn parse(mountinfo: &str) -> Vec<(Generation, PathBuf, Vec<String>)> {
         let Some(mount) = left.split(' ').nth(4) else { continue };
         let mut right = right.split(' ');
         let (kind, options) = (right.next(), right.nth(1).unwrap_or_default());
-        let controllers: Vec<String> =
-            options.split(',').filter(|option| NEEDED.contains(option)).map(str::to_owned).collect();
+        let needed = |option: &&str| NEEDED.contains(option) || *option == FREEZER;
+        let controllers: Vec<String> = options.split(',').filter(needed).map(str::to_owned).collect();
         let seen = |generation| found.iter().any(|(g, _, c)| *g == generation && *c == controllers);
         match kind {
             // The same hierarchy may be mounted twice; the first mount serves.
@@ -293,6 +313,10 @@ fn parse(mountinfo: &str) -> Vec<(Generation, PathBuf, Vec<String>)> {
             }
             _ => {}
         }
+    }
+    if found.iter().any(|(generation, ..)| *generation == Generation::V2) {
+        found.iter_mut().for_each(|(.., controllers)| controllers.retain(|name| name != FREEZER));
+        found.retain(|(generation, _, controllers)| *generation == Generation::V2 || !controllers.is_empty());
     }
     found
 }
@@ -307,16 +331,21 @@ mod tests {
                     31 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
                     32 25 0:27 / /mnt/again rw - cgroup cgroup rw,cpu,cpuacct\n\
                     33 25 0:28 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n\
-                    34 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                    36 25 0:30 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n\
                     35 25 8:1 / / rw - ext4 /dev/vda rw\n";
+        let both = format!("{text}34 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let limits = [
+            (Generation::V1, "/sys/fs/cgroup/memory".into(), names(&["memory"])),
+            (Generation::V1, "/sys/fs/cgroup/cpu,cpuacct".into(), names(&["cpu"])),
+        ];
+        let freezer = (Generation::V1, "/sys/fs/cgroup/freezer".into(), names(&["freezer"]));
+        assert_eq!(parse(text), [&limits[..], &[freezer]].concat());
+        let unified = (Generation::V2, "/sys/fs/cgroup/unified".into(), names(&[]));
         assert_eq!(
-            parse(text),
-            [
-                (Generation::V1, "/sys/fs/cgroup/memory".into(), names(&["memory"])),
-                (Generation::V1, "/sys/fs/cgroup/cpu,cpuacct".into(), names(&["cpu"])),
-                (Generation::V2, "/sys/fs/cgroup/unified".into(), names(&[])),
-            ]
+            parse(&both),
+            [&limits[..], &[unified]].concat(),
+            "version 2 freezes, where it is mounted"
         );
     }
 

@@ -87,6 +87,7 @@ fn run() -> Result<(), Error> {
         tmp_error: None,
         nat_error: None,
         nat_obstacle: None,
+        freezer_error: hierarchies.freezer_error(),
         landlock: landlock::version(),
     };
     if purpose == Purpose::Probe {

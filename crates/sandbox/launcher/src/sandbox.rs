@@ -271,14 +271,19 @@ pub(crate) fn reach(launch: &Launch) -> Option<Reach> {
 }
 
 impl Sandbox {
-    /// Begins to count memory when init runs, and gives the counters. Without a namespace of its processes a sandbox
-    /// is only counted by a cgroup.
+    /// Begins to count memory when init runs, and gives the counters and what freezes. Without a namespace of its
+    /// processes a sandbox is only counted by a cgroup.
     pub(crate) fn count(&mut self) -> Result<(Counters, Vec<OwnedFd>), Failure> {
-        if self.group.counts_memory() || self.bare {
-            return Ok(self.group.counters());
+        let (mut counters, mut fds) = if self.group.counts_memory() || self.bare {
+            self.group.counters()
+        } else {
+            self.watch.insert(Watch::begin(&self.process, self.memory)?).counters()
+        };
+        if let Some((kind, file)) = self.group.freezer() {
+            counters.freezer = Some(kind);
+            fds.push(file);
         }
-        let watch = self.watch.insert(Watch::begin(&self.process, self.memory)?);
-        Ok(watch.counters())
+        Ok((counters, fds))
     }
 
     /// Peak of memory and processes killed for lack of it.

@@ -47,6 +47,7 @@ impl Entry {
     fn kill(&mut self) {
         self.dying.get_or_insert_with(Instant::now);
         self.sandbox.process.kill();
+        self.sandbox.group.thaw();
     }
 
     fn has_been_dying(&self, time: Duration) -> bool {

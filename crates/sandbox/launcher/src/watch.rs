@@ -135,7 +135,7 @@ impl Watch {
     pub(crate) fn counters(&self) -> (Counters, Vec<OwnedFd>) {
         let copies = self.shown.iter().map(|file| file.as_fd().try_clone_to_owned());
         match copies.collect::<io::Result<Vec<_>>>() {
-            Ok(fds) => (Counters { peak: true, oom: true }, fds),
+            Ok(fds) => (Counters { peak: true, oom: true, freezer: None }, fds),
             // Without descriptors left, the server learns the last values at the sandbox's end.
             Err(_) => (Counters::default(), Vec::new()),
         }

@@ -26,7 +26,7 @@ pub use channel::{
     Datagram, Error, MAX_FDS, MAX_MESSAGE, encode, receive, receive_datagram, send, send_encoded,
 };
 pub use message::{
-    Cgroups, Confinement, Controller, Counters, Declaration, Failure, FromInit, FromLauncher, Host,
+    Cgroups, Confinement, Controller, Counters, Declaration, Failure, Freezer, FromInit, FromLauncher, Host,
     InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit, ToLauncher, Tree, Trees,
     Unpack, UnpackEnd, User,
 };

@@ -286,7 +286,7 @@ pub enum UnpackEnd {
     Failed(Failure),
 }
 
-/// Files of the memory cgroup, opened by the launcher so that the server reads them without any right.
+/// Files of the sandbox's cgroups, opened by the launcher so that the server uses them without any right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counters {
@@ -294,6 +294,18 @@ pub struct Counters {
     pub peak: bool,
     /// Lines of words, one of which is `oom_kill N`.
     pub oom: bool,
+    /// Stops the sandbox's processes, and lets them go on: open for writing, absent where the host cannot.
+    pub freezer: Option<Freezer>,
+}
+
+/// The interface of a file that freezes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freezer {
+    /// `freezer.state`: what is frozen does not even die before it is thawed, and a write takes a tenth of a
+    /// millisecond (Linux: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
+    V1,
+    /// `cgroup.freeze` (Linux: Documentation/admin-guide/cgroup-v2.rst).
+    V2,
 }
 
 /// Why something was not done.
@@ -347,6 +359,8 @@ pub struct Host {
     /// Which of the host's own rules drop packets that it forwards, and so the packets of such sandboxes, unless they
     /// are told otherwise. Looked at by a launcher that probes, as root.
     pub nat_obstacle: Option<String>,
+    /// Why environments cannot be frozen between invocations; absent when they can.
+    pub freezer_error: Option<String>,
     /// The version of Landlock that the kernel has; absent where it has none.
     pub landlock: Option<u32>,
 }

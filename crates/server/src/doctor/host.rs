@@ -41,7 +41,14 @@ pub(super) fn sandbox(host: &Host) -> Vec<Check> {
         Cgroups::V2 => "version 2",
         Cgroups::Hybrid => "version 1 limits beside version 2",
     };
-    let mut checks = vec![rights, namespaces, ephemeral_storage(host), landlock(host), network::check(host)];
+    let mut checks = vec![
+        rights,
+        namespaces,
+        ephemeral_storage(host),
+        landlock(host),
+        network::check(host),
+        freezer(host),
+    ];
     for controller in &host.controllers {
         let name = format!("cgroup {}", controller.name);
         let delegate = "run as root, or let systemd delegate the controllers: `systemd-run --user --scope -p \
@@ -96,12 +103,16 @@ fn ephemeral_storage(host: &Host) -> Check {
     }
 }
 
-/// Environments keep running between invocations for now, which AWS's do not.
-pub(super) fn freezer() -> Check {
-    Check::new(
-        "freeze",
-        Status::Warning,
-        "idle environments are not frozen in this version: timers and background threads go on",
-        Some("nothing to do; see docs/compatibility.md"),
-    )
+fn freezer(host: &Host) -> Check {
+    match &host.freezer_error {
+        None => Check::new("freeze", Status::Ok, "environments are frozen between invocations", None),
+        Some(error) => Check::new(
+            "freeze",
+            Status::Warning,
+            format!("timers and background threads go on between invocations, which AWS stops: {error}"),
+            Some(
+                "run as root, or let systemd delegate a cgroup: `systemd-run --user --scope -p Delegate=yes lambent up`",
+            ),
+        ),
+    }
 }

@@ -60,7 +60,6 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
             ),
         )),
     }
-    checks.push(host::freezer());
     checks.push(machine::descriptors());
     checks.push(machine::data_folder(data_dir));
     checks.push(interpreters::runtimes(data_dir));

@@ -48,6 +48,7 @@ mod tests {
             tmp_error: None,
             nat_error: None,
             nat_obstacle: None,
+            freezer_error: None,
             landlock: None,
         };
         assert_eq!(check(&host).status, Status::Ok);
