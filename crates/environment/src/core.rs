@@ -284,7 +284,11 @@ impl Shared {
         core.caller = None;
         core.pollers.clear();
         core.chores.clear();
-        core.sandbox = None;
+        if let Some(grip) = core.sandbox.take() {
+            // Under version 1 what was frozen and killed dies only now; a launcher that was killed thaws nothing. It
+            // fails where the sandbox is gone, as it mostly is.
+            let _gone = grip.control.thaw();
+        }
     }
 }
 
