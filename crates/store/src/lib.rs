@@ -4,11 +4,11 @@
 //! partition, a name and bytes. [`CodeStore`] keeps deployment packages by the SHA-256 of the zip file and unpacks
 //! each of them once, in a separate process without rights.
 //!
-//! The durable queue, leases and the outbox will be tables of their own beside `record`, written in the same
-//! transaction by further variants of [`Write`]; a PostgreSQL engine will stand behind the same methods and has to
-//! pass the same tests (`tests/contract.rs`).
+//! [`queue`] is durable queues beside the records, written in the same transaction by further variants of [`Write`]. A
+//! PostgreSQL engine will stand behind the same methods and has to pass the same tests (`tests/contract.rs`).
 
 pub mod code;
+pub mod queue;
 mod records;
 
 pub use code::{CodeError, CodeOptions, CodeStore, Package, merged_digest};

@@ -13,6 +13,13 @@ pub enum Error {
         /// The first record that was not as expected.
         key: Key,
     },
+    /// A message is not leased to the caller any more; nothing of the commit was stored. Somebody else has it, or has
+    /// settled it.
+    #[error("message {id} is not leased to its settler any more")]
+    LeaseLost {
+        /// The message's number.
+        id: u64,
+    },
     /// The disk or a quota is full; nothing of the commit was stored. May be tried again once there is room.
     #[error("the disk that holds {path} is full, free some space and try again")]
     DiskFull {

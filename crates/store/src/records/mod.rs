@@ -16,8 +16,11 @@ pub use error::Error;
 pub use feed::{Change, Changes, ChangesError};
 pub use store::Store;
 
+use lambent_model::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::queue::Lease;
 
 /// Names one record. Keys of one kind and partition are ordered by the bytes of their names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +69,7 @@ pub enum Expect {
     Present,
 }
 
-/// One change of one record.
+/// One change of one record or one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// Creates or replaces the record.
@@ -84,6 +87,31 @@ pub enum Write {
         key: Key,
         /// What has to be there.
         expect: Expect,
+    },
+    /// Adds a message to a queue. Its number is what the commit answers for this write.
+    Enqueue {
+        /// Any name; see [`crate::queue`].
+        queue: String,
+        /// When it may be taken.
+        due: Timestamp,
+        /// A few bytes that [`Write::Postpone`] may replace.
+        state: Vec<u8>,
+        /// What is never changed.
+        body: Vec<u8>,
+    },
+    /// Removes a message that was taken, and ends its lease.
+    Finish {
+        /// What taking it gave.
+        lease: Lease,
+    },
+    /// Gives a message back that was taken, and ends its lease.
+    Postpone {
+        /// What taking it gave.
+        lease: Lease,
+        /// When it may be taken again.
+        due: Timestamp,
+        /// The new state.
+        state: Vec<u8>,
     },
 }
 

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use lambent_model::Timestamp;
 use rusqlite::{Connection, Row, params};
 use tokio::sync::Semaphore;
 
 use super::{Error, Key, Partition, Record, schema};
+use crate::queue::{self, Arrival, Leases, Taken};
 
 /// Reads fill caches at start and serve list calls; four in parallel keep a disk busy without taking the
 /// threads that unpack code.
@@ -84,6 +86,22 @@ impl Readers {
             rows.collect()
         })
         .await
+    }
+
+    pub(super) async fn take(
+        &self,
+        leases: &Arc<Leases>,
+        queue: &str,
+        now: Timestamp,
+        count: usize,
+        bytes: usize,
+    ) -> Result<Taken, Error> {
+        let (leases, queue) = (Arc::clone(leases), queue.to_owned());
+        self.read(move |conn| queue::take(conn, &leases, &queue, now, count, bytes)).await
+    }
+
+    pub(super) async fn waiting(&self) -> Result<Vec<Arrival>, Error> {
+        self.read(queue::waiting).await
     }
 
     /// Waits until no read runs, then closes the connections. Later reads answer [`Error::Closed`].

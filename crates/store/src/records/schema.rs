@@ -22,6 +22,20 @@ const MIGRATIONS: &[&str] = &["
     -- One row: the number of the last write. It only grows, so that a version is never used twice.
     CREATE TABLE sequence (last INTEGER NOT NULL) STRICT;
     INSERT INTO sequence VALUES (0);
+", "
+    -- Numbered by the sequence of all writes. Bodies apart: postponing a message must not write a megabyte anew.
+    CREATE TABLE message (
+        id    INTEGER PRIMARY KEY,
+        queue TEXT    NOT NULL,
+        -- Microseconds since the epoch.
+        due   INTEGER NOT NULL,
+        state BLOB    NOT NULL
+    ) STRICT;
+    CREATE INDEX message_due ON message (queue, due, id);
+    CREATE TABLE message_body (
+        id   INTEGER PRIMARY KEY,
+        body BLOB    NOT NULL
+    ) STRICT;
 "];
 
 /// Makes the data directory with access for the server's user only: records may hold a function's environment.

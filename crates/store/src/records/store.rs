@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lambent_model::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::writer::{Command, Writer};
+use super::writer::{Command, Told, Writer};
 use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
+use crate::queue::{self, Arrival, Arrivals, Lease, Leases, Taken};
 
 /// Commits that may wait for the writer. When the disk is slower than the callers they wait here, in order, and
 /// the callers with them; a thousand are about a tenth of a second of a slow disk's group commits.
@@ -26,6 +28,8 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     feed: broadcast::WeakSender<super::Change>,
     last_version: Arc<AtomicU64>,
+    arrivals: broadcast::WeakSender<Arrival>,
+    leases: Arc<Leases>,
     readers: Readers,
 }
 
@@ -42,7 +46,11 @@ impl Store {
         let (feed, _) = broadcast::channel(feed::BACKLOG);
         let weak_feed = feed.downgrade();
         let last_version = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(conn, path.clone(), feed, Arc::clone(&last_version), lock)?;
+        let (arrivals, _) = broadcast::channel(queue::BACKLOG);
+        let weak_arrivals = arrivals.downgrade();
+        let leases = Arc::new(Leases::default());
+        let told = Told { feed, arrivals, last_version: Arc::clone(&last_version) };
+        let writer = Writer::new(conn, path.clone(), told, Arc::clone(&leases), lock)?;
         let readers = Readers::open(path.clone())?;
         let (commands, queue) = mpsc::channel(QUEUE);
         // The thread ends when the store is closed or its last handle is dropped: the channel is its only input.
@@ -50,7 +58,9 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|e| Error::from_io(&path, &e))?;
-        Ok(Self { inner: Arc::new(Inner { commands, feed: weak_feed, last_version, readers }) })
+        let inner =
+            Inner { commands, feed: weak_feed, last_version, arrivals: weak_arrivals, leases, readers };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Commits the writes together and returns their versions, in order. When it returns they are on the disk and
@@ -59,7 +69,8 @@ impl Store {
     /// A caller that stops waiting does not undo the commit.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when a record is not as expected; then nothing of this commit is stored.
+    /// [`Error::Conflict`] when a record is not as expected, [`Error::LeaseLost`] when a message is not the caller's any
+    /// more; then nothing of this commit is stored.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
         let (answer, result) = oneshot::channel();
         let command = Command::Commit { writes, answer };
@@ -112,6 +123,47 @@ impl Store {
     #[must_use]
     pub fn last_version(&self) -> u64 {
         self.inner.last_version.load(Ordering::Acquire)
+    }
+
+    /// Takes messages of one queue that are due at `now`: at most `count`, and no further one once their bodies have
+    /// `bytes`. The caller settles each of them, by [`Write::Finish`], [`Write::Postpone`] or [`Store::release`].
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`]; then nothing was taken. A caller that stops waiting may leave messages
+    /// leased until the store is closed: let the future end.
+    pub async fn take(
+        &self,
+        queue: &str,
+        now: Timestamp,
+        count: usize,
+        bytes: usize,
+    ) -> Result<Taken, Error> {
+        self.inner.readers.take(&self.inner.leases, queue, now, count, bytes).await
+    }
+
+    /// Gives messages back as they were, to be taken again at once. Leases that are not valid any more are passed over.
+    pub fn release(&self, leases: &[Lease]) {
+        let mut held = self.inner.leases.lock();
+        leases.iter().for_each(|lease| held.release(*lease));
+    }
+
+    /// Every queue that has messages, leased ones included, and when its first is due.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn waiting(&self) -> Result<Vec<Arrival>, Error> {
+        self.inner.readers.waiting().await
+    }
+
+    /// Subscribes to messages that are enqueued or postponed from now on.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        let receiver = self.inner.arrivals.upgrade().map_or_else(
+            // As with `changes`.
+            || broadcast::channel(1).1,
+            |arrivals| arrivals.subscribe(),
+        );
+        Arrivals::new(receiver)
     }
 
     /// Finishes what was asked before, closes the database and frees the data directory, for all clones.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{Change, Error, Expect, Key, Write};
+use crate::queue::{self, Leases};
 
 /// What the writer is asked to do.
 pub(super) enum Command {
@@ -22,14 +23,30 @@ pub(super) enum Command {
 /// no further fsync: 64 already reach 10,000 commits a second.
 const BATCH: usize = 256;
 
+/// How others learn of commits, before these are answered.
+pub(super) struct Told {
+    pub(super) feed: broadcast::Sender<Change>,
+    pub(super) arrivals: queue::Sender,
+    /// Number of the last committed write of a record.
+    pub(super) last_version: Arc<AtomicU64>,
+}
+
+/// What a transaction has done so far.
+#[derive(Default)]
+struct Done {
+    /// Number of the last write.
+    last: u64,
+    changes: Vec<Change>,
+    messages: queue::Applied,
+}
+
 pub(super) struct Writer {
     conn: Connection,
     path: PathBuf,
-    feed: broadcast::Sender<Change>,
+    told: Told,
+    leases: Arc<Leases>,
     /// Number of the last committed write.
     last: u64,
-    /// The same for everybody else, set before the commit is answered.
-    published: Arc<AtomicU64>,
     /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
     broken: Option<Error>,
     /// Held open for as long as the database is in use.
@@ -40,14 +57,14 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         path: PathBuf,
-        feed: broadcast::Sender<Change>,
-        published: Arc<AtomicU64>,
+        told: Told,
+        leases: Arc<Leases>,
         lock: File,
     ) -> Result<Self, Error> {
         let last = conn
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
-        Ok(Self { conn, path, feed, last, published, broken: None, _lock: lock })
+        Ok(Self { conn, path, told, leases, last, broken: None, _lock: lock })
     }
 
     /// Serves commands until the store is closed or every handle is gone.
@@ -102,13 +119,8 @@ impl Writer {
             return vec![Err(error.clone()); size];
         }
         match self.transaction(group) {
-            Ok((results, changes)) => {
-                for change in changes {
-                    self.last = change.seq;
-                    // Nobody listening is no error.
-                    drop(self.feed.send(change));
-                }
-                self.published.store(self.last, Ordering::Release);
+            Ok((results, done)) => {
+                self.tell(done);
                 results
             }
             Err(error) => {
@@ -125,24 +137,38 @@ impl Writer {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the answers and what they changed, used once")]
-    fn transaction(
-        &self,
-        group: Vec<Vec<Write>>,
-    ) -> Result<(Vec<Result<Vec<u64>, Error>>, Vec<Change>), Error> {
+    /// Nobody listening is no error.
+    fn tell(&mut self, done: Done) {
+        self.last = done.last;
+        let last_version = done.changes.last().map(|change| change.version);
+        for change in done.changes {
+            drop(self.told.feed.send(change));
+        }
+        if let Some(last) = last_version {
+            self.told.last_version.store(last, Ordering::Release);
+        }
+        let mut held = self.leases.lock();
+        done.messages.settled.iter().for_each(|lease| held.release(*lease));
+        drop(held);
+        for arrival in done.messages.arrivals {
+            drop(self.told.arrivals.send(arrival));
+        }
+    }
+
+    fn transaction(&self, group: Vec<Vec<Write>>) -> Result<(Vec<Result<Vec<u64>, Error>>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let mut results = Vec::with_capacity(group.len());
-        let mut changes: Vec<Change> = Vec::new();
+        let mut done = Done { last: self.last, ..Done::default() };
         for writes in group {
             self.conn.execute_batch("SAVEPOINT command").map_err(sqlite)?;
-            let before = changes.len();
-            match self.apply_all(writes, &mut changes) {
+            let before = done.mark();
+            match self.apply_all(writes, &mut done) {
                 Ok(versions) => results.push(Ok(versions)),
-                Err(conflict @ Error::Conflict { .. }) => {
+                Err(refusal @ (Error::Conflict { .. } | Error::LeaseLost { .. })) => {
                     self.conn.execute_batch("ROLLBACK TO command").map_err(sqlite)?;
-                    changes.truncate(before);
-                    results.push(Err(conflict));
+                    done.back_to(before);
+                    results.push(Err(refusal));
                 }
                 // SQLite may have undone the whole transaction by itself (disk full, I/O error), and then the
                 // commands before this one are gone, too: all of them fail.
@@ -150,20 +176,22 @@ impl Writer {
             }
             self.conn.execute_batch("RELEASE command").map_err(sqlite)?;
         }
-        if let Some(change) = changes.last() {
+        if done.last != self.last {
             self.conn
                 .prepare_cached("UPDATE sequence SET last = ?1")
-                .and_then(|mut statement| statement.execute(params![change.seq]))
+                .and_then(|mut statement| statement.execute(params![done.last]))
                 .map_err(sqlite)?;
         }
         self.conn.execute_batch("COMMIT").map_err(sqlite)?;
-        Ok((results, changes))
+        Ok((results, done))
     }
 
-    fn apply_all(&self, writes: Vec<Write>, changes: &mut Vec<Change>) -> Result<Vec<u64>, Error> {
+    fn apply_all(&self, writes: Vec<Write>, done: &mut Done) -> Result<Vec<u64>, Error> {
         let mut versions = Vec::with_capacity(writes.len());
         for write in writes {
-            let seq = changes.last().map_or(self.last, |change| change.seq) + 1;
+            let seq = done.last + 1;
+            done.last = seq;
+            versions.push(seq);
             let (key, body) = match write {
                 Write::Put { key, expect, body } => {
                     self.check(&key, expect)?;
@@ -175,9 +203,17 @@ impl Writer {
                     self.delete(&key).map_err(|e| Error::from_sqlite(&self.path, &e))?;
                     (key, None)
                 }
+                message => {
+                    queue::apply(&self.conn, &self.leases, seq, message, &mut done.messages).map_err(
+                        |refused| match refused {
+                            queue::Refused::Lost(id) => Error::LeaseLost { id },
+                            queue::Refused::Sqlite(error) => Error::from_sqlite(&self.path, &error),
+                        },
+                    )?;
+                    continue;
+                }
             };
-            versions.push(seq);
-            changes.push(Change { seq, key, version: seq, body });
+            done.changes.push(Change { seq, key, version: seq, body });
         }
         Ok(versions)
     }
@@ -215,6 +251,19 @@ impl Writer {
         self.conn
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND partition = ?2 AND name = ?3")?
             .execute(params![key.kind, key.partition, key.name])
+    }
+}
+
+impl Done {
+    /// How far it is, to come [`Done::back_to`]. Numbers that were given away are not used again.
+    fn mark(&self) -> [usize; 3] {
+        [self.changes.len(), self.messages.arrivals.len(), self.messages.settled.len()]
+    }
+
+    fn back_to(&mut self, [changes, arrivals, settled]: [usize; 3]) {
+        self.changes.truncate(changes);
+        self.messages.arrivals.truncate(arrivals);
+        self.messages.settled.truncate(settled);
     }
 }
 

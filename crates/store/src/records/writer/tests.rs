@@ -11,14 +11,19 @@ fn writer(dir: &std::path::Path) -> Writer {
     let path = dir.join("lambent.db");
     let conn = super::super::schema::open_for_writing(&path).unwrap();
     let lock = super::super::schema::lock(dir).unwrap();
-    Writer::new(conn, path, broadcast::channel(64).0, Arc::default(), lock).unwrap()
+    let told = Told {
+        feed: broadcast::channel(64).0,
+        arrivals: broadcast::channel(64).0,
+        last_version: Arc::default(),
+    };
+    Writer::new(conn, path, told, Arc::default(), lock).unwrap()
 }
 
 #[test]
 fn a_failing_command_rolls_back_only_itself() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(dir.path());
-    let mut feed = writer.feed.subscribe();
+    let mut feed = writer.told.feed.subscribe();
     let mut half = put("b", Expect::Any, vec![2]);
     half.extend(put("a", Expect::Absent, vec![9]));
     let results =

@@ -1,0 +1,74 @@
+//! The writer's part: messages in the transaction of a commit.
+
+use std::sync::Arc;
+
+use lambent_model::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Arrival, Lease, Leases};
+use crate::Write;
+
+/// What follows from a commit once it is on the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) settled: Vec<Lease>,
+}
+
+/// Why a message was not written.
+pub(crate) enum Refused {
+    /// Somebody else may have taken the message.
+    Lost(u64),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Applies a write that is about a message; `seq` becomes the number of a new one.
+pub(crate) fn apply(
+    conn: &Connection,
+    leases: &Leases,
+    seq: u64,
+    write: Write,
+    applied: &mut Applied,
+) -> Result<(), Refused> {
+    match write {
+        Write::Enqueue { queue, due, state, body } => {
+            conn.prepare_cached("INSERT INTO message (id, queue, due, state) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![seq, queue, due.micros(), state])?;
+            conn.prepare_cached("INSERT INTO message_body (id, body) VALUES (?1, ?2)")?
+                .execute(params![seq, body])?;
+            applied.arrivals.push(Arrival { queue: queue.into(), due });
+        }
+        Write::Finish { lease } => {
+            check(leases, lease)?;
+            conn.prepare_cached("DELETE FROM message_body WHERE id = ?1")?.execute(params![lease.id])?;
+            let found =
+                conn.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute(params![lease.id])?;
+            if found == 0 {
+                return Err(Refused::Lost(lease.id));
+            }
+            applied.settled.push(lease);
+        }
+        Write::Postpone { lease, due, state } => {
+            check(leases, lease)?;
+            let mut statement = conn
+                .prepare_cached("UPDATE message SET due = ?2, state = ?3 WHERE id = ?1 RETURNING queue")?;
+            let mut rows = statement.query(params![lease.id, due.micros(), state])?;
+            let Some(row) = rows.next()? else { return Err(Refused::Lost(lease.id)) };
+            let queue: Arc<str> = row.get::<_, String>(0)?.into();
+            applied.arrivals.push(Arrival { queue, due: Timestamp::from_micros(due.micros()) });
+            applied.settled.push(lease);
+        }
+        Write::Put { .. } | Write::Delete { .. } => unreachable!("records are the writer's own"),
+    }
+    Ok(())
+}
+
+fn check(leases: &Leases, lease: Lease) -> Result<(), Refused> {
+    if leases.lock().is_valid(lease) { Ok(()) } else { Err(Refused::Lost(lease.id)) }
+}
