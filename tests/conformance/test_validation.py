@@ -221,8 +221,6 @@ def test_updates_refuse_it_as_well(lambda_, probe):
         PARAMETER,
         "Please don't provide ImageUri when updating a function with packageType Zip.",
     )
-    error = refused(lambda_.invoke, FunctionName=probe, InvocationType="Event")
-    assert error.status in (400, 501) and error.message, error
 
 
 def test_settings_in_their_neutral_form_are_accepted(make, lambda_, invoke):

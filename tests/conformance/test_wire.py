@@ -89,7 +89,6 @@ def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
         (lambda_.put_function_code_signing_config, {"FunctionName": "f", "CodeSigningConfigArn": SIGNING}),
         (lambda_.get_durable_execution, {"DurableExecutionArn": DURABLE}),
         (lambda_.invoke_with_response_stream, {"FunctionName": "f"}),
-        (lambda_.invoke_async, {"FunctionName": "f", "InvokeArgs": b"{}"}),
     ]:
         error = refused(call, **parameters)
         assert (error.status, error.code) == (501, "NotImplementedException"), (call.__name__, error)

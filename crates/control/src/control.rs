@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lambent_model::{Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
+use lambent_model::{AcceptEvent, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
 use lambent_wire::{Error, Matched};
@@ -44,6 +44,8 @@ pub struct Parts {
     pub code: CodeStore,
     /// Runs functions.
     pub invoke: Arc<dyn Invoke>,
+    /// Keeps events for functions.
+    pub events: Arc<dyn AcceptEvent>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -199,6 +201,7 @@ impl Control {
             "UpdateFunctionEventInvokeConfig" => {
                 answer!(UpdateFunctionEventInvokeConfig, update_function_event_invoke_config)
             }
+            "InvokeAsync" => answer!(InvokeAsync, invoke_async),
             "PublishLayerVersion" => answer!(PublishLayerVersion, publish_layer_version),
             "GetLayerVersion" => answer!(GetLayerVersion, get_layer_version),
             "GetLayerVersionByArn" => answer!(GetLayerVersionByArn, get_layer_version_by_arn),

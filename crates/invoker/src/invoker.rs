@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use lambent_environment::{Function, Handle, Notify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
-    Entropy, EnvironmentId, FunctionArn, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
-    Invoked, ResourcePolicyFuture, Scope, Target,
+    Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
+    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target,
 };
 use tokio::task::JoinSet;
 
@@ -249,6 +249,13 @@ impl Invoke for Invoker {
         let policy = known.and_then(|known| known.policy(target.qualifier.as_ref()));
         let document = policy.filter(|policy| !policy.is_empty()).map(lambda::Policy::document);
         Box::pin(std::future::ready(document))
+    }
+
+    fn event_policy(&self, target: &Target) -> EventPolicyFuture {
+        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let known = functions.get(&target.function);
+        let policy = known.and_then(|known| known.event_policy(target.qualifier.as_ref()));
+        Box::pin(std::future::ready(policy))
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::Qualifier;
+use lambent_model::{EventPolicy, Qualifier};
 
 use crate::pool::Pool;
 use crate::share::Share;
@@ -145,6 +145,25 @@ impl Known {
             Some(Qualifier::Alias(name)) => return self.aliases.get(name).map(|alias| &alias.policy),
         };
         entry.map(|entry| &entry.record.policy)
+    }
+}
+
+impl Known {
+    /// How events for this qualifier are treated. The configurations are in `$LATEST`'s record, a function has none where
+    /// nobody set one (Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
+    pub(crate) fn event_policy(&self, qualifier: Option<&Qualifier>) -> Option<EventPolicy> {
+        const RETRIES: u8 = 2;
+        const MAX_AGE: Duration = Duration::from_secs(6 * 3600);
+        let latest = &self.latest.as_ref()?.record;
+        let config = latest.event_invoke.get(&qualifier.unwrap_or(&Qualifier::Latest).to_string());
+        let age = config.and_then(|config| config.event_age_s);
+        Some(EventPolicy {
+            retries: config.and_then(|config| config.retries).unwrap_or(RETRIES),
+            max_age: age.map_or(MAX_AGE, |seconds| Duration::from_secs(seconds.into())),
+            switched_off: latest.reserved_concurrency == Some(0),
+            on_success: config.and_then(|config| config.on_success.clone()),
+            on_failure: config.and_then(|config| config.on_failure.clone()),
+        })
     }
 }
 

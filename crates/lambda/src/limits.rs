@@ -18,6 +18,8 @@ pub const UNZIPPED_BYTES: u64 = 262_144_000;
 pub const REQUEST_BYTES: usize = 70_167_211;
 /// Largest event of a synchronous invocation in bytes.
 pub const SYNC_PAYLOAD_BYTES: usize = 6_291_456;
+/// Payload of an asynchronous invocation in bytes (Lambda quotas: 1 MB, since October 2025).
+pub const EVENT_PAYLOAD_BYTES: usize = 1_048_576;
 /// Longest `X-Amz-Client-Context` in characters.
 pub const CLIENT_CONTEXT_LENGTH: usize = 3583;
 /// Layers of a function.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{FunctionArn, MemorySize, Qualifier, RequestId};
+use crate::{EventPolicy, FunctionArn, MemorySize, Qualifier, RequestId};
 
 /// One event on its way to a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,9 @@ pub trait Invoke: Send + Sync {
     /// The policy document that hangs on exactly this function, version or alias, JSON; `None` where there is none.
     fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture;
 
+    /// How events of exactly this function, version or alias are treated; `None` where there is no such function.
+    fn event_policy(&self, target: &Target) -> EventPolicyFuture;
+
     /// Runs one invocation to its end. Dropping the future does not cancel it.
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture;
 }
@@ -149,3 +152,6 @@ pub type InvokeCheckFuture = Pin<Box<dyn Future<Output = Result<(), InvokeError>
 
 /// The future of [`Invoke::resource_policy`].
 pub type ResourcePolicyFuture = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// The future of [`Invoke::event_policy`].
+pub type EventPolicyFuture = Pin<Box<dyn Future<Output = Option<EventPolicy>> + Send>>;

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows tokio. A type moves in when a third crate needs it, not before.
 
 mod arn;
+mod event;
 mod ids;
 mod invoke;
 mod port;
@@ -10,12 +11,13 @@ mod time;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
+pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
 pub use ids::{
     AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256,
 };
 pub use invoke::{
-    Completed, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture, Invoked, Outcome,
-    Report, ResourcePolicyFuture, Target,
+    Completed, EventPolicyFuture, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
+    Invoked, Outcome, Report, ResourcePolicyFuture, Target,
 };
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use time::Timestamp;

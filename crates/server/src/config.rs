@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lambent_fabric::events::TimeScale;
 use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
 
@@ -32,7 +33,7 @@ pub struct Overrides {
 }
 
 /// `lambent.toml`. Each field is optional.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct File {
     /// Address and port to listen on. Default `127.0.0.1:4566`.
@@ -58,10 +59,12 @@ struct File {
     idle_seconds: Option<u64>,
     /// Seconds that running invocations get at shutdown. Default 30.
     drain_seconds: Option<u64>,
+    /// By how much waits and ages of asynchronous invocation are multiplied, above 0 and up to 1. Default 1.
+    event_time_scale: Option<f64>,
 }
 
 /// What the server runs with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// A loopback address: others need enforced authentication, which does not exist yet.
     pub listen: SocketAddr,
@@ -81,6 +84,8 @@ pub struct Config {
     pub idle: Duration,
     /// Time for running invocations at shutdown.
     pub drain: Duration,
+    /// How fast time goes for events between their attempts.
+    pub event_time_scale: TimeScale,
 }
 
 /// Everything that is wrong with a configuration.
@@ -120,6 +125,7 @@ impl Config {
         let private_networks = note(&mut faults, private_networks).unwrap_or(false);
         note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
+        let event_time_scale = note(&mut faults, parse_time_scale(file.event_time_scale));
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
             faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
@@ -138,6 +144,7 @@ impl Config {
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
+                event_time_scale: event_time_scale.unwrap_or(TimeScale(1.0)),
             }),
             _ => Err(ConfigError(faults)),
         }
@@ -220,6 +227,15 @@ fn parse_private_networks(text: Option<&str>, network: Network) -> Result<bool, 
         (Some("deny"), Network::Nat) => Ok(false),
         (Some("allow"), Network::Nat) => Ok(true),
         (Some(other), _) => Err(format!("private networks {other:?} is neither deny nor allow")),
+    }
+}
+
+/// Only shorter: what waits longer than on AWS would be no test of anything.
+fn parse_time_scale(scale: Option<f64>) -> Result<TimeScale, String> {
+    match scale {
+        None => Ok(TimeScale(1.0)),
+        Some(scale) if scale > 0.0 && scale <= 1.0 => Ok(TimeScale(scale)),
+        Some(scale) => Err(format!("event_time_scale {scale} is not above 0 and up to 1")),
     }
 }
 

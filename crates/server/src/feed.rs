@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
-use lambent_model::{Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture, Target};
+use lambent_model::{
+    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture, Target,
+};
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
 
@@ -146,6 +148,14 @@ impl Invoke for Fresh {
         Box::pin(async move {
             catch_up(behind).await;
             invoker.resource_policy(&target).await
+        })
+    }
+
+    fn event_policy(&self, target: &Target) -> EventPolicyFuture {
+        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        Box::pin(async move {
+            catch_up(behind).await;
+            invoker.event_policy(&target).await
         })
     }
 

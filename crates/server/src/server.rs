@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
 use lambent_environment::{Guest, IdleFreezer, World};
+use lambent_fabric::Dispatcher;
+use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
@@ -194,6 +196,7 @@ impl Server {
             store: store.clone(),
             code: code.clone(),
             invoke: feed.fresh(),
+            events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
@@ -214,7 +217,10 @@ impl Server {
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
+        let events = events(&store, &feed, &gateway, &config);
+
         let (stop, stopped) = watch::channel(false);
+        tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
         // for the feed, which waits for that, and everything else is answered meanwhile.
         tasks.spawn(named("change feed", async move {
@@ -330,6 +336,17 @@ impl Server {
         tasks.shutdown().await;
         ended
     }
+}
+
+/// What delivers asynchronous invocations.
+fn events(store: &Store, feed: &Feed, gateway: &Gateway, config: &Config) -> Dispatcher {
+    let courier = EventCourier {
+        invoke: feed.fresh(),
+        clock: Arc::clone(&gateway.clock),
+        entropy: Arc::clone(&gateway.entropy),
+        scale: config.event_time_scale,
+    };
+    Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
 }
 
 /// Resolves when a task fails, not when one ends.

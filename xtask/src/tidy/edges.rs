@@ -34,6 +34,7 @@ pub(crate) const TABLE: &[Rule] = &[
         &[
             "control",
             "environment",
+            "fabric",
             "identity",
             "invoker",
             "lambda",
@@ -47,6 +48,7 @@ pub(crate) const TABLE: &[Rule] = &[
     ),
     rule("control", &["lambda", "model", "store", "wire"]),
     rule("services", &["model", "wire"]),
+    rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },
     rule("sandbox-client", &["model", "sandbox-protocol"]),

@@ -1,4 +1,4 @@
-//! `Invoke`: the hot path. No store access, no copy of the payload.
+//! `Invoke`. A synchronous one is the hot path: no store access, no copy of the payload.
 
 use std::sync::Arc;
 
@@ -32,9 +32,7 @@ pub(crate) async fn answer(
             let output = t::InvocationResponse { status_code: Some(204), ..t::InvocationResponse::default() };
             Ok(lambent_wire::encode::<op::Invoke>(&output, context.request_id))
         }
-        Some(_) => Err(common::not_implemented(
-            "lambent does not offer InvocationType Event yet: it would not survive a restart; see docs/compatibility.md",
-        )),
+        Some(_) => event(context, input, target).await,
     }
 }
 
@@ -45,24 +43,8 @@ async fn synchronous(
 ) -> Result<Response<Bytes>, Error> {
     let invoke = &context.control.parts.invoke;
     let qualified = target.qualified();
-    refuse_not_yet(&input)?;
-    let payload = check_payload(input.payload)?;
-    let client_context = input.client_context.as_deref().map(decode_client_context).transpose()?;
-    let trace_id = context.trace_id.map_or_else(|| new_trace_id(context), str::to_owned);
-    let request_id: RequestId =
-        context.request_id.parse().map_err(|_| common::internal_failure("the request id is not a UUID"))?;
-    let invocation = Arc::new(Invocation {
-        request_id,
-        payload,
-        // The qualifier is part of it only when the caller gave one.
-        invoked_arn: match &target.qualifier {
-            Some(_) => qualified.clone(),
-            None => target.function.to_string(),
-        },
-        trace_id: trace_id.clone(),
-        client_context,
-        tail: input.log_type == Some(t::LogType::Tail),
-    });
+    let invocation = Arc::new(invocation(context, input, &target, Limit::SYNCHRONOUS)?);
+    let trace_id = invocation.trace_id.clone();
     let invoked =
         invoke.invoke(target, invocation).await.map_err(|error| refuse::invoke(&error, &qualified))?;
     let Completed { outcome, report, log_tail } = invoked.completed;
@@ -88,6 +70,73 @@ async fn synchronous(
     Ok(response)
 }
 
+/// Answers when the event is on the disk. Whether the function can take it is asked before; that it does is told to nobody
+/// but its log and its destinations.
+async fn event(
+    context: &Context<'_>,
+    input: t::InvocationRequest,
+    target: Target,
+) -> Result<Response<Bytes>, Error> {
+    let invocation = invocation(context, input, &target, Limit::EVENT)?;
+    let trace_id = invocation.trace_id.clone();
+    accept(context, target, invocation).await?;
+    let output = t::InvocationResponse { status_code: Some(202), ..t::InvocationResponse::default() };
+    let mut response = lambent_wire::encode::<op::Invoke>(&output, context.request_id);
+    insert(&mut response, TRACE_ID, &trace_id);
+    Ok(response)
+}
+
+/// Keeps an event for a function that is there.
+pub(super) async fn accept(
+    context: &Context<'_>,
+    target: Target,
+    invocation: Invocation,
+) -> Result<(), Error> {
+    let parts = &context.control.parts;
+    let checked = parts.invoke.check(&target).await;
+    checked.map_err(|error| refuse::invoke(&error, &target.qualified()))?;
+    let accepted = parts.events.accept(target, invocation).await;
+    accepted.map_err(|error| lambda::error::service_exception(error.to_string()))
+}
+
+/// How large an event may be.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    kind: &'static str,
+    bytes: usize,
+}
+
+impl Limit {
+    const SYNCHRONOUS: Self = Self { kind: "RequestResponse", bytes: limits::SYNC_PAYLOAD_BYTES };
+    pub(super) const EVENT: Self = Self { kind: "Event", bytes: limits::EVENT_PAYLOAD_BYTES };
+}
+
+/// What the function is to be given.
+pub(super) fn invocation(
+    context: &Context<'_>,
+    input: t::InvocationRequest,
+    target: &Target,
+    limit: Limit,
+) -> Result<Invocation, Error> {
+    refuse_not_yet(&input)?;
+    let payload = check_payload(input.payload, limit)?;
+    let client_context = input.client_context.as_deref().map(decode_client_context).transpose()?;
+    let request_id: RequestId =
+        context.request_id.parse().map_err(|_| common::internal_failure("the request id is not a UUID"))?;
+    Ok(Invocation {
+        request_id,
+        payload,
+        // The qualifier is part of it only when the caller gave one.
+        invoked_arn: match &target.qualifier {
+            Some(_) => target.qualified(),
+            None => target.function.to_string(),
+        },
+        trace_id: context.trace_id.map_or_else(|| new_trace_id(context), str::to_owned),
+        client_context,
+        tail: input.log_type == Some(t::LogType::Tail),
+    })
+}
+
 fn refuse_not_yet(input: &t::InvocationRequest) -> Result<(), Error> {
     if input.tenant_id.is_some() {
         return Err(crate::request::invalid(
@@ -105,16 +154,17 @@ fn refuse_not_yet(input: &t::InvocationRequest) -> Result<(), Error> {
 }
 
 /// Any JSON value will do; nothing at all means `{}`.
-fn check_payload(payload: Option<lambent_wire::Blob>) -> Result<Bytes, Error> {
+fn check_payload(payload: Option<lambent_wire::Blob>, limit: Limit) -> Result<Bytes, Error> {
     let payload = payload.map(lambent_wire::Blob::into_bytes).unwrap_or_default();
     if payload.is_empty() {
         return Ok(Bytes::from_static(b"{}"));
     }
-    if payload.len() > limits::SYNC_PAYLOAD_BYTES {
+    if payload.len() > limit.bytes {
         return Err(lambda::error::request_too_large_exception(format!(
-            "{} byte payload is too large for the RequestResponse invocation type (limit {} bytes)",
+            "{} byte payload is too large for the {} invocation type (limit {} bytes)",
             payload.len(),
-            limits::SYNC_PAYLOAD_BYTES
+            limit.kind,
+            limit.bytes
         )));
     }
     match check_json(&payload) {

@@ -56,8 +56,8 @@ pub(crate) fn apply(
         }
         Write::Postpone { lease, due, state } => {
             check(leases, lease)?;
-            let mut statement = conn
-                .prepare_cached("UPDATE message SET due = ?2, state = ?3 WHERE id = ?1 RETURNING queue")?;
+            let mut statement =
+                conn.prepare_cached("UPDATE message SET due = ?2, state = ?3 WHERE id = ?1 RETURNING queue")?;
             let mut rows = statement.query(params![lease.id, due.micros(), state])?;
             let Some(row) = rows.next()? else { return Err(Refused::Lost(lease.id)) };
             let queue: Arc<str> = row.get::<_, String>(0)?.into();

@@ -11,6 +11,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::{Change, Error, Expect, Key, Write};
 use crate::queue::{self, Leases};
 
+/// The numbers of a command's writes.
+type Answer = Result<Vec<u64>, Error>;
+
 /// What the writer is asked to do.
 pub(super) enum Command {
     /// Commit these writes together.
@@ -155,7 +158,7 @@ impl Writer {
         }
     }
 
-    fn transaction(&self, group: Vec<Vec<Write>>) -> Result<(Vec<Result<Vec<u64>, Error>>, Done), Error> {
+    fn transaction(&self, group: Vec<Vec<Write>>) -> Result<(Vec<Answer>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let mut results = Vec::with_capacity(group.len());

@@ -1,0 +1,142 @@
+//! Makes the attempts.
+
+use std::sync::Arc;
+
+use lambent_model::{
+    Clock, Completed, Entropy, EventPolicy, FunctionArn, FunctionReference, Invoke, InvokeError, Invoked,
+    Outcome, RequestId, Scope, Target,
+};
+use lambent_store::queue::Message;
+
+use super::record::{self, Answer};
+use super::retry::{self, Attempted, Condition, Next, TimeScale};
+use super::{Envelope, PREFIX, State};
+use crate::dispatcher::{AttemptFuture, Courier, Verdict};
+use crate::lanes::Bounds;
+
+/// Twice what an account may have under way, so that one function at that limit leaves room for others; and what their
+/// events may take in memory.
+const BOUNDS: Bounds = Bounds { slots: 2000, bytes: 64 * 1024 * 1024 };
+
+/// Invokes functions with the events of their queues. Cheap to clone.
+#[derive(Clone)]
+pub struct EventCourier {
+    /// Runs functions.
+    pub invoke: Arc<dyn Invoke>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of what destinations are invoked with.
+    pub entropy: Arc<dyn Entropy>,
+    /// How fast time goes for waits and ages.
+    pub scale: TimeScale,
+}
+
+impl Courier for EventCourier {
+    fn prefix(&self) -> &'static str {
+        PREFIX
+    }
+
+    fn bounds(&self) -> Bounds {
+        BOUNDS
+    }
+
+    fn attempt(&self, queue: Arc<str>, message: Message) -> AttemptFuture {
+        let courier = self.clone();
+        Box::pin(async move { courier.deliver(&queue, message).await })
+    }
+}
+
+impl EventCourier {
+    async fn deliver(&self, queue: &str, message: Message) -> Verdict {
+        let id = message.lease.id();
+        let state = State::decode(&message.state);
+        let Some((envelope, state)) = Envelope::decode(message.body).zip(state) else {
+            eprintln!("message {id} of {queue} is no event that this version knows; it is dropped");
+            return Verdict::Settled(Vec::new());
+        };
+        let Some(policy) = self.invoke.event_policy(&envelope.target).await else {
+            // As on AWS, the events of a deleted function go with it.
+            return Verdict::Settled(Vec::new());
+        };
+        if let Some(condition) = retry::before(&policy, envelope.accepted, self.clock.now(), self.scale) {
+            return self.give_up(&envelope, state, &policy, condition, None);
+        }
+        let invoked = self.invoke.invoke(envelope.target.clone(), envelope.invocation()).await;
+        let (attempted, answer) = match &invoked {
+            Ok(Invoked { executed_version, completed: Completed { outcome, .. } }) => match outcome {
+                Outcome::Success(payload) => {
+                    (Attempted::Succeeded, Some(Answer { executed_version, payload, failed: false }))
+                }
+                Outcome::Failed(failure) => (
+                    Attempted::Failed,
+                    Some(Answer { executed_version, payload: &failure.body, failed: true }),
+                ),
+                Outcome::Platform(_) => (Attempted::Deferred, None),
+            },
+            Err(InvokeError::Throttled { .. } | InvokeError::NotReady { .. }) => (Attempted::Deferred, None),
+            // The version or the alias: the function itself was there a moment ago.
+            Err(InvokeError::NotFound) => return Verdict::Settled(Vec::new()),
+            Err(InvokeError::ShuttingDown) => return Verdict::Left,
+        };
+        match retry::after(attempted, state, &policy, envelope.accepted, self.clock.now(), self.scale) {
+            Next::Again { due, state } => {
+                let refused = attempted == Attempted::Deferred;
+                Verdict::Later { due, state: state.encode(), refused }
+            }
+            Next::Done => self.follow(policy.on_success.as_deref(), &envelope, state, None, answer),
+            Next::GiveUp(condition) => {
+                let failed = state.failed + u32::from(attempted == Attempted::Failed);
+                self.give_up(&envelope, State { failed, ..state }, &policy, condition, answer)
+            }
+        }
+    }
+
+    fn give_up(
+        &self,
+        envelope: &Envelope,
+        state: State,
+        policy: &EventPolicy,
+        condition: Condition,
+        answer: Option<Answer<'_>>,
+    ) -> Verdict {
+        self.follow(policy.on_failure.as_deref(), envelope, state, Some(condition), answer)
+    }
+
+    /// The end of an event, and the record for its destination in the same commit.
+    fn follow(
+        &self,
+        destination: Option<&str>,
+        envelope: &Envelope,
+        state: State,
+        condition: Option<Condition>,
+        answer: Option<Answer<'_>>,
+    ) -> Verdict {
+        let Some(destination) = destination else { return Verdict::Settled(Vec::new()) };
+        let now = self.clock.now();
+        let Some(target) = function(destination, &envelope.target.function.scope) else {
+            eprintln!(
+                "event {} of {}: its record cannot be sent to {destination}: only functions of the same account and \
+                 region are reached yet",
+                envelope.request_id,
+                envelope.target.qualified()
+            );
+            return Verdict::Settled(Vec::new());
+        };
+        let next = Envelope {
+            target,
+            request_id: RequestId::random(&*self.entropy),
+            payload: record::render(envelope, state, condition, answer, now).into(),
+            trace_id: envelope.trace_id.clone(),
+            client_context: None,
+            accepted: now,
+        };
+        Verdict::Settled(vec![next.enqueue(now)])
+    }
+}
+
+/// The function of the same account and region that an ARN names; what others permit is not looked at here.
+fn function(destination: &str, scope: &Scope) -> Option<Target> {
+    let FunctionReference { region, account, name, qualifier } = destination.parse().ok()?;
+    let same = region.as_ref() == Some(&scope.region) && account.as_ref() == Some(&scope.account);
+    same.then(|| Target { function: FunctionArn { scope: scope.clone(), name }, qualifier })
+}

@@ -1,0 +1,160 @@
+//! An event as it lies in its queue.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lambent_model::{FunctionArn, Invocation, Qualifier, RequestId, Target, Timestamp};
+use lambent_store::Write;
+use serde::{Deserialize, Serialize};
+
+use super::PREFIX;
+
+/// All that is needed to invoke the function, also after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// What is invoked, as the caller named it.
+    pub target: Target,
+    /// The same id in every attempt.
+    pub request_id: RequestId,
+    /// The event, byte for byte.
+    pub payload: Bytes,
+    /// `X-Amzn-Trace-Id`.
+    pub trace_id: String,
+    /// The decoded client context, JSON.
+    pub client_context: Option<String>,
+    /// When it was accepted; its age counts from here.
+    pub accepted: Timestamp,
+}
+
+/// What is noted beside an event between its attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Attempts in which the function failed.
+    pub failed: u32,
+    /// Attempts in a row that could not be made.
+    pub deferred: u32,
+}
+
+/// The first line of a body; the payload follows as it came.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    account: String,
+    region: String,
+    function: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    qualifier: Option<String>,
+    request_id: String,
+    trace_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_context: Option<String>,
+    accepted: Timestamp,
+}
+
+impl Envelope {
+    /// The write that puts it into its queue, due at `due`.
+    #[must_use]
+    pub fn enqueue(&self, due: Timestamp) -> Write {
+        let scope = &self.target.function.scope;
+        let header = Header {
+            account: scope.account.to_string(),
+            region: scope.region.to_string(),
+            function: self.target.function.name.clone(),
+            qualifier: self.target.qualifier.as_ref().map(ToString::to_string),
+            request_id: self.request_id.to_string(),
+            trace_id: self.trace_id.clone(),
+            client_context: self.client_context.clone(),
+            accepted: self.accepted,
+        };
+        let mut body = serde_json::to_vec(&header).expect("strings and numbers always have a JSON form");
+        body.push(b'\n');
+        body.extend_from_slice(&self.payload);
+        let queue = format!("{PREFIX}{}", self.target.function);
+        Write::Enqueue { queue, due, state: State::default().encode(), body }
+    }
+
+    /// The event of a message's body; `None` for what is none, which only a defect or a newer server writes.
+    #[must_use]
+    pub fn decode(body: Vec<u8>) -> Option<Self> {
+        let end = body.iter().position(|byte| *byte == b'\n')?;
+        let header: Header = serde_json::from_slice(&body[..end]).ok()?;
+        let scope = lambent_model::Scope {
+            account: header.account.parse().ok()?,
+            region: header.region.parse().ok()?,
+        };
+        let qualifier = header.qualifier.as_deref().map(Qualifier::parse);
+        let function = FunctionArn { scope, name: header.function };
+        Some(Self {
+            target: Target { function, qualifier },
+            request_id: header.request_id.parse().ok()?,
+            payload: Bytes::from(body).slice(end + 1..),
+            trace_id: header.trace_id,
+            client_context: header.client_context,
+            accepted: header.accepted,
+        })
+    }
+
+    /// What the function is given.
+    #[must_use]
+    pub fn invocation(&self) -> Arc<Invocation> {
+        Arc::new(Invocation {
+            request_id: self.request_id,
+            payload: self.payload.clone(),
+            invoked_arn: match &self.target.qualifier {
+                Some(_) => self.target.qualified(),
+                None => self.target.function.to_string(),
+            },
+            trace_id: self.trace_id.clone(),
+            client_context: self.client_context.clone(),
+            tail: false,
+        })
+    }
+}
+
+impl State {
+    /// As it is noted.
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        serde_json::to_vec(&self).expect("numbers always have a JSON form")
+    }
+
+    /// As it was noted; `None` for what is none.
+    #[must_use]
+    pub fn decode(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_comes_out_as_it_went_in() {
+        let function: FunctionArn = FunctionArn {
+            scope: lambent_model::Scope {
+                account: "000000000000".parse().unwrap(),
+                region: "eu-west-1".parse().unwrap(),
+            },
+            name: "f".into(),
+        };
+        for qualifier in
+            [None, Some(Qualifier::Latest), Some(Qualifier::Version(3)), Some(Qualifier::Alias("a".into()))]
+        {
+            let envelope = Envelope {
+                target: Target { function: function.clone(), qualifier },
+                request_id: "5b1f7b0e-0000-4000-8000-000000000001".parse().unwrap(),
+                payload: Bytes::from_static(b"{\"a\":\n[1]}\n\xff"),
+                trace_id: "Root=1".into(),
+                client_context: Some("{\"a\":1}".into()),
+                accepted: Timestamp::from_micros(1_234_567),
+            };
+            let Write::Enqueue { queue, body, state, .. } = envelope.enqueue(envelope.accepted) else {
+                panic!("it is an enqueue")
+            };
+            assert_eq!(queue, format!("event/{function}"));
+            assert_eq!(Envelope::decode(body), Some(envelope));
+            assert_eq!(State::decode(&state), Some(State::default()));
+        }
+        assert_eq!(Envelope::decode(b"{}\n".to_vec()), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! Takes events in.
+
+use std::sync::Arc;
+
+use lambent_model::{AcceptError, AcceptEvent, AcceptFuture, Clock, Invocation, Target};
+use lambent_store::Store;
+
+use super::Envelope;
+
+/// Puts events into the store.
+pub struct Inbox {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+impl Inbox {
+    /// An inbox before this store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+}
+
+impl AcceptEvent for Inbox {
+    fn accept(&self, target: Target, invocation: Invocation) -> AcceptFuture {
+        let (store, now) = (self.store.clone(), self.clock.now());
+        let Invocation { request_id, payload, trace_id, client_context, .. } = invocation;
+        let envelope = Envelope { target, request_id, payload, trace_id, client_context, accepted: now };
+        Box::pin(async move {
+            let kept = store.commit(vec![envelope.enqueue(now)]).await;
+            kept.map(drop).map_err(|error| AcceptError(error.to_string()))
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! Asynchronous invocation: events that nobody waits for (Developer Guide, "Invoking a Lambda function asynchronously").
+//!
+//! Each function has a queue of its own, so that none delays another. [`retry`] decides what follows from an attempt,
+//! [`record`] words what destinations are sent, `courier` makes the attempts, [`Inbox`] takes events in.
+
+mod courier;
+mod envelope;
+mod inbox;
+pub mod record;
+pub mod retry;
+
+pub use courier::EventCourier;
+pub use envelope::{Envelope, State};
+pub use inbox::Inbox;
+pub use retry::TimeScale;
+
+/// What the names of these queues begin with; the function's ARN follows.
+const PREFIX: &str = "event/";

@@ -1,0 +1,185 @@
+//! From which queue to take how much, and when. Pure: time and everything that happened come in.
+//!
+//! - **Fair**: a queue may have as many attempts under way as slots are free. One with a million messages and slow attempts
+//!   so takes half of all slots and never the last ones; a queue that comes later finds room at once.
+//! - **Bounded**: slots bound the attempts, bytes the bodies in memory. What is in a queue costs nothing here.
+//! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
+//!   one with each that is made. A function at its limit is so asked again and again, but by few.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use lambent_model::Timestamp;
+
+/// The most messages that one reading of a queue takes. More would hide no further cost of reading.
+const MOST_AT_ONCE: usize = 64;
+
+/// What may be under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Attempts.
+    pub slots: usize,
+    /// Bytes of their bodies, within one body.
+    pub bytes: usize,
+}
+
+/// What is to be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// From which queue.
+    pub queue: Arc<str>,
+    /// At most so many messages.
+    pub count: usize,
+    /// No further message once there are so many bytes.
+    pub bytes: usize,
+}
+
+/// How an attempt ended, as far as the pace is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It was made.
+    Made,
+    /// There was no capacity for it.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Lane {
+    /// When the first message is due that is not taken, as far as known.
+    due: Option<Timestamp>,
+    under_way: usize,
+    /// The most attempts under way.
+    most: usize,
+    /// What is being taken, if something is.
+    taking: Option<Order>,
+    /// Something arrived while messages were being taken: what the taking finds left may be out of date.
+    arrived: Option<Timestamp>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Lanes {
+    bounds: Bounds,
+    lanes: HashMap<Arc<str>, Lane>,
+    /// Those that have something to take and take nothing at the moment, by the time from which on.
+    waiting: BTreeSet<(Timestamp, Arc<str>)>,
+    under_way: usize,
+    bytes: usize,
+}
+
+impl Lanes {
+    /// No queues yet.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, lanes: HashMap::new(), waiting: BTreeSet::new(), under_way: 0, bytes: 0 }
+    }
+
+    /// A message has come to a queue, or has come back to it.
+    pub fn arrived(&mut self, queue: &Arc<str>, due: Timestamp) {
+        let most = self.bounds.slots;
+        let lane = self.lanes.entry(Arc::clone(queue)).or_insert(Lane {
+            due: None,
+            under_way: 0,
+            most,
+            taking: None,
+            arrived: None,
+        });
+        if lane.taking.is_some() {
+            lane.arrived = earlier(lane.arrived, Some(due));
+            return;
+        }
+        let before = lane.due;
+        lane.due = earlier(before, Some(due));
+        if lane.due != before {
+            self.place(queue, before);
+        }
+    }
+
+    /// The next taking that is due and within bounds. Its end is to be told by [`Lanes::taken`].
+    pub fn next(&mut self, now: Timestamp) -> Option<Order> {
+        let free = self.bounds.slots - self.under_way;
+        if free == 0 || self.bytes >= self.bounds.bytes {
+            return None;
+        }
+        let order = self.waiting.iter().take_while(|(due, _)| *due <= now).find_map(|(_, queue)| {
+            let lane = &self.lanes[queue];
+            // As many as are free, counted after the taking: u + x <= f - x. The last slot is anybody's who has none.
+            let fair = free.saturating_sub(lane.under_way).div_ceil(2);
+            let count = fair.min(lane.most.saturating_sub(lane.under_way)).min(MOST_AT_ONCE);
+            let bytes = self.bounds.bytes - self.bytes;
+            (count > 0).then(|| Order { queue: Arc::clone(queue), count, bytes: bytes.div_ceil(2) })
+        })?;
+        let lane = self.lanes.get_mut(&order.queue).expect("those that wait are known");
+        let before = lane.due.take();
+        lane.taking = Some(order.clone());
+        // Slots are given away before they are used; bytes are known only afterwards, so nobody else takes meanwhile.
+        lane.under_way += order.count;
+        self.under_way += order.count;
+        self.bytes += order.bytes;
+        self.place(&order.queue, before);
+        Some(order)
+    }
+
+    /// A taking has ended: with so many messages, of so many bytes, and with the time when the next one is due that is left.
+    pub fn taken(&mut self, queue: &Arc<str>, count: usize, bytes: usize, next: Option<Timestamp>) {
+        let lane = self.lanes.get_mut(queue).expect("a lane stays while it takes");
+        let order = lane.taking.take().expect("one taking at a time is told once");
+        let unused = order.count.saturating_sub(count);
+        lane.under_way -= unused;
+        self.under_way -= unused;
+        self.bytes = self.bytes - order.bytes + bytes;
+        lane.due = earlier(next, lane.arrived.take());
+        self.place(queue, None);
+    }
+
+    /// An attempt has ended, with so many bytes of body.
+    pub fn ended(&mut self, queue: &Arc<str>, bytes: usize, pace: Pace) {
+        let lane = self.lanes.get_mut(queue).expect("a lane stays while attempts are under way");
+        match pace {
+            Pace::Made => lane.most = (lane.most + 1).min(self.bounds.slots),
+            Pace::Refused => lane.most = (lane.under_way / 2).clamp(1, lane.most),
+        }
+        lane.under_way -= 1;
+        self.under_way -= 1;
+        self.bytes -= bytes;
+        let due = lane.due;
+        self.place(queue, due);
+    }
+
+    /// When [`Lanes::next`] may have more to say than now, if nothing else happens.
+    #[must_use]
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        // Those due already wait for a slot, which comes with an end.
+        self.waiting.range((just_after(now), Arc::from(""))..).next().map(|(due, _)| *due)
+    }
+
+    /// Attempts under way, and slots that a taking has been given.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Puts a lane where its due time says; `before` is where it was.
+    fn place(&mut self, queue: &Arc<str>, before: Option<Timestamp>) {
+        if let Some(before) = before {
+            self.waiting.remove(&(before, Arc::clone(queue)));
+        }
+        let lane = &self.lanes[queue];
+        match lane.due {
+            Some(due) if lane.taking.is_none() => drop(self.waiting.insert((due, Arc::clone(queue)))),
+            None if lane.under_way == 0 && lane.taking.is_none() => drop(self.lanes.remove(queue)),
+            _ => {}
+        }
+    }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}
+
+fn just_after(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros().saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1000);
+
+fn lanes(slots: usize) -> Lanes {
+    Lanes::new(Bounds { slots, bytes: 1000 })
+}
+
+/// Takes as much as may be taken; every queue has as many messages as asked for, of a byte each.
+fn fill(lanes: &mut Lanes) -> BTreeMap<Arc<str>, usize> {
+    let mut taken = BTreeMap::new();
+    while let Some(order) = lanes.next(NOW) {
+        *taken.entry(Arc::clone(&order.queue)).or_default() += order.count;
+        lanes.taken(&order.queue, order.count, order.count, Some(NOW));
+    }
+    taken
+}
+
+fn queue(name: &str) -> Arc<str> {
+    name.into()
+}
+
+#[test]
+fn one_queue_never_has_all_and_a_later_one_finds_room() {
+    let mut lanes = lanes(100);
+    lanes.arrived(&queue("a"), NOW);
+    assert_eq!(fill(&mut lanes), [(queue("a"), 50)].into());
+    lanes.arrived(&queue("b"), NOW);
+    assert_eq!(fill(&mut lanes), [(queue("b"), 25)].into());
+    for name in ["c", "d", "e", "f"] {
+        lanes.arrived(&queue(name), NOW);
+    }
+    let rest = fill(&mut lanes);
+    assert!(rest.len() == 4 && rest.values().all(|count| *count > 0), "{rest:?}");
+    assert!(!rest.contains_key("a") && !rest.contains_key("b"));
+    // What one gives back goes to whoever has least.
+    lanes.ended(&queue("a"), 1, Pace::Made);
+    lanes.arrived(&queue("g"), NOW);
+    assert_eq!(fill(&mut lanes).get("g"), Some(&1));
+}
+
+#[test]
+fn nothing_is_taken_before_it_is_due() {
+    let mut lanes = lanes(10);
+    let later = Timestamp::from_millis(2000);
+    lanes.arrived(&queue("a"), later);
+    assert_eq!((lanes.next(NOW), lanes.wake(NOW)), (None, Some(later)));
+    // An earlier one makes the queue due earlier, a later one does not put it off.
+    lanes.arrived(&queue("a"), NOW);
+    lanes.arrived(&queue("a"), later);
+    let order = lanes.next(NOW).unwrap();
+    assert_eq!((lanes.next(NOW), lanes.wake(NOW)), (None, None), "one taking of a queue at a time");
+    // What comes while the queue is read is not forgotten, though the reading has not seen it.
+    lanes.arrived(&queue("a"), NOW);
+    lanes.taken(&order.queue, 0, 0, None);
+    assert!(lanes.next(NOW).is_some());
+}
+
+#[test]
+fn refusals_halve_and_successes_raise_what_is_under_way() {
+    let mut lanes = lanes(64);
+    lanes.arrived(&queue("a"), NOW);
+    let under_way = |lanes: &mut Lanes| {
+        fill(lanes);
+        lanes.under_way()
+    };
+    assert_eq!(under_way(&mut lanes), 32);
+    for left in (0..32).rev() {
+        lanes.ended(&queue("a"), 1, Pace::Refused);
+        assert_eq!(lanes.under_way(), left);
+    }
+    assert_eq!(under_way(&mut lanes), 1, "a queue that is refused goes on with one");
+    for most in 2..5 {
+        lanes.ended(&queue("a"), 1, Pace::Made);
+        while lanes.under_way() > 0 {
+            lanes.ended(&queue("a"), 1, Pace::Made);
+        }
+        assert!(under_way(&mut lanes) >= most);
+    }
+}
+
+#[test]
+fn bodies_are_bounded_and_empty_queues_forgotten() {
+    let mut lanes = lanes(10);
+    lanes.arrived(&queue("a"), NOW);
+    let order = lanes.next(NOW).unwrap();
+    assert_eq!(order.bytes, 500);
+    lanes.taken(&order.queue, 1, 1200, Some(NOW));
+    lanes.arrived(&queue("b"), NOW);
+    assert_eq!(
+        lanes.next(NOW),
+        None,
+        "one body may be larger than what is left, and then nothing else is taken"
+    );
+    lanes.ended(&queue("a"), 1200, Pace::Made);
+    let order = lanes.next(NOW).unwrap();
+    lanes.taken(&order.queue, 0, 0, None);
+    let order = lanes.next(NOW).unwrap();
+    lanes.taken(&order.queue, 0, 0, None);
+    assert!(lanes.lanes.is_empty() && lanes.waiting.is_empty() && lanes.under_way == 0 && lanes.bytes == 0);
+}
+
+/// A world of queues: messages come, attempts take long or are refused, in an order that a seed decides. Whatever
+/// happens, the bounds hold, no queue starves, and in the end everything is delivered.
+#[test]
+fn random_histories_keep_the_bounds_and_deliver_everything() {
+    for seed in 0..300 {
+        history(seed);
+    }
+}
+
+fn history(seed: u64) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = move |below: u64| {
+        // xorshift64 (Marsaglia, "Xorshift RNGs")
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below).unwrap()
+    };
+    let bounds = Bounds { slots: 1 + random(20), bytes: 50 };
+    let mut lanes = Lanes::new(bounds);
+    let names: Vec<Arc<str>> = (0..1 + random(6)).map(|n| queue(&format!("q{n}"))).collect();
+    let mut left: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut readings: Vec<Order> = Vec::new();
+    let mut attempts: Vec<(Arc<str>, usize)> = Vec::new();
+    let (mut sent, mut done) = (0, 0);
+    for step in 0.. {
+        let calm = step > 300;
+        match random(4) {
+            0 if !calm => {
+                let name = &names[random(names.len() as u64)];
+                *left.entry(Arc::clone(name)).or_default() += 1;
+                sent += 1;
+                lanes.arrived(name, NOW);
+            }
+            1 => readings.extend(lanes.next(NOW)),
+            2 if !readings.is_empty() => {
+                let order = readings.swap_remove(random(readings.len() as u64));
+                let there = left.entry(Arc::clone(&order.queue)).or_default();
+                let count = order.count.min(*there);
+                *there -= count;
+                let next = (*there > 0).then_some(NOW);
+                attempts.extend((0..count).map(|_| (Arc::clone(&order.queue), 1)));
+                lanes.taken(&order.queue, count, count, next);
+            }
+            3 if !attempts.is_empty() => {
+                let (name, bytes) = attempts.swap_remove(random(attempts.len() as u64));
+                if random(3) == 0 && !calm {
+                    *left.entry(Arc::clone(&name)).or_default() += 1;
+                    lanes.ended(&name, bytes, Pace::Refused);
+                    lanes.arrived(&name, NOW);
+                } else {
+                    done += 1;
+                    lanes.ended(&name, bytes, Pace::Made);
+                }
+            }
+            _ => {}
+        }
+        assert!(lanes.under_way <= bounds.slots && attempts.len() <= bounds.slots, "seed {seed}");
+        if calm && done == sent {
+            break;
+        }
+        assert!(step < 100_000, "seed {seed}: {done} of {sent} delivered");
+    }
+    for order in readings {
+        lanes.taken(&order.queue, 0, 0, None);
+    }
+    assert_eq!((lanes.under_way, lanes.bytes), (0, 0), "seed {seed}");
+}
