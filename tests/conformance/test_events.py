@@ -278,6 +278,8 @@ def test_accepted_events_survive_kills(own_server, witness):
         Runtime=own_server.python(),
         Role=ROLE,
         Handler="lambda_function.lambda_handler",
+        # A slow machine must not use up the attempts.
+        Timeout=60,
         Code={"ZipFile": packages.pack({"lambda_function.py": WITNESSED})},
     )
     until_active(client, name)
@@ -296,6 +298,8 @@ def test_accepted_events_survive_kills(own_server, witness):
         for sender in senders:
             sender.join()
         own_server.start()
+        client = Clients(own_server).boto("lambda")
+        until_active(client, name)
     until(lambda: accepted <= set(witness.handled), lambda: f"{accepted - set(witness.handled)} to be handled", 60)
 
 

@@ -3,6 +3,8 @@
 //! - **Fair**: a queue may have as many attempts under way as slots are free. One with a million messages and slow attempts
 //!   so takes half of all slots and never the last ones; a queue that comes later finds room at once.
 //! - **Bounded**: slots bound the attempts, bytes the bodies in memory. What is in a queue costs nothing here.
+//! - **Gentle**: a queue begins with a few attempts and has one more with each that is made, which doubles them as fast as they
+//!   end. A thousand events at once do not start a thousand environments at once.
 //! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
 //!   one with each that is made. A function at its limit is so asked again and again, but by few.
 
@@ -21,6 +23,8 @@ pub struct Bounds {
     pub slots: usize,
     /// Bytes of their bodies, within one body.
     pub bytes: usize,
+    /// Attempts that a queue begins with.
+    pub first: usize,
 }
 
 /// What is to be taken.
@@ -76,7 +80,7 @@ impl Lanes {
 
     /// A message has come to a queue, or has come back to it.
     pub fn arrived(&mut self, queue: &Arc<str>, due: Timestamp) {
-        let most = self.bounds.slots;
+        let most = self.bounds.first;
         let lane = self.lanes.entry(Arc::clone(queue)).or_insert(Lane {
             due: None,
             under_way: 0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
-use lambent_environment::{Guest, IdleFreezer, World};
+use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
@@ -165,16 +165,7 @@ impl Server {
             clock: Arc::clone(&clock),
             logs: logs.sink(),
             cpu_millis,
-            platform: Arc::new(move |connection: Connection, guest: Guest| {
-                let mut gateway_made = gateway_made.clone();
-                Box::pin(async move {
-                    let gateway =
-                        gateway_made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
-                    if let Some(gateway) = gateway {
-                        listener::serve_function(connection, gateway, guest).await;
-                    }
-                })
-            }),
+            platform: platform(gateway_made),
         });
         let sessions = Sessions::new(secret);
         let issuer =
@@ -336,6 +327,19 @@ impl Server {
         tasks.shutdown().await;
         ended
     }
+}
+
+/// Serves functions once the gateway is there.
+fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatform {
+    Arc::new(move |connection: Connection, guest: Guest| {
+        let mut gateway_made = gateway_made.clone();
+        Box::pin(async move {
+            let gateway = gateway_made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
+            if let Some(gateway) = gateway {
+                listener::serve_function(connection, gateway, guest).await;
+            }
+        })
+    })
 }
 
 /// What delivers asynchronous invocations.

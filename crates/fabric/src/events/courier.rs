@@ -14,9 +14,9 @@ use super::{Envelope, PREFIX, State};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
 use crate::lanes::Bounds;
 
-/// Twice what an account may have under way, so that one function at that limit leaves room for others; and what their
-/// events may take in memory.
-const BOUNDS: Bounds = Bounds { slots: 2000, bytes: 64 * 1024 * 1024 };
+/// Twice what an account may have under way, so that one function at that limit leaves room for others; what their events may
+/// take in memory; and as many environments as start beside each other without getting in each other's way.
+const BOUNDS: Bounds = Bounds { slots: 2000, bytes: 64 * 1024 * 1024, first: 8 };
 
 /// Invokes functions with the events of their queues. Cheap to clone.
 #[derive(Clone)]

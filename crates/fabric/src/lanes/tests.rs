@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_millis(1000);
 
 fn lanes(slots: usize) -> Lanes {
-    Lanes::new(Bounds { slots, bytes: 1000 })
+    Lanes::new(Bounds { slots, bytes: 1000, first: slots })
 }
 
 /// Takes as much as may be taken; every queue has as many messages as asked for, of a byte each.
@@ -82,6 +82,17 @@ fn refusals_halve_and_successes_raise_what_is_under_way() {
 }
 
 #[test]
+fn a_queue_begins_with_a_few_and_doubles() {
+    let mut lanes = Lanes::new(Bounds { slots: 1000, bytes: 100_000, first: 4 });
+    lanes.arrived(&queue("a"), NOW);
+    for expected in [4, 8, 16, 32] {
+        fill(&mut lanes);
+        assert_eq!(lanes.under_way(), expected);
+        (0..expected).for_each(|_| lanes.ended(&queue("a"), 1, Pace::Made));
+    }
+}
+
+#[test]
 fn bodies_are_bounded_and_empty_queues_forgotten() {
     let mut lanes = lanes(10);
     lanes.arrived(&queue("a"), NOW);
@@ -120,7 +131,7 @@ fn history(seed: u64) {
         state ^= state << 17;
         usize::try_from(state % below).unwrap()
     };
-    let bounds = Bounds { slots: 1 + random(20), bytes: 50 };
+    let bounds = Bounds { slots: 1 + random(20), bytes: 50, first: 1 + random(4) };
     let mut lanes = Lanes::new(bounds);
     let names: Vec<Arc<str>> = (0..1 + random(6)).map(|n| queue(&format!("q{n}"))).collect();
     let mut left: HashMap<Arc<str>, usize> = HashMap::new();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use lambent_model::Timestamp;
 use rusqlite::{Connection, Row, params};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Error, Key, Partition, Record, schema};
 use crate::queue::{self, Arrival, Leases, Taken};
@@ -16,16 +16,18 @@ const CONNECTIONS: u32 = 4;
 
 pub(super) struct Readers {
     path: PathBuf,
+    announced: watch::Receiver<u64>,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+    pub(super) fn open(path: PathBuf, announced: watch::Receiver<u64>) -> Result<Self, Error> {
         let idle =
             (0..CONNECTIONS).map(|_| schema::open_for_reading(&path)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             path,
+            announced,
             idle: Arc::new(Mutex::new(idle)),
             permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
         })
@@ -113,6 +115,8 @@ impl Readers {
         }
     }
 
+    /// What a caller reads has been announced to the feed's followers before: else whoever reads that a function is active
+    /// could invoke it before the invoker knows.
     async fn read<T, F>(&self, query: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -125,16 +129,28 @@ impl Readers {
             let _permit = permit;
             let take = || idle.lock().expect("no reader panics while it holds the lock").pop();
             let conn = take().map_or_else(|| schema::open_for_reading(&path), Ok)?;
-            let result = query(&conn).map_err(|e| Error::from_sqlite(&path, &e));
+            // In this order: the number is at least that of the last write that the query can have seen.
+            let result = query(&conn).and_then(|found| Ok((found, last(&conn)?)));
+            let result = result.map_err(|e| Error::from_sqlite(&path, &e));
             idle.lock().expect("no reader panics while it holds the lock").push(conn);
             result
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result,
+            Ok(Ok((found, seen))) => {
+                // Closed: the writer has announced its last.
+                drop(self.announced.clone().wait_for(|announced| *announced >= seen).await);
+                Ok(found)
+            }
+            Ok(Err(error)) => Err(error),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_cancelled) => Err(Error::Closed),
         }
     }
+}
+
+/// The number of the last write.
+fn last(conn: &Connection) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT last FROM sequence")?.query_row([], |row| row.get(0))
 }
 
 /// Versions are never negative; a negative one is reported as a value out of range, like any damaged row.

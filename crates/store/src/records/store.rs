@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lambent_model::Timestamp;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::writer::{Command, Told, Writer};
 use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
@@ -49,9 +49,10 @@ impl Store {
         let (arrivals, _) = broadcast::channel(queue::BACKLOG);
         let weak_arrivals = arrivals.downgrade();
         let leases = Arc::new(Leases::default());
-        let told = Told { feed, arrivals, last_version: Arc::clone(&last_version) };
+        let (announced, heard) = watch::channel(0);
+        let told = Told { feed, arrivals, last_version: Arc::clone(&last_version), announced };
         let writer = Writer::new(conn, path.clone(), told, Arc::clone(&leases), lock)?;
-        let readers = Readers::open(path.clone())?;
+        let readers = Readers::open(path.clone(), heard)?;
         let (commands, queue) = mpsc::channel(QUEUE);
         // The thread ends when the store is closed or its last handle is dropped: the channel is its only input.
         std::thread::Builder::new()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{Change, Error, Expect, Key, Write};
 use crate::queue::{self, Leases};
@@ -32,6 +32,8 @@ pub(super) struct Told {
     pub(super) arrivals: queue::Sender,
     /// Number of the last committed write of a record.
     pub(super) last_version: Arc<AtomicU64>,
+    /// Number of the last write of which all others have been told.
+    pub(super) announced: watch::Sender<u64>,
 }
 
 /// What a transaction has done so far.
@@ -67,6 +69,7 @@ impl Writer {
         let last = conn
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
+        told.announced.send_replace(last);
         Ok(Self { conn, path, told, leases, last, broken: None, _lock: lock })
     }
 
@@ -156,6 +159,7 @@ impl Writer {
         for arrival in done.messages.arrivals {
             drop(self.told.arrivals.send(arrival));
         }
+        self.told.announced.send_replace(done.last);
     }
 
     fn transaction(&self, group: Vec<Vec<Write>>) -> Result<(Vec<Answer>, Done), Error> {

@@ -15,6 +15,7 @@ fn writer(dir: &std::path::Path) -> Writer {
         feed: broadcast::channel(64).0,
         arrivals: broadcast::channel(64).0,
         last_version: Arc::default(),
+        announced: watch::channel(0).0,
     };
     Writer::new(conn, path, told, Arc::default(), lock).unwrap()
 }
