@@ -169,7 +169,6 @@ def test_the_environment_is_measured_as_compact_json(create, make):
 
 # Accepted and ignored would be the worst answer: each is refused, and the message says that it is not there yet.
 NOT_YET = {
-    "layers": {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]},
     "vpc": {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
     "dead-letters": {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}},
     "kms": {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"},
@@ -191,9 +190,6 @@ NOT_YET = {
             }
         ]
     },
-    "code-signing": {
-        "CodeSigningConfigArn": "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdefg"
-    },
     "durable": {"DurableConfig": {"ExecutionTimeout": 10, "RetentionPeriodInDays": 1}},
     "tenancy": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
 }
@@ -209,7 +205,7 @@ def test_what_is_not_there_yet_is_refused(create, lambda_, setting):
 
 
 def test_updates_refuse_it_as_well(lambda_, probe):
-    allowed = ("layers", "vpc", "dead-letters", "kms", "tracing", "snap-start", "file-systems")
+    allowed = ("vpc", "dead-letters", "kms", "tracing", "snap-start", "file-systems")
     for setting in allowed:
         error = refused(lambda_.update_function_configuration, FunctionName=probe, **NOT_YET[setting])
         assert (error.code, "not support" in error.message) == (PARAMETER, True), (setting, error)
