@@ -5,6 +5,7 @@
 
 mod alias;
 mod code_signing;
+pub mod compatibility;
 mod control;
 mod dispatch;
 mod event_invoke;

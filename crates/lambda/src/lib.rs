@@ -16,6 +16,7 @@ mod policy;
 mod publish;
 mod refusal;
 mod settings;
+mod surroundings;
 mod tags;
 mod url;
 
@@ -34,5 +35,6 @@ pub use policy::{Access, AddStatement, Policy, Statement, Who};
 pub use publish::Publication;
 pub use refusal::Refusal;
 pub use settings::{Architecture, Change, LogFormat, Logging, Settings};
+pub use surroundings::{FileSystem, Surroundings, SurroundingsChange, Vpc};
 pub use tags::{merge_tags, remove_tags};
 pub use url::{Cors, FunctionUrl, InvokeMode, UrlAuth, UrlChange};

@@ -5,7 +5,7 @@ use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
-use super::input::{self, NotYet, Shared, Source};
+use super::input::{self, Around, NotYet, Shared, Source};
 use super::publish_version::{self, Published};
 use super::put_function_code_signing_config;
 use crate::code_signing;
@@ -108,12 +108,14 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
         environment: input.environment,
         logging_config: input.logging_config,
         layers: input.layers,
-        not_yet: NotYet {
+        around: Around {
             vpc_config: input.vpc_config,
             dead_letter_config: input.dead_letter_config,
             kms_key_arn: input.kms_key_arn,
             tracing_config: input.tracing_config,
             file_system_configs: input.file_system_configs,
+        },
+        not_yet: NotYet {
             image_config: input.image_config,
             snap_start: input.snap_start,
             capacity_provider_config: input.capacity_provider_config,
