@@ -169,11 +169,6 @@ def test_the_environment_is_measured_as_compact_json(create, make):
 
 # Accepted and ignored would be the worst answer: each is refused, and the message says that it is not there yet.
 NOT_YET = {
-    "layers": {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]},
-    "vpc": {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
-    "dead-letters": {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}},
-    "kms": {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"},
-    "tracing": {"TracingConfig": {"Mode": "Active"}},
     "snap-start": {"SnapStart": {"ApplyOn": "PublishedVersions"}},
     "image": {
         "PackageType": "Image",
@@ -183,17 +178,6 @@ NOT_YET = {
     },
     "s3-code": {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
     "s3-beside-zip": {"Code": {"ZipFile": probe_zip(), "S3Key": "key"}},
-    "file-systems": {
-        "FileSystemConfigs": [
-            {
-                "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
-                "LocalMountPath": "/mnt/x",
-            }
-        ]
-    },
-    "code-signing": {
-        "CodeSigningConfigArn": "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdefg"
-    },
     "durable": {"DurableConfig": {"ExecutionTimeout": 10, "RetentionPeriodInDays": 1}},
     "tenancy": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
 }
@@ -209,7 +193,7 @@ def test_what_is_not_there_yet_is_refused(create, lambda_, setting):
 
 
 def test_updates_refuse_it_as_well(lambda_, probe):
-    allowed = ("layers", "vpc", "dead-letters", "kms", "tracing", "snap-start", "file-systems")
+    allowed = ("snap-start", "durable")
     for setting in allowed:
         error = refused(lambda_.update_function_configuration, FunctionName=probe, **NOT_YET[setting])
         assert (error.code, "not support" in error.message) == (PARAMETER, True), (setting, error)

@@ -69,7 +69,6 @@ def test_names_of_loopback_are_welcome(http, server, host):
     assert http("GET", LIST, headers={"Host": f"{host}:{server.port}"}).status == 200
 
 
-SIGNING = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdefg"
 DURABLE = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/n/i"
 
 
@@ -83,11 +82,7 @@ def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
         answer = http(method, path)
         assert (answer.status, answer.error) == (404, "UnknownOperationException"), (method, path)
     for call, parameters in [
-        (lambda_.list_layers, {}),
-        (lambda_.create_event_source_mapping, {"FunctionName": "f"}),
-        (lambda_.create_function_url_config, {"FunctionName": "f", "AuthType": "NONE"}),
-        (lambda_.put_function_code_signing_config, {"FunctionName": "f", "CodeSigningConfigArn": SIGNING}),
-        (lambda_.get_durable_execution, {"DurableExecutionArn": DURABLE}),
+        (lambda_.checkpoint_durable_execution, {"DurableExecutionArn": DURABLE, "CheckpointToken": "dG9rZW4="}),
         (lambda_.invoke_with_response_stream, {"FunctionName": "f"}),
     ]:
         error = refused(call, **parameters)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lambent_model::{AcceptEvent, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
 use lambent_store::{CodeStore, Store};
-use lambent_wire::lambda::{SERVICE, op};
-use lambent_wire::{Error, Matched};
+use lambent_wire::Error;
+use lambent_wire::lambda::SERVICE;
 use tokio::sync::mpsc;
 
-use crate::operation;
+use crate::dispatch;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::{Caller, LocationSigner};
@@ -88,7 +88,11 @@ impl Control {
     ) -> http::Response<Bytes> {
         let (parts, body) = request.into_parts();
         let answered = match SERVICE.route(&parts) {
-            Ok(matched) => self.dispatch(&matched, caller, &parts, body, request_id).await,
+            Ok(matched) => {
+                let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+                let context = Context { control: self, caller, request_id, trace_id };
+                dispatch::answer(&context, &matched, &parts, body).await
+            }
             Err(error) => Err(error),
         };
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
@@ -117,103 +121,5 @@ impl Control {
             functions.iter().chain(&versions).map(|function| function.code.size).sum::<u64>() + layers;
         let reserved = functions.iter().filter_map(|function| function.reserved_concurrency).sum();
         Ok(Usage { bytes, functions: functions.len(), reserved })
-    }
-
-    async fn dispatch(
-        &self,
-        matched: &Matched,
-        caller: &Caller,
-        parts: &http::request::Parts,
-        body: Bytes,
-        request_id: &str,
-    ) -> Result<http::Response<Bytes>, Error> {
-        let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
-        let context = &Context { control: self, caller, request_id, trace_id };
-        macro_rules! answer {
-            ($call:ident, $module:ident) => {{
-                let input = matched.decode::<op::$call>(parts, body)?;
-                let output = operation::$module::answer(context, input).await?;
-                Ok(lambent_wire::encode::<op::$call>(&output, request_id))
-            }};
-        }
-        match matched.operation().name {
-            // Shapes its response itself: headers that are no part of the model.
-            "Invoke" => {
-                let input = matched.decode::<op::Invoke>(parts, body)?;
-                operation::invoke::answer(context, input).await
-            }
-            "AddPermission" => answer!(AddPermission, add_permission),
-            "CreateAlias" => answer!(CreateAlias, create_alias),
-            "CreateFunction" => answer!(CreateFunction, create_function),
-            "DeleteAlias" => answer!(DeleteAlias, delete_alias),
-            "DeleteFunction" => answer!(DeleteFunction, delete_function),
-            "DeleteFunctionConcurrency" => answer!(DeleteFunctionConcurrency, delete_function_concurrency),
-            "DeleteFunctionEventInvokeConfig" => {
-                answer!(DeleteFunctionEventInvokeConfig, delete_function_event_invoke_config)
-            }
-            "DeleteResourcePolicy" => answer!(DeleteResourcePolicy, delete_resource_policy),
-            "GetAccountSettings" => answer!(GetAccountSettings, get_account_settings),
-            "GetAlias" => answer!(GetAlias, get_alias),
-            "GetFunction" => answer!(GetFunction, get_function),
-            "GetFunctionCodeSigningConfig" => {
-                answer!(GetFunctionCodeSigningConfig, get_function_code_signing_config)
-            }
-            "GetFunctionConcurrency" => answer!(GetFunctionConcurrency, get_function_concurrency),
-            "GetFunctionConfiguration" => answer!(GetFunctionConfiguration, get_function_configuration),
-            "GetFunctionEventInvokeConfig" => {
-                answer!(GetFunctionEventInvokeConfig, get_function_event_invoke_config)
-            }
-            "GetFunctionRecursionConfig" => {
-                answer!(GetFunctionRecursionConfig, get_function_recursion_config)
-            }
-            "GetPolicy" => answer!(GetPolicy, get_policy),
-            "GetResourcePolicy" => answer!(GetResourcePolicy, get_resource_policy),
-            "GetRuntimeManagementConfig" => {
-                answer!(GetRuntimeManagementConfig, get_runtime_management_config)
-            }
-            "ListAliases" => answer!(ListAliases, list_aliases),
-            "ListFunctionEventInvokeConfigs" => {
-                answer!(ListFunctionEventInvokeConfigs, list_function_event_invoke_configs)
-            }
-            "ListFunctions" => answer!(ListFunctions, list_functions),
-            "ListTags" => answer!(ListTags, list_tags),
-            "ListVersionsByFunction" => answer!(ListVersionsByFunction, list_versions_by_function),
-            "PublishVersion" => answer!(PublishVersion, publish_version),
-            "PutFunctionConcurrency" => answer!(PutFunctionConcurrency, put_function_concurrency),
-            "PutFunctionEventInvokeConfig" => {
-                answer!(PutFunctionEventInvokeConfig, put_function_event_invoke_config)
-            }
-            "PutFunctionRecursionConfig" => {
-                answer!(PutFunctionRecursionConfig, put_function_recursion_config)
-            }
-            "PutResourcePolicy" => answer!(PutResourcePolicy, put_resource_policy),
-            "PutRuntimeManagementConfig" => {
-                answer!(PutRuntimeManagementConfig, put_runtime_management_config)
-            }
-            "RemovePermission" => answer!(RemovePermission, remove_permission),
-            "TagResource" => answer!(TagResource, tag_resource),
-            "UntagResource" => answer!(UntagResource, untag_resource),
-            "UpdateAlias" => answer!(UpdateAlias, update_alias),
-            "UpdateFunctionCode" => answer!(UpdateFunctionCode, update_function_code),
-            "UpdateFunctionConfiguration" => {
-                answer!(UpdateFunctionConfiguration, update_function_configuration)
-            }
-            "UpdateFunctionEventInvokeConfig" => {
-                answer!(UpdateFunctionEventInvokeConfig, update_function_event_invoke_config)
-            }
-            "InvokeAsync" => answer!(InvokeAsync, invoke_async),
-            "PublishLayerVersion" => answer!(PublishLayerVersion, publish_layer_version),
-            "GetLayerVersion" => answer!(GetLayerVersion, get_layer_version),
-            "GetLayerVersionByArn" => answer!(GetLayerVersionByArn, get_layer_version_by_arn),
-            "ListLayerVersions" => answer!(ListLayerVersions, list_layer_versions),
-            "ListLayers" => answer!(ListLayers, list_layers),
-            "DeleteLayerVersion" => answer!(DeleteLayerVersion, delete_layer_version),
-            "AddLayerVersionPermission" => answer!(AddLayerVersionPermission, add_layer_version_permission),
-            "RemoveLayerVersionPermission" => {
-                answer!(RemoveLayerVersionPermission, remove_layer_version_permission)
-            }
-            "GetLayerVersionPolicy" => answer!(GetLayerVersionPolicy, get_layer_version_policy),
-            _ => Err(matched.operation().not_offered()),
-        }
     }
 }

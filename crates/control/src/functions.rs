@@ -181,6 +181,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) put_alias: Option<&'a Alias>,
     pub(crate) delete_version: Option<u64>,
     pub(crate) delete_alias: Option<&'a str>,
+    /// Records of other owners, with what they expect.
+    pub(crate) beside: Vec<Write>,
 }
 
 impl<'a> Changes<'a> {
@@ -192,7 +194,7 @@ impl<'a> Changes<'a> {
         Self { put_alias: Some(alias), ..Self::default() }
     }
 
-    fn writes(&self, arn: &FunctionArn) -> Result<Vec<Write>, StoreError> {
+    fn writes(self, arn: &FunctionArn) -> Result<Vec<Write>, StoreError> {
         let delete = |key| Write::Delete { key, expect: Expect::Any };
         let mut writes = Vec::new();
         if let Some(version) = self.put_version {
@@ -204,6 +206,7 @@ impl<'a> Changes<'a> {
         }
         writes.extend(self.delete_version.map(|number| delete(version_key(arn, number))));
         writes.extend(self.delete_alias.map(|name| delete(alias_key(arn, name))));
+        writes.extend(self.beside);
         Ok(writes)
     }
 }
@@ -227,16 +230,16 @@ pub(crate) async fn replace(store: &Store, arn: &FunctionArn, stored: &Stored) -
 }
 
 /// Changes a function's record, however often somebody else is faster.
-pub(crate) async fn change(
+pub(crate) async fn change<T>(
     store: &Store,
     arn: &FunctionArn,
-    change: impl Fn(&mut Function) -> Result<(), Error>,
-) -> Result<(), Error> {
+    change: impl Fn(&mut Function) -> Result<T, Error>,
+) -> Result<T, Error> {
     loop {
         let mut stored = load(store, arn).await?;
-        change(&mut stored.function)?;
+        let answer = change(&mut stored.function)?;
         if replace(store, arn, &stored).await.map_err(|error| refuse::store(&error))? {
-            return Ok(());
+            return Ok(answer);
         }
     }
 }
@@ -259,27 +262,19 @@ pub(crate) async fn save_reservation(
         let turn = Write::put(key_in(RESERVATION_KIND, &arn.scope, String::new()), turn, &arn.name)?;
         Ok(vec![turn, Write::put(key(arn), Expect::Version(stored.version), &stored.function)?])
     };
-    try_commit(store, write()).await
+    crate::resources::commit(store, write()).await
 }
 
-/// Deletes a function whose record is at `version`, with all that belongs to it; `Ok(false)` when it was not.
-pub(crate) async fn delete(store: &Store, arn: &FunctionArn, version: u64) -> Result<bool, StoreError> {
-    let mut writes = vec![Write::Delete { key: key(arn), expect: Expect::Version(version) }];
+/// Deletes a function that is as it was read, with all that belongs to it; `Ok(false)` when it was not.
+pub(crate) async fn delete(store: &Store, arn: &FunctionArn, stored: &Stored) -> Result<bool, StoreError> {
+    let mut writes = vec![Write::Delete { key: key(arn), expect: Expect::Version(stored.version) }];
+    writes.extend(stored.function.code_signing.as_deref().map(|id| crate::code_signing::detach(arn, id)));
     for first in [version_key(arn, 0), alias_key(arn, "")] {
         let records = children(store, first, &arn.name, usize::MAX).await?;
         let keys = records.into_iter().map(|record| record.key);
         writes.extend(keys.map(|key| Write::Delete { key, expect: Expect::Any }));
     }
     committed(store, writes).await
-}
-
-/// Commits writes that could be made; `Ok(false)` when something was not as they expect.
-pub(crate) async fn try_commit(store: &Store, writes: Result<Vec<Write>, StoreError>) -> Result<bool, Error> {
-    let done = match writes {
-        Ok(writes) => committed(store, writes).await,
-        Err(error) => Err(error),
-    };
-    done.map_err(|error| refuse::store(&error))
 }
 
 async fn committed(store: &Store, writes: Vec<Write>) -> Result<bool, StoreError> {

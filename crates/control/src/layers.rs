@@ -12,24 +12,20 @@ use lambent_store::{Expect, Key, Package, Partition, Store, Write};
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Error, common, lambda};
 
-use crate::refuse;
 use crate::request::{Context, invalid};
+use crate::{refuse, resources};
 
 /// The kind of layers' records, named by layer.
 const LAYER_KIND: &str = "layer";
 /// The kind of their versions' records, named `LAYER/NUMBER` with twenty digits, which sort as numbers do.
 pub(crate) const LAYER_VERSION_KIND: &str = "layer-version";
 
-fn key(kind: &'static str, scope: &Scope, name: String) -> Key {
-    Key { kind, partition: format!("{}/{}", scope.account, scope.region), name }
-}
-
 fn layer_key(layer: &LayerArn) -> Key {
-    key(LAYER_KIND, &layer.scope, layer.name.clone())
+    resources::key(LAYER_KIND, &layer.scope, layer.name.clone())
 }
 
 fn version_key(layer: &LayerArn, number: u64) -> Key {
-    key(LAYER_VERSION_KIND, &layer.scope, format!("{}/{number:020}", layer.name))
+    resources::key(LAYER_VERSION_KIND, &layer.scope, format!("{}/{number:020}", layer.name))
 }
 
 /// A layer as it is, and what a change of it expects.
@@ -54,7 +50,7 @@ pub(crate) async fn publish(
             Write::put(version_key(layer, version.number), Expect::Absent, version)?,
         ])
     };
-    crate::functions::try_commit(store, writes()).await
+    resources::commit(store, writes()).await
 }
 
 /// A version with the version of its record.
@@ -76,13 +72,13 @@ pub(crate) async fn replace(
     expected: u64,
 ) -> Result<bool, Error> {
     let write = Write::put(version_key(layer, version.number), Expect::Version(expected), version);
-    crate::functions::try_commit(store, write.map(|write| vec![write])).await
+    resources::commit(store, write.map(|write| vec![write])).await
 }
 
 /// Deletes a version, if it is there.
 pub(crate) async fn delete(store: &Store, layer: &LayerArn, number: u64) -> Result<(), Error> {
     let write = Write::Delete { key: version_key(layer, number), expect: Expect::Any };
-    crate::functions::try_commit(store, Ok(vec![write])).await.map(drop)
+    resources::commit(store, Ok(vec![write])).await.map(drop)
 }
 
 /// The versions of a layer, the newest first.
@@ -100,14 +96,14 @@ pub(crate) async fn names(
     limit: usize,
 ) -> Result<Vec<String>, Error> {
     let partition =
-        Partition { kind: LAYER_KIND, partition: key(LAYER_KIND, scope, String::new()).partition };
+        Partition { kind: LAYER_KIND, partition: resources::key(LAYER_KIND, scope, String::new()).partition };
     let records = store.list(&partition, after, limit).await.map_err(|error| refuse::store(&error))?;
     Ok(records.into_iter().map(|record| record.key.name).collect())
 }
 
 /// What the packages of all layers of an account and region add up to.
 pub(crate) async fn stored_bytes(store: &Store, scope: &Scope) -> Result<u64, Error> {
-    let of = key(LAYER_VERSION_KIND, scope, String::new()).partition();
+    let of = resources::key(LAYER_VERSION_KIND, scope, String::new()).partition();
     let records = store.list(&of, None, usize::MAX).await.map_err(|error| refuse::store(&error))?;
     let sizes = records.iter().map(|record| record.decode::<LayerVersion>().map(|version| version.code.size));
     sizes.sum::<Result<u64, _>>().map_err(|error| refuse::store(&error))

@@ -4,22 +4,30 @@
 //! functions hears of it. `Invoke` is the exception that goes straight to the invoker, through the port of that name.
 
 mod alias;
+mod code_signing;
+pub mod compatibility;
 mod control;
+mod dispatch;
 mod event_invoke;
 mod find;
 mod functions;
 mod layer_view;
 mod layers;
 mod location;
+mod mappings;
 mod operation;
 mod paging;
 mod present;
 mod references;
 mod refuse;
 mod request;
+mod resources;
 mod settle;
+mod tagged;
+mod urls;
 
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
+pub use dispatch::ANSWERED;
 pub use functions::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 pub use location::LocationSigner;
 pub use present::runtime_version_arn;

@@ -29,6 +29,7 @@ pub fn runtime_version_arn(region: &str, runtime: &str) -> String {
 
 pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::FunctionConfiguration {
     let settings = &function.settings;
+    let around = &settings.surroundings;
     let region = function.arn.split(':').nth(3).unwrap_or_default();
     let full = form == Form::Full;
     let pending = function.state == rules::State::Pending;
@@ -50,7 +51,19 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
             .variables
             .clone()
             .map(|variables| t::EnvironmentResponse { variables: Some(variables), error: None }),
-        tracing_config: Some(t::TracingConfigResponse { mode: Some(t::TracingMode::PassThrough) }),
+        tracing_config: Some(t::TracingConfigResponse {
+            mode: Some(match around.traced {
+                true => t::TracingMode::Active,
+                false => t::TracingMode::PassThrough,
+            }),
+        }),
+        dead_letter_config: around
+            .dead_letters
+            .clone()
+            .map(|target| t::DeadLetterConfig { target_arn: Some(target) }),
+        kms_key_arn: around.kms_key.clone(),
+        vpc_config: around.vpc.as_ref().map(vpc),
+        file_system_configs: file_systems(around),
         revision_id: Some(function.revision.to_string()),
         state: full.then(|| function.state.as_str().into()),
         state_reason: (full && pending).then(|| "The function is being created.".into()),
@@ -84,6 +97,25 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
         logging_config: Some(logging(&settings.logging, settings.log_group(&function.name))),
         ..t::FunctionConfiguration::default()
     }
+}
+
+/// Without `VpcId`: there is no VPC that the subnets could be asked about.
+fn vpc(vpc: &rules::Vpc) -> t::VpcConfigResponse {
+    t::VpcConfigResponse {
+        subnet_ids: Some(vpc.subnets.clone()),
+        security_group_ids: Some(vpc.groups.clone()),
+        ipv6_allowed_for_dual_stack: Some(vpc.ipv6),
+        vpc_id: None,
+    }
+}
+
+fn file_systems(around: &rules::Surroundings) -> Option<Vec<t::FileSystemConfig>> {
+    let shown = |one: &rules::FileSystem| t::FileSystemConfig {
+        arn: one.arn.clone(),
+        local_mount_path: one.path.clone(),
+        s3_files_config: None,
+    };
+    (!around.file_systems.is_empty()).then(|| around.file_systems.iter().map(shown).collect())
 }
 
 fn layer(layer: &rules::UsedLayer) -> t::Layer {

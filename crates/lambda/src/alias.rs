@@ -111,18 +111,21 @@ impl Alias {
         }
     }
 
-    /// Whether the versions' own settings let them share an alias. Their dead-letter queues are the same, as there are
-    /// none.
+    /// Whether the versions' own settings let them share an alias.
     ///
     /// # Errors
-    /// When their roles differ.
+    /// When their roles or their dead-letter queues differ.
     pub fn check_versions(first: &Function, second: &Function) -> Result<(), Refusal> {
-        if first.settings.role == second.settings.role {
+        let differ = if first.settings.role != second.settings.role {
+            "execution role"
+        } else if first.settings.surroundings.dead_letters != second.settings.surroundings.dead_letters {
+            "dead letter queue"
+        } else {
             return Ok(());
-        }
-        Err(Refusal::InvalidParameter(
-            "Specified versions must be associated with the same execution role".into(),
-        ))
+        };
+        Err(Refusal::InvalidParameter(format!(
+            "Specified versions must be associated with the same {differ}"
+        )))
     }
 
     /// The version of one invocation, by a random number from 0.0 up to and without 1.0; it is asked for only where

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, EventInvoke, Policy, Refusal, Settings};
+use crate::{Architecture, EventInvoke, FunctionUrl, Policy, Refusal, Settings};
 
 /// The deployment package of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,12 @@ pub struct Function {
     /// How asynchronous invocations are treated, by qualifier, `$LATEST` among them. Versions have none of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub event_invoke: BTreeMap<String, EventInvoke>,
+    /// Its URLs, by alias, `$LATEST` standing for the function itself. That of a deleted alias stays, as on AWS.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub urls: BTreeMap<String, FunctionUrl>,
+    /// The id of its code signing configuration. Versions have the function's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_signing: Option<String>,
     /// `RecursiveLoop`: whether the function may call itself over other services. Versions have the function's.
     #[serde(default)]
     pub may_recurse: bool,
@@ -140,6 +146,8 @@ impl Function {
             policy: Policy::default(),
             reserved_concurrency: None,
             event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
+            code_signing: None,
             may_recurse: false,
             runtime_update: RuntimeUpdate::Auto,
             settings,

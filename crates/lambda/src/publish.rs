@@ -45,6 +45,8 @@ impl Function {
             tags: std::collections::BTreeMap::new(),
             reserved_concurrency: None,
             event_invoke: std::collections::BTreeMap::new(),
+            urls: std::collections::BTreeMap::new(),
+            code_signing: None,
             may_recurse: false,
             revision: version_revision,
             ..self.clone()

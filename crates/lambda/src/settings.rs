@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lambent_model::Sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::{Refusal, UsedLayer, check_variables, limits};
+use crate::{Refusal, Surroundings, SurroundingsChange, UsedLayer, check_variables, limits};
 
 /// Instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub struct Settings {
     /// What lies at `/opt`, each over the one before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<UsedLayer>,
+    /// What AWS has around it.
+    #[serde(default)]
+    pub surroundings: Surroundings,
 }
 
 /// A change of some settings; `None` keeps what is.
@@ -105,6 +108,8 @@ pub struct Change {
     pub logging: Option<Logging>,
     /// New layers, replacing all; an empty list clears.
     pub layers: Option<Vec<UsedLayer>>,
+    /// What is new around the function.
+    pub surroundings: SurroundingsChange,
 }
 
 impl Settings {
@@ -122,6 +127,7 @@ impl Settings {
             variables: None,
             logging: Logging::default(),
             layers: Vec::new(),
+            surroundings: Surroundings::default(),
         }
     }
 
@@ -145,6 +151,7 @@ impl Settings {
             },
             logging: change.logging.unwrap_or_else(|| self.logging.clone()),
             layers: change.layers.unwrap_or_else(|| self.layers.clone()),
+            surroundings: self.surroundings.changed(change.surroundings)?,
         };
         changed.check(is_reserved)?;
         Ok(changed)

@@ -21,7 +21,7 @@ pub(crate) struct Composer {
     code: CodeStore,
     isolation: Isolation,
     issuer: Issuer,
-    /// The deprecated runtimes of which the server's log has been told.
+    /// The deprecated runtimes, and the settings without effect, of which the server's log has been told.
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -59,6 +59,19 @@ impl Composer {
         }
     }
 
+    /// One line for each setting and start of the server: of what a deploy tool has sent and nothing acts on.
+    fn warn_of_no_effect(&self, around: &lambda::Surroundings, function: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for setting in around.without_effect() {
+            if warned.insert(setting.to_owned()) {
+                eprintln!(
+                    "warning: function {function}, perhaps among others: {setting} is kept and shown, and has no \
+                     effect yet; see docs/compatibility.md"
+                );
+            }
+        }
+    }
+
     fn package(&self, digest: Sha256, what: &str) -> Result<Package, StartError> {
         match self.code.open_package(&digest) {
             Ok(Some(package)) => Ok(package),
@@ -71,6 +84,7 @@ impl Composer {
     pub(crate) fn compose(&self, arn: &FunctionArn, record: &lambda::Function) -> Function {
         let settings = &record.settings;
         self.warn_of_deprecation(&settings.runtime, &arn.name);
+        self.warn_of_no_effect(&settings.surroundings, &arn.name);
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
         let package = self.package(record.code.sha256, "code");

@@ -75,6 +75,18 @@ impl Operation {
         format!("{}:{}", self.service.name, self.name)
     }
 
+    /// The input's members by the model's names, and those of structures in it as `Code.ZipFile`.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        self.members().iter().flat_map(|member| {
+            let inner = match &member.shape.kind {
+                Kind::Structure { members } => *members,
+                _ => &[],
+            };
+            let below = inner.iter().map(|below| format!("{}.{}", member.name, below.name));
+            std::iter::once(member.name.to_owned()).chain(below)
+        })
+    }
+
     pub(crate) fn members(&self) -> &'static [Member] {
         match self.input {
             Some(Shape { kind: Kind::Structure { members }, .. }) => members,

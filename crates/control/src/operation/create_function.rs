@@ -5,8 +5,10 @@ use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
-use super::input::{self, NotYet, Shared, Source};
+use super::input::{self, Around, NotYet, Shared, Source};
 use super::publish_version::{self, Published};
+use super::put_function_code_signing_config;
+use crate::code_signing;
 use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
 use crate::refuse;
@@ -32,6 +34,10 @@ pub(crate) async fn answer(
     let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
     let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
     let tags = input::tags(input.tags.clone())?;
+    let signing = match &input.code_signing_config_arn {
+        Some(config) => Some(put_function_code_signing_config::to_attach(context, config).await?),
+        None => None,
+    };
     let publish = input.publish == Some(true);
     let (shared, source) = split(input);
     let (change, _layers_held) = shared.change(context, &arn).await?;
@@ -44,9 +50,11 @@ pub(crate) async fn answer(
     if found.is_some() {
         return Err(exists());
     }
+    signing.as_ref().map_or(Ok(()), |config| code_signing::check_package(&config.value))?;
     let (code, package) = source.store(context, &arn.scope).await?;
     context.check_unpacked(&package, &settings.layers)?;
-    let function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
+    let mut function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
+    function.code_signing = signing.as_ref().map(|config| config.value.id.clone());
     // The first version is published with it.
     let published = match publish {
         true => publish_version::publish(context, &arn, &function, None).await?,
@@ -56,10 +64,18 @@ pub(crate) async fn answer(
         Published::New { latest, version } => (&**latest, Some(&**version)),
         Published::Unchanged(function) => (&**function, None),
     };
-    let changes = Changes::version(version);
+    let beside = signing.as_ref().map(|config| code_signing::attach(&arn, config)).transpose();
+    let beside = beside.map_err(|error| refuse::store(&error))?.unwrap_or_default();
+    let changes = Changes { beside, ..Changes::version(version) };
     let saved = functions::save(&parts.store, &arn, Expect::Absent, latest, changes).await;
     if !saved.map_err(|error| refuse::store(&error))? {
-        return Err(exists());
+        let found = parts.store.get(&functions::key(&arn)).await.map_err(|error| refuse::store(&error))?;
+        return Err(match found {
+            Some(_) => exists(),
+            None => lambda::error::resource_conflict_exception(
+                "The code signing configuration was changed at the same time, try again.",
+            ),
+        });
     }
     context.control.settle_soon(arn.clone()).await;
     // With a version the answer is the version's, under the function's ARN.
@@ -70,7 +86,6 @@ fn refuse_not_yet(input: &t::CreateFunctionRequest) -> Result<(), Error> {
     for (asked, name) in [
         (input.package_type == Some(t::PackageType::Image), "container images"),
         (input.publish_to.is_some(), "PublishTo"),
-        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.tenancy_config.is_some(), "TenancyConfig"),
     ] {
         if asked {
@@ -93,12 +108,14 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
         environment: input.environment,
         logging_config: input.logging_config,
         layers: input.layers,
-        not_yet: NotYet {
+        around: Around {
             vpc_config: input.vpc_config,
             dead_letter_config: input.dead_letter_config,
             kms_key_arn: input.kms_key_arn,
             tracing_config: input.tracing_config,
             file_system_configs: input.file_system_configs,
+        },
+        not_yet: NotYet {
             image_config: input.image_config,
             snap_start: input.snap_start,
             capacity_provider_config: input.capacity_provider_config,

@@ -22,7 +22,7 @@ pub(crate) async fn answer(
         // Answers 404 for an absent function whatever the qualifier.
         let mut stored = functions::load(store, &arn).await?;
         let deleted = match target.qualifier {
-            None => functions::delete(store, &arn, stored.version).await,
+            None => functions::delete(store, &arn, &stored).await,
             Some(Qualifier::Latest) => {
                 return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
             }

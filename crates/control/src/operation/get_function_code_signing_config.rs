@@ -1,19 +1,20 @@
-//! `GetFunctionCodeSigningConfig`: none can be attached yet, and AWS answers the name alone then.
+//! `GetFunctionCodeSigningConfig`: the name alone where there is none.
 
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::functions;
 use crate::request::Context;
+use crate::{code_signing, functions};
 
 pub(crate) async fn answer(
     context: &Context<'_>,
     input: t::GetFunctionCodeSigningConfigRequest,
 ) -> Result<t::GetFunctionCodeSigningConfigResponse, Error> {
     let arn = context.function(&input.function_name, "GetFunctionCodeSigningConfig").await?;
-    let stored = functions::load(&context.control.parts.store, &arn).await?;
+    let function = functions::load(&context.control.parts.store, &arn).await?.function;
+    let config = function.code_signing.map(|id| code_signing::arn(&arn.scope, &id));
     Ok(t::GetFunctionCodeSigningConfigResponse {
-        function_name: Some(stored.function.name),
-        ..t::GetFunctionCodeSigningConfigResponse::default()
+        code_signing_config_arn: config,
+        function_name: Some(function.name),
     })
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use lambent_lambda::{Architecture, Change, Code, LogFormat, Logging, Refusal, limits};
+use lambent_lambda::{
+    Architecture, Change, Code, FileSystem, LogFormat, Logging, Refusal, SurroundingsChange, Vpc, limits,
+};
 use lambent_model::{FunctionArn, Scope};
 use lambent_store::Package;
 use lambent_wire::lambda::types as t;
@@ -27,17 +29,50 @@ pub(crate) struct Shared {
     pub(crate) environment: Option<t::Environment>,
     pub(crate) logging_config: Option<t::LoggingConfig>,
     pub(crate) layers: Option<Vec<String>>,
+    pub(crate) around: Around,
     pub(crate) not_yet: NotYet,
 }
 
-/// Settings without effect so far. An absent or empty one means "none", which is what we do.
+/// What AWS has around a function, as the wire has it.
 #[derive(Default)]
-pub(crate) struct NotYet {
+pub(crate) struct Around {
     pub(crate) vpc_config: Option<t::VpcConfig>,
     pub(crate) dead_letter_config: Option<t::DeadLetterConfig>,
     pub(crate) kms_key_arn: Option<String>,
     pub(crate) tracing_config: Option<t::TracingConfig>,
     pub(crate) file_system_configs: Option<Vec<t::FileSystemConfig>>,
+}
+
+impl Around {
+    fn change(self) -> Result<SurroundingsChange, Refusal> {
+        let file_systems = self.file_system_configs.map(|all| {
+            let one = |config: t::FileSystemConfig| match config.s3_files_config {
+                Some(_) => Err(Refusal::Unsupported("FileSystemConfigs.S3FilesConfig")),
+                None => Ok(FileSystem { arn: config.arn, path: config.local_mount_path }),
+            };
+            all.into_iter().map(one).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(SurroundingsChange {
+            // Without a target it means none, as an empty one does.
+            dead_letters: self.dead_letter_config.map(|config| config.target_arn.unwrap_or_default()),
+            traced: self
+                .tracing_config
+                .and_then(|config| config.mode)
+                .map(|mode| mode == t::TracingMode::Active),
+            kms_key: self.kms_key_arn,
+            vpc: self.vpc_config.map(|config| Vpc {
+                subnets: config.subnet_ids.unwrap_or_default(),
+                groups: config.security_group_ids.unwrap_or_default(),
+                ipv6: config.ipv6_allowed_for_dual_stack == Some(true),
+            }),
+            file_systems: file_systems.transpose()?,
+        })
+    }
+}
+
+/// Settings that are not there yet. An absent one, or one that says "none", means what we do.
+#[derive(Default)]
+pub(crate) struct NotYet {
     pub(crate) image_config: Option<t::ImageConfig>,
     pub(crate) snap_start: Option<t::SnapStart>,
     pub(crate) capacity_provider_config: Option<t::CapacityProviderConfig>,
@@ -46,25 +81,8 @@ pub(crate) struct NotYet {
 
 impl NotYet {
     fn refuse(&self) -> Result<(), Refusal> {
-        fn any<T>(list: Option<&Vec<T>>) -> bool {
-            list.is_some_and(|list| !list.is_empty())
-        }
-        fn set(text: Option<&String>) -> bool {
-            text.is_some_and(|text| !text.is_empty())
-        }
-        let vpc = self.vpc_config.as_ref();
-        let dead_letter = self.dead_letter_config.as_ref().and_then(|config| config.target_arn.as_ref());
-        let tracing = self.tracing_config.as_ref().and_then(|config| config.mode.as_ref());
         let snap_start = self.snap_start.as_ref().and_then(|config| config.apply_on.as_ref());
         for (asked, name) in [
-            (
-                vpc.is_some_and(|c| any(c.subnet_ids.as_ref()) || any(c.security_group_ids.as_ref())),
-                "VpcConfig",
-            ),
-            (set(dead_letter), "DeadLetterConfig"),
-            (set(self.kms_key_arn.as_ref()), "KMSKeyArn"),
-            (tracing == Some(&t::TracingMode::Active), "TracingConfig.Mode Active"),
-            (any(self.file_system_configs.as_ref()), "FileSystemConfigs"),
             (self.image_config.is_some(), "ImageConfig"),
             (snap_start.is_some_and(|on| *on != t::SnapStartApplyOn::None), "SnapStart"),
             (self.capacity_provider_config.is_some(), "CapacityProviderConfig"),
@@ -109,6 +127,7 @@ impl Shared {
             variables: self.environment.map(|environment| environment.variables.unwrap_or_default()),
             logging: self.logging_config.map(logging),
             layers: used.as_ref().map(|used| used.layers.clone()),
+            surroundings: self.around.change().map_err(|error| refuse::refusal(&error))?,
         };
         Ok((change, used))
     }

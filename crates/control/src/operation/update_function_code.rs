@@ -8,6 +8,7 @@ use lambent_wire::lambda::types as t;
 
 use super::input::{self, Source};
 use super::publish_version::{self, Published};
+use crate::code_signing;
 use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
 use crate::refuse;
@@ -30,6 +31,10 @@ pub(crate) async fn answer(
         function.check_changeable(input.revision_id.as_deref()).map_err(|error| refuse::refusal(&error))
     };
     check(&stored.function)?;
+    if let Some(id) = &stored.function.code_signing {
+        let config = context.code_signing(&code_signing::arn(&arn.scope, id)).await?;
+        code_signing::check_package(&config.value)?;
+    }
     let architecture = input::architecture(input.architectures.as_ref());
     let source = Source {
         zip_file: input.zip_file.clone(),

@@ -4,7 +4,7 @@ use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use super::input::{NotYet, Shared};
+use super::input::{Around, NotYet, Shared};
 use crate::functions::{self, Changes};
 use crate::present::{Form, configuration};
 use crate::refuse;
@@ -58,12 +58,14 @@ fn shared(input: t::UpdateFunctionConfigurationRequest) -> Shared {
         environment: input.environment,
         logging_config: input.logging_config,
         layers: input.layers,
-        not_yet: NotYet {
+        around: Around {
             vpc_config: input.vpc_config,
             dead_letter_config: input.dead_letter_config,
             kms_key_arn: input.kms_key_arn,
             tracing_config: input.tracing_config,
             file_system_configs: input.file_system_configs,
+        },
+        not_yet: NotYet {
             image_config: input.image_config,
             snap_start: input.snap_start,
             capacity_provider_config: input.capacity_provider_config,

@@ -106,6 +106,10 @@ impl Gateway {
             let body = (self.health)().to_string();
             return Some(plain(StatusCode::OK, "application/json", body.into()));
         }
+        if path == "/_lambent/compatibility" {
+            let body = lambent_control::compatibility::json().to_string();
+            return Some(plain(StatusCode::OK, "application/json", body.into()));
+        }
         if !path.starts_with("/_lambent/") {
             return None;
         }

@@ -1,0 +1,130 @@
+//! Event source mappings: their records, and how requests and answers put them.
+
+mod input;
+mod view;
+
+pub(crate) use input::{Given, settings};
+pub(crate) use view::shown;
+
+use lambent_lambda::Mapping;
+use lambent_model::{FunctionArn, Scope, Target};
+use lambent_store::{Error as StoreError, Expect, Key, Store, Write};
+use lambent_wire::Error;
+use lambent_wire::lambda;
+
+use crate::request::{Context, invalid};
+use crate::resources::{self, Kept};
+use crate::{find, refuse};
+
+/// The kind of mappings' records, named by id.
+const KIND: &str = "event-source-mapping";
+/// The kind of records that keep a second one of the same source and function away, named by both.
+const IDENTITY_KIND: &str = "event-source-mapping-identity";
+
+/// `State`, where nothing is being changed.
+pub(crate) fn resting(mapping: &Mapping) -> &'static str {
+    if mapping.enabled { "Enabled" } else { "Disabled" }
+}
+
+pub(crate) fn key(scope: &Scope, id: &str) -> Key {
+    resources::key(KIND, scope, id)
+}
+
+fn identity_key(scope: &Scope, mapping: &Mapping) -> Key {
+    resources::key(IDENTITY_KIND, scope, mapping.identity())
+}
+
+/// A mapping that has to exist.
+pub(crate) async fn load(store: &Store, scope: &Scope, id: &str) -> Result<Kept<Mapping>, Error> {
+    // UUIDs are compared without regard to case (RFC 9562, section 4).
+    let found = resources::get(store, &key(scope, &id.to_ascii_lowercase())).await?;
+    found.ok_or_else(|| {
+        lambda::error::resource_not_found_exception("The resource you requested does not exist.")
+    })
+}
+
+/// Commits a new mapping.
+pub(crate) async fn create(store: &Store, scope: &Scope, mapping: &Mapping) -> Result<(), Error> {
+    let writes = || {
+        Ok(vec![
+            Write::put(key(scope, &mapping.id), Expect::Absent, mapping)?,
+            Write::put(identity_key(scope, mapping), Expect::Absent, &mapping.id)?,
+        ])
+    };
+    while !resources::commit(store, writes()).await? {
+        check_free(store, scope, mapping).await?;
+    }
+    Ok(())
+}
+
+/// Refuses what another mapping is already; it may be gone by the time it is looked for.
+async fn check_free(store: &Store, scope: &Scope, mapping: &Mapping) -> Result<(), Error> {
+    match resources::get::<String>(store, &identity_key(scope, mapping)).await? {
+        Some(other) => Err(refuse::refusal(&mapping.taken(&other.value))),
+        None => Ok(()),
+    }
+}
+
+/// Replaces a mapping that is as it was read; false when it was not.
+pub(crate) async fn replace(
+    store: &Store,
+    scope: &Scope,
+    old: &Kept<Mapping>,
+    new: &Mapping,
+) -> Result<bool, Error> {
+    let moved = old.value.identity() != new.identity();
+    let writes = || {
+        let mut writes = vec![Write::put(key(scope, &new.id), old.expect(), new)?];
+        if moved {
+            writes.push(Write::Delete { key: identity_key(scope, &old.value), expect: Expect::Any });
+            writes.push(Write::put(identity_key(scope, new), Expect::Absent, &new.id)?);
+        }
+        Ok(writes)
+    };
+    let saved = resources::commit(store, writes()).await?;
+    if !saved && moved {
+        check_free(store, scope, new).await?;
+    }
+    Ok(saved)
+}
+
+/// Deletes a mapping that is as it was read; false when it was not.
+pub(crate) async fn delete(store: &Store, scope: &Scope, old: &Kept<Mapping>) -> Result<bool, Error> {
+    let writes: Result<_, StoreError> = Ok(vec![
+        Write::Delete { key: key(scope, &old.value.id), expect: old.expect() },
+        Write::Delete { key: identity_key(scope, &old.value), expect: Expect::Any },
+    ]);
+    resources::commit(store, writes).await
+}
+
+/// Up to `limit` mappings after the id `after`.
+pub(crate) async fn list(
+    store: &Store,
+    scope: &Scope,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Mapping>, Error> {
+    resources::list(store, &key(scope, "").partition(), after, limit).await
+}
+
+/// The ARN of the function that a request means, which has to exist.
+pub(crate) async fn function(context: &Context<'_>, name: &str, action: &str) -> Result<String, Error> {
+    let target: Target = context.target(name, None, action).await?;
+    let found = find::Found::load(&context.control.parts.store, target).await;
+    let found = found.map_err(|error| match error.status.as_u16() {
+        404 => invalid("Function does not exist"),
+        _ => error,
+    })?;
+    Ok(found.arn())
+}
+
+/// The ARN of a function that need not exist any more: mappings outlive theirs.
+pub(crate) async fn function_named(
+    context: &Context<'_>,
+    name: &str,
+    action: &str,
+) -> Result<(FunctionArn, String), Error> {
+    let target = context.target(name, None, action).await?;
+    let shown = crate::request::shown(&target);
+    Ok((target.function, shown))
+}

@@ -1,0 +1,232 @@
+"""Event source mappings as a resource (API Reference: CreateEventSourceMapping; Lambda Developer Guide: "How Lambda processes
+records from stream and queue-based event sources"). Nothing polls yet, and the mappings say so."""
+
+import concurrent.futures
+import datetime
+import uuid
+
+import pytest
+
+from support.clients import ACCOUNT, REGION
+from support.errors import refused
+from support.functions import arn, unique
+
+PARAMETER, CONFLICT = "InvalidParameterValueException", "ResourceConflictException"
+
+
+def source(service, resource):
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def queue():
+    return source("sqs", unique("queue"))
+
+
+def stream():
+    return source("kinesis", f"stream/{unique('stream')}")
+
+
+def table():
+    return source("dynamodb", "table/t/stream/2026-01-01T00:00:00.000")
+
+
+ALWAYS = {
+    "UUID", "BatchSize", "FunctionArn", "LastModified", "State", "StateTransitionReason", "EventSourceMappingArn",
+    "EventSourceArn",
+}
+OF_QUEUES = {"MaximumBatchingWindowInSeconds", "FunctionResponseTypes"}
+OF_STREAMS = OF_QUEUES | {
+    "BisectBatchOnFunctionError", "DestinationConfig", "LastProcessingResult", "MaximumRecordAgeInSeconds",
+    "MaximumRetryAttempts", "ParallelizationFactor", "StartingPosition", "TumblingWindowInSeconds",
+}
+BASIC = [{"Type": "BASIC_AUTH", "URI": source("secretsmanager", "secret:s")}]
+KINDS = {
+    "queue": (lambda: {"EventSourceArn": queue()}, OF_QUEUES, {"BatchSize": 10, "FunctionResponseTypes": []}),
+    "stream": (
+        lambda: {"EventSourceArn": stream(), "StartingPosition": "TRIM_HORIZON"},
+        OF_STREAMS,
+        {"BatchSize": 100, "MaximumRetryAttempts": -1, "DestinationConfig": {"OnFailure": {}}, "ParallelizationFactor": 1},
+    ),
+    "table": (
+        lambda: {"EventSourceArn": table(), "StartingPosition": "LATEST", "Enabled": False},
+        OF_STREAMS,
+        {"BatchSize": 100, "MaximumRecordAgeInSeconds": -1, "BisectBatchOnFunctionError": False},
+    ),
+    "kafka": (
+        lambda: {"EventSourceArn": source("kafka", "cluster/c/u"), "Topics": ["topic"], "StartingPosition": "LATEST"},
+        {"LastProcessingResult", "StartingPosition", "Topics", "AmazonManagedKafkaEventSourceConfig"},
+        {"BatchSize": 100, "Topics": ["topic"]},
+    ),
+    "broker": (
+        lambda: {"EventSourceArn": source("mq", "broker:b:i"), "Queues": ["q"], "SourceAccessConfigurations": BASIC},
+        {"LastProcessingResult", "Queues", "SourceAccessConfigurations"},
+        {"BatchSize": 100, "Queues": ["q"]},
+    ),
+    "documents": (
+        lambda: {
+            "EventSourceArn": source("rds", "cluster:c"),
+            "StartingPosition": "LATEST",
+            "DocumentDBEventSourceConfig": {"DatabaseName": "d"},
+        },
+        {"LastProcessingResult", "StartingPosition", "DocumentDBEventSourceConfig"},
+        {"BatchSize": 100, "DocumentDBEventSourceConfig": {"DatabaseName": "d", "FullDocument": "Default"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_and_members_are_those_of_the_source(lambda_, probe, kind):
+    parameters, members, values = KINDS[kind]
+    parameters = parameters()
+    made = lambda_.create_event_source_mapping(FunctionName=probe, **parameters)
+    try:
+        assert made["ResponseMetadata"]["HTTPStatusCode"] == 202
+        assert set(made) - {"ResponseMetadata"} == ALWAYS | members
+        assert {name: made[name] for name in values} == values
+        assert (made["State"], made["FunctionArn"]) == ("Creating", arn(probe))
+        assert made["EventSourceMappingArn"].endswith(f":event-source-mapping:{made['UUID']}")
+        assert isinstance(made["LastModified"], datetime.datetime)
+        assert "does not poll" in made["StateTransitionReason"]
+        got = lambda_.get_event_source_mapping(UUID=made["UUID"])
+        assert got["State"] == ("Disabled" if parameters.get("Enabled") is False else "Enabled")
+    finally:
+        deleted = lambda_.delete_event_source_mapping(UUID=made["UUID"])
+    assert (deleted["ResponseMetadata"]["HTTPStatusCode"], deleted["State"]) == (202, "Deleting")
+    gone = refused(lambda_.get_event_source_mapping, UUID=made["UUID"])
+    assert (gone.status, gone.message) == (404, "The resource you requested does not exist.")
+
+
+REFUSED = {
+    "no function": ({"FunctionName": "no-such-function", "EventSourceArn": queue()}, "Function does not exist"),
+    "no source": ({}, "Unrecognized event source."),
+    "another service": ({"EventSourceArn": source("s3", "bucket")}, "Unrecognized event source."),
+    "position of a table": (
+        {"EventSourceArn": table(), "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1},
+        f"Unsupported starting position for arn type: {table()}",
+    ),
+    "no position": (
+        {"EventSourceArn": stream()},
+        "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be "
+        "null.",
+    ),
+    "destination of a queue": (
+        {"EventSourceArn": queue(), "DestinationConfig": {"OnFailure": {"Destination": queue()}}},
+        "Unsupported DestinationConfig parameter for given event source mapping type.",
+    ),
+    "success": (
+        {
+            "EventSourceArn": stream(),
+            "StartingPosition": "LATEST",
+            "DestinationConfig": {"OnSuccess": {"Destination": queue()}},
+        },
+        "Unsupported DestinationConfig parameter for given event source mapping type.",
+    ),
+    "filter": (
+        {"EventSourceArn": queue(), "FilterCriteria": {"Filters": [{"Pattern": "{"}]}},
+        "Invalid filter pattern definition.",
+    ),
+    "batch without a window": (
+        {"EventSourceArn": queue(), "BatchSize": 11},
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+    ),
+    "self-managed without access": (
+        {
+            "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["kafka:1000"]}},
+            "Topics": ["topic"],
+            "StartingPosition": "LATEST",
+        },
+        "Required 'sourceAccessConfigurations' parameter is missing.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_are_awss(lambda_, probe, case):
+    parameters, message = REFUSED[case]
+    refusal = refused(lambda_.create_event_source_mapping, **{"FunctionName": probe, **parameters})
+    assert (refusal.status, refusal.code, refusal.message) == (400, PARAMETER, message)
+
+
+def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, make):
+    name, where = make.create("mapped"), queue()
+    lambda_.publish_version(FunctionName=name)
+    lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    pattern = '{"body":{"kind":["a"]}}'
+    made = lambda_.create_event_source_mapping(
+        FunctionName=f"{name}:live",
+        EventSourceArn=where,
+        BatchSize=100,
+        MaximumBatchingWindowInSeconds=5,
+        FilterCriteria={"Filters": [{"Pattern": pattern}]},
+        ScalingConfig={"MaximumConcurrency": 2},
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        Tags={"k": "v"},
+    )
+    identity = made["UUID"]
+    assert made["FunctionArn"] == arn(name, "live")
+    assert made["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
+    updated = lambda_.update_event_source_mapping(UUID=identity, Enabled=False, FilterCriteria={"Filters": []})
+    assert (updated["ResponseMetadata"]["HTTPStatusCode"], updated["State"]) == (202, "Disabling")
+    assert "FilterCriteria" not in updated and updated["BatchSize"] == 100
+    assert lambda_.get_event_source_mapping(UUID=identity)["State"] == "Disabled"
+    assert lambda_.update_event_source_mapping(UUID=identity, Enabled=True)["State"] == "Enabling"
+    assert lambda_.update_event_source_mapping(UUID=identity, FunctionName=name)["FunctionArn"] == arn(name)
+    refusal = refused(lambda_.update_event_source_mapping, UUID=identity, BisectBatchOnFunctionError=True)
+    assert (refusal.status, refusal.code) == (400, PARAMETER)
+
+    resource = made["EventSourceMappingArn"]
+    lambda_.tag_resource(Resource=resource, Tags={"l": "w"})
+    lambda_.untag_resource(Resource=resource, TagKeys=["k"])
+    assert lambda_.list_tags(Resource=resource)["Tags"] == {"l": "w"}
+
+    # Mappings outlive their function.
+    lambda_.delete_function(FunctionName=name)
+    assert lambda_.get_event_source_mapping(UUID=identity)["FunctionArn"] == arn(name)
+    lambda_.delete_event_source_mapping(UUID=identity)
+    for call in (lambda_.delete_event_source_mapping, lambda_.update_event_source_mapping):
+        assert refused(call, UUID=identity).status == 404
+    assert refused(lambda_.get_event_source_mapping, UUID=str(uuid.uuid4())).status == 404
+
+
+def test_lists_are_by_function_and_source(lambda_, make):
+    one, two, where = make.create("mapped"), make.create("mapped"), queue()
+    made = [
+        lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=at)["UUID"]
+        for name, at in ((one, where), (two, where), (one, queue()))
+    ]
+
+    def listed(**filters):
+        pages = lambda_.get_paginator("list_event_source_mappings").paginate(
+            PaginationConfig={"PageSize": 1}, **filters
+        )
+        return sorted(mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"])
+
+    assert listed(FunctionName=one) == sorted([made[0], made[2]])
+    assert listed(EventSourceArn=where) == sorted(made[:2])
+    assert listed(FunctionName=arn(two), EventSourceArn=where) == [made[1]]
+    assert set(made) <= set(listed())
+    for identity in made:
+        lambda_.delete_event_source_mapping(UUID=identity)
+    assert listed(FunctionName=one) == []
+
+
+def test_of_many_that_map_the_same_one_succeeds(lambda_, probe):
+    where = queue()
+
+    def create(_):
+        try:
+            return lambda_.create_event_source_mapping(FunctionName=probe, EventSourceArn=where)["UUID"]
+        except lambda_.exceptions.ResourceConflictException as error:
+            return error.response["Error"]["Message"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(create, range(8)))
+    (made,) = [answer for answer in answers if " " not in answer]
+    assert {answer for answer in answers if answer != made} == {
+        f'An event source mapping with SQS arn (" {where} ") and function (" {probe} ") already exists. Please update or '
+        f"delete the existing mapping with UUID {made}"
+    }
+    lambda_.delete_event_source_mapping(UUID=made)
+    lambda_.delete_event_source_mapping(
+        UUID=lambda_.create_event_source_mapping(FunctionName=probe, EventSourceArn=where)["UUID"]
+    )
