@@ -13,10 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         Effective,
         "6 MB in and out; 1 MB with `Event`",
         "ClientContext FunctionName InvocationType LogType Payload Qualifier",
-        &[
-            part("DurableExecutionName", Refused, ""),
-            part("TenantId", Refused, ""),
-        ],
+        &[part("DurableExecutionName", Refused, ""), part("TenantId", Refused, "")],
     ),
     row("InvokeAsync", Effective, "as `Invoke` with `Event`", "FunctionName InvokeArgs", &[]),
     row(
