@@ -4,19 +4,19 @@ use std::collections::HashSet;
 
 use lambent_model::Scope;
 use lambent_wire::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
-use rusqlite::Connection;
 
-use super::super::position::Position;
-use super::super::read::{self, Group, PAGE_EVENTS_MAX, Source, Window};
+use super::super::catalog::read::{self, Group};
+use super::super::storage::position::Position;
+use super::super::storage::scan::{self, Event, PAGE_EVENTS_MAX, Streams, Window};
 use super::arn::{find_group, find_stream};
 use super::token::{Token, refused};
-use super::{Refusal, invalid, page_size};
+use super::{Refusal, View, invalid, page_size};
 
 /// 2024-01-01T00:00:00Z, before which there is no reading from new to old (API Reference: `startFromHead`).
 const DESCENDING_SINCE_MS: i64 = 1_704_067_200_000;
 
 pub(super) fn answer(
-    conn: &Connection,
+    view: &View<'_>,
     scope: &Scope,
     input: FilterLogEventsRequest,
 ) -> Result<FilterLogEventsResponse, Refusal> {
@@ -40,12 +40,13 @@ pub(super) fn answer(
         Some(_) => return Err(refused().into()),
         None => {}
     }
-    let group = find_group(conn, scope, input.log_group_name, input.log_group_identifier)?;
-    let streams = wanted(conn, &group, input.log_stream_names, input.log_stream_name_prefix)?;
-    let page = read::events(conn, &Source::Group(group.id, streams), window)?;
+    let group = find_group(view.conn, scope, input.log_group_name, input.log_group_identifier)?;
+    let streams = wanted(view, &group, input.log_stream_names, input.log_stream_name_prefix)?;
+    let window = view.retained(&group, window);
+    let page = scan::page(view.segments_of(&group), &streams, window, &|_| true)?;
     let next = page.next.map(|position| Token::Events { descending: window.descending, position }.encode());
-    let names = read::stream_names(conn, page.events.iter().map(|event| event.stream))?;
-    let event = |event: read::Event| FilteredLogEvent {
+    let names = read::stream_names(view.conn, page.events.iter().map(|event| event.stream))?;
+    let event = |event: Event| FilteredLogEvent {
         log_stream_name: names.get(&event.stream).cloned(),
         timestamp: Some(event.position.at_ms),
         message: Some(event.message),
@@ -80,18 +81,18 @@ fn check(input: &FilterLogEventsRequest) -> Result<(), lambent_wire::Error> {
     Ok(())
 }
 
-/// The streams to search; `None` for all of them.
+/// The streams to search.
 fn wanted(
-    conn: &Connection,
+    view: &View<'_>,
     group: &Group,
     names: Option<Vec<String>>,
     prefix: Option<String>,
-) -> Result<Option<HashSet<i64>>, Refusal> {
+) -> Result<Streams, Refusal> {
     if let Some(prefix) = prefix {
-        return Ok(Some(read::streams_with_prefix(conn, group.id, &prefix)?));
+        return Ok(Streams::Only(read::streams_with_prefix(view.conn, group.id, &prefix)?));
     }
-    let Some(names) = names else { return Ok(None) };
+    let Some(names) = names else { return view.streams_of(group) };
     let ids: Result<HashSet<i64>, Refusal> =
-        names.iter().map(|name| find_stream(conn, group, name).map(|stream| stream.id)).collect();
-    ids.map(Some)
+        names.iter().map(|name| find_stream(view.conn, group, name).map(|stream| stream.id)).collect();
+    ids.map(Streams::Only)
 }
