@@ -15,6 +15,7 @@ mod api;
 mod catalog;
 mod error;
 mod migrate;
+mod pattern;
 mod queue;
 mod storage;
 mod store;

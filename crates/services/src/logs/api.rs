@@ -31,6 +31,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::catalog::read::{self, Group};
+use super::pattern::Pattern;
 use super::storage::files::Segments;
 use super::storage::position::Position;
 use super::storage::scan::{Streams, Window};
@@ -256,6 +257,11 @@ fn closed(error: Error) -> lambent_wire::Error {
         Error::Database { source, .. } => Refusal::Database(source).into_answer(),
         _ => unavailable("the log service has been closed"),
     }
+}
+
+/// A filter pattern of a request; none wants everything.
+fn pattern(text: Option<&str>) -> Result<Pattern, lambent_wire::Error> {
+    Pattern::parse(text.unwrap_or_default()).map_err(|error| invalid(error.to_string()))
 }
 
 /// `limit` within its bounds, which the model has checked.

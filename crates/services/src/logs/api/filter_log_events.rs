@@ -10,7 +10,7 @@ use super::super::storage::position::Position;
 use super::super::storage::scan::{self, Event, PAGE_EVENTS_MAX, Streams, Window};
 use super::arn::{find_group, find_stream};
 use super::token::{Token, refused};
-use super::{Refusal, View, invalid, page_size};
+use super::{Refusal, View, invalid, page_size, pattern};
 
 /// 2024-01-01T00:00:00Z, before which there is no reading from new to old (API Reference: `startFromHead`).
 const DESCENDING_SINCE_MS: i64 = 1_704_067_200_000;
@@ -21,6 +21,7 @@ pub(super) fn answer(
     input: FilterLogEventsRequest,
 ) -> Result<FilterLogEventsResponse, Refusal> {
     check(&input)?;
+    let pattern = pattern(input.filter_pattern.as_deref())?;
     let mut window = Window {
         after: input.start_time.map_or(Position::START, Position::at),
         // The end is inclusive here, unlike in GetLogEvents.
@@ -43,7 +44,7 @@ pub(super) fn answer(
     let group = find_group(view.conn, scope, input.log_group_name, input.log_group_identifier)?;
     let streams = wanted(view, &group, input.log_stream_names, input.log_stream_name_prefix)?;
     let window = view.retained(&group, window);
-    let page = scan::page(view.segments_of(&group), &streams, window, &|_| true)?;
+    let page = scan::page(view.segments_of(&group), &streams, window, &|message| pattern.matches(message))?;
     let next = page.next.map(|position| Token::Events { descending: window.descending, position }.encode());
     let names = read::stream_names(view.conn, page.events.iter().map(|event| event.stream))?;
     let event = |event: Event| FilteredLogEvent {
@@ -64,11 +65,6 @@ pub(super) fn answer(
 /// Refuses what does not go together. `interleaved` is ignored since 2019, and nothing is masked that `unmask` could
 /// show.
 fn check(input: &FilterLogEventsRequest) -> Result<(), lambent_wire::Error> {
-    if input.filter_pattern.as_ref().is_some_and(|pattern| !pattern.trim().is_empty()) {
-        return Err(invalid(
-            "filterPattern is not supported yet: leave it out and filter what comes back, for example with grep",
-        ));
-    }
     if input.log_stream_names.is_some() && input.log_stream_name_prefix.is_some() {
         return Err(invalid("only one of logStreamNames and logStreamNamePrefix may be specified"));
     }

@@ -262,9 +262,9 @@ async fn refusals_name_the_cause() {
         ),
         (
             "FilterLogEvents",
-            json!({"logGroupName": GROUP, "filterPattern": "ERROR"}),
+            json!({"logGroupName": GROUP, "filterPattern": "{ $.a }"}),
             wrong,
-            "filterPattern is not supported yet",
+            "Invalid filter pattern: '}' is not expected",
         ),
         (
             "FilterLogEvents",
