@@ -28,12 +28,14 @@ use crate::user::ServiceUser;
 pub(crate) const SHOWN: [&str; 2] = ["code/packages", "runtimes"];
 
 /// What an earlier version kept as root and the server now needs as its own.
-const HANDED_OVER: [&str; 11] = [
+const HANDED_OVER: [&str; 13] = [
     "code",
     "lambent.db",
     "lambent.db-shm",
     "lambent.db-wal",
     "lambent.lock",
+    "logs",
+    "logs.new",
     "logs.db",
     "logs.db-shm",
     "logs.db-wal",

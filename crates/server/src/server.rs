@@ -142,7 +142,7 @@ impl Server {
 
         // The store first: it takes the data folder for this process.
         let store = Store::open(dir)?;
-        let logs = Logs::open(dir, Arc::clone(&clock))?;
+        let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
         let launcher = connect(launcher, &config).await?;
         let code = open_code(dir, &launcher)?;
         let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;

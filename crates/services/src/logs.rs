@@ -1,22 +1,25 @@
 //! CloudWatch Logs: what functions print and the platform writes, by log group and stream.
 //!
 //! ```text
-//! sink ──write──▶ queue ──batch──▶ writer thread ──▶ logs.db ◀── readers ◀── call (the AWS API)
-//!        never waits  bounded        one transaction        a few connections
-//!        drops and counts            every few ms
+//! sink ──write──▶ queue ──batch──▶ writer thread ──▶ storage   segments of each group   ◀── readers ◀── call
+//!        never waits  bounded        owns both       catalog   groups, streams, tags         the AWS API
+//!        drops and counts                ▲
+//!                                        └── commands: what clients change, after what was logged before
 //! ```
 //!
-//! Logs are **not** part of the promise that nothing accepted is lost: the file is written with
-//! `synchronous=NORMAL`, so that a crash of the machine may take the last moments with it, and a queue that is full
-//! drops records and says so in the stream. A crash of the server alone loses what was in the queue, some 100 ms.
+//! Logs are **not** part of the promise that nothing accepted is lost: nothing waits for the disk before it answers, so
+//! that a crash of the machine may take the last moments, and a queue that is full, like a full disk, drops records and
+//! says so in the stream. A crash of the server alone loses what was in the queue, some 100 ms.
 
 mod api;
-mod database;
+mod catalog;
 mod error;
-mod position;
+mod migrate;
+mod pattern;
 mod queue;
-mod read;
-mod split;
+mod storage;
+mod store;
+mod tail;
 mod writer;
 
 #[cfg(test)]
@@ -26,13 +29,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use lambent_model::{Clock, LogSink};
-use tokio::sync::watch;
+use lambent_model::{Clock, Entropy, LogSink};
+use tokio::sync::{Semaphore, watch};
 
+use catalog::read::Readers;
 pub use error::Error;
 use queue::{Limits, Queue};
-use read::Readers;
-use writer::{Progress, Writer};
+use storage::files::Segments;
+use storage::space::Reserve;
+use store::Store;
+use tail::Tail;
+use writer::Progress;
+
+/// Changes by clients that wait for the writer at once. Each may hold a batch of a megabyte; the rest waits its turn.
+const COMMANDS: usize = 16;
 
 /// The log service. Clones are handles to the same one.
 #[derive(Clone)]
@@ -42,38 +52,56 @@ pub struct Logs {
 
 struct Inner {
     path: PathBuf,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     queue: Arc<Queue>,
     progress: watch::Receiver<Progress>,
     readers: Readers,
+    commands: Semaphore,
+    segments: Arc<Segments>,
+    tail: Arc<Tail>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Logs {
-    /// Opens `logs.db` in `dir`, creating both where they are missing, and starts the writer's thread.
+    /// Opens the folder `logs` in `dir`, creating it where it is missing, and starts the writer's thread. What an
+    /// earlier version kept in `logs.db` is taken over first.
     ///
     /// # Errors
     ///
-    /// When the directory or the file cannot be used, or the file comes from a newer version.
-    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_with(dir, clock, Limits::DEFAULT)
+    /// When the folder or its files cannot be used, or they come from a newer version.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, Error> {
+        Self::open_with(dir, clock, entropy, Limits::DEFAULT, Reserve::DEFAULT)
     }
 
-    fn open_with(dir: &Path, clock: Arc<dyn Clock>, limits: Limits) -> Result<Self, Error> {
-        std::fs::create_dir_all(dir).map_err(|source| Error::Directory { path: dir.to_owned(), source })?;
-        let path = dir.join("logs.db");
-        let conn = database::open(&path)?;
+    fn open_with(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        limits: Limits,
+        reserve: Reserve,
+    ) -> Result<Self, Error> {
+        let path = migrate::prepare(dir)?;
+        let tail = Arc::new(Tail::default());
+        let store = Store::open(&path, Arc::clone(&clock), reserve, Arc::clone(&tail))?;
+        let segments = Arc::clone(store.files.segments());
         let queue = Arc::new(Queue::new(limits));
         let (sender, progress) = watch::channel(Progress::default());
-        let writer = Writer::new(conn, Arc::clone(&queue), clock, sender);
+        let taken = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("logs-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer::run(store, &taken, &sender))
             .map_err(Error::Thread)?;
         let inner = Inner {
-            readers: Readers::new(path.clone()),
+            readers: Readers::new(path.join("catalog.db")),
             path,
+            clock,
+            entropy,
             queue,
             progress,
+            commands: Semaphore::new(COMMANDS),
+            segments,
+            tail,
             writer: Mutex::new(Some(thread)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -91,7 +119,7 @@ impl Logs {
         self.inner.queue.dropped()
     }
 
-    /// Why the last batch could not be written, for as long as that lasts. Its records wait and are tried again.
+    /// Why the last batch could not be written, for as long as that lasts. Its records were dropped and counted.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.inner.progress.borrow().failure.clone()
@@ -101,19 +129,17 @@ impl Logs {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written, or the service was closed before it got there.
+    /// When something could not be written, or the service was closed before it got there.
     pub async fn flush(&self) -> Result<(), Error> {
         let target = self.inner.queue.hurry();
         let mut progress = self.inner.progress.clone();
         let state = progress
-            .wait_for(|progress| progress.written >= target || progress.failure.is_some())
+            .wait_for(|progress| progress.written >= target)
             .await
             .map_err(|_| Error::Closed { path: self.inner.path.clone() })?;
         match &state.failure {
-            Some(reason) if state.written < target => {
-                Err(Error::Write { path: self.inner.path.clone(), reason: reason.clone() })
-            }
-            _ => Ok(()),
+            Some(reason) => Err(Error::Write { path: self.inner.path.clone(), reason: reason.clone() }),
+            None => Ok(()),
         }
     }
 
@@ -123,7 +149,7 @@ impl Logs {
     ///
     /// When the last records could not be written.
     pub async fn close(self) -> Result<(), Error> {
-        let target = self.inner.queue.close();
+        self.inner.queue.close();
         let thread = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -134,10 +160,8 @@ impl Logs {
         self.inner.readers.close();
         let progress = self.inner.progress.borrow();
         match &progress.failure {
-            Some(reason) if progress.written < target => {
-                Err(Error::Write { path: self.inner.path.clone(), reason: reason.clone() })
-            }
-            _ => Ok(()),
+            Some(reason) => Err(Error::Write { path: self.inner.path.clone(), reason: reason.clone() }),
+            None => Ok(()),
         }
     }
 }

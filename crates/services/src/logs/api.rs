@@ -1,14 +1,25 @@
-//! The part of the CloudWatch Logs API that reads, an operation a file.
+//! The CloudWatch Logs API, an operation or a family of them a file.
+//!
+//! Operations that read get a [`View`] on a thread that may block; those that change something run as a [`Change`] on
+//! the writer's thread, after everything that was logged before.
 
 mod arn;
+mod create_log_group;
+mod delete;
 mod describe_log_groups;
 mod describe_log_streams;
 mod filter_log_events;
 mod get_log_events;
+mod list_log_groups;
+mod put_log_events;
+mod retention;
+mod tags;
 mod token;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -17,15 +28,25 @@ use lambent_model::Scope;
 use lambent_wire::logs::{SERVICE, error, op};
 use lambent_wire::{Call, Matched};
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
+use super::catalog::read::{self, Group};
+use super::pattern::Pattern;
+use super::storage::files::Segments;
+use super::storage::position::Position;
+use super::storage::scan::{Streams, Window};
+use super::storage::segment::Segment;
+use super::store::Change;
 use super::{Error, Logs};
 
 /// Why an operation has no output.
 enum Refusal {
     /// The client is told.
     Client(lambent_wire::Error),
-    /// The file cannot be read.
+    /// The catalogue cannot be read or written.
     Database(rusqlite::Error),
+    /// Events cannot be read or written.
+    Files(std::io::Error),
 }
 
 impl From<lambent_wire::Error> for Refusal {
@@ -40,15 +61,63 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-/// An operation: input to output, in one moment of the file.
-type Handler<C> = fn(&Connection, &Scope, <C as Call>::Input) -> Result<<C as Call>::Output, Refusal>;
+impl From<std::io::Error> for Refusal {
+    fn from(error: std::io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl Refusal {
+    /// What the client gets. Without paths: functions read this, too.
+    fn into_answer(self) -> lambent_wire::Error {
+        match self {
+            Self::Client(error) => error,
+            Self::Database(source) => {
+                unavailable(format!("the log service cannot use its catalogue: {source}"))
+            }
+            Self::Files(source) => unavailable(format!("the log service cannot use its files: {source}")),
+        }
+    }
+}
+
+/// What is there at a moment.
+struct View<'a> {
+    conn: &'a Connection,
+    segments: &'a Segments,
+    now_ms: i64,
+}
+
+impl View<'_> {
+    /// The files of a group.
+    fn segments_of(&self, group: &Group) -> Vec<Arc<Segment>> {
+        self.segments.of(group.id)
+    }
+
+    /// All streams of a group but those that were deleted.
+    fn streams_of(&self, group: &Group) -> Result<Streams, Refusal> {
+        Ok(Streams::AllBut(read::deleted_streams(self.conn, group.id)?))
+    }
+
+    /// Narrows a window to what the group's retention leaves. Older events are gone for readers at once, and from the
+    /// disk with their segment.
+    fn retained(&self, group: &Group, window: Window) -> Window {
+        let oldest_ms = group.retention_days.map_or(0, |days| self.now_ms - i64::from(days) * DAY_MS);
+        Window { after: window.after.max(Position::at(oldest_ms)), ..window }
+    }
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// An operation that reads.
+type Reading<C> = fn(&View<'_>, &Scope, <C as Call>::Input) -> Result<<C as Call>::Output, Refusal>;
+/// An operation that changes something.
+type Changing<C> = fn(&mut Change<'_>, &Scope, <C as Call>::Input) -> Result<<C as Call>::Output, Refusal>;
 
 impl Logs {
     /// Answers a request of the CloudWatch Logs API. Authentication is behind the caller; `scope` is the account and
     /// region that it found.
     ///
-    /// The answer knows all that was handed to the sink before. Other operations than those that read are refused
-    /// by name.
+    /// The answer knows all that was handed to the sink before. Operations that are not offered are refused by name.
     pub async fn call(&self, scope: &Scope, request: Request<Bytes>, request_id: &str) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         match self.dispatch(scope, &parts, body, request_id).await {
@@ -67,42 +136,70 @@ impl Logs {
         let matched = SERVICE.route(parts)?;
         let call = Pending { logs: self, scope, matched: &matched, parts, body, request_id };
         match matched.operation().name {
-            "DescribeLogGroups" => call.answer::<op::DescribeLogGroups>(describe_log_groups::answer).await,
-            "DescribeLogStreams" => call.answer::<op::DescribeLogStreams>(describe_log_streams::answer).await,
-            "FilterLogEvents" => call.answer::<op::FilterLogEvents>(filter_log_events::answer).await,
-            "GetLogEvents" => call.answer::<op::GetLogEvents>(get_log_events::answer).await,
+            "CreateLogGroup" => call.change::<op::CreateLogGroup>(create_log_group::group).await,
+            "CreateLogStream" => call.change::<op::CreateLogStream>(create_log_group::stream).await,
+            "DeleteLogGroup" => call.change::<op::DeleteLogGroup>(delete::group).await,
+            "DeleteLogStream" => call.change::<op::DeleteLogStream>(delete::stream).await,
+            "DeleteRetentionPolicy" => call.change::<op::DeleteRetentionPolicy>(retention::delete).await,
+            "DescribeLogGroups" => call.read::<op::DescribeLogGroups>(describe_log_groups::answer).await,
+            "DescribeLogStreams" => call.read::<op::DescribeLogStreams>(describe_log_streams::answer).await,
+            "FilterLogEvents" => call.read::<op::FilterLogEvents>(filter_log_events::answer).await,
+            "GetLogEvents" => call.read::<op::GetLogEvents>(get_log_events::answer).await,
+            "ListLogGroups" => call.read::<op::ListLogGroups>(list_log_groups::answer).await,
+            "ListTagsForResource" => call.read::<op::ListTagsForResource>(tags::list).await,
+            "ListTagsLogGroup" => call.read::<op::ListTagsLogGroup>(tags::list_of_group).await,
+            "PutLogEvents" => call.change::<op::PutLogEvents>(put_log_events::answer).await,
+            "PutRetentionPolicy" => call.change::<op::PutRetentionPolicy>(retention::put).await,
+            "TagLogGroup" => call.change::<op::TagLogGroup>(tags::tag_group).await,
+            "TagResource" => call.change::<op::TagResource>(tags::tag).await,
+            "UntagLogGroup" => call.change::<op::UntagLogGroup>(tags::untag_group).await,
+            "UntagResource" => call.change::<op::UntagResource>(tags::untag).await,
             _ => Err(matched.operation().not_offered()),
         }
     }
 
-    /// Runs a handler on a thread that may block.
-    async fn read<C: Call>(
+    /// Runs a question on a thread that may block, in one moment of the catalogue.
+    async fn view<T: Send + 'static>(
         &self,
-        scope: &Scope,
-        input: C::Input,
-        handler: Handler<C>,
-    ) -> Result<C::Output, lambent_wire::Error>
-    where
-        C::Input: Send + 'static,
-        C::Output: Send + 'static,
-    {
+        question: impl FnOnce(&View<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, lambent_wire::Error> {
         // What was printed before the question belongs into its answer. Where writing fails, reading still serves
         // what is there: that is when people look. `Logs::failure` tells the server.
         drop(self.flush().await);
-        let turn = self.inner.readers.turn().await.map_err(unavailable)?;
-        let (logs, scope) = (self.clone(), scope.clone());
-        let question = move || {
+        let turn = self.inner.readers.turn().await.map_err(closed)?;
+        let logs = self.clone();
+        let asked = move || {
             let _turn = turn;
-            logs.inner.readers.ask(|conn| match handler(conn, &scope, input) {
-                Ok(output) => Ok(Ok(output)),
-                Err(Refusal::Client(error)) => Ok(Err(error)),
-                Err(Refusal::Database(error)) => Err(error),
+            let inner = &logs.inner;
+            inner.readers.ask(|conn| {
+                let view = View { conn, segments: &inner.segments, now_ms: inner.clock.now().millis() };
+                match question(&view) {
+                    Err(Refusal::Database(error)) => Err(error),
+                    answer => Ok(answer),
+                }
             })
         };
-        let answer = tokio::task::spawn_blocking(question).await;
+        let answer = tokio::task::spawn_blocking(asked).await;
         answer
-            .map_err(|panic| error::service_unavailable_exception(format!("cannot read logs: {panic}")))?
-            .map_err(unavailable)?
+            .map_err(|panic| unavailable(format!("the log service cannot read: {panic}")))?
+            .map_err(closed)?
+            .map_err(Refusal::into_answer)
+    }
+
+    /// Runs a change on the writer's thread.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, lambent_wire::Error> {
+        let closed = || unavailable("the log service has been closed");
+        let _place = self.inner.commands.acquire().await.map_err(|_| closed())?;
+        let (sender, answer) = oneshot::channel();
+        let command = Box::new(move |store: &mut super::store::Store| {
+            // Whoever asked may have gone; the change is made all the same.
+            let _ = sender.send(store.change(change));
+        });
+        self.inner.queue.command(command).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?.map_err(Refusal::into_answer)
     }
 }
 
@@ -117,13 +214,25 @@ struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    async fn answer<C: Call>(self, handler: Handler<C>) -> Result<Response<Bytes>, lambent_wire::Error>
+    async fn read<C: Call>(self, handler: Reading<C>) -> Result<Response<Bytes>, lambent_wire::Error>
     where
         C::Input: Send + 'static,
         C::Output: Send + 'static,
     {
         let input = self.matched.decode::<C>(self.parts, self.body).map_err(as_invalid_parameter)?;
-        let output = self.logs.read::<C>(self.scope, input, handler).await?;
+        let scope = self.scope.clone();
+        let output = self.logs.view(move |view| handler(view, &scope, input)).await?;
+        Ok(lambent_wire::encode::<C>(&output, self.request_id))
+    }
+
+    async fn change<C: Call>(self, handler: Changing<C>) -> Result<Response<Bytes>, lambent_wire::Error>
+    where
+        C::Input: Send + 'static,
+        C::Output: Send + 'static,
+    {
+        let input = self.matched.decode::<C>(self.parts, self.body).map_err(as_invalid_parameter)?;
+        let scope = self.scope.clone();
+        let output = self.logs.change(move |change| handler(change, &scope, input)).await?;
         Ok(lambent_wire::encode::<C>(&output, self.request_id))
     }
 }
@@ -138,13 +247,21 @@ fn invalid(message: impl Into<String>) -> lambent_wire::Error {
     error::invalid_parameter_exception(message)
 }
 
-fn unavailable(error: Error) -> lambent_wire::Error {
-    // Without the file's path: functions read this, too.
-    let reason = match &error {
-        Error::Database { source, .. } => format!("cannot read logs: {source}"),
-        _ => "cannot read logs: the log service has been closed".to_owned(),
-    };
+fn unavailable(reason: impl Into<String>) -> lambent_wire::Error {
     error::service_unavailable_exception(reason)
+}
+
+fn closed(error: Error) -> lambent_wire::Error {
+    match error {
+        // Without the file's path: functions read this, too.
+        Error::Database { source, .. } => Refusal::Database(source).into_answer(),
+        _ => unavailable("the log service has been closed"),
+    }
+}
+
+/// A filter pattern of a request; none wants everything.
+fn pattern(text: Option<&str>) -> Result<Pattern, lambent_wire::Error> {
+    Pattern::parse(text.unwrap_or_default()).map_err(|error| invalid(error.to_string()))
 }
 
 /// `limit` within its bounds, which the model has checked.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::store::Store;
 use lambent_model::{LogRecord, LogSink, LogStream, Origin, Timestamp};
 
 /// How much may wait for the writer.
@@ -41,10 +42,15 @@ pub(super) struct Dropped {
     pub(super) since: Timestamp,
 }
 
-/// What the writer writes in one transaction.
-#[derive(Debug, Default)]
+/// Something that the writer does for a client, between two batches. Callers bound how many there are.
+pub(super) type Command = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// What the writer writes at once.
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) records: Vec<LogRecord>,
+    /// To be run after the records are written.
+    pub(super) commands: Vec<Command>,
     pub(super) dropped: Vec<(Arc<LogStream>, Dropped)>,
     /// All writes up to this one are in this batch or in one before.
     pub(super) up_to: u64,
@@ -66,6 +72,7 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     records: Vec<LogRecord>,
+    commands: Vec<Command>,
     bytes: usize,
     /// What of `bytes` and of the records is from functions of each log group, by the group's hash. Two groups
     /// with one hash would share their part, which is as good.
@@ -85,7 +92,7 @@ struct Held {
 
 impl State {
     fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.dropped.is_empty()
+        self.records.is_empty() && self.dropped.is_empty() && self.commands.is_empty()
     }
 }
 
@@ -122,14 +129,27 @@ impl Queue {
         state.sequence
     }
 
-    /// Waits for records and takes all there are; `None` when the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Batch> {
-        let mut state = self
+    /// Hands a command to the writer; gives it back when the queue is closed.
+    pub(super) fn command(&self, command: Command) -> Result<(), Command> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(command);
+        }
+        state.commands.push(command);
+        state.hurry = true;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Waits for records and takes all there are; nothing when none came within `idle`, and `None` when the queue is
+    /// closed and empty.
+    pub(super) fn take(&self, idle: Duration) -> Option<Batch> {
+        let (mut state, _) = self
             .wake
-            .wait_while(self.lock(), |state| state.is_empty() && !state.closed)
+            .wait_timeout_while(self.lock(), idle, |state| state.is_empty() && !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
         if state.is_empty() {
-            return None;
+            return (!state.closed).then(Batch::default);
         }
         (state, _) = self
             .wake
@@ -142,18 +162,32 @@ impl Queue {
         state.groups.clear();
         Some(Batch {
             records: std::mem::take(&mut state.records),
+            commands: std::mem::take(&mut state.commands),
             dropped: state.dropped.drain().collect(),
             up_to: state.sequence,
         })
     }
 
-    /// Waits before another try; cut short by [`Queue::close`]. Answers whether the queue is closed.
-    pub(super) fn pause(&self, pause: Duration) -> bool {
-        let (state, _) = self
-            .wake
-            .wait_timeout_while(self.lock(), pause, |state| !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.closed
+    /// Counts what was taken and could not be written. It is told with the next batch, together with what came before.
+    pub(super) fn lose<'a>(
+        &self,
+        records: impl Iterator<Item = &'a LogRecord>,
+        untold: impl Iterator<Item = (Arc<LogStream>, Dropped)>,
+    ) {
+        let mut state = self.lock();
+        records.for_each(|record| self.drop_record(&mut state, record));
+        for (stream, dropped) in untold {
+            if state.closed
+                || (!state.dropped.contains_key(&stream) && state.dropped.len() >= self.limits.streams)
+            {
+                continue;
+            }
+            let none = Dropped { records: 0, bytes: 0, since: dropped.since };
+            let lost = state.dropped.entry(stream).or_insert(none);
+            lost.records += dropped.records;
+            lost.bytes += dropped.bytes;
+            lost.since = lost.since.min(dropped.since);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

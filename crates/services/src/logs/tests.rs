@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use lambent_model::{AccountId, Clock, LogRecord, LogStream, Origin, Region, Scope, Timestamp};
+use lambent_model::{AccountId, Clock, Entropy, LogRecord, LogStream, Origin, Region, Scope, Timestamp};
 use rusqlite::Connection;
 
-use super::position::Position;
+use super::catalog::read;
 use super::queue::{Limits, Queue};
-use super::read::{self, Page, Source, Window};
+use super::storage::position::Position;
+use super::storage::scan::{self, Page, Streams, Window};
+use super::storage::space::Reserve;
 use super::{Error, Logs};
 use lambent_model::LogSink;
 
@@ -24,9 +27,25 @@ impl StoppedClock {
     }
 }
 
+impl StoppedClock {
+    pub(super) fn advance(&self, by_ms: i64) {
+        self.0.fetch_add(by_ms, Ordering::Relaxed);
+    }
+}
+
 impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Counts, so that ids differ.
+#[derive(Default)]
+pub(super) struct Counting(std::sync::atomic::AtomicU8);
+
+impl Entropy for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(self.0.fetch_add(1, Ordering::Relaxed));
     }
 }
 
@@ -49,7 +68,7 @@ pub(super) fn line(stream: &Arc<LogStream>, after_ms: i64, message: &str) -> Log
 }
 
 fn open(dir: &std::path::Path) -> Logs {
-    Logs::open(dir, StoppedClock::new()).unwrap()
+    Logs::open(dir, StoppedClock::new(), Arc::new(Counting::default())).unwrap()
 }
 
 fn ask<T>(logs: &Logs, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
@@ -57,17 +76,20 @@ fn ask<T>(logs: &Logs, question: impl FnOnce(&Connection) -> rusqlite::Result<T>
 }
 
 const ALL: Window =
-    Window { after: Position::START, before: Position::END, descending: false, limit: read::PAGE_EVENTS_MAX };
+    Window { after: Position::START, before: Position::END, descending: false, limit: scan::PAGE_EVENTS_MAX };
 
 /// A page of a group's events.
 fn page(logs: &Logs, group: &str, only: Option<&[&str]>, window: Window) -> Page {
-    ask(logs, |conn| {
+    let (group, streams) = ask(logs, |conn| {
         let group = read::group(conn, &scope(), group)?.expect("the group exists").id;
-        let only = only.map(|names| {
-            names.iter().map(|name| read::stream(conn, group, name).unwrap().unwrap().id).collect()
-        });
-        read::events(conn, &Source::Group(group, only), window)
-    })
+        let id = |name: &&str| read::stream(conn, group, name).unwrap().unwrap().id;
+        let streams = match only {
+            Some(names) => Streams::Only(names.iter().map(id).collect()),
+            None => Streams::AllBut(read::deleted_streams(conn, group)?),
+        };
+        Ok((group, streams))
+    });
+    scan::page(logs.inner.segments.of(group), &streams, window, &|_| true).unwrap()
 }
 
 fn texts(page: &Page) -> Vec<&str> {
@@ -129,7 +151,7 @@ async fn a_page_holds_a_megabyte() {
     }
     assert_eq!(sizes, [vec![600_001], vec![1_048_550], vec![151_451, 2]]);
     let group = ask(&logs, |conn| read::group(conn, &scope(), "g")).unwrap();
-    assert_eq!(group.stored_bytes, 600_001 + 1_200_001 + 2 + 4 * 26);
+    assert_eq!(logs.inner.segments.counted_bytes(group.id), 600_001 + 1_200_001 + 2 + 4 * 26);
 }
 
 #[tokio::test]
@@ -184,7 +206,7 @@ fn a_full_queue_drops_counts_and_shares() {
     for n in 0..7 {
         queue.write(LogRecord { origin: Origin::Platform, ..line(&quiet, 30 + n, "REPORT") });
     }
-    let batch = queue.take().expect("it holds records");
+    let batch = queue.take(Duration::ZERO).expect("it holds records");
     let kept: Vec<&str> = batch.records.iter().map(|record| record.message.as_str()).collect();
     assert_eq!(kept, [&["flood"; 8][..], &["drop"; 2], &["REPORT"; 6]].concat());
     // Losses of the second stream are in the total alone, by the limit on streams.
@@ -196,18 +218,18 @@ fn a_full_queue_drops_counts_and_shares() {
     // There is room again, but not for more bytes than there may ever be.
     queue.write(line(&loud, 30, "after"));
     queue.write(line(&quiet, 31, &"x".repeat(16_000)));
-    let batch = queue.take().expect("one record");
+    let batch = queue.take(Duration::ZERO).expect("one record");
     assert_eq!((batch.records.len(), batch.dropped.len()), (1, 1));
     queue.close();
     queue.write(line(&loud, 32, "too late"));
-    assert!(queue.take().is_none());
+    assert!(queue.take(Duration::ZERO).is_none());
 }
 
 #[tokio::test]
 async fn a_loss_is_told_in_its_stream() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { bytes: 64 * 1024, ..Limits::DEFAULT };
-    let logs = Logs::open_with(dir.path(), StoppedClock::new(), limits).unwrap();
+    let logs = open_with(dir.path(), limits, Reserve::DEFAULT);
     let sink = logs.sink();
     sink.write(line(&stream("g", "s"), 0, "first"));
     sink.write(line(&stream("g", "s"), 1, &"x".repeat(100_000)));
@@ -219,31 +241,99 @@ async fn a_loss_is_told_in_its_stream() {
     assert_eq!(logs.dropped(), 1);
 }
 
+fn open_with(dir: &std::path::Path, limits: Limits, reserve: Reserve) -> Logs {
+    Logs::open_with(dir, StoppedClock::new(), Arc::new(Counting::default()), limits, reserve).unwrap()
+}
+
 #[tokio::test]
-async fn a_failing_file_is_told_and_tried_again() {
+async fn a_disk_without_room_drops_counts_and_tells() {
     let dir = tempfile::tempdir().unwrap();
     let logs = open(dir.path());
     logs.sink().write(line(&stream("g", "s"), 0, "kept"));
     logs.flush().await.unwrap();
-    let other = Connection::open(dir.path().join("logs.db")).unwrap();
-    other.execute_batch("ALTER TABLE log_event RENAME TO away").unwrap();
-    logs.sink().write(line(&stream("g", "s"), 1, "late"));
-    let error = logs.flush().await.unwrap_err();
-    assert!(matches!(&error, Error::Write { reason, .. } if reason.contains("log_event")), "{error}");
-    assert!(logs.failure().is_some());
+    logs.close().await.unwrap();
 
-    other.execute_batch("ALTER TABLE away RENAME TO log_event").unwrap();
-    let mut progress = logs.inner.progress.clone();
-    progress.wait_for(|progress| progress.failure.is_none()).await.unwrap();
-    assert_eq!(texts(&page(&logs, "g", None, ALL)), ["kept", "late"]);
+    // All of the disk is reserved.
+    let full = open_with(dir.path(), Limits::DEFAULT, Reserve { bytes_max: u64::MAX, part: 1 });
+    for n in 1..4 {
+        full.sink().write(line(&stream("g", "s"), n, "lost"));
+    }
+    let error = full.flush().await.unwrap_err();
+    assert!(matches!(&error, Error::Write { reason, .. } if reason.contains("set a retention")), "{error}");
+    assert!(full.failure().is_some() && full.dropped() == 3);
+    assert_eq!(texts(&page(&full, "g", None, ALL)), ["kept"]);
+    drop(full.close().await);
+
+    let again = open(dir.path());
+    again.sink().write(line(&stream("g", "s"), 5, "after"));
+    again.flush().await.unwrap();
+    assert_eq!(texts(&page(&again, "g", None, ALL)), ["kept", "after"]);
+    assert!(again.failure().is_none());
+}
+
+#[tokio::test]
+async fn a_loss_is_told_when_the_file_works_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path());
+    let stream = stream("g", "s");
+    logs.sink().write(line(&stream, 0, "kept"));
+    logs.flush().await.unwrap();
+    let other = Connection::open(dir.path().join("logs/catalog.db")).unwrap();
+    other.execute_batch("ALTER TABLE log_stream RENAME TO away").unwrap();
+    // A stream that is not known yet has to be looked for.
+    logs.sink().write(line(&super::tests::stream("g", "new"), 1, "lost"));
+    let error = logs.flush().await.unwrap_err();
+    assert!(matches!(&error, Error::Write { reason, .. } if reason.contains("log_stream")), "{error}");
+
+    other.execute_batch("ALTER TABLE away RENAME TO log_stream").unwrap();
+    logs.sink().write(line(&stream, 2, "late"));
+    logs.flush().await.unwrap();
+    let notice =
+        "LOGS_DROPPED\tDropped Records: 1\tDropped Bytes: 4\tReason: more was logged than could be written";
+    assert_eq!(texts(&page(&logs, "g", None, ALL)), ["kept", notice, "late"]);
+    assert_eq!(logs.dropped(), 1);
 }
 
 #[tokio::test]
 async fn a_newer_file_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let conn = Connection::open(dir.path().join("logs.db")).unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    let conn = Connection::open(dir.path().join("logs/catalog.db")).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
     drop(conn);
-    let error = Logs::open(dir.path(), StoppedClock::new()).err().expect("refused");
-    assert!(matches!(error, Error::Newer { found: 99, .. }));
+    let opened = Logs::open(dir.path(), StoppedClock::new(), Arc::new(Counting::default()));
+    assert!(matches!(opened.err().expect("refused"), Error::Newer { found: 99, .. }));
+}
+
+/// The schema of the version before segments.
+const EARLIER: &str = "
+CREATE TABLE log_group (id INTEGER PRIMARY KEY, account TEXT, region TEXT, name TEXT, created_ms INTEGER,
+    stored_bytes INTEGER);
+CREATE TABLE log_stream (id INTEGER PRIMARY KEY, group_id INTEGER, name TEXT, created_ms INTEGER,
+    first_event_ms INTEGER, last_event_ms INTEGER, last_ingestion_ms INTEGER);
+CREATE TABLE log_event (number INTEGER PRIMARY KEY AUTOINCREMENT, group_id INTEGER, stream_id INTEGER, at_ms INTEGER,
+    ingested_ms INTEGER, origin INTEGER, message TEXT);
+INSERT INTO log_group VALUES (3, '000000000000', 'us-east-1', 'g', 10, 99);
+INSERT INTO log_stream VALUES (7, 3, 's', 11, 1, 3, 12);
+INSERT INTO log_event VALUES (5, 3, 7, 3, 12, 1, 'second
+'), (6, 3, 7, 1, 12, 0, 'first
+');
+PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn what_an_earlier_version_kept_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    Connection::open(dir.path().join("logs.db")).unwrap().execute_batch(EARLIER).unwrap();
+    // An attempt that was interrupted.
+    std::fs::create_dir(dir.path().join("logs.new")).unwrap();
+    std::fs::write(dir.path().join("logs.new/catalog.db"), "half").unwrap();
+    let logs = open(dir.path());
+    assert_eq!(texts(&page(&logs, "g", None, ALL)), ["first", "second"]);
+    logs.sink().write(line(&stream("g", "s"), 0, "third"));
+    logs.flush().await.unwrap();
+    let page = page(&logs, "g", Some(&["s"]), ALL);
+    assert_eq!(texts(&page), ["first", "second", "third"]);
+    assert!(page.events[2].position.number > 6);
+    assert!(!dir.path().join("logs.db").exists() && !dir.path().join("logs.new").exists());
 }

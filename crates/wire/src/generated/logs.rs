@@ -5,6 +5,35 @@
 
 /// The shapes, under AWS's names.
 pub mod types {
+    /// `CreateLogGroupRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateLogGroupRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `kmsKeyId`
+        #[serde(rename = "kmsKeyId", default, skip_serializing_if = "Option::is_none")]
+        pub kms_key_id: Option<String>,
+        /// `tags`
+        #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+        /// `logGroupClass`
+        #[serde(rename = "logGroupClass", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_class: Option<LogGroupClass>,
+        /// `deletionProtectionEnabled`
+        #[serde(rename = "deletionProtectionEnabled", default, skip_serializing_if = "Option::is_none")]
+        pub deletion_protection_enabled: Option<bool>,
+    }
+    /// `CreateLogStreamRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct CreateLogStreamRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `logStreamName`
+        #[serde(rename = "logStreamName")]
+        pub log_stream_name: String,
+    }
     crate::open_enum::open_enum! {
         /// `DataProtectionStatus`.
         pub enum DataProtectionStatus {
@@ -13,6 +42,87 @@ pub mod types {
             Archived = "ARCHIVED",
             Disabled = "DISABLED",
         }
+    }
+    /// `DataSourceFilter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DataSourceFilter {
+        /// `name`
+        #[serde(rename = "name")]
+        pub name: String,
+        /// `type`
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        pub r#type: Option<String>,
+    }
+    /// `DeleteLogGroupRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteLogGroupRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+    }
+    /// `DeleteLogStreamRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteLogStreamRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `logStreamName`
+        #[serde(rename = "logStreamName")]
+        pub log_stream_name: String,
+    }
+    /// `DeleteMetricFilterRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteMetricFilterRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `filterName`
+        #[serde(rename = "filterName")]
+        pub filter_name: String,
+    }
+    /// `DeleteQueryDefinitionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteQueryDefinitionRequest {
+        /// `queryDefinitionId`
+        #[serde(rename = "queryDefinitionId")]
+        pub query_definition_id: String,
+    }
+    /// `DeleteQueryDefinitionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteQueryDefinitionResponse {
+        /// `success`
+        #[serde(rename = "success", default, skip_serializing_if = "Option::is_none")]
+        pub success: Option<bool>,
+    }
+    /// `DeleteResourcePolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteResourcePolicyRequest {
+        /// `policyName`
+        #[serde(rename = "policyName", default, skip_serializing_if = "Option::is_none")]
+        pub policy_name: Option<String>,
+        /// `resourceArn`
+        #[serde(rename = "resourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub resource_arn: Option<String>,
+        /// `expectedRevisionId`
+        #[serde(rename = "expectedRevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub expected_revision_id: Option<String>,
+    }
+    /// `DeleteRetentionPolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteRetentionPolicyRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+    }
+    /// `DeleteSubscriptionFilterRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DeleteSubscriptionFilterRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `filterName`
+        #[serde(rename = "filterName")]
+        pub filter_name: String,
     }
     /// `DescribeLogGroupsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -86,6 +196,174 @@ pub mod types {
         /// `nextToken`
         #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
+    }
+    /// `DescribeMetricFiltersRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeMetricFiltersRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `filterNamePrefix`
+        #[serde(rename = "filterNamePrefix", default, skip_serializing_if = "Option::is_none")]
+        pub filter_name_prefix: Option<String>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `limit`
+        #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<i32>,
+        /// `metricName`
+        #[serde(rename = "metricName", default, skip_serializing_if = "Option::is_none")]
+        pub metric_name: Option<String>,
+        /// `metricNamespace`
+        #[serde(rename = "metricNamespace", default, skip_serializing_if = "Option::is_none")]
+        pub metric_namespace: Option<String>,
+    }
+    /// `DescribeMetricFiltersResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeMetricFiltersResponse {
+        /// `metricFilters`
+        #[serde(rename = "metricFilters", default, skip_serializing_if = "Option::is_none")]
+        pub metric_filters: Option<Vec<MetricFilter>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `DescribeQueriesRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeQueriesRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `status`
+        #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<QueryStatus>,
+        /// `maxResults`
+        #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+        pub max_results: Option<i32>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+    }
+    /// `DescribeQueriesResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeQueriesResponse {
+        /// `queries`
+        #[serde(rename = "queries", default, skip_serializing_if = "Option::is_none")]
+        pub queries: Option<Vec<QueryInfo>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `DescribeQueryDefinitionsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeQueryDefinitionsRequest {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `queryDefinitionNamePrefix`
+        #[serde(rename = "queryDefinitionNamePrefix", default, skip_serializing_if = "Option::is_none")]
+        pub query_definition_name_prefix: Option<String>,
+        /// `maxResults`
+        #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+        pub max_results: Option<i32>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `DescribeQueryDefinitionsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeQueryDefinitionsResponse {
+        /// `queryDefinitions`
+        #[serde(rename = "queryDefinitions", default, skip_serializing_if = "Option::is_none")]
+        pub query_definitions: Option<Vec<QueryDefinition>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `DescribeResourcePoliciesRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeResourcePoliciesRequest {
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `limit`
+        #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<i32>,
+        /// `resourceArn`
+        #[serde(rename = "resourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub resource_arn: Option<String>,
+        /// `policyScope`
+        #[serde(rename = "policyScope", default, skip_serializing_if = "Option::is_none")]
+        pub policy_scope: Option<PolicyScope>,
+    }
+    /// `DescribeResourcePoliciesResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeResourcePoliciesResponse {
+        /// `resourcePolicies`
+        #[serde(rename = "resourcePolicies", default, skip_serializing_if = "Option::is_none")]
+        pub resource_policies: Option<Vec<ResourcePolicy>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `DescribeSubscriptionFiltersRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeSubscriptionFiltersRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `filterNamePrefix`
+        #[serde(rename = "filterNamePrefix", default, skip_serializing_if = "Option::is_none")]
+        pub filter_name_prefix: Option<String>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `limit`
+        #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<i32>,
+    }
+    /// `DescribeSubscriptionFiltersResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct DescribeSubscriptionFiltersResponse {
+        /// `subscriptionFilters`
+        #[serde(rename = "subscriptionFilters", default, skip_serializing_if = "Option::is_none")]
+        pub subscription_filters: Option<Vec<SubscriptionFilter>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `Distribution`.
+        pub enum Distribution {
+            Random = "Random",
+            ByLogStream = "ByLogStream",
+        }
+    }
+    /// `Entity`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct Entity {
+        /// `keyAttributes`
+        #[serde(rename = "keyAttributes", default, skip_serializing_if = "Option::is_none")]
+        pub key_attributes: Option<std::collections::BTreeMap<String, String>>,
+        /// `attributes`
+        #[serde(rename = "attributes", default, skip_serializing_if = "Option::is_none")]
+        pub attributes: Option<std::collections::BTreeMap<String, String>>,
+    }
+    crate::open_enum::open_enum! {
+        /// `EntityRejectionErrorType`.
+        pub enum EntityRejectionErrorType {
+            InvalidEntity = "InvalidEntity",
+            InvalidTypeValue = "InvalidTypeValue",
+            InvalidKeyAttributes = "InvalidKeyAttributes",
+            InvalidAttributes = "InvalidAttributes",
+            EntitySizeTooLarge = "EntitySizeTooLarge",
+            UnsupportedLogGroupType = "UnsupportedLogGroupType",
+            MissingRequiredFields = "MissingRequiredFields",
+        }
     }
     /// `FilterLogEventsRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -203,11 +481,220 @@ pub mod types {
         #[serde(rename = "nextBackwardToken", default, skip_serializing_if = "Option::is_none")]
         pub next_backward_token: Option<String>,
     }
+    /// `GetLogGroupFieldsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLogGroupFieldsRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `time`
+        #[serde(rename = "time", default, skip_serializing_if = "Option::is_none")]
+        pub time: Option<i64>,
+        /// `logGroupIdentifier`
+        #[serde(rename = "logGroupIdentifier", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_identifier: Option<String>,
+    }
+    /// `GetLogGroupFieldsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLogGroupFieldsResponse {
+        /// `logGroupFields`
+        #[serde(rename = "logGroupFields", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_fields: Option<Vec<LogGroupField>>,
+    }
+    /// `GetLogRecordRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLogRecordRequest {
+        /// `logRecordPointer`
+        #[serde(rename = "logRecordPointer")]
+        pub log_record_pointer: String,
+        /// `unmask`
+        #[serde(rename = "unmask", default, skip_serializing_if = "Option::is_none")]
+        pub unmask: Option<bool>,
+    }
+    /// `GetLogRecordResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetLogRecordResponse {
+        /// `logRecord`
+        #[serde(rename = "logRecord", default, skip_serializing_if = "Option::is_none")]
+        pub log_record: Option<std::collections::BTreeMap<String, String>>,
+    }
+    /// `GetQueryResultsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetQueryResultsRequest {
+        /// `queryId`
+        #[serde(rename = "queryId")]
+        pub query_id: String,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `maxItems`
+        #[serde(rename = "maxItems", default, skip_serializing_if = "Option::is_none")]
+        pub max_items: Option<i32>,
+    }
+    /// `GetQueryResultsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct GetQueryResultsResponse {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `results`
+        #[serde(rename = "results", default, skip_serializing_if = "Option::is_none")]
+        pub results: Option<Vec<Vec<ResultField>>>,
+        /// `statistics`
+        #[serde(rename = "statistics", default, skip_serializing_if = "Option::is_none")]
+        pub statistics: Option<QueryStatistics>,
+        /// `status`
+        #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<QueryStatus>,
+        /// `encryptionKey`
+        #[serde(rename = "encryptionKey", default, skip_serializing_if = "Option::is_none")]
+        pub encryption_key: Option<String>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
     crate::open_enum::open_enum! {
         /// `InheritedProperty`.
         pub enum InheritedProperty {
             AccountDataProtection = "ACCOUNT_DATA_PROTECTION",
         }
+    }
+    /// `InputLogEvent`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct InputLogEvent {
+        /// `timestamp`
+        #[serde(rename = "timestamp")]
+        pub timestamp: i64,
+        /// `message`
+        #[serde(rename = "message")]
+        pub message: String,
+    }
+    /// `ListLogGroupsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLogGroupsRequest {
+        /// `logGroupNamePattern`
+        #[serde(rename = "logGroupNamePattern", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name_pattern: Option<String>,
+        /// `logGroupClass`
+        #[serde(rename = "logGroupClass", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_class: Option<LogGroupClass>,
+        /// `includeLinkedAccounts`
+        #[serde(rename = "includeLinkedAccounts", default, skip_serializing_if = "Option::is_none")]
+        pub include_linked_accounts: Option<bool>,
+        /// `accountIdentifiers`
+        #[serde(rename = "accountIdentifiers", default, skip_serializing_if = "Option::is_none")]
+        pub account_identifiers: Option<Vec<String>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+        /// `limit`
+        #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<i32>,
+        /// `dataSources`
+        #[serde(rename = "dataSources", default, skip_serializing_if = "Option::is_none")]
+        pub data_sources: Option<Vec<DataSourceFilter>>,
+        /// `fieldIndexNames`
+        #[serde(rename = "fieldIndexNames", default, skip_serializing_if = "Option::is_none")]
+        pub field_index_names: Option<Vec<String>>,
+        /// `logGroupTags`
+        #[serde(rename = "logGroupTags", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_tags: Option<Vec<TagFilter>>,
+    }
+    /// `ListLogGroupsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListLogGroupsResponse {
+        /// `logGroups`
+        #[serde(rename = "logGroups", default, skip_serializing_if = "Option::is_none")]
+        pub log_groups: Option<Vec<LogGroupSummary>>,
+        /// `nextToken`
+        #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_token: Option<String>,
+    }
+    /// `ListTagsForResourceRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListTagsForResourceRequest {
+        /// `resourceArn`
+        #[serde(rename = "resourceArn")]
+        pub resource_arn: String,
+    }
+    /// `ListTagsForResourceResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListTagsForResourceResponse {
+        /// `tags`
+        #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+    }
+    /// `ListTagsLogGroupRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListTagsLogGroupRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+    }
+    /// `ListTagsLogGroupResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ListTagsLogGroupResponse {
+        /// `tags`
+        #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+        pub tags: Option<std::collections::BTreeMap<String, String>>,
+    }
+    /// `LiveTailSessionLogEvent`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LiveTailSessionLogEvent {
+        /// `logStreamName`
+        #[serde(rename = "logStreamName", default, skip_serializing_if = "Option::is_none")]
+        pub log_stream_name: Option<String>,
+        /// `logGroupIdentifier`
+        #[serde(rename = "logGroupIdentifier", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_identifier: Option<String>,
+        /// `message`
+        #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+        /// `timestamp`
+        #[serde(rename = "timestamp", default, skip_serializing_if = "Option::is_none")]
+        pub timestamp: Option<i64>,
+        /// `ingestionTime`
+        #[serde(rename = "ingestionTime", default, skip_serializing_if = "Option::is_none")]
+        pub ingestion_time: Option<i64>,
+    }
+    /// `LiveTailSessionMetadata`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LiveTailSessionMetadata {
+        /// `sampled`
+        #[serde(rename = "sampled", default, skip_serializing_if = "Option::is_none")]
+        pub sampled: Option<bool>,
+    }
+    /// `LiveTailSessionStart`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LiveTailSessionStart {
+        /// `requestId`
+        #[serde(rename = "requestId", default, skip_serializing_if = "Option::is_none")]
+        pub request_id: Option<String>,
+        /// `sessionId`
+        #[serde(rename = "sessionId", default, skip_serializing_if = "Option::is_none")]
+        pub session_id: Option<String>,
+        /// `logGroupIdentifiers`
+        #[serde(rename = "logGroupIdentifiers", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_identifiers: Option<Vec<String>>,
+        /// `logStreamNames`
+        #[serde(rename = "logStreamNames", default, skip_serializing_if = "Option::is_none")]
+        pub log_stream_names: Option<Vec<String>>,
+        /// `logStreamNamePrefixes`
+        #[serde(rename = "logStreamNamePrefixes", default, skip_serializing_if = "Option::is_none")]
+        pub log_stream_name_prefixes: Option<Vec<String>>,
+        /// `logEventFilterPattern`
+        #[serde(rename = "logEventFilterPattern", default, skip_serializing_if = "Option::is_none")]
+        pub log_event_filter_pattern: Option<String>,
+    }
+    /// `LiveTailSessionUpdate`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LiveTailSessionUpdate {
+        /// `sessionMetadata`
+        #[serde(rename = "sessionMetadata", default, skip_serializing_if = "Option::is_none")]
+        pub session_metadata: Option<LiveTailSessionMetadata>,
+        /// `sessionResults`
+        #[serde(rename = "sessionResults", default, skip_serializing_if = "Option::is_none")]
+        pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
     }
     /// `LogGroup`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -268,6 +755,29 @@ pub mod types {
             Essentials = "ESSENTIALS",
         }
     }
+    /// `LogGroupField`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LogGroupField {
+        /// `name`
+        #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `percent`
+        #[serde(rename = "percent", default, skip_serializing_if = "Option::is_none")]
+        pub percent: Option<i32>,
+    }
+    /// `LogGroupSummary`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LogGroupSummary {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `logGroupArn`
+        #[serde(rename = "logGroupArn", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_arn: Option<String>,
+        /// `logGroupClass`
+        #[serde(rename = "logGroupClass", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_class: Option<LogGroupClass>,
+    }
     /// `LogStream`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct LogStream {
@@ -296,6 +806,69 @@ pub mod types {
         #[serde(rename = "storedBytes", default, skip_serializing_if = "Option::is_none")]
         pub stored_bytes: Option<i64>,
     }
+    /// `MetricFilter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct MetricFilter {
+        /// `filterName`
+        #[serde(rename = "filterName", default, skip_serializing_if = "Option::is_none")]
+        pub filter_name: Option<String>,
+        /// `filterPattern`
+        #[serde(rename = "filterPattern", default, skip_serializing_if = "Option::is_none")]
+        pub filter_pattern: Option<String>,
+        /// `metricTransformations`
+        #[serde(rename = "metricTransformations", default, skip_serializing_if = "Option::is_none")]
+        pub metric_transformations: Option<Vec<MetricTransformation>>,
+        /// `creationTime`
+        #[serde(rename = "creationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<i64>,
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `applyOnTransformedLogs`
+        #[serde(rename = "applyOnTransformedLogs", default, skip_serializing_if = "Option::is_none")]
+        pub apply_on_transformed_logs: Option<bool>,
+        /// `fieldSelectionCriteria`
+        #[serde(rename = "fieldSelectionCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub field_selection_criteria: Option<String>,
+        /// `emitSystemFieldDimensions`
+        #[serde(rename = "emitSystemFieldDimensions", default, skip_serializing_if = "Option::is_none")]
+        pub emit_system_field_dimensions: Option<Vec<String>>,
+    }
+    /// `MetricFilterMatchRecord`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct MetricFilterMatchRecord {
+        /// `eventNumber`
+        #[serde(rename = "eventNumber", default, skip_serializing_if = "Option::is_none")]
+        pub event_number: Option<i64>,
+        /// `eventMessage`
+        #[serde(rename = "eventMessage", default, skip_serializing_if = "Option::is_none")]
+        pub event_message: Option<String>,
+        /// `extractedValues`
+        #[serde(rename = "extractedValues", default, skip_serializing_if = "Option::is_none")]
+        pub extracted_values: Option<std::collections::BTreeMap<String, String>>,
+    }
+    /// `MetricTransformation`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct MetricTransformation {
+        /// `metricName`
+        #[serde(rename = "metricName")]
+        pub metric_name: String,
+        /// `metricNamespace`
+        #[serde(rename = "metricNamespace")]
+        pub metric_namespace: String,
+        /// `metricValue`
+        #[serde(rename = "metricValue")]
+        pub metric_value: String,
+        /// `defaultValue`
+        #[serde(rename = "defaultValue", default, skip_serializing_if = "Option::is_none")]
+        pub default_value: Option<f64>,
+        /// `dimensions`
+        #[serde(rename = "dimensions", default, skip_serializing_if = "Option::is_none")]
+        pub dimensions: Option<std::collections::BTreeMap<String, String>>,
+        /// `unit`
+        #[serde(rename = "unit", default, skip_serializing_if = "Option::is_none")]
+        pub unit: Option<StandardUnit>,
+    }
     crate::open_enum::open_enum! {
         /// `OrderBy`.
         pub enum OrderBy {
@@ -315,6 +888,169 @@ pub mod types {
         /// `ingestionTime`
         #[serde(rename = "ingestionTime", default, skip_serializing_if = "Option::is_none")]
         pub ingestion_time: Option<i64>,
+    }
+    crate::open_enum::open_enum! {
+        /// `PolicyScope`.
+        pub enum PolicyScope {
+            Account = "ACCOUNT",
+            Resource = "RESOURCE",
+        }
+    }
+    /// `PutLogEventsRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutLogEventsRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `logStreamName`
+        #[serde(rename = "logStreamName")]
+        pub log_stream_name: String,
+        /// `logEvents`
+        #[serde(rename = "logEvents")]
+        pub log_events: Vec<InputLogEvent>,
+        /// `sequenceToken`
+        #[serde(rename = "sequenceToken", default, skip_serializing_if = "Option::is_none")]
+        pub sequence_token: Option<String>,
+        /// `entity`
+        #[serde(rename = "entity", default, skip_serializing_if = "Option::is_none")]
+        pub entity: Option<Entity>,
+    }
+    /// `PutLogEventsResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutLogEventsResponse {
+        /// `nextSequenceToken`
+        #[serde(rename = "nextSequenceToken", default, skip_serializing_if = "Option::is_none")]
+        pub next_sequence_token: Option<String>,
+        /// `rejectedLogEventsInfo`
+        #[serde(rename = "rejectedLogEventsInfo", default, skip_serializing_if = "Option::is_none")]
+        pub rejected_log_events_info: Option<RejectedLogEventsInfo>,
+        /// `rejectedEntityInfo`
+        #[serde(rename = "rejectedEntityInfo", default, skip_serializing_if = "Option::is_none")]
+        pub rejected_entity_info: Option<RejectedEntityInfo>,
+    }
+    /// `PutMetricFilterRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutMetricFilterRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `filterName`
+        #[serde(rename = "filterName")]
+        pub filter_name: String,
+        /// `filterPattern`
+        #[serde(rename = "filterPattern")]
+        pub filter_pattern: String,
+        /// `metricTransformations`
+        #[serde(rename = "metricTransformations")]
+        pub metric_transformations: Vec<MetricTransformation>,
+        /// `applyOnTransformedLogs`
+        #[serde(rename = "applyOnTransformedLogs", default, skip_serializing_if = "Option::is_none")]
+        pub apply_on_transformed_logs: Option<bool>,
+        /// `fieldSelectionCriteria`
+        #[serde(rename = "fieldSelectionCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub field_selection_criteria: Option<String>,
+        /// `emitSystemFieldDimensions`
+        #[serde(rename = "emitSystemFieldDimensions", default, skip_serializing_if = "Option::is_none")]
+        pub emit_system_field_dimensions: Option<Vec<String>>,
+    }
+    /// `PutQueryDefinitionRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutQueryDefinitionRequest {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `name`
+        #[serde(rename = "name")]
+        pub name: String,
+        /// `queryDefinitionId`
+        #[serde(rename = "queryDefinitionId", default, skip_serializing_if = "Option::is_none")]
+        pub query_definition_id: Option<String>,
+        /// `logGroupNames`
+        #[serde(rename = "logGroupNames", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_names: Option<Vec<String>>,
+        /// `queryString`
+        #[serde(rename = "queryString")]
+        pub query_string: String,
+        /// `clientToken`
+        #[serde(rename = "clientToken", default, skip_serializing_if = "Option::is_none")]
+        pub client_token: Option<String>,
+        /// `parameters`
+        #[serde(rename = "parameters", default, skip_serializing_if = "Option::is_none")]
+        pub parameters: Option<Vec<QueryParameter>>,
+    }
+    /// `PutQueryDefinitionResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutQueryDefinitionResponse {
+        /// `queryDefinitionId`
+        #[serde(rename = "queryDefinitionId", default, skip_serializing_if = "Option::is_none")]
+        pub query_definition_id: Option<String>,
+    }
+    /// `PutResourcePolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutResourcePolicyRequest {
+        /// `policyName`
+        #[serde(rename = "policyName", default, skip_serializing_if = "Option::is_none")]
+        pub policy_name: Option<String>,
+        /// `policyDocument`
+        #[serde(rename = "policyDocument", default, skip_serializing_if = "Option::is_none")]
+        pub policy_document: Option<String>,
+        /// `resourceArn`
+        #[serde(rename = "resourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub resource_arn: Option<String>,
+        /// `expectedRevisionId`
+        #[serde(rename = "expectedRevisionId", default, skip_serializing_if = "Option::is_none")]
+        pub expected_revision_id: Option<String>,
+    }
+    /// `PutResourcePolicyResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutResourcePolicyResponse {
+        /// `resourcePolicy`
+        #[serde(rename = "resourcePolicy", default, skip_serializing_if = "Option::is_none")]
+        pub resource_policy: Option<ResourcePolicy>,
+        /// `revisionId`
+        #[serde(rename = "revisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `PutRetentionPolicyRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutRetentionPolicyRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `retentionInDays`
+        #[serde(rename = "retentionInDays")]
+        pub retention_in_days: i32,
+    }
+    /// `PutSubscriptionFilterRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct PutSubscriptionFilterRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `filterName`
+        #[serde(rename = "filterName")]
+        pub filter_name: String,
+        /// `filterPattern`
+        #[serde(rename = "filterPattern")]
+        pub filter_pattern: String,
+        /// `destinationArn`
+        #[serde(rename = "destinationArn")]
+        pub destination_arn: String,
+        /// `roleArn`
+        #[serde(rename = "roleArn", default, skip_serializing_if = "Option::is_none")]
+        pub role_arn: Option<String>,
+        /// `distribution`
+        #[serde(rename = "distribution", default, skip_serializing_if = "Option::is_none")]
+        pub distribution: Option<Distribution>,
+        /// `applyOnTransformedLogs`
+        #[serde(rename = "applyOnTransformedLogs", default, skip_serializing_if = "Option::is_none")]
+        pub apply_on_transformed_logs: Option<bool>,
+        /// `fieldSelectionCriteria`
+        #[serde(rename = "fieldSelectionCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub field_selection_criteria: Option<String>,
+        /// `emitSystemFields`
+        #[serde(rename = "emitSystemFields", default, skip_serializing_if = "Option::is_none")]
+        pub emit_system_fields: Option<Vec<String>>,
     }
     /// `QueryCompileError`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -336,6 +1072,172 @@ pub mod types {
         #[serde(rename = "endCharOffset", default, skip_serializing_if = "Option::is_none")]
         pub end_char_offset: Option<i32>,
     }
+    /// `QueryDefinition`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryDefinition {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `queryDefinitionId`
+        #[serde(rename = "queryDefinitionId", default, skip_serializing_if = "Option::is_none")]
+        pub query_definition_id: Option<String>,
+        /// `name`
+        #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// `queryString`
+        #[serde(rename = "queryString", default, skip_serializing_if = "Option::is_none")]
+        pub query_string: Option<String>,
+        /// `lastModified`
+        #[serde(rename = "lastModified", default, skip_serializing_if = "Option::is_none")]
+        pub last_modified: Option<i64>,
+        /// `logGroupNames`
+        #[serde(rename = "logGroupNames", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_names: Option<Vec<String>>,
+        /// `parameters`
+        #[serde(rename = "parameters", default, skip_serializing_if = "Option::is_none")]
+        pub parameters: Option<Vec<QueryParameter>>,
+    }
+    /// `QueryInfo`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryInfo {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `queryId`
+        #[serde(rename = "queryId", default, skip_serializing_if = "Option::is_none")]
+        pub query_id: Option<String>,
+        /// `queryString`
+        #[serde(rename = "queryString", default, skip_serializing_if = "Option::is_none")]
+        pub query_string: Option<String>,
+        /// `status`
+        #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<QueryStatus>,
+        /// `createTime`
+        #[serde(rename = "createTime", default, skip_serializing_if = "Option::is_none")]
+        pub create_time: Option<i64>,
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `queryDuration`
+        #[serde(rename = "queryDuration", default, skip_serializing_if = "Option::is_none")]
+        pub query_duration: Option<i64>,
+        /// `bytesScanned`
+        #[serde(rename = "bytesScanned", default, skip_serializing_if = "Option::is_none")]
+        pub bytes_scanned: Option<f64>,
+        /// `userIdentity`
+        #[serde(rename = "userIdentity", default, skip_serializing_if = "Option::is_none")]
+        pub user_identity: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `QueryLanguage`.
+        pub enum QueryLanguage {
+            Cwli = "CWLI",
+            Sql = "SQL",
+            Ppl = "PPL",
+        }
+    }
+    /// `QueryParameter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryParameter {
+        /// `name`
+        #[serde(rename = "name")]
+        pub name: String,
+        /// `defaultValue`
+        #[serde(rename = "defaultValue", default, skip_serializing_if = "Option::is_none")]
+        pub default_value: Option<String>,
+        /// `description`
+        #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+    }
+    /// `QueryStatistics`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct QueryStatistics {
+        /// `recordsMatched`
+        #[serde(rename = "recordsMatched", default, skip_serializing_if = "Option::is_none")]
+        pub records_matched: Option<f64>,
+        /// `recordsScanned`
+        #[serde(rename = "recordsScanned", default, skip_serializing_if = "Option::is_none")]
+        pub records_scanned: Option<f64>,
+        /// `estimatedRecordsSkipped`
+        #[serde(rename = "estimatedRecordsSkipped", default, skip_serializing_if = "Option::is_none")]
+        pub estimated_records_skipped: Option<f64>,
+        /// `bytesScanned`
+        #[serde(rename = "bytesScanned", default, skip_serializing_if = "Option::is_none")]
+        pub bytes_scanned: Option<f64>,
+        /// `estimatedBytesSkipped`
+        #[serde(rename = "estimatedBytesSkipped", default, skip_serializing_if = "Option::is_none")]
+        pub estimated_bytes_skipped: Option<f64>,
+        /// `logGroupsScanned`
+        #[serde(rename = "logGroupsScanned", default, skip_serializing_if = "Option::is_none")]
+        pub log_groups_scanned: Option<f64>,
+        /// `resultCount`
+        #[serde(rename = "resultCount", default, skip_serializing_if = "Option::is_none")]
+        pub result_count: Option<f64>,
+    }
+    crate::open_enum::open_enum! {
+        /// `QueryStatus`.
+        pub enum QueryStatus {
+            Scheduled = "Scheduled",
+            Running = "Running",
+            Complete = "Complete",
+            Failed = "Failed",
+            Cancelled = "Cancelled",
+            Timeout = "Timeout",
+            Unknown = "Unknown",
+        }
+    }
+    /// `RejectedEntityInfo`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct RejectedEntityInfo {
+        /// `errorType`
+        #[serde(rename = "errorType", default, skip_serializing_if = "Option::is_none")]
+        pub error_type: Option<EntityRejectionErrorType>,
+    }
+    /// `RejectedLogEventsInfo`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct RejectedLogEventsInfo {
+        /// `tooNewLogEventStartIndex`
+        #[serde(rename = "tooNewLogEventStartIndex", default, skip_serializing_if = "Option::is_none")]
+        pub too_new_log_event_start_index: Option<i32>,
+        /// `tooOldLogEventEndIndex`
+        #[serde(rename = "tooOldLogEventEndIndex", default, skip_serializing_if = "Option::is_none")]
+        pub too_old_log_event_end_index: Option<i32>,
+        /// `expiredLogEventEndIndex`
+        #[serde(rename = "expiredLogEventEndIndex", default, skip_serializing_if = "Option::is_none")]
+        pub expired_log_event_end_index: Option<i32>,
+    }
+    /// `ResourcePolicy`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ResourcePolicy {
+        /// `policyName`
+        #[serde(rename = "policyName", default, skip_serializing_if = "Option::is_none")]
+        pub policy_name: Option<String>,
+        /// `policyDocument`
+        #[serde(rename = "policyDocument", default, skip_serializing_if = "Option::is_none")]
+        pub policy_document: Option<String>,
+        /// `lastUpdatedTime`
+        #[serde(rename = "lastUpdatedTime", default, skip_serializing_if = "Option::is_none")]
+        pub last_updated_time: Option<i64>,
+        /// `policyScope`
+        #[serde(rename = "policyScope", default, skip_serializing_if = "Option::is_none")]
+        pub policy_scope: Option<PolicyScope>,
+        /// `resourceArn`
+        #[serde(rename = "resourceArn", default, skip_serializing_if = "Option::is_none")]
+        pub resource_arn: Option<String>,
+        /// `revisionId`
+        #[serde(rename = "revisionId", default, skip_serializing_if = "Option::is_none")]
+        pub revision_id: Option<String>,
+    }
+    /// `ResultField`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct ResultField {
+        /// `field`
+        #[serde(rename = "field", default, skip_serializing_if = "Option::is_none")]
+        pub field: Option<String>,
+        /// `value`
+        #[serde(rename = "value", default, skip_serializing_if = "Option::is_none")]
+        pub value: Option<String>,
+    }
     /// `SearchedLogStream`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct SearchedLogStream {
@@ -345,6 +1247,237 @@ pub mod types {
         /// `searchedCompletely`
         #[serde(rename = "searchedCompletely", default, skip_serializing_if = "Option::is_none")]
         pub searched_completely: Option<bool>,
+    }
+    /// `SessionStreamingException`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SessionStreamingException {
+        /// `message`
+        #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+    }
+    /// `SessionTimeoutException`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SessionTimeoutException {
+        /// `message`
+        #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+    }
+    crate::open_enum::open_enum! {
+        /// `StandardUnit`.
+        pub enum StandardUnit {
+            Seconds = "Seconds",
+            Microseconds = "Microseconds",
+            Milliseconds = "Milliseconds",
+            Bytes = "Bytes",
+            Kilobytes = "Kilobytes",
+            Megabytes = "Megabytes",
+            Gigabytes = "Gigabytes",
+            Terabytes = "Terabytes",
+            Bits = "Bits",
+            Kilobits = "Kilobits",
+            Megabits = "Megabits",
+            Gigabits = "Gigabits",
+            Terabits = "Terabits",
+            Percent = "Percent",
+            Count = "Count",
+            BytesSecond = "Bytes/Second",
+            KilobytesSecond = "Kilobytes/Second",
+            MegabytesSecond = "Megabytes/Second",
+            GigabytesSecond = "Gigabytes/Second",
+            TerabytesSecond = "Terabytes/Second",
+            BitsSecond = "Bits/Second",
+            KilobitsSecond = "Kilobits/Second",
+            MegabitsSecond = "Megabits/Second",
+            GigabitsSecond = "Gigabits/Second",
+            TerabitsSecond = "Terabits/Second",
+            CountSecond = "Count/Second",
+            None = "None",
+        }
+    }
+    /// `StartLiveTailRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StartLiveTailRequest {
+        /// `logGroupIdentifiers`
+        #[serde(rename = "logGroupIdentifiers")]
+        pub log_group_identifiers: Vec<String>,
+        /// `logStreamNames`
+        #[serde(rename = "logStreamNames", default, skip_serializing_if = "Option::is_none")]
+        pub log_stream_names: Option<Vec<String>>,
+        /// `logStreamNamePrefixes`
+        #[serde(rename = "logStreamNamePrefixes", default, skip_serializing_if = "Option::is_none")]
+        pub log_stream_name_prefixes: Option<Vec<String>>,
+        /// `logEventFilterPattern`
+        #[serde(rename = "logEventFilterPattern", default, skip_serializing_if = "Option::is_none")]
+        pub log_event_filter_pattern: Option<String>,
+    }
+    /// `StartLiveTailResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StartLiveTailResponse {}
+    /// `StartLiveTailResponseStream`: one of these.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub enum StartLiveTailResponseStream {
+        /// `sessionStart`
+        #[serde(rename = "sessionStart")]
+        SessionStart(LiveTailSessionStart),
+        /// `sessionUpdate`
+        #[serde(rename = "sessionUpdate")]
+        SessionUpdate(LiveTailSessionUpdate),
+        /// `SessionTimeoutException`
+        #[serde(rename = "SessionTimeoutException")]
+        SessionTimeoutException(SessionTimeoutException),
+        /// `SessionStreamingException`
+        #[serde(rename = "SessionStreamingException")]
+        SessionStreamingException(SessionStreamingException),
+    }
+    /// `StartQueryRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StartQueryRequest {
+        /// `queryLanguage`
+        #[serde(rename = "queryLanguage", default, skip_serializing_if = "Option::is_none")]
+        pub query_language: Option<QueryLanguage>,
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `logGroupNames`
+        #[serde(rename = "logGroupNames", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_names: Option<Vec<String>>,
+        /// `logGroupIdentifiers`
+        #[serde(rename = "logGroupIdentifiers", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_identifiers: Option<Vec<String>>,
+        /// `startTime`
+        #[serde(rename = "startTime")]
+        pub start_time: i64,
+        /// `endTime`
+        #[serde(rename = "endTime")]
+        pub end_time: i64,
+        /// `queryString`
+        #[serde(rename = "queryString")]
+        pub query_string: String,
+        /// `limit`
+        #[serde(rename = "limit", default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<i32>,
+    }
+    /// `StartQueryResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StartQueryResponse {
+        /// `queryId`
+        #[serde(rename = "queryId", default, skip_serializing_if = "Option::is_none")]
+        pub query_id: Option<String>,
+    }
+    /// `StopQueryRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StopQueryRequest {
+        /// `queryId`
+        #[serde(rename = "queryId")]
+        pub query_id: String,
+    }
+    /// `StopQueryResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct StopQueryResponse {
+        /// `success`
+        #[serde(rename = "success", default, skip_serializing_if = "Option::is_none")]
+        pub success: Option<bool>,
+    }
+    /// `SubscriptionFilter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct SubscriptionFilter {
+        /// `filterName`
+        #[serde(rename = "filterName", default, skip_serializing_if = "Option::is_none")]
+        pub filter_name: Option<String>,
+        /// `logGroupName`
+        #[serde(rename = "logGroupName", default, skip_serializing_if = "Option::is_none")]
+        pub log_group_name: Option<String>,
+        /// `filterPattern`
+        #[serde(rename = "filterPattern", default, skip_serializing_if = "Option::is_none")]
+        pub filter_pattern: Option<String>,
+        /// `destinationArn`
+        #[serde(rename = "destinationArn", default, skip_serializing_if = "Option::is_none")]
+        pub destination_arn: Option<String>,
+        /// `roleArn`
+        #[serde(rename = "roleArn", default, skip_serializing_if = "Option::is_none")]
+        pub role_arn: Option<String>,
+        /// `distribution`
+        #[serde(rename = "distribution", default, skip_serializing_if = "Option::is_none")]
+        pub distribution: Option<Distribution>,
+        /// `applyOnTransformedLogs`
+        #[serde(rename = "applyOnTransformedLogs", default, skip_serializing_if = "Option::is_none")]
+        pub apply_on_transformed_logs: Option<bool>,
+        /// `creationTime`
+        #[serde(rename = "creationTime", default, skip_serializing_if = "Option::is_none")]
+        pub creation_time: Option<i64>,
+        /// `fieldSelectionCriteria`
+        #[serde(rename = "fieldSelectionCriteria", default, skip_serializing_if = "Option::is_none")]
+        pub field_selection_criteria: Option<String>,
+        /// `emitSystemFields`
+        #[serde(rename = "emitSystemFields", default, skip_serializing_if = "Option::is_none")]
+        pub emit_system_fields: Option<Vec<String>>,
+    }
+    /// `TagFilter`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TagFilter {
+        /// `key`
+        #[serde(rename = "key")]
+        pub key: String,
+        /// `values`
+        #[serde(rename = "values", default, skip_serializing_if = "Option::is_none")]
+        pub values: Option<Vec<String>>,
+    }
+    /// `TagLogGroupRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TagLogGroupRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `tags`
+        #[serde(rename = "tags")]
+        pub tags: std::collections::BTreeMap<String, String>,
+    }
+    /// `TagResourceRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TagResourceRequest {
+        /// `resourceArn`
+        #[serde(rename = "resourceArn")]
+        pub resource_arn: String,
+        /// `tags`
+        #[serde(rename = "tags")]
+        pub tags: std::collections::BTreeMap<String, String>,
+    }
+    /// `TestMetricFilterRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TestMetricFilterRequest {
+        /// `filterPattern`
+        #[serde(rename = "filterPattern")]
+        pub filter_pattern: String,
+        /// `logEventMessages`
+        #[serde(rename = "logEventMessages")]
+        pub log_event_messages: Vec<String>,
+    }
+    /// `TestMetricFilterResponse`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct TestMetricFilterResponse {
+        /// `matches`
+        #[serde(rename = "matches", default, skip_serializing_if = "Option::is_none")]
+        pub matches: Option<Vec<MetricFilterMatchRecord>>,
+    }
+    /// `UntagLogGroupRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UntagLogGroupRequest {
+        /// `logGroupName`
+        #[serde(rename = "logGroupName")]
+        pub log_group_name: String,
+        /// `tags`
+        #[serde(rename = "tags")]
+        pub tags: Vec<String>,
+    }
+    /// `UntagResourceRequest`.
+    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+    pub struct UntagResourceRequest {
+        /// `resourceArn`
+        #[serde(rename = "resourceArn")]
+        pub resource_arn: String,
+        /// `tagKeys`
+        #[serde(rename = "tagKeys")]
+        pub tag_keys: Vec<String>,
     }
 }
 pub use types::*;
@@ -477,7 +1610,9 @@ pub static SERVICE: crate::Service = crate::Service {
 };
 mod operation {
     use super::{SERVICE, shape};
+    use crate::operation::Binding;
     use crate::operation::{Operation, Route};
+    use crate::shape::{Place, Scalar};
     pub(super) static ASSOCIATE_KMS_KEY: Operation = Operation {
         name: "AssociateKmsKey",
         service: &SERVICE,
@@ -553,18 +1688,18 @@ mod operation {
     pub(super) static CREATE_LOG_GROUP: Operation = Operation {
         name: "CreateLogGroup",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::CREATE_LOG_GROUP_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static CREATE_LOG_STREAM: Operation = Operation {
         name: "CreateLogStream",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::CREATE_LOG_STREAM_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -679,18 +1814,18 @@ mod operation {
     pub(super) static DELETE_LOG_GROUP: Operation = Operation {
         name: "DeleteLogGroup",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_LOG_GROUP_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_LOG_STREAM: Operation = Operation {
         name: "DeleteLogStream",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_LOG_STREAM_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -706,36 +1841,36 @@ mod operation {
     pub(super) static DELETE_METRIC_FILTER: Operation = Operation {
         name: "DeleteMetricFilter",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_METRIC_FILTER_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_QUERY_DEFINITION: Operation = Operation {
         name: "DeleteQueryDefinition",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_QUERY_DEFINITION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DELETE_RESOURCE_POLICY: Operation = Operation {
         name: "DeleteResourcePolicy",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_RESOURCE_POLICY_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static DELETE_RETENTION_POLICY: Operation = Operation {
         name: "DeleteRetentionPolicy",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_RETENTION_POLICY_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -751,9 +1886,9 @@ mod operation {
     pub(super) static DELETE_SUBSCRIPTION_FILTER: Operation = Operation {
         name: "DeleteSubscriptionFilter",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DELETE_SUBSCRIPTION_FILTER_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -904,45 +2039,45 @@ mod operation {
     pub(super) static DESCRIBE_METRIC_FILTERS: Operation = Operation {
         name: "DescribeMetricFilters",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DESCRIBE_METRIC_FILTERS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DESCRIBE_QUERIES: Operation = Operation {
         name: "DescribeQueries",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DESCRIBE_QUERIES_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DESCRIBE_QUERY_DEFINITIONS: Operation = Operation {
         name: "DescribeQueryDefinitions",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DESCRIBE_QUERY_DEFINITIONS_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DESCRIBE_RESOURCE_POLICIES: Operation = Operation {
         name: "DescribeResourcePolicies",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DESCRIBE_RESOURCE_POLICIES_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static DESCRIBE_SUBSCRIPTION_FILTERS: Operation = Operation {
         name: "DescribeSubscriptionFilters",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1057,9 +2192,9 @@ mod operation {
     pub(super) static GET_LOG_GROUP_FIELDS: Operation = Operation {
         name: "GetLogGroupFields",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::GET_LOG_GROUP_FIELDS_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1075,9 +2210,9 @@ mod operation {
     pub(super) static GET_LOG_RECORD: Operation = Operation {
         name: "GetLogRecord",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::GET_LOG_RECORD_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1093,9 +2228,9 @@ mod operation {
     pub(super) static GET_QUERY_RESULTS: Operation = Operation {
         name: "GetQueryResults",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::GET_QUERY_RESULTS_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1174,9 +2309,9 @@ mod operation {
     pub(super) static LIST_LOG_GROUPS: Operation = Operation {
         name: "ListLogGroups",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::LIST_LOG_GROUPS_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1219,18 +2354,18 @@ mod operation {
     pub(super) static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
         name: "ListTagsForResource",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::LIST_TAGS_FOR_RESOURCE_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static LIST_TAGS_LOG_GROUP: Operation = Operation {
         name: "ListTagsLogGroup",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::LIST_TAGS_LOG_GROUP_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1327,9 +2462,9 @@ mod operation {
     pub(super) static PUT_LOG_EVENTS: Operation = Operation {
         name: "PutLogEvents",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_LOG_EVENTS_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1345,36 +2480,36 @@ mod operation {
     pub(super) static PUT_METRIC_FILTER: Operation = Operation {
         name: "PutMetricFilter",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_METRIC_FILTER_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static PUT_QUERY_DEFINITION: Operation = Operation {
         name: "PutQueryDefinition",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_QUERY_DEFINITION_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_RESOURCE_POLICY: Operation = Operation {
         name: "PutResourcePolicy",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_RESOURCE_POLICY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static PUT_RETENTION_POLICY: Operation = Operation {
         name: "PutRetentionPolicy",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_RETENTION_POLICY_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -1390,9 +2525,9 @@ mod operation {
     pub(super) static PUT_SUBSCRIPTION_FILTER: Operation = Operation {
         name: "PutSubscriptionFilter",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::PUT_SUBSCRIPTION_FILTER_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -1417,54 +2552,54 @@ mod operation {
     pub(super) static START_LIVE_TAIL: Operation = Operation {
         name: "StartLiveTail",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::START_LIVE_TAIL_REQUEST),
         has_output: true,
-        output: &[],
+        output: &[Binding { key: "responseStream", place: Place::EventStream, scalar: Scalar::Text }],
     };
     pub(super) static START_QUERY: Operation = Operation {
         name: "StartQuery",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::START_QUERY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static STOP_QUERY: Operation = Operation {
         name: "StopQuery",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::STOP_QUERY_REQUEST),
         has_output: true,
         output: &[],
     };
     pub(super) static TAG_LOG_GROUP: Operation = Operation {
         name: "TagLogGroup",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::TAG_LOG_GROUP_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static TAG_RESOURCE: Operation = Operation {
         name: "TagResource",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::TAG_RESOURCE_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static TEST_METRIC_FILTER: Operation = Operation {
         name: "TestMetricFilter",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::TEST_METRIC_FILTER_REQUEST),
         has_output: true,
         output: &[],
     };
@@ -1480,18 +2615,18 @@ mod operation {
     pub(super) static UNTAG_LOG_GROUP: Operation = Operation {
         name: "UntagLogGroup",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::UNTAG_LOG_GROUP_REQUEST),
         has_output: false,
         output: &[],
     };
     pub(super) static UNTAG_RESOURCE: Operation = Operation {
         name: "UntagResource",
         service: &SERVICE,
-        typed: false,
+        typed: true,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: None,
+        input: Some(&shape::UNTAG_RESOURCE_REQUEST),
         has_output: false,
         output: &[],
     };
@@ -1543,6 +2678,78 @@ mod operation {
 }
 /// The operations that are offered, as types.
 pub mod op {
+    /// `CreateLogGroup`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateLogGroup;
+    impl crate::Call for CreateLogGroup {
+        type Input = super::types::CreateLogGroupRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_LOG_GROUP;
+    }
+    /// `CreateLogStream`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct CreateLogStream;
+    impl crate::Call for CreateLogStream {
+        type Input = super::types::CreateLogStreamRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::CREATE_LOG_STREAM;
+    }
+    /// `DeleteLogGroup`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteLogGroup;
+    impl crate::Call for DeleteLogGroup {
+        type Input = super::types::DeleteLogGroupRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_LOG_GROUP;
+    }
+    /// `DeleteLogStream`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteLogStream;
+    impl crate::Call for DeleteLogStream {
+        type Input = super::types::DeleteLogStreamRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_LOG_STREAM;
+    }
+    /// `DeleteMetricFilter`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteMetricFilter;
+    impl crate::Call for DeleteMetricFilter {
+        type Input = super::types::DeleteMetricFilterRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_METRIC_FILTER;
+    }
+    /// `DeleteQueryDefinition`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteQueryDefinition;
+    impl crate::Call for DeleteQueryDefinition {
+        type Input = super::types::DeleteQueryDefinitionRequest;
+        type Output = super::types::DeleteQueryDefinitionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_QUERY_DEFINITION;
+    }
+    /// `DeleteResourcePolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteResourcePolicy;
+    impl crate::Call for DeleteResourcePolicy {
+        type Input = super::types::DeleteResourcePolicyRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_RESOURCE_POLICY;
+    }
+    /// `DeleteRetentionPolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteRetentionPolicy;
+    impl crate::Call for DeleteRetentionPolicy {
+        type Input = super::types::DeleteRetentionPolicyRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_RETENTION_POLICY;
+    }
+    /// `DeleteSubscriptionFilter`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DeleteSubscriptionFilter;
+    impl crate::Call for DeleteSubscriptionFilter {
+        type Input = super::types::DeleteSubscriptionFilterRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::DELETE_SUBSCRIPTION_FILTER;
+    }
     /// `DescribeLogGroups`.
     #[derive(Debug, Clone, Copy)]
     pub struct DescribeLogGroups;
@@ -1559,6 +2766,46 @@ pub mod op {
         type Output = super::types::DescribeLogStreamsResponse;
         const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_LOG_STREAMS;
     }
+    /// `DescribeMetricFilters`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DescribeMetricFilters;
+    impl crate::Call for DescribeMetricFilters {
+        type Input = super::types::DescribeMetricFiltersRequest;
+        type Output = super::types::DescribeMetricFiltersResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_METRIC_FILTERS;
+    }
+    /// `DescribeQueries`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DescribeQueries;
+    impl crate::Call for DescribeQueries {
+        type Input = super::types::DescribeQueriesRequest;
+        type Output = super::types::DescribeQueriesResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_QUERIES;
+    }
+    /// `DescribeQueryDefinitions`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DescribeQueryDefinitions;
+    impl crate::Call for DescribeQueryDefinitions {
+        type Input = super::types::DescribeQueryDefinitionsRequest;
+        type Output = super::types::DescribeQueryDefinitionsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_QUERY_DEFINITIONS;
+    }
+    /// `DescribeResourcePolicies`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DescribeResourcePolicies;
+    impl crate::Call for DescribeResourcePolicies {
+        type Input = super::types::DescribeResourcePoliciesRequest;
+        type Output = super::types::DescribeResourcePoliciesResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_RESOURCE_POLICIES;
+    }
+    /// `DescribeSubscriptionFilters`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct DescribeSubscriptionFilters;
+    impl crate::Call for DescribeSubscriptionFilters {
+        type Input = super::types::DescribeSubscriptionFiltersRequest;
+        type Output = super::types::DescribeSubscriptionFiltersResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::DESCRIBE_SUBSCRIPTION_FILTERS;
+    }
     /// `FilterLogEvents`.
     #[derive(Debug, Clone, Copy)]
     pub struct FilterLogEvents;
@@ -1574,6 +2821,166 @@ pub mod op {
         type Input = super::types::GetLogEventsRequest;
         type Output = super::types::GetLogEventsResponse;
         const OPERATION: &'static crate::Operation = &super::operation::GET_LOG_EVENTS;
+    }
+    /// `GetLogGroupFields`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetLogGroupFields;
+    impl crate::Call for GetLogGroupFields {
+        type Input = super::types::GetLogGroupFieldsRequest;
+        type Output = super::types::GetLogGroupFieldsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_LOG_GROUP_FIELDS;
+    }
+    /// `GetLogRecord`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetLogRecord;
+    impl crate::Call for GetLogRecord {
+        type Input = super::types::GetLogRecordRequest;
+        type Output = super::types::GetLogRecordResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_LOG_RECORD;
+    }
+    /// `GetQueryResults`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GetQueryResults;
+    impl crate::Call for GetQueryResults {
+        type Input = super::types::GetQueryResultsRequest;
+        type Output = super::types::GetQueryResultsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::GET_QUERY_RESULTS;
+    }
+    /// `ListLogGroups`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListLogGroups;
+    impl crate::Call for ListLogGroups {
+        type Input = super::types::ListLogGroupsRequest;
+        type Output = super::types::ListLogGroupsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_LOG_GROUPS;
+    }
+    /// `ListTagsForResource`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListTagsForResource;
+    impl crate::Call for ListTagsForResource {
+        type Input = super::types::ListTagsForResourceRequest;
+        type Output = super::types::ListTagsForResourceResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_TAGS_FOR_RESOURCE;
+    }
+    /// `ListTagsLogGroup`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ListTagsLogGroup;
+    impl crate::Call for ListTagsLogGroup {
+        type Input = super::types::ListTagsLogGroupRequest;
+        type Output = super::types::ListTagsLogGroupResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::LIST_TAGS_LOG_GROUP;
+    }
+    /// `PutLogEvents`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutLogEvents;
+    impl crate::Call for PutLogEvents {
+        type Input = super::types::PutLogEventsRequest;
+        type Output = super::types::PutLogEventsResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_LOG_EVENTS;
+    }
+    /// `PutMetricFilter`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutMetricFilter;
+    impl crate::Call for PutMetricFilter {
+        type Input = super::types::PutMetricFilterRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_METRIC_FILTER;
+    }
+    /// `PutQueryDefinition`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutQueryDefinition;
+    impl crate::Call for PutQueryDefinition {
+        type Input = super::types::PutQueryDefinitionRequest;
+        type Output = super::types::PutQueryDefinitionResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_QUERY_DEFINITION;
+    }
+    /// `PutResourcePolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutResourcePolicy;
+    impl crate::Call for PutResourcePolicy {
+        type Input = super::types::PutResourcePolicyRequest;
+        type Output = super::types::PutResourcePolicyResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_RESOURCE_POLICY;
+    }
+    /// `PutRetentionPolicy`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutRetentionPolicy;
+    impl crate::Call for PutRetentionPolicy {
+        type Input = super::types::PutRetentionPolicyRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_RETENTION_POLICY;
+    }
+    /// `PutSubscriptionFilter`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct PutSubscriptionFilter;
+    impl crate::Call for PutSubscriptionFilter {
+        type Input = super::types::PutSubscriptionFilterRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::PUT_SUBSCRIPTION_FILTER;
+    }
+    /// `StartLiveTail`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct StartLiveTail;
+    impl crate::Call for StartLiveTail {
+        type Input = super::types::StartLiveTailRequest;
+        type Output = super::types::StartLiveTailResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::START_LIVE_TAIL;
+    }
+    /// `StartQuery`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct StartQuery;
+    impl crate::Call for StartQuery {
+        type Input = super::types::StartQueryRequest;
+        type Output = super::types::StartQueryResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::START_QUERY;
+    }
+    /// `StopQuery`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct StopQuery;
+    impl crate::Call for StopQuery {
+        type Input = super::types::StopQueryRequest;
+        type Output = super::types::StopQueryResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::STOP_QUERY;
+    }
+    /// `TagLogGroup`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct TagLogGroup;
+    impl crate::Call for TagLogGroup {
+        type Input = super::types::TagLogGroupRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::TAG_LOG_GROUP;
+    }
+    /// `TagResource`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct TagResource;
+    impl crate::Call for TagResource {
+        type Input = super::types::TagResourceRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::TAG_RESOURCE;
+    }
+    /// `TestMetricFilter`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct TestMetricFilter;
+    impl crate::Call for TestMetricFilter {
+        type Input = super::types::TestMetricFilterRequest;
+        type Output = super::types::TestMetricFilterResponse;
+        const OPERATION: &'static crate::Operation = &super::operation::TEST_METRIC_FILTER;
+    }
+    /// `UntagLogGroup`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UntagLogGroup;
+    impl crate::Call for UntagLogGroup {
+        type Input = super::types::UntagLogGroupRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::UNTAG_LOG_GROUP;
+    }
+    /// `UntagResource`.
+    #[derive(Debug, Clone, Copy)]
+    pub struct UntagResource;
+    impl crate::Call for UntagResource {
+        type Input = super::types::UntagResourceRequest;
+        type Output = crate::Empty;
+        const OPERATION: &'static crate::Operation = &super::operation::UNTAG_RESOURCE;
     }
 }
 /// The errors of the service's model, each built from its message.
@@ -1869,6 +3276,267 @@ mod shape {
         sensitive: false,
         kind: Kind::List { length: Bounds { min: Some(0), max: Some(20) }, element: &ACCOUNT_ID },
     };
+    pub(super) static AMAZON_RESOURCE_NAME: Shape = Shape {
+        name: "AmazonResourceName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(1011) },
+            pattern: Some(Pattern::new("[\\w+=/:,.@-]*")),
+            values: &[],
+        },
+    };
+    pub(super) static APPLY_ON_TRANSFORMED_LOGS: Shape =
+        Shape { name: "ApplyOnTransformedLogs", sensitive: false, kind: Kind::Boolean };
+    pub(super) static ARN: Shape = Shape {
+        name: "Arn",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static CLIENT_TOKEN: Shape = Shape {
+        name: "ClientToken",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(36), max: Some(128) },
+            pattern: Some(Pattern::new("\\S{36,128}")),
+            values: &[],
+        },
+    };
+    pub(super) static CREATE_LOG_GROUP_REQUEST: Shape = Shape {
+        name: "CreateLogGroupRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "kmsKeyId",
+                    key: "kmsKeyId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &KMS_KEY_ID,
+                },
+                Member { name: "tags", key: "tags", required: false, place: Place::Body, shape: &TAGS },
+                Member {
+                    name: "logGroupClass",
+                    key: "logGroupClass",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_CLASS,
+                },
+                Member {
+                    name: "deletionProtectionEnabled",
+                    key: "deletionProtectionEnabled",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DELETION_PROTECTION_ENABLED,
+                },
+            ],
+        },
+    };
+    pub(super) static CREATE_LOG_STREAM_REQUEST: Shape = Shape {
+        name: "CreateLogStreamRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "logStreamName",
+                    key: "logStreamName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_STREAM_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static DATA_SOURCE_FILTER: Shape = Shape {
+        name: "DataSourceFilter",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "name",
+                    key: "name",
+                    required: true,
+                    place: Place::Body,
+                    shape: &DATA_SOURCE_NAME,
+                },
+                Member {
+                    name: "type",
+                    key: "type",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DATA_SOURCE_TYPE,
+                },
+            ],
+        },
+    };
+    pub(super) static DATA_SOURCE_FILTERS: Shape = Shape {
+        name: "DataSourceFilters",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &DATA_SOURCE_FILTER },
+    };
+    pub(super) static DATA_SOURCE_NAME: Shape = Shape {
+        name: "DataSourceName",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static DATA_SOURCE_TYPE: Shape = Shape {
+        name: "DataSourceType",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static DAYS: Shape =
+        Shape { name: "Days", sensitive: false, kind: Kind::Integer { range: Bounds::NONE } };
+    pub(super) static DEFAULT_VALUE: Shape =
+        Shape { name: "DefaultValue", sensitive: false, kind: Kind::Double { range: Bounds::NONE } };
+    pub(super) static DELETE_LOG_GROUP_REQUEST: Shape = Shape {
+        name: "DeleteLogGroupRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "logGroupName",
+                key: "logGroupName",
+                required: true,
+                place: Place::Body,
+                shape: &LOG_GROUP_NAME,
+            }],
+        },
+    };
+    pub(super) static DELETE_LOG_STREAM_REQUEST: Shape = Shape {
+        name: "DeleteLogStreamRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "logStreamName",
+                    key: "logStreamName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_STREAM_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_METRIC_FILTER_REQUEST: Shape = Shape {
+        name: "DeleteMetricFilterRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterName",
+                    key: "filterName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_QUERY_DEFINITION_REQUEST: Shape = Shape {
+        name: "DeleteQueryDefinitionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "queryDefinitionId",
+                key: "queryDefinitionId",
+                required: true,
+                place: Place::Body,
+                shape: &QUERY_ID,
+            }],
+        },
+    };
+    pub(super) static DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape {
+        name: "DeleteResourcePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "policyName",
+                    key: "policyName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &POLICY_NAME,
+                },
+                Member {
+                    name: "resourceArn",
+                    key: "resourceArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARN,
+                },
+                Member {
+                    name: "expectedRevisionId",
+                    key: "expectedRevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EXPECTED_REVISION_ID,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETE_RETENTION_POLICY_REQUEST: Shape = Shape {
+        name: "DeleteRetentionPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "logGroupName",
+                key: "logGroupName",
+                required: true,
+                place: Place::Body,
+                shape: &LOG_GROUP_NAME,
+            }],
+        },
+    };
+    pub(super) static DELETE_SUBSCRIPTION_FILTER_REQUEST: Shape = Shape {
+        name: "DeleteSubscriptionFilterRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterName",
+                    key: "filterName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+            ],
+        },
+    };
+    pub(super) static DELETION_PROTECTION_ENABLED: Shape =
+        Shape { name: "DeletionProtectionEnabled", sensitive: false, kind: Kind::Boolean };
     pub(super) static DESCENDING: Shape = Shape { name: "Descending", sensitive: false, kind: Kind::Boolean };
     pub(super) static DESCRIBE_LIMIT: Shape = Shape {
         name: "DescribeLimit",
@@ -2001,10 +3669,340 @@ mod shape {
             ],
         },
     };
+    pub(super) static DESCRIBE_METRIC_FILTERS_REQUEST: Shape = Shape {
+        name: "DescribeMetricFiltersRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterNamePrefix",
+                    key: "filterNamePrefix",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "limit",
+                    key: "limit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIBE_LIMIT,
+                },
+                Member {
+                    name: "metricName",
+                    key: "metricName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &METRIC_NAME,
+                },
+                Member {
+                    name: "metricNamespace",
+                    key: "metricNamespace",
+                    required: false,
+                    place: Place::Body,
+                    shape: &METRIC_NAMESPACE,
+                },
+            ],
+        },
+    };
+    pub(super) static DESCRIBE_QUERIES_MAX_RESULTS: Shape = Shape {
+        name: "DescribeQueriesMaxResults",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(1000) } },
+    };
+    pub(super) static DESCRIBE_QUERIES_REQUEST: Shape = Shape {
+        name: "DescribeQueriesRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "status",
+                    key: "status",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_STATUS,
+                },
+                Member {
+                    name: "maxResults",
+                    key: "maxResults",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIBE_QUERIES_MAX_RESULTS,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "queryLanguage",
+                    key: "queryLanguage",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_LANGUAGE,
+                },
+            ],
+        },
+    };
+    pub(super) static DESCRIBE_QUERY_DEFINITIONS_REQUEST: Shape = Shape {
+        name: "DescribeQueryDefinitionsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "queryLanguage",
+                    key: "queryLanguage",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_LANGUAGE,
+                },
+                Member {
+                    name: "queryDefinitionNamePrefix",
+                    key: "queryDefinitionNamePrefix",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_DEFINITION_NAME,
+                },
+                Member {
+                    name: "maxResults",
+                    key: "maxResults",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_LIST_MAX_RESULTS,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+            ],
+        },
+    };
+    pub(super) static DESCRIBE_RESOURCE_POLICIES_REQUEST: Shape = Shape {
+        name: "DescribeResourcePoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "limit",
+                    key: "limit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIBE_LIMIT,
+                },
+                Member {
+                    name: "resourceArn",
+                    key: "resourceArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARN,
+                },
+                Member {
+                    name: "policyScope",
+                    key: "policyScope",
+                    required: false,
+                    place: Place::Body,
+                    shape: &POLICY_SCOPE,
+                },
+            ],
+        },
+    };
+    pub(super) static DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST: Shape = Shape {
+        name: "DescribeSubscriptionFiltersRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterNamePrefix",
+                    key: "filterNamePrefix",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "limit",
+                    key: "limit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DESCRIBE_LIMIT,
+                },
+            ],
+        },
+    };
+    pub(super) static DESTINATION_ARN: Shape = Shape {
+        name: "DestinationArn",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: None }, pattern: None, values: &[] },
+    };
+    pub(super) static DIMENSIONS: Shape = Shape {
+        name: "Dimensions",
+        sensitive: false,
+        kind: Kind::Map { length: Bounds::NONE, key: &DIMENSIONS_KEY, value: &DIMENSIONS_VALUE },
+    };
+    pub(super) static DIMENSIONS_KEY: Shape = Shape {
+        name: "DimensionsKey",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(255) }, pattern: None, values: &[] },
+    };
+    pub(super) static DIMENSIONS_VALUE: Shape = Shape {
+        name: "DimensionsValue",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(255) }, pattern: None, values: &[] },
+    };
+    pub(super) static DISTRIBUTION: Shape = Shape {
+        name: "Distribution",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["Random", "ByLogStream"] },
+    };
+    pub(super) static EMIT_SYSTEM_FIELDS: Shape = Shape {
+        name: "EmitSystemFields",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &SYSTEM_FIELD },
+    };
+    pub(super) static ENTITY: Shape = Shape {
+        name: "Entity",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "keyAttributes",
+                    key: "keyAttributes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ENTITY_KEY_ATTRIBUTES,
+                },
+                Member {
+                    name: "attributes",
+                    key: "attributes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ENTITY_ATTRIBUTES,
+                },
+            ],
+        },
+    };
+    pub(super) static ENTITY_ATTRIBUTES: Shape = Shape {
+        name: "EntityAttributes",
+        sensitive: false,
+        kind: Kind::Map {
+            length: Bounds { min: Some(0), max: Some(10) },
+            key: &ENTITY_ATTRIBUTES_KEY,
+            value: &ENTITY_ATTRIBUTES_VALUE,
+        },
+    };
+    pub(super) static ENTITY_ATTRIBUTES_KEY: Shape = Shape {
+        name: "EntityAttributesKey",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(256) }, pattern: None, values: &[] },
+    };
+    pub(super) static ENTITY_ATTRIBUTES_VALUE: Shape = Shape {
+        name: "EntityAttributesValue",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(512) }, pattern: None, values: &[] },
+    };
+    pub(super) static ENTITY_KEY_ATTRIBUTES: Shape = Shape {
+        name: "EntityKeyAttributes",
+        sensitive: false,
+        kind: Kind::Map {
+            length: Bounds { min: Some(2), max: Some(4) },
+            key: &ENTITY_KEY_ATTRIBUTES_KEY,
+            value: &ENTITY_KEY_ATTRIBUTES_VALUE,
+        },
+    };
+    pub(super) static ENTITY_KEY_ATTRIBUTES_KEY: Shape = Shape {
+        name: "EntityKeyAttributesKey",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(32) }, pattern: None, values: &[] },
+    };
+    pub(super) static ENTITY_KEY_ATTRIBUTES_VALUE: Shape = Shape {
+        name: "EntityKeyAttributesValue",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(512) }, pattern: None, values: &[] },
+    };
+    pub(super) static EVENT_MESSAGE: Shape = Shape {
+        name: "EventMessage",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: None }, pattern: None, values: &[] },
+    };
     pub(super) static EVENTS_LIMIT: Shape = Shape {
         name: "EventsLimit",
         sensitive: false,
         kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(10000) } },
+    };
+    pub(super) static EVENTS_LIMIT_START_QUERY: Shape = Shape {
+        name: "EventsLimitStartQuery",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(100000) } },
+    };
+    pub(super) static EXPECTED_REVISION_ID: Shape = Shape {
+        name: "ExpectedRevisionId",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: None }, pattern: None, values: &[] },
+    };
+    pub(super) static FIELD_INDEX_NAME: Shape = Shape {
+        name: "FieldIndexName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(512) },
+            pattern: Some(Pattern::new("[\\.\\-_/#A-Za-z0-9]+")),
+            values: &[],
+        },
+    };
+    pub(super) static FIELD_INDEX_NAMES: Shape = Shape {
+        name: "FieldIndexNames",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(20) }, element: &FIELD_INDEX_NAME },
+    };
+    pub(super) static FIELD_SELECTION_CRITERIA: Shape = Shape {
+        name: "FieldSelectionCriteria",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(0), max: Some(2000) }, pattern: None, values: &[] },
     };
     pub(super) static FILTER_LOG_EVENTS_REQUEST: Shape = Shape {
         name: "FilterLogEventsRequest",
@@ -2092,6 +4090,15 @@ mod shape {
             ],
         },
     };
+    pub(super) static FILTER_NAME: Shape = Shape {
+        name: "FilterName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(512) },
+            pattern: Some(Pattern::new("[^:*]*")),
+            values: &[],
+        },
+    };
     pub(super) static FILTER_PATTERN: Shape = Shape {
         name: "FilterPattern",
         sensitive: false,
@@ -2162,8 +4169,113 @@ mod shape {
             ],
         },
     };
+    pub(super) static GET_LOG_GROUP_FIELDS_REQUEST: Shape = Shape {
+        name: "GetLogGroupFieldsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member { name: "time", key: "time", required: false, place: Place::Body, shape: &TIMESTAMP },
+                Member {
+                    name: "logGroupIdentifier",
+                    key: "logGroupIdentifier",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_IDENTIFIER,
+                },
+            ],
+        },
+    };
+    pub(super) static GET_LOG_RECORD_REQUEST: Shape = Shape {
+        name: "GetLogRecordRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logRecordPointer",
+                    key: "logRecordPointer",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_RECORD_POINTER,
+                },
+                Member { name: "unmask", key: "unmask", required: false, place: Place::Body, shape: &UNMASK },
+            ],
+        },
+    };
+    pub(super) static GET_QUERY_RESULTS_MAX_ITEMS: Shape = Shape {
+        name: "GetQueryResultsMaxItems",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(0), max: Some(10000) } },
+    };
+    pub(super) static GET_QUERY_RESULTS_NEXT_TOKEN: Shape = Shape {
+        name: "GetQueryResultsNextToken",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(1024) }, pattern: None, values: &[] },
+    };
+    pub(super) static GET_QUERY_RESULTS_REQUEST: Shape = Shape {
+        name: "GetQueryResultsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "queryId",
+                    key: "queryId",
+                    required: true,
+                    place: Place::Body,
+                    shape: &QUERY_ID,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &GET_QUERY_RESULTS_NEXT_TOKEN,
+                },
+                Member {
+                    name: "maxItems",
+                    key: "maxItems",
+                    required: false,
+                    place: Place::Body,
+                    shape: &GET_QUERY_RESULTS_MAX_ITEMS,
+                },
+            ],
+        },
+    };
     pub(super) static INCLUDE_LINKED_ACCOUNTS: Shape =
         Shape { name: "IncludeLinkedAccounts", sensitive: false, kind: Kind::Boolean };
+    pub(super) static INPUT_LOG_EVENT: Shape = Shape {
+        name: "InputLogEvent",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "timestamp",
+                    key: "timestamp",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TIMESTAMP,
+                },
+                Member {
+                    name: "message",
+                    key: "message",
+                    required: true,
+                    place: Place::Body,
+                    shape: &EVENT_MESSAGE,
+                },
+            ],
+        },
+    };
+    pub(super) static INPUT_LOG_EVENTS: Shape = Shape {
+        name: "InputLogEvents",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10000) }, element: &INPUT_LOG_EVENT },
+    };
     pub(super) static INPUT_LOG_STREAM_NAMES: Shape = Shape {
         name: "InputLogStreamNames",
         sensitive: false,
@@ -2171,6 +4283,113 @@ mod shape {
     };
     pub(super) static INTERLEAVED: Shape =
         Shape { name: "Interleaved", sensitive: false, kind: Kind::Boolean };
+    pub(super) static KMS_KEY_ID: Shape = Shape {
+        name: "KmsKeyId",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(256) }, pattern: None, values: &[] },
+    };
+    pub(super) static LIST_LIMIT: Shape = Shape {
+        name: "ListLimit",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(1000) } },
+    };
+    pub(super) static LIST_LOG_GROUPS_REQUEST: Shape = Shape {
+        name: "ListLogGroupsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupNamePattern",
+                    key: "logGroupNamePattern",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME_REGEX_PATTERN,
+                },
+                Member {
+                    name: "logGroupClass",
+                    key: "logGroupClass",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_CLASS,
+                },
+                Member {
+                    name: "includeLinkedAccounts",
+                    key: "includeLinkedAccounts",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INCLUDE_LINKED_ACCOUNTS,
+                },
+                Member {
+                    name: "accountIdentifiers",
+                    key: "accountIdentifiers",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ACCOUNT_IDS,
+                },
+                Member {
+                    name: "nextToken",
+                    key: "nextToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "limit",
+                    key: "limit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LIST_LIMIT,
+                },
+                Member {
+                    name: "dataSources",
+                    key: "dataSources",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DATA_SOURCE_FILTERS,
+                },
+                Member {
+                    name: "fieldIndexNames",
+                    key: "fieldIndexNames",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FIELD_INDEX_NAMES,
+                },
+                Member {
+                    name: "logGroupTags",
+                    key: "logGroupTags",
+                    required: false,
+                    place: Place::Body,
+                    shape: &TAG_FILTERS,
+                },
+            ],
+        },
+    };
+    pub(super) static LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape {
+        name: "ListTagsForResourceRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "resourceArn",
+                key: "resourceArn",
+                required: true,
+                place: Place::Body,
+                shape: &AMAZON_RESOURCE_NAME,
+            }],
+        },
+    };
+    pub(super) static LIST_TAGS_LOG_GROUP_REQUEST: Shape = Shape {
+        name: "ListTagsLogGroupRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "logGroupName",
+                key: "logGroupName",
+                required: true,
+                place: Place::Body,
+                shape: &LOG_GROUP_NAME,
+            }],
+        },
+    };
     pub(super) static LOG_GROUP_CLASS: Shape = Shape {
         name: "LogGroupClass",
         sensitive: false,
@@ -2188,6 +4407,11 @@ mod shape {
             pattern: Some(Pattern::new("[\\w#+=/:,.@-]*")),
             values: &[],
         },
+    };
+    pub(super) static LOG_GROUP_IDENTIFIERS: Shape = Shape {
+        name: "LogGroupIdentifiers",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_IDENTIFIER },
     };
     pub(super) static LOG_GROUP_NAME: Shape = Shape {
         name: "LogGroupName",
@@ -2207,6 +4431,27 @@ mod shape {
             values: &[],
         },
     };
+    pub(super) static LOG_GROUP_NAME_REGEX_PATTERN: Shape = Shape {
+        name: "LogGroupNameRegexPattern",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(3), max: Some(129) },
+            pattern: Some(Pattern::new(
+                "(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}",
+            )),
+            values: &[],
+        },
+    };
+    pub(super) static LOG_GROUP_NAMES: Shape = Shape {
+        name: "LogGroupNames",
+        sensitive: false,
+        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_NAME },
+    };
+    pub(super) static LOG_RECORD_POINTER: Shape = Shape {
+        name: "LogRecordPointer",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
     pub(super) static LOG_STREAM_NAME: Shape = Shape {
         name: "LogStreamName",
         sensitive: false,
@@ -2215,6 +4460,84 @@ mod shape {
             pattern: Some(Pattern::new("[^:*]*")),
             values: &[],
         },
+    };
+    pub(super) static METRIC_NAME: Shape = Shape {
+        name: "MetricName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: None, max: Some(255) },
+            pattern: Some(Pattern::new("[^:*$]*")),
+            values: &[],
+        },
+    };
+    pub(super) static METRIC_NAMESPACE: Shape = Shape {
+        name: "MetricNamespace",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: None, max: Some(255) },
+            pattern: Some(Pattern::new("[^:*$]*")),
+            values: &[],
+        },
+    };
+    pub(super) static METRIC_TRANSFORMATION: Shape = Shape {
+        name: "MetricTransformation",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "metricName",
+                    key: "metricName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &METRIC_NAME,
+                },
+                Member {
+                    name: "metricNamespace",
+                    key: "metricNamespace",
+                    required: true,
+                    place: Place::Body,
+                    shape: &METRIC_NAMESPACE,
+                },
+                Member {
+                    name: "metricValue",
+                    key: "metricValue",
+                    required: true,
+                    place: Place::Body,
+                    shape: &METRIC_VALUE,
+                },
+                Member {
+                    name: "defaultValue",
+                    key: "defaultValue",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DEFAULT_VALUE,
+                },
+                Member {
+                    name: "dimensions",
+                    key: "dimensions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DIMENSIONS,
+                },
+                Member {
+                    name: "unit",
+                    key: "unit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &STANDARD_UNIT,
+                },
+            ],
+        },
+    };
+    pub(super) static METRIC_TRANSFORMATIONS: Shape = Shape {
+        name: "MetricTransformations",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &METRIC_TRANSFORMATION },
+    };
+    pub(super) static METRIC_VALUE: Shape = Shape {
+        name: "MetricValue",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(100) }, pattern: None, values: &[] },
     };
     pub(super) static NEXT_TOKEN: Shape = Shape {
         name: "NextToken",
@@ -2230,12 +4553,749 @@ mod shape {
             values: &["LogStreamName", "LastEventTime"],
         },
     };
+    pub(super) static POLICY_DOCUMENT: Shape = Shape {
+        name: "PolicyDocument",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(51200) }, pattern: None, values: &[] },
+    };
+    pub(super) static POLICY_NAME: Shape = Shape {
+        name: "PolicyName",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static POLICY_SCOPE: Shape = Shape {
+        name: "PolicyScope",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["ACCOUNT", "RESOURCE"] },
+    };
+    pub(super) static PUT_LOG_EVENTS_REQUEST: Shape = Shape {
+        name: "PutLogEventsRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "logStreamName",
+                    key: "logStreamName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_STREAM_NAME,
+                },
+                Member {
+                    name: "logEvents",
+                    key: "logEvents",
+                    required: true,
+                    place: Place::Body,
+                    shape: &INPUT_LOG_EVENTS,
+                },
+                Member {
+                    name: "sequenceToken",
+                    key: "sequenceToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &SEQUENCE_TOKEN,
+                },
+                Member { name: "entity", key: "entity", required: false, place: Place::Body, shape: &ENTITY },
+            ],
+        },
+    };
+    pub(super) static PUT_METRIC_FILTER_REQUEST: Shape = Shape {
+        name: "PutMetricFilterRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterName",
+                    key: "filterName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+                Member {
+                    name: "filterPattern",
+                    key: "filterPattern",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_PATTERN,
+                },
+                Member {
+                    name: "metricTransformations",
+                    key: "metricTransformations",
+                    required: true,
+                    place: Place::Body,
+                    shape: &METRIC_TRANSFORMATIONS,
+                },
+                Member {
+                    name: "applyOnTransformedLogs",
+                    key: "applyOnTransformedLogs",
+                    required: false,
+                    place: Place::Body,
+                    shape: &APPLY_ON_TRANSFORMED_LOGS,
+                },
+                Member {
+                    name: "fieldSelectionCriteria",
+                    key: "fieldSelectionCriteria",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FIELD_SELECTION_CRITERIA,
+                },
+                Member {
+                    name: "emitSystemFieldDimensions",
+                    key: "emitSystemFieldDimensions",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EMIT_SYSTEM_FIELDS,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_QUERY_DEFINITION_REQUEST: Shape = Shape {
+        name: "PutQueryDefinitionRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "queryLanguage",
+                    key: "queryLanguage",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_LANGUAGE,
+                },
+                Member {
+                    name: "name",
+                    key: "name",
+                    required: true,
+                    place: Place::Body,
+                    shape: &QUERY_DEFINITION_NAME,
+                },
+                Member {
+                    name: "queryDefinitionId",
+                    key: "queryDefinitionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_ID,
+                },
+                Member {
+                    name: "logGroupNames",
+                    key: "logGroupNames",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAMES,
+                },
+                Member {
+                    name: "queryString",
+                    key: "queryString",
+                    required: true,
+                    place: Place::Body,
+                    shape: &QUERY_DEFINITION_STRING,
+                },
+                Member {
+                    name: "clientToken",
+                    key: "clientToken",
+                    required: false,
+                    place: Place::Body,
+                    shape: &CLIENT_TOKEN,
+                },
+                Member {
+                    name: "parameters",
+                    key: "parameters",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_PARAMETER_LIST,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_RESOURCE_POLICY_REQUEST: Shape = Shape {
+        name: "PutResourcePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "policyName",
+                    key: "policyName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &POLICY_NAME,
+                },
+                Member {
+                    name: "policyDocument",
+                    key: "policyDocument",
+                    required: false,
+                    place: Place::Body,
+                    shape: &POLICY_DOCUMENT,
+                },
+                Member {
+                    name: "resourceArn",
+                    key: "resourceArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ARN,
+                },
+                Member {
+                    name: "expectedRevisionId",
+                    key: "expectedRevisionId",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EXPECTED_REVISION_ID,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_RETENTION_POLICY_REQUEST: Shape = Shape {
+        name: "PutRetentionPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "retentionInDays",
+                    key: "retentionInDays",
+                    required: true,
+                    place: Place::Body,
+                    shape: &DAYS,
+                },
+            ],
+        },
+    };
+    pub(super) static PUT_SUBSCRIPTION_FILTER_REQUEST: Shape = Shape {
+        name: "PutSubscriptionFilterRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "filterName",
+                    key: "filterName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_NAME,
+                },
+                Member {
+                    name: "filterPattern",
+                    key: "filterPattern",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_PATTERN,
+                },
+                Member {
+                    name: "destinationArn",
+                    key: "destinationArn",
+                    required: true,
+                    place: Place::Body,
+                    shape: &DESTINATION_ARN,
+                },
+                Member {
+                    name: "roleArn",
+                    key: "roleArn",
+                    required: false,
+                    place: Place::Body,
+                    shape: &ROLE_ARN,
+                },
+                Member {
+                    name: "distribution",
+                    key: "distribution",
+                    required: false,
+                    place: Place::Body,
+                    shape: &DISTRIBUTION,
+                },
+                Member {
+                    name: "applyOnTransformedLogs",
+                    key: "applyOnTransformedLogs",
+                    required: false,
+                    place: Place::Body,
+                    shape: &APPLY_ON_TRANSFORMED_LOGS,
+                },
+                Member {
+                    name: "fieldSelectionCriteria",
+                    key: "fieldSelectionCriteria",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FIELD_SELECTION_CRITERIA,
+                },
+                Member {
+                    name: "emitSystemFields",
+                    key: "emitSystemFields",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EMIT_SYSTEM_FIELDS,
+                },
+            ],
+        },
+    };
+    pub(super) static QUERY_DEFINITION_NAME: Shape = Shape {
+        name: "QueryDefinitionName",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(255) }, pattern: None, values: &[] },
+    };
+    pub(super) static QUERY_DEFINITION_STRING: Shape = Shape {
+        name: "QueryDefinitionString",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(10000) }, pattern: None, values: &[] },
+    };
+    pub(super) static QUERY_ID: Shape = Shape {
+        name: "QueryId",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: Some(256) }, pattern: None, values: &[] },
+    };
+    pub(super) static QUERY_LANGUAGE: Shape = Shape {
+        name: "QueryLanguage",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &["CWLI", "SQL", "PPL"] },
+    };
+    pub(super) static QUERY_LIST_MAX_RESULTS: Shape = Shape {
+        name: "QueryListMaxResults",
+        sensitive: false,
+        kind: Kind::Integer { range: Bounds { min: Some(1), max: Some(1000) } },
+    };
+    pub(super) static QUERY_PARAMETER: Shape = Shape {
+        name: "QueryParameter",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "name",
+                    key: "name",
+                    required: true,
+                    place: Place::Body,
+                    shape: &QUERY_PARAMETER_NAME,
+                },
+                Member {
+                    name: "defaultValue",
+                    key: "defaultValue",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_PARAMETER_DEFAULT_VALUE,
+                },
+                Member {
+                    name: "description",
+                    key: "description",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_PARAMETER_DESCRIPTION,
+                },
+            ],
+        },
+    };
+    pub(super) static QUERY_PARAMETER_DEFAULT_VALUE: Shape = Shape {
+        name: "QueryParameterDefaultValue",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(1024) }, pattern: None, values: &[] },
+    };
+    pub(super) static QUERY_PARAMETER_DESCRIPTION: Shape = Shape {
+        name: "QueryParameterDescription",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: None, max: Some(512) }, pattern: None, values: &[] },
+    };
+    pub(super) static QUERY_PARAMETER_LIST: Shape = Shape {
+        name: "QueryParameterList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: None, max: Some(20) }, element: &QUERY_PARAMETER },
+    };
+    pub(super) static QUERY_PARAMETER_NAME: Shape = Shape {
+        name: "QueryParameterName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("^[a-zA-Z_][a-zA-Z0-9_]*")),
+            values: &[],
+        },
+    };
+    pub(super) static QUERY_STATUS: Shape = Shape {
+        name: "QueryStatus",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &["Scheduled", "Running", "Complete", "Failed", "Cancelled", "Timeout", "Unknown"],
+        },
+    };
+    pub(super) static QUERY_STRING: Shape = Shape {
+        name: "QueryString",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(0), max: Some(10000) }, pattern: None, values: &[] },
+    };
+    pub(super) static ROLE_ARN: Shape = Shape {
+        name: "RoleArn",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: None }, pattern: None, values: &[] },
+    };
+    pub(super) static SEQUENCE_TOKEN: Shape = Shape {
+        name: "SequenceToken",
+        sensitive: false,
+        kind: Kind::String { length: Bounds { min: Some(1), max: None }, pattern: None, values: &[] },
+    };
+    pub(super) static STANDARD_UNIT: Shape = Shape {
+        name: "StandardUnit",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds::NONE,
+            pattern: None,
+            values: &[
+                "Seconds",
+                "Microseconds",
+                "Milliseconds",
+                "Bytes",
+                "Kilobytes",
+                "Megabytes",
+                "Gigabytes",
+                "Terabytes",
+                "Bits",
+                "Kilobits",
+                "Megabits",
+                "Gigabits",
+                "Terabits",
+                "Percent",
+                "Count",
+                "Bytes/Second",
+                "Kilobytes/Second",
+                "Megabytes/Second",
+                "Gigabytes/Second",
+                "Terabytes/Second",
+                "Bits/Second",
+                "Kilobits/Second",
+                "Megabits/Second",
+                "Gigabits/Second",
+                "Terabits/Second",
+                "Count/Second",
+                "None",
+            ],
+        },
+    };
     pub(super) static START_FROM_HEAD: Shape =
         Shape { name: "StartFromHead", sensitive: false, kind: Kind::Boolean };
+    pub(super) static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Shape = Shape {
+        name: "StartLiveTailLogGroupIdentifiers",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &LOG_GROUP_IDENTIFIER },
+    };
+    pub(super) static START_LIVE_TAIL_REQUEST: Shape = Shape {
+        name: "StartLiveTailRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupIdentifiers",
+                    key: "logGroupIdentifiers",
+                    required: true,
+                    place: Place::Body,
+                    shape: &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS,
+                },
+                Member {
+                    name: "logStreamNames",
+                    key: "logStreamNames",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INPUT_LOG_STREAM_NAMES,
+                },
+                Member {
+                    name: "logStreamNamePrefixes",
+                    key: "logStreamNamePrefixes",
+                    required: false,
+                    place: Place::Body,
+                    shape: &INPUT_LOG_STREAM_NAMES,
+                },
+                Member {
+                    name: "logEventFilterPattern",
+                    key: "logEventFilterPattern",
+                    required: false,
+                    place: Place::Body,
+                    shape: &FILTER_PATTERN,
+                },
+            ],
+        },
+    };
+    pub(super) static START_QUERY_REQUEST: Shape = Shape {
+        name: "StartQueryRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "queryLanguage",
+                    key: "queryLanguage",
+                    required: false,
+                    place: Place::Body,
+                    shape: &QUERY_LANGUAGE,
+                },
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member {
+                    name: "logGroupNames",
+                    key: "logGroupNames",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAMES,
+                },
+                Member {
+                    name: "logGroupIdentifiers",
+                    key: "logGroupIdentifiers",
+                    required: false,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_IDENTIFIERS,
+                },
+                Member {
+                    name: "startTime",
+                    key: "startTime",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TIMESTAMP,
+                },
+                Member {
+                    name: "endTime",
+                    key: "endTime",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TIMESTAMP,
+                },
+                Member {
+                    name: "queryString",
+                    key: "queryString",
+                    required: true,
+                    place: Place::Body,
+                    shape: &QUERY_STRING,
+                },
+                Member {
+                    name: "limit",
+                    key: "limit",
+                    required: false,
+                    place: Place::Body,
+                    shape: &EVENTS_LIMIT_START_QUERY,
+                },
+            ],
+        },
+    };
+    pub(super) static STOP_QUERY_REQUEST: Shape = Shape {
+        name: "StopQueryRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "queryId",
+                key: "queryId",
+                required: true,
+                place: Place::Body,
+                shape: &QUERY_ID,
+            }],
+        },
+    };
+    pub(super) static SYSTEM_FIELD: Shape = Shape {
+        name: "SystemField",
+        sensitive: false,
+        kind: Kind::String { length: Bounds::NONE, pattern: None, values: &[] },
+    };
+    pub(super) static TAG_FILTER: Shape = Shape {
+        name: "TagFilter",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "key",
+                    key: "key",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TAG_FILTER_KEY,
+                },
+                Member {
+                    name: "values",
+                    key: "values",
+                    required: false,
+                    place: Place::Body,
+                    shape: &TAG_FILTER_VALUES,
+                },
+            ],
+        },
+    };
+    pub(super) static TAG_FILTER_KEY: Shape = Shape {
+        name: "TagFilterKey",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$")),
+            values: &[],
+        },
+    };
+    pub(super) static TAG_FILTER_VALUE: Shape = Shape {
+        name: "TagFilterValue",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(0), max: Some(259) },
+            pattern: Some(Pattern::new("^!?\\*?([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)\\*?$")),
+            values: &[],
+        },
+    };
+    pub(super) static TAG_FILTER_VALUES: Shape = Shape {
+        name: "TagFilterValues",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &TAG_FILTER_VALUE },
+    };
+    pub(super) static TAG_FILTERS: Shape = Shape {
+        name: "TagFilters",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &TAG_FILTER },
+    };
+    pub(super) static TAG_KEY: Shape = Shape {
+        name: "TagKey",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: Some(1), max: Some(128) },
+            pattern: Some(Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$")),
+            values: &[],
+        },
+    };
+    pub(super) static TAG_KEY_LIST: Shape = Shape {
+        name: "TagKeyList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(50) }, element: &TAG_KEY },
+    };
+    pub(super) static TAG_LIST: Shape = Shape {
+        name: "TagList",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: None }, element: &TAG_KEY },
+    };
+    pub(super) static TAG_LOG_GROUP_REQUEST: Shape = Shape {
+        name: "TagLogGroupRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member { name: "tags", key: "tags", required: true, place: Place::Body, shape: &TAGS },
+            ],
+        },
+    };
+    pub(super) static TAG_RESOURCE_REQUEST: Shape = Shape {
+        name: "TagResourceRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "resourceArn",
+                    key: "resourceArn",
+                    required: true,
+                    place: Place::Body,
+                    shape: &AMAZON_RESOURCE_NAME,
+                },
+                Member { name: "tags", key: "tags", required: true, place: Place::Body, shape: &TAGS },
+            ],
+        },
+    };
+    pub(super) static TAG_VALUE: Shape = Shape {
+        name: "TagValue",
+        sensitive: false,
+        kind: Kind::String {
+            length: Bounds { min: None, max: Some(256) },
+            pattern: Some(Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$")),
+            values: &[],
+        },
+    };
+    pub(super) static TAGS: Shape = Shape {
+        name: "Tags",
+        sensitive: false,
+        kind: Kind::Map { length: Bounds { min: Some(1), max: Some(50) }, key: &TAG_KEY, value: &TAG_VALUE },
+    };
+    pub(super) static TEST_EVENT_MESSAGES: Shape = Shape {
+        name: "TestEventMessages",
+        sensitive: false,
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(50) }, element: &EVENT_MESSAGE },
+    };
+    pub(super) static TEST_METRIC_FILTER_REQUEST: Shape = Shape {
+        name: "TestMetricFilterRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "filterPattern",
+                    key: "filterPattern",
+                    required: true,
+                    place: Place::Body,
+                    shape: &FILTER_PATTERN,
+                },
+                Member {
+                    name: "logEventMessages",
+                    key: "logEventMessages",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TEST_EVENT_MESSAGES,
+                },
+            ],
+        },
+    };
     pub(super) static TIMESTAMP: Shape = Shape {
         name: "Timestamp",
         sensitive: false,
         kind: Kind::Long { range: Bounds { min: Some(0), max: None } },
     };
     pub(super) static UNMASK: Shape = Shape { name: "Unmask", sensitive: false, kind: Kind::Boolean };
+    pub(super) static UNTAG_LOG_GROUP_REQUEST: Shape = Shape {
+        name: "UntagLogGroupRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "logGroupName",
+                    key: "logGroupName",
+                    required: true,
+                    place: Place::Body,
+                    shape: &LOG_GROUP_NAME,
+                },
+                Member { name: "tags", key: "tags", required: true, place: Place::Body, shape: &TAG_LIST },
+            ],
+        },
+    };
+    pub(super) static UNTAG_RESOURCE_REQUEST: Shape = Shape {
+        name: "UntagResourceRequest",
+        sensitive: false,
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "resourceArn",
+                    key: "resourceArn",
+                    required: true,
+                    place: Place::Body,
+                    shape: &AMAZON_RESOURCE_NAME,
+                },
+                Member {
+                    name: "tagKeys",
+                    key: "tagKeys",
+                    required: true,
+                    place: Place::Body,
+                    shape: &TAG_KEY_LIST,
+                },
+            ],
+        },
+    };
 }

@@ -4,7 +4,7 @@ use lambent_model::Scope;
 use lambent_wire::logs::error::resource_not_found_exception;
 use rusqlite::Connection;
 
-use super::super::read::{self, Group, Stream};
+use super::super::catalog::read::{self, Group, Stream};
 use super::{Refusal, invalid};
 
 /// `arn:aws:logs:us-east-1:123456789012:log-group:NAME`
@@ -33,7 +33,24 @@ pub(super) fn find_group(
         Some(name) => read::group(conn, scope, &name)?,
         None => None,
     };
-    Ok(found.ok_or_else(|| resource_not_found_exception("The specified log group does not exist."))?)
+    Ok(found.ok_or_else(no_group)?)
+}
+
+/// The group of a name.
+pub(super) fn named_group(conn: &Connection, scope: &Scope, name: &str) -> Result<Group, Refusal> {
+    Ok(read::group(conn, scope, name)?.ok_or_else(no_group)?)
+}
+
+/// The group of an ARN.
+pub(super) fn group_by_arn(conn: &Connection, scope: &Scope, arn: &str) -> Result<Group, Refusal> {
+    if !arn.starts_with("arn:") {
+        return Err(invalid(format!("'{arn}' is not the ARN of a log group")).into());
+    }
+    find_group(conn, scope, None, Some(arn.to_owned()))
+}
+
+fn no_group() -> lambent_wire::Error {
+    resource_not_found_exception("The specified log group does not exist.")
 }
 
 /// The name in an identifier, which is a name or an ARN; `None` when it names a group of another account or region,
@@ -47,6 +64,8 @@ pub(super) fn name_in(scope: &Scope, identifier: &str) -> Result<Option<String>,
         return Err(invalid(format!("'{identifier}' is not the ARN of a log group")));
     };
     let is_here = region == scope.region.as_str() && account == scope.account.as_str();
+    // Descriptions carry the ARN with `:*` behind it, which stands for the group's streams.
+    let name = name.strip_suffix(":*").unwrap_or(name);
     Ok(is_here.then(|| name.to_owned()))
 }
 

@@ -2,15 +2,14 @@
 
 use lambent_model::Scope;
 use lambent_wire::logs::{DescribeLogStreamsRequest, DescribeLogStreamsResponse, LogStream, OrderBy};
-use rusqlite::Connection;
 
-use super::super::read::{self, Stream, StreamOrder};
+use super::super::catalog::read::{self, Stream, StreamOrder};
 use super::arn::{find_group, group_arn};
 use super::token::{Token, refused};
-use super::{DESCRIBE_PAGE, Refusal, invalid, page_size};
+use super::{DESCRIBE_PAGE, Refusal, View, invalid, page_size};
 
 pub(super) fn answer(
-    conn: &Connection,
+    view: &View<'_>,
     scope: &Scope,
     input: DescribeLogStreamsRequest,
 ) -> Result<DescribeLogStreamsResponse, Refusal> {
@@ -26,12 +25,12 @@ pub(super) fn answer(
         (true, Some(Token::StreamByTime(time, name))) => StreamOrder::LastEvent { after: Some((time, name)) },
         (_, Some(_)) => return Err(refused().into()),
     };
-    let group = find_group(conn, scope, input.log_group_name, input.log_group_identifier)?;
+    let group = find_group(view.conn, scope, input.log_group_name, input.log_group_identifier)?;
     let prefix = input.log_stream_name_prefix.unwrap_or_default();
     let descending = input.descending.unwrap_or(false);
     let size = page_size(input.limit, DESCRIBE_PAGE);
     // One more than the page, to see whether there is a next.
-    let mut streams = read::streams(conn, group.id, &prefix, &order, descending, size + 1)?;
+    let mut streams = read::streams(view.conn, group.id, &prefix, &order, descending, size + 1)?;
     let has_more = streams.len() > size;
     streams.truncate(size);
     let next = streams.last().filter(|_| has_more).map(|last| match by_time {
@@ -44,13 +43,14 @@ pub(super) fn answer(
 }
 
 fn describe(group_arn: &str, stream: Stream) -> LogStream {
+    let has_events = stream.last_ingestion_ms > 0;
     LogStream {
         arn: Some(format!("{group_arn}:log-stream:{}", stream.name)),
         log_stream_name: Some(stream.name),
         creation_time: Some(stream.created_ms),
-        first_event_timestamp: Some(stream.first_event_ms),
-        last_event_timestamp: Some(stream.last_event_ms),
-        last_ingestion_time: Some(stream.last_ingestion_ms),
+        first_event_timestamp: has_events.then_some(stream.first_event_ms),
+        last_event_timestamp: has_events.then_some(stream.last_event_ms),
+        last_ingestion_time: has_events.then_some(stream.last_ingestion_ms),
         // Always zero since 2019 (API Reference, `LogStream`).
         stored_bytes: Some(0),
         ..LogStream::default()

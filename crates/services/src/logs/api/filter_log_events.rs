@@ -4,23 +4,24 @@ use std::collections::HashSet;
 
 use lambent_model::Scope;
 use lambent_wire::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
-use rusqlite::Connection;
 
-use super::super::position::Position;
-use super::super::read::{self, Group, PAGE_EVENTS_MAX, Source, Window};
+use super::super::catalog::read::{self, Group};
+use super::super::storage::position::Position;
+use super::super::storage::scan::{self, Event, PAGE_EVENTS_MAX, Streams, Window};
 use super::arn::{find_group, find_stream};
 use super::token::{Token, refused};
-use super::{Refusal, invalid, page_size};
+use super::{Refusal, View, invalid, page_size, pattern};
 
 /// 2024-01-01T00:00:00Z, before which there is no reading from new to old (API Reference: `startFromHead`).
 const DESCENDING_SINCE_MS: i64 = 1_704_067_200_000;
 
 pub(super) fn answer(
-    conn: &Connection,
+    view: &View<'_>,
     scope: &Scope,
     input: FilterLogEventsRequest,
 ) -> Result<FilterLogEventsResponse, Refusal> {
     check(&input)?;
+    let pattern = pattern(input.filter_pattern.as_deref())?;
     let mut window = Window {
         after: input.start_time.map_or(Position::START, Position::at),
         // The end is inclusive here, unlike in GetLogEvents.
@@ -40,12 +41,13 @@ pub(super) fn answer(
         Some(_) => return Err(refused().into()),
         None => {}
     }
-    let group = find_group(conn, scope, input.log_group_name, input.log_group_identifier)?;
-    let streams = wanted(conn, &group, input.log_stream_names, input.log_stream_name_prefix)?;
-    let page = read::events(conn, &Source::Group(group.id, streams), window)?;
+    let group = find_group(view.conn, scope, input.log_group_name, input.log_group_identifier)?;
+    let streams = wanted(view, &group, input.log_stream_names, input.log_stream_name_prefix)?;
+    let window = view.retained(&group, window);
+    let page = scan::page(view.segments_of(&group), &streams, window, &|message| pattern.matches(message))?;
     let next = page.next.map(|position| Token::Events { descending: window.descending, position }.encode());
-    let names = read::stream_names(conn, page.events.iter().map(|event| event.stream))?;
-    let event = |event: read::Event| FilteredLogEvent {
+    let names = read::stream_names(view.conn, page.events.iter().map(|event| event.stream))?;
+    let event = |event: Event| FilteredLogEvent {
         log_stream_name: names.get(&event.stream).cloned(),
         timestamp: Some(event.position.at_ms),
         message: Some(event.message),
@@ -63,11 +65,6 @@ pub(super) fn answer(
 /// Refuses what does not go together. `interleaved` is ignored since 2019, and nothing is masked that `unmask` could
 /// show.
 fn check(input: &FilterLogEventsRequest) -> Result<(), lambent_wire::Error> {
-    if input.filter_pattern.as_ref().is_some_and(|pattern| !pattern.trim().is_empty()) {
-        return Err(invalid(
-            "filterPattern is not supported yet: leave it out and filter what comes back, for example with grep",
-        ));
-    }
     if input.log_stream_names.is_some() && input.log_stream_name_prefix.is_some() {
         return Err(invalid("only one of logStreamNames and logStreamNamePrefix may be specified"));
     }
@@ -80,18 +77,18 @@ fn check(input: &FilterLogEventsRequest) -> Result<(), lambent_wire::Error> {
     Ok(())
 }
 
-/// The streams to search; `None` for all of them.
+/// The streams to search.
 fn wanted(
-    conn: &Connection,
+    view: &View<'_>,
     group: &Group,
     names: Option<Vec<String>>,
     prefix: Option<String>,
-) -> Result<Option<HashSet<i64>>, Refusal> {
+) -> Result<Streams, Refusal> {
     if let Some(prefix) = prefix {
-        return Ok(Some(read::streams_with_prefix(conn, group.id, &prefix)?));
+        return Ok(Streams::Only(read::streams_with_prefix(view.conn, group.id, &prefix)?));
     }
-    let Some(names) = names else { return Ok(None) };
+    let Some(names) = names else { return view.streams_of(group) };
     let ids: Result<HashSet<i64>, Refusal> =
-        names.iter().map(|name| find_stream(conn, group, name).map(|stream| stream.id)).collect();
-    ids.map(Some)
+        names.iter().map(|name| find_stream(view.conn, group, name).map(|stream| stream.id)).collect();
+    ids.map(Streams::Only)
 }

@@ -2,22 +2,22 @@
 
 use lambent_model::Scope;
 use lambent_wire::logs::{GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent};
-use rusqlite::Connection;
 
-use super::super::position::Position;
-use super::super::read::{self, PAGE_EVENTS_MAX, Page, Source, Window};
+use super::super::catalog::read::Stream;
+use super::super::storage::position::Position;
+use super::super::storage::scan::{self, Event, PAGE_EVENTS_MAX, Page, Streams, Window};
 use super::arn::{find_group, find_stream};
 use super::token::Direction;
-use super::{Refusal, page_size};
+use super::{Refusal, View, page_size};
 
 pub(super) fn answer(
-    conn: &Connection,
+    view: &View<'_>,
     scope: &Scope,
     input: GetLogEventsRequest,
 ) -> Result<GetLogEventsResponse, Refusal> {
     let token = input.next_token.as_deref().map(Direction::decode).transpose()?;
-    let group = find_group(conn, scope, input.log_group_name, input.log_group_identifier)?;
-    let stream = find_stream(conn, &group, &input.log_stream_name)?;
+    let group = find_group(view.conn, scope, input.log_group_name, input.log_group_identifier)?;
+    let stream = find_stream(view.conn, &group, &input.log_stream_name)?;
     let mut window = Window {
         after: input.start_time.map_or(Position::START, Position::at),
         // The end is exclusive here, unlike in FilterLogEvents.
@@ -36,13 +36,15 @@ pub(super) fn answer(
         }
         None => {}
     }
-    let mut page = read::events(conn, &Source::Stream(stream.id), window)?;
+    let streams = Streams::Only([stream.id].into());
+    let narrowed = within_life(view.retained(&group, window), &stream);
+    let mut page = scan::page(view.segments_of(&group), &streams, narrowed, &|_| true)?;
     // Pages go either way; inside of a page the oldest event is first.
     if window.descending {
         page.events.reverse();
     }
     let (forward, backward) = neighbours(&page, token, window);
-    let event = |event: read::Event| OutputLogEvent {
+    let event = |event: Event| OutputLogEvent {
         timestamp: Some(event.position.at_ms),
         message: Some(event.message),
         ingestion_time: Some(event.ingested_ms),
@@ -52,6 +54,15 @@ pub(super) fn answer(
         next_forward_token: Some(forward.encode()),
         next_backward_token: Some(backward.encode()),
     })
+}
+
+/// A stream lives for hours and its group for years: outside of the stream's first and last event nothing is opened.
+fn within_life(window: Window, stream: &Stream) -> Window {
+    Window {
+        after: window.after.max(Position::at(stream.first_event_ms)),
+        before: window.before.min(Position::at(stream.last_event_ms.saturating_add(1))),
+        ..window
+    }
 }
 
 /// The tokens to both sides of a page. Behind the last page in a direction its token stays the same, by which

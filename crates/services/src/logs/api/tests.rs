@@ -1,10 +1,12 @@
 //! The API as a client sees it: a JSON body in, a status and a JSON body out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
-use super::super::tests::{NOW_MS, StoppedClock, line, scope, stream};
+use super::super::tests::{Counting, NOW_MS, StoppedClock, line, scope, stream};
 use super::Logs;
 
 struct Service {
@@ -15,7 +17,10 @@ struct Service {
 impl Service {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { logs: Logs::open(dir.path(), StoppedClock::new()).unwrap(), _dir: dir }
+        Self {
+            logs: Logs::open(dir.path(), StoppedClock::new(), Arc::new(Counting::default())).unwrap(),
+            _dir: dir,
+        }
     }
 
     /// Writes lines as (stream, milliseconds, text) into one group.
@@ -257,9 +262,9 @@ async fn refusals_name_the_cause() {
         ),
         (
             "FilterLogEvents",
-            json!({"logGroupName": GROUP, "filterPattern": "ERROR"}),
+            json!({"logGroupName": GROUP, "filterPattern": "{ $.a }"}),
             wrong,
-            "filterPattern is not supported yet",
+            "Invalid filter pattern: '}' is not expected",
         ),
         (
             "FilterLogEvents",
@@ -296,7 +301,7 @@ async fn refusals_name_the_cause() {
         let (found, text) = service.refusal(operation, input.clone()).await;
         assert!(found == code && text.contains(message), "{operation} {input}: {found}: {text}");
     }
-    let (status, body) = service.ask("CreateLogGroup", json!({"logGroupName": "g"})).await;
+    let (status, body) = service.ask("CreateDelivery", json!({})).await;
     assert_eq!((status, &body["__type"]), (501, &json!("NotImplementedException")));
 }
 

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::super::position::Position;
+use super::super::storage::position::Position;
 use super::invalid;
 
 /// A token of the operations that describe or filter.

@@ -6,31 +6,31 @@ use std::str::FromStr;
 /// An event's time, then the order of arrival among events of one time. Doubles as the event's id: 56 digits that
 /// sort like the events, the form of CloudWatch's own ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// Milliseconds since the UNIX epoch, not negative.
-    pub(super) at_ms: i64,
+    pub(crate) at_ms: i64,
     /// The event's number in the file, from 1.
-    pub(super) number: i64,
+    pub(crate) number: i64,
 }
 
 impl Position {
     /// Before every event.
-    pub(super) const START: Self = Self { at_ms: 0, number: 0 };
+    pub(crate) const START: Self = Self { at_ms: 0, number: 0 };
     /// After every event.
-    pub(super) const END: Self = Self { at_ms: i64::MAX, number: i64::MAX };
+    pub(crate) const END: Self = Self { at_ms: i64::MAX, number: i64::MAX };
 
     /// Before every event of this millisecond, after all of the one before.
-    pub(super) const fn at(at_ms: i64) -> Self {
+    pub(crate) const fn at(at_ms: i64) -> Self {
         Self { at_ms, number: 0 }
     }
 
     /// Right after this event, before the next.
-    pub(super) const fn after(self) -> Self {
+    pub(crate) const fn after(self) -> Self {
         Self { at_ms: self.at_ms, number: self.number.saturating_add(1) }
     }
 
     /// Right before this event, after the one before.
-    pub(super) const fn before(self) -> Self {
+    pub(crate) const fn before(self) -> Self {
         Self { at_ms: self.at_ms, number: self.number.saturating_sub(1) }
     }
 }

@@ -1,14 +1,13 @@
 //! Cuts long messages to the size of an event.
 
-/// What CloudWatch adds to a message when it counts its size (API Reference, `PutLogEvents`).
-pub(super) const OVERHEAD_BYTES: usize = 26;
+use super::frame::OVERHEAD_BYTES;
 
 /// The longest message: an event has up to 1 MB (API Reference, `PutLogEvents`), of which a batch that it fills
 /// alone leaves this much.
-pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024 - OVERHEAD_BYTES;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024 - OVERHEAD_BYTES;
 
 /// The parts of a message, each an event of its own: nothing that a function prints is cut off.
-pub(super) fn parts(message: &str, max_bytes: usize) -> impl Iterator<Item = &str> {
+pub(crate) fn parts(message: &str, max_bytes: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(message);
     std::iter::from_fn(move || {
         let text = rest?;
