@@ -7,6 +7,8 @@ use std::time::Duration;
 use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
 
+use crate::prewarm::Prewarm;
+
 /// The port that tools for local AWS look for.
 const DEFAULT_PORT: u16 = 4566;
 
@@ -29,6 +31,8 @@ pub struct Overrides {
     pub store: Option<String>,
     /// `--functions-may-admin`, `LAMBENT_FUNCTIONS_MAY_ADMIN`.
     pub functions_may_admin: Option<bool>,
+    /// `--prewarm`, `LAMBENT_PREWARM`.
+    pub prewarm: Option<String>,
 }
 
 /// `lambent.toml`. Each field is optional.
@@ -51,6 +55,8 @@ struct File {
     store: Option<String>,
     /// Whether functions may change the API's resources. Default false.
     functions_may_admin: Option<bool>,
+    /// `auto`, `off` or a number of sandboxes. Default `auto`.
+    prewarm: Option<TextOrNumber>,
     /// Further names under which clients may address the server. Default none.
     #[serde(default)]
     hosts: Vec<String>,
@@ -58,6 +64,23 @@ struct File {
     idle_seconds: Option<u64>,
     /// Seconds that running invocations get at shutdown. Default 30.
     drain_seconds: Option<u64>,
+}
+
+/// A word, or a number with or without quotes.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Number(i64),
+}
+
+impl From<TextOrNumber> for String {
+    fn from(value: TextOrNumber) -> Self {
+        match value {
+            TextOrNumber::Text(text) => text,
+            TextOrNumber::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// What the server runs with.
@@ -75,6 +98,8 @@ pub struct Config {
     pub functions_may_admin: bool,
     /// Whether functions may reach private networks (RFC 1918, RFC 6598) with [`Network::Nat`]; false with any other.
     pub private_networks: bool,
+    /// How many sandboxes wait for functions.
+    pub prewarm: Prewarm,
     /// Further host names that requests may carry.
     pub hosts: Vec<String>,
     /// Idle time of an environment.
@@ -120,6 +145,8 @@ impl Config {
         let private_networks = note(&mut faults, private_networks).unwrap_or(false);
         note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
+        let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
+        let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
             faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
@@ -135,6 +162,7 @@ impl Config {
                     .or(file.functions_may_admin)
                     .unwrap_or(false),
                 private_networks,
+                prewarm,
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
@@ -223,6 +251,23 @@ fn parse_private_networks(text: Option<&str>, network: Network) -> Result<bool, 
     }
 }
 
+fn parse_prewarm(text: Option<&str>, isolation: Isolation) -> Result<Prewarm, String> {
+    /// Each takes memory, which is bounded besides; a number above is a slip.
+    const MOST: u16 = 100;
+    match (text, isolation) {
+        (None | Some("off"), Isolation::Process) | (Some("off" | "0"), _) => Ok(Prewarm::Off),
+        (None | Some("auto"), Isolation::Namespaces) => Ok(Prewarm::Auto),
+        (Some(_), Isolation::Process) => Err(
+            "prewarm needs isolation: without it there is no sandbox that could wait; set it to off, or leave it out"
+                .into(),
+        ),
+        (Some(text), Isolation::Namespaces) => match text.parse() {
+            Ok(number @ 1..=MOST) => Ok(Prewarm::Fixed(number)),
+            _ => Err(format!("prewarm {text:?} is none of auto, off and a number up to {MOST}")),
+        },
+    }
+}
+
 fn check_auth(text: Option<&str>) -> Result<(), String> {
     match text {
         None | Some("auto" | "off") => Ok(()),
@@ -281,6 +326,21 @@ mod tests {
         assert!(!text("network = \"nat\"").unwrap().private_networks);
         assert!(text("private_networks = \"allow\"").is_err(), "it would do nothing");
         assert!(text("network = \"nat\"\nisolation = \"process\"").is_err());
+    }
+
+    #[test]
+    fn sandboxes_wait_as_many_as_are_wanted() {
+        let text = |file| resolve(Overrides::default(), Some(file)).map(|config| config.prewarm);
+        assert_eq!(text(""), Ok(Prewarm::Auto));
+        for (value, expected) in
+            [("\"off\"", Prewarm::Off), ("3", Prewarm::Fixed(3)), ("\"auto\"", Prewarm::Auto)]
+        {
+            assert_eq!(text(&format!("prewarm = {value}")), Ok(expected), "{value}");
+        }
+        for value in ["-1", "101", "\"many\"", "3\nisolation = \"process\""] {
+            assert!(text(&format!("prewarm = {value}")).is_err(), "{value}");
+        }
+        assert_eq!(text("isolation = \"process\""), Ok(Prewarm::Off));
     }
 
     #[test]
