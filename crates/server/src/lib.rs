@@ -6,6 +6,7 @@
 //! ├ feed       store's change feed ─▶ invoker               (control never calls the invoker's pools)
 //! ├ settle     accepted changes become effective
 //! ├ tend       idle environments end
+//! ├ prewarm    sandboxes that wait for functions
 //! └ invoker    a task for each environment
 //! ```
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
@@ -22,6 +23,7 @@ mod listener;
 mod memory;
 mod namespaces;
 mod prepare;
+mod prewarm;
 mod secret;
 mod server;
 mod unpacker;
@@ -32,5 +34,6 @@ pub use crate::discovery::Runtimes;
 pub use config::{Config, ConfigError, Overrides};
 pub use lambent_sandbox_client::Isolation;
 pub use prepare::Prepared;
+pub use prewarm::Prewarm;
 pub use server::{RunError, Server, StartError};
 pub use user::{ServiceUser, is_root};

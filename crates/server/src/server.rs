@@ -11,7 +11,7 @@ use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
-use lambent_invoker::{Invoker, Options as InvokerOptions};
+use lambent_invoker::{Compose, Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
@@ -27,6 +27,7 @@ use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
 use crate::memory::HostMemory;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
+use crate::prewarm::Stock;
 use crate::unpacker::Unpacker;
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
@@ -158,8 +159,10 @@ impl Server {
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
+        let stock =
+            Stock::new(launcher, config.isolation, config.network, config.prewarm, Arc::clone(&entropy));
         let world = Arc::new(World {
-            launcher,
+            sandboxes: Arc::new(stock.clone()),
             isolation: config.isolation,
             network: config.network,
             freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
@@ -176,7 +179,7 @@ impl Server {
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),
-            Box::new(move |arn, record| composer.compose(arn, record)),
+            composing(composer, stock.clone()),
             Box::new(move || memory.available()),
             InvokerOptions {
                 idle: config.idle,
@@ -207,7 +210,7 @@ impl Server {
             location,
             clock,
             entropy: Arc::clone(&entropy),
-            health: health(&config, rootless, invoker.clone()),
+            health: health(&config, rootless, invoker.clone(), stock.clone()),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
@@ -217,17 +220,17 @@ impl Server {
         tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
         // for the feed, which waits for that, and everything else is answered meanwhile.
+        let (usual, catalogue) = (stock.clone(), Arc::clone(&runtimes.catalogue));
         tasks.spawn(named("change feed", async move {
             search.await?;
+            usual.expect_usual(catalogue.get());
             feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         }));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let tended = invoker.clone();
-        tasks.spawn(async move {
-            tended.tend(until(stopped)).await;
-            Ok(())
-        });
+        let (tended, stopping) = (invoker.clone(), stopped.clone());
+        tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
+        tasks.spawn(succeed(stock.run(until(stopped))));
         Ok(Self {
             address,
             rootless,
@@ -443,6 +446,7 @@ fn health(
     config: &Config,
     rootless: bool,
     invoker: Invoker,
+    stock: Stock,
 ) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
     let isolation = match config.isolation {
         Isolation::Namespaces => "namespaces",
@@ -455,7 +459,17 @@ fn health(
             "isolation": isolation,
             "rootless": rootless,
             "environments": invoker.environments(),
+            "prewarmed": stock.waiting(),
         })
+    })
+}
+
+/// A function that was stored or changed is likely to be invoked soon.
+fn composing(composer: Composer, stock: Stock) -> Compose {
+    Box::new(move |arn, record| {
+        let function = composer.compose(arn, record);
+        stock.expect(function.plan.kind());
+        function
     })
 }
 
@@ -470,6 +484,11 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     task.await.map_err(|source| RunError { what, source: source.into() })
+}
+
+async fn succeed(task: impl Future<Output = ()>) -> Result<(), RunError> {
+    task.await;
+    Ok(())
 }
 
 /// Fails when the launcher ends before the server does: without it nothing can be run, and nobody would know why.
