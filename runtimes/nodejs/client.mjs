@@ -20,11 +20,16 @@ export class RuntimeClient {
   #pipelined = null;
   #invocationId = "";
 
-  constructor(address, version) {
-    this.#connection = new Connection(address);
+  constructor(address, version, connection = new Connection(address)) {
+    this.#connection = connection;
     this.#common = `Host: ${address}\r\nUser-Agent: aws-lambda-nodejs/${process.version}-lambent-${version}\r\n`;
     this.#next = `GET ${API}/invocation/next HTTP/1.1\r\n${this.#common}\r\n`;
-    this.#connection.open();
+    connection.open?.();
+  }
+
+  /** Resolves when the connection stands. */
+  connected() {
+    return this.#connection.connected();
   }
 
   /** Waits for the next event: `{headers, body}`. */

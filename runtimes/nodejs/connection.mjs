@@ -51,6 +51,21 @@ export class Connection {
     this.#socket = socket;
   }
 
+  /** Resolves when the connection that was opened stands. */
+  connected() {
+    const socket = this.socket;
+    // It would not keep the process alive by itself.
+    socket.ref();
+    return new Promise((resolve, reject) => {
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        socket.off("error", reject);
+        socket.unref();
+        resolve();
+      });
+    });
+  }
+
   get socket() {
     if (this.#socket === null) this.open();
     return this.#socket;

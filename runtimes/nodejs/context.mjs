@@ -15,6 +15,11 @@ function readEnvironment(environment) {
   return environmentFields;
 }
 
+/** Has the environment read again: it has become another. */
+export function forgetEnvironment() {
+  environmentFields = undefined;
+}
+
 function parseJson(text, name) {
   if (text === undefined) return undefined;
   try {

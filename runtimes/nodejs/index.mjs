@@ -4,14 +4,15 @@
 
 import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } from "./callback.mjs";
 import { RuntimeClient } from "./client.mjs";
-import { fillContext, modernContext } from "./context.mjs";
+import { fillContext, forgetEnvironment, modernContext } from "./context.mjs";
 import { CallbackHandlerDeprecated, MalformedStreamingHandler, UnhandledPromiseRejection } from "./errors.mjs";
 import { MODERN } from "./generation.mjs";
 import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
-import { globalIds, patchConsole, setInvocation } from "./logging.mjs";
+import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
+import { deafConnection, isWaiting, waitForAssignment, warmHandler } from "./waiting.mjs";
 
 const VERSION = "3.3.0";
 const NO_CALLBACKS =
@@ -215,14 +216,35 @@ async function load(root, handlerName, client, store, logError, lastError) {
   }
 }
 
-async function run(root, handlerName) {
+/** Has the client compiled by an invocation that nobody sees, and takes back what it has left. */
+async function warm() {
+  const client = new RuntimeClient("", VERSION, deafConnection());
+  const store = { run: (_context, work) => work() };
+  new Runtime(client, warmHandler(), store, () => {}, {}).scheduleIteration();
+  // The event, the handler's promise, the response: each a few microtasks.
+  for (let turns = 0; turns < 5; turns++) await turn();
+  ignoreEmptyEventLoop();
+  forgetEnvironment();
+  forgetInvocation();
+}
+
+/** The client of a process that was started before anybody knew for which function, once somebody does. */
+async function awaitFunction() {
+  const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
+  await client.connected();
+  await warm();
+  waitForAssignment();
+  return client;
+}
+
+async function run(root, handlerName, connected) {
   if (process.env.AWS_LAMBDA_MAX_CONCURRENCY !== undefined) {
     throw new Error("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set");
   }
   defineGlobal(process.env);
   const store = MODERN ? invokeStore() : undefined;
   const logError = patchConsole(process.env, store ?? globalIds);
-  const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
+  const client = connected ?? new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
   const lastError = { post: (error) => client.postInitError(error) };
   if (!MODERN) reportUncaught(logError, lastError);
   ignoreEmptyEventLoop();
@@ -231,6 +253,10 @@ async function run(root, handlerName) {
   runtime?.scheduleIteration();
 }
 
-const running = run(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? "");
+const toRun = () => [process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? ""];
+
+const running = isWaiting(process.env)
+  ? awaitFunction().then((client) => run(...toRun(), client))
+  : run(...toRun());
 // From nodejs24.x on a failure ends the process as any rejection does that nobody handles.
 if (!MODERN) await running;

@@ -19,6 +19,12 @@ export function setInvocation(requestId, tenantId) {
   globalThis[TENANT_ID] = tenantId;
 }
 
+/** As before the first invocation. */
+export function forgetInvocation() {
+  delete globalThis[REQUEST_ID];
+  delete globalThis[TENANT_ID];
+}
+
 /** The ids of the current invocation up to nodejs22.x; later the invoke store has them. */
 export const globalIds = {
   getRequestId: () => globalThis[REQUEST_ID],

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize};
-use lambent_sandbox_client::{Connection, Isolation, Launcher, Mount, Network, Program};
+use lambent_sandbox_client::{
+    Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Spec,
+};
 use tokio::sync::Semaphore;
 
 use crate::{IdleFreezer, Logging};
@@ -32,10 +34,20 @@ impl Guest {
 pub type ServePlatform =
     Arc<dyn Fn(Connection, Guest) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// A sandbox, or why there is none. Dropping the future half-way leaves nothing behind.
+pub type SandboxFuture = Pin<Box<dyn Future<Output = Result<Sandbox, SandboxError>> + Send>>;
+
+/// Where sandboxes come from.
+pub trait Sandboxes: Send + Sync {
+    /// A sandbox for a function: made for it, or one that was made in advance, if there is one of this kind. Either way
+    /// it shows what `spec` says and has its limits; what was started in it in advance goes on with its first program.
+    fn sandbox(&self, spec: Spec, kind: Option<Kind>) -> SandboxFuture;
+}
+
 /// What all environments of a server share.
 pub struct World {
     /// Makes sandboxes.
-    pub launcher: Launcher,
+    pub sandboxes: Arc<dyn Sandboxes>,
     /// How they are kept apart.
     pub isolation: Isolation,
     /// What their network reaches.
@@ -77,6 +89,8 @@ pub struct StartError {
 pub trait Plan: Send + Sync {
     /// The read-only directories of the function.
     fn mounts(&self) -> Vec<Mount>;
+    /// What of its sandbox can have been made before the function was known; `None` if nothing.
+    fn kind(&self) -> Option<Kind>;
     /// The runtime's command line and environment variables.
     ///
     /// # Errors

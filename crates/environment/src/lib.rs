@@ -28,6 +28,9 @@ mod record;
 mod service;
 
 pub use freezer::IdleFreezer;
-pub use function::{Function, Guest, Notify, Placement, Plan, ServePlatform, StartError, Status, World};
+pub use function::{
+    Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, StartError, Status,
+    World,
+};
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};

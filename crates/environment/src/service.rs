@@ -87,7 +87,8 @@ pub fn spawn(
             tmp: function.tmp,
             pids: PIDS,
         };
-        let problem = match tokio::time::timeout(LAUNCH_TIMEOUT, world.launcher.launch(spec)).await {
+        let sandbox = world.sandboxes.sandbox(spec, function.plan.kind());
+        let problem = match tokio::time::timeout(LAUNCH_TIMEOUT, sandbox).await {
             Ok(Ok(sandbox)) => {
                 return Task { world: &world, function: &function, shared }.live(sandbox).await;
             }

@@ -72,6 +72,7 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         auth: arguments.auth.map(name),
         store: arguments.store,
         functions_may_admin: arguments.functions_may_admin,
+        prewarm: arguments.prewarm,
     };
     Ok(Config::resolve(overrides, file.as_deref(), report::default_data_dir())?)
 }

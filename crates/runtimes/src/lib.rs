@@ -20,6 +20,7 @@ mod join;
 mod node;
 mod probe;
 pub mod sdk;
+mod tier;
 mod variables;
 mod wanted;
 
@@ -27,4 +28,7 @@ pub use catalogue::{BOOTSTRAP_LOOKUP, Catalogue, Entry, Layout, Missing, Status}
 pub use clients::install as install_clients;
 pub use discovery::Search;
 pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, date, family, info};
-pub use variables::{Credentials, Folders, VariableInput, extension_variables, is_reserved, variables};
+pub use tier::{Tier, tier};
+pub use variables::{
+    Credentials, Folders, VariableInput, extension_variables, is_reserved, starting_variables, variables,
+};

@@ -145,6 +145,33 @@ pub fn variables(input: &VariableInput<'_>) -> Vec<(String, String)> {
     all.0.into_iter().collect()
 }
 
+/// What an interpreter is started with that is to wait for its function: the defaults of the runtime, which are the same
+/// for every function that [`crate::tier`] lets have it.
+#[must_use]
+pub fn starting_variables(runtime: &str, family: Family, folders: &Folders) -> Vec<(String, String)> {
+    let mut all = variables(&VariableInput {
+        runtime,
+        family,
+        customer: &[],
+        function_name: "",
+        function_version: "",
+        memory: MemorySize(0),
+        handler: None,
+        region: "",
+        log_group: "",
+        log_stream: "",
+        initialization_type: "",
+        runtime_api: "",
+        xray_daemon: "",
+        credentials: None,
+        json_log_level: None,
+        endpoint_url: None,
+        folders,
+    });
+    all.retain(|(name, _)| crate::tier::is_common(name));
+    all
+}
+
 /// What of a function's environment its external extensions get (AWS Lambda Developer Guide, "Using the Lambda
 /// Extensions API": all but what belongs to the runtime).
 #[must_use]

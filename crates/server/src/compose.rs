@@ -11,7 +11,7 @@ use lambent_identity::{RoleSession, Sessions};
 use lambent_lambda as lambda;
 use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
 use lambent_runtimes::{Catalogue, Credentials, Family, Layout, VariableInput};
-use lambent_sandbox_client::{Isolation, Mount, Program};
+use lambent_sandbox_client::{Isolation, Kind, Mount, Program};
 use lambent_store::{CodeStore, Package, merged_digest};
 
 /// What functions are composed from.
@@ -257,6 +257,14 @@ impl Plan for FunctionPlan {
             }
         }
         mounts
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        let variables = self.settings.variables.iter().flatten();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        let tier = lambent_runtimes::tier(self.family, variables);
+        let memory = MemorySize(self.settings.memory_mb);
+        crate::prewarm::kind(self.catalogue.get()?, &self.settings.runtime, memory, tier)
     }
 
     fn program(&self, placement: &Placement) -> Result<Program, StartError> {

@@ -8,6 +8,8 @@ use lambent_fabric::events::TimeScale;
 use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
 
+use crate::prewarm::Prewarm;
+
 /// The port that tools for local AWS look for.
 const DEFAULT_PORT: u16 = 4566;
 
@@ -30,6 +32,8 @@ pub struct Overrides {
     pub store: Option<String>,
     /// `--functions-may-admin`, `LAMBENT_FUNCTIONS_MAY_ADMIN`.
     pub functions_may_admin: Option<bool>,
+    /// `--prewarm`, `LAMBENT_PREWARM`.
+    pub prewarm: Option<String>,
 }
 
 /// `lambent.toml`. Each field is optional.
@@ -52,6 +56,8 @@ struct File {
     store: Option<String>,
     /// Whether functions may change the API's resources. Default false.
     functions_may_admin: Option<bool>,
+    /// `auto`, `off` or a number of sandboxes. Default `auto`.
+    prewarm: Option<TextOrNumber>,
     /// Further names under which clients may address the server. Default none.
     #[serde(default)]
     hosts: Vec<String>,
@@ -61,6 +67,23 @@ struct File {
     drain_seconds: Option<u64>,
     /// By how much waits and ages of asynchronous invocation are multiplied, above 0 and up to 1. Default 1.
     event_time_scale: Option<f64>,
+}
+
+/// A word, or a number with or without quotes.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Number(i64),
+}
+
+impl From<TextOrNumber> for String {
+    fn from(value: TextOrNumber) -> Self {
+        match value {
+            TextOrNumber::Text(text) => text,
+            TextOrNumber::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// What the server runs with.
@@ -78,6 +101,8 @@ pub struct Config {
     pub functions_may_admin: bool,
     /// Whether functions may reach private networks (RFC 1918, RFC 6598) with [`Network::Nat`]; false with any other.
     pub private_networks: bool,
+    /// How many sandboxes wait for functions.
+    pub prewarm: Prewarm,
     /// Further host names that requests may carry.
     pub hosts: Vec<String>,
     /// Idle time of an environment.
@@ -126,6 +151,8 @@ impl Config {
         note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
         let event_time_scale = note(&mut faults, parse_time_scale(file.event_time_scale));
+        let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
+        let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
             faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
@@ -141,6 +168,7 @@ impl Config {
                     .or(file.functions_may_admin)
                     .unwrap_or(false),
                 private_networks,
+                prewarm,
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
@@ -239,6 +267,23 @@ fn parse_time_scale(scale: Option<f64>) -> Result<TimeScale, String> {
     }
 }
 
+fn parse_prewarm(text: Option<&str>, isolation: Isolation) -> Result<Prewarm, String> {
+    /// Each takes memory, which is bounded besides; a number above is a slip.
+    const MOST: u16 = 100;
+    match (text, isolation) {
+        (None | Some("off"), Isolation::Process) | (Some("off" | "0"), _) => Ok(Prewarm::Off),
+        (None | Some("auto"), Isolation::Namespaces) => Ok(Prewarm::Auto),
+        (Some(_), Isolation::Process) => Err(
+            "prewarm needs isolation: without it there is no sandbox that could wait; set it to off, or leave it out"
+                .into(),
+        ),
+        (Some(text), Isolation::Namespaces) => match text.parse() {
+            Ok(number @ 1..=MOST) => Ok(Prewarm::Fixed(number)),
+            _ => Err(format!("prewarm {text:?} is none of auto, off and a number up to {MOST}")),
+        },
+    }
+}
+
 fn check_auth(text: Option<&str>) -> Result<(), String> {
     match text {
         None | Some("auto" | "off") => Ok(()),
@@ -297,6 +342,21 @@ mod tests {
         assert!(!text("network = \"nat\"").unwrap().private_networks);
         assert!(text("private_networks = \"allow\"").is_err(), "it would do nothing");
         assert!(text("network = \"nat\"\nisolation = \"process\"").is_err());
+    }
+
+    #[test]
+    fn sandboxes_wait_as_many_as_are_wanted() {
+        let text = |file| resolve(Overrides::default(), Some(file)).map(|config| config.prewarm);
+        assert_eq!(text(""), Ok(Prewarm::Auto));
+        for (value, expected) in
+            [("\"off\"", Prewarm::Off), ("3", Prewarm::Fixed(3)), ("\"auto\"", Prewarm::Auto)]
+        {
+            assert_eq!(text(&format!("prewarm = {value}")), Ok(expected), "{value}");
+        }
+        for value in ["-1", "101", "\"many\"", "3\nisolation = \"process\""] {
+            assert!(text(&format!("prewarm = {value}")).is_err(), "{value}");
+        }
+        assert_eq!(text("isolation = \"process\""), Ok(Prewarm::Off));
     }
 
     #[test]

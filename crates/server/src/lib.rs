@@ -6,6 +6,7 @@
 //! ├ feed       store's change feed ─▶ invoker               (control never calls the invoker's pools)
 //! ├ settle     accepted changes become effective
 //! ├ tend       idle environments end
+//! ├ prewarm    sandboxes that wait for functions
 //! └ invoker    a task for each environment
 //! ```
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
@@ -21,6 +22,7 @@ mod gateway;
 mod listener;
 mod namespaces;
 mod prepare;
+mod prewarm;
 mod secret;
 mod server;
 mod unpacker;
@@ -31,5 +33,6 @@ pub use crate::discovery::Runtimes;
 pub use config::{Config, ConfigError, Overrides};
 pub use lambent_sandbox_client::Isolation;
 pub use prepare::Prepared;
+pub use prewarm::Prewarm;
 pub use server::{RunError, Server, StartError};
 pub use user::{ServiceUser, is_root};

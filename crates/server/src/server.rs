@@ -11,7 +11,7 @@ use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
-use lambent_invoker::{Invoker, Options as InvokerOptions};
+use lambent_invoker::{Compose, Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
@@ -26,6 +26,7 @@ use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
+use crate::prewarm::{self, Stock};
 use crate::unpacker::Unpacker;
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
@@ -157,8 +158,10 @@ impl Server {
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
+        let stock =
+            Stock::new(launcher, config.isolation, config.network, config.prewarm, Arc::clone(&entropy));
         let world = Arc::new(World {
-            launcher,
+            sandboxes: Arc::new(stock.clone()),
             isolation: config.isolation,
             network: config.network,
             freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
@@ -174,7 +177,7 @@ impl Server {
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),
-            Box::new(move |arn, record| composer.compose(arn, record)),
+            composing(composer, stock.clone()),
             InvokerOptions {
                 idle: config.idle,
                 lifetime: ENVIRONMENT_LIFETIME,
@@ -204,7 +207,7 @@ impl Server {
             location,
             clock,
             entropy: Arc::clone(&entropy),
-            health: health(&config, rootless, invoker.clone()),
+            health: health(&config, rootless, invoker.clone(), stock.clone()),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
@@ -214,15 +217,22 @@ impl Server {
         tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
         // for the feed, which waits for that, and everything else is answered meanwhile.
+        let (usual, catalogue) = (stock.clone(), Arc::clone(&runtimes.catalogue));
         tasks.spawn(named("change feed", async move {
             search.await?;
+            let kinds = catalogue.get().map(prewarm::usual_kinds).unwrap_or_default();
+            kinds.into_iter().for_each(|kind| usual.expect(Some(kind)));
             feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         }));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let tended = invoker.clone();
+        let (tended, stopping) = (invoker.clone(), stopped.clone());
         tasks.spawn(async move {
-            tended.tend(until(stopped)).await;
+            tended.tend(until(stopping)).await;
+            Ok(())
+        });
+        tasks.spawn(async move {
+            stock.run(until(stopped)).await;
             Ok(())
         });
         Ok(Self {
@@ -440,6 +450,7 @@ fn health(
     config: &Config,
     rootless: bool,
     invoker: Invoker,
+    stock: Stock,
 ) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
     let isolation = match config.isolation {
         Isolation::Namespaces => "namespaces",
@@ -452,7 +463,17 @@ fn health(
             "isolation": isolation,
             "rootless": rootless,
             "environments": invoker.environments(),
+            "prewarmed": stock.waiting(),
         })
+    })
+}
+
+/// A function that was stored or changed is likely to be invoked soon.
+fn composing(composer: Composer, stock: Stock) -> Compose {
+    Box::new(move |arn, record| {
+        let function = composer.compose(arn, record);
+        stock.expect(function.plan.kind());
+        function
     })
 }
 

@@ -4,7 +4,7 @@ import os
 import site
 import sys
 
-from . import bootstrap
+from . import bootstrap, waiting
 from .lambda_runtime_client import LambdaRuntimeClient
 
 
@@ -36,13 +36,17 @@ def add_runtime_packages():
 def main(arguments=None):
     """Runs the function's handler until the platform ends the process."""
     arguments = sys.argv if arguments is None else arguments
+    client = None
+    if waiting.VARIABLE in os.environ:
+        client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        waiting.wait(client)
     handler = arguments[1] if len(arguments) > 1 else os.environ.get("_HANDLER")
     if handler is None:
         raise ValueError("no handler: give one as the first argument or in the variable _HANDLER")
     if os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY") is not None:
         raise ValueError("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set")
     set_import_path(os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd())
-    bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+    bootstrap.run(handler, client or LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 
 
 if __name__ == "__main__":

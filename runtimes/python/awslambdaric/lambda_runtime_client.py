@@ -57,10 +57,13 @@ class _Connection(object):
         self._socket = None
         self._received = b""
 
-    def send(self, data):
+    def open(self):
         if self._socket is None:
             self._socket = self._connect()
             self._received = b""
+
+    def send(self, data):
+        self.open()
         self._socket.sendall(data)
 
     def _connect(self):
@@ -159,6 +162,10 @@ class LambdaRuntimeClient(object):
         self._next = "GET {}invocation/next HTTP/1.1\r\n{}\r\n".format(_API, common).encode()
         # The outcome that has been sent but not acknowledged; the request for the next event is right behind it.
         self._unacknowledged = None
+
+    def connect(self):
+        """Connects before there is anything to say."""
+        self._connection.open()
 
     def _request(self, path, body, headers):
         lines = "".join("{}: {}\r\n".format(name, _CONTROL_CHARACTERS.sub(" ", value)) for name, value in headers)

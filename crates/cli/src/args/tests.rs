@@ -19,7 +19,7 @@ fn definition_holds_together() {
 #[test]
 fn up_takes_every_fixed_flag() {
     let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network nat \
-                --private-networks allow --auth off --store sqlite --functions-may-admin --demo --config c.toml";
+                --private-networks allow --auth off --store sqlite --functions-may-admin --prewarm 2 --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
     let expected = UpArgs {
         dir: Some("project".into()),
@@ -31,6 +31,7 @@ fn up_takes_every_fixed_flag() {
         auth: Some(AuthArg::Off),
         store: Some("sqlite".into()),
         functions_may_admin: Some(true),
+        prewarm: Some("2".into()),
         demo: true,
         config: Some("c.toml".into()),
     };

@@ -1,11 +1,15 @@
 //! The handle by which a sandbox is steered.
 
+use std::ffi::OsString;
 use std::io;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lambent_model::Bytes;
-use lambent_sandbox_protocol::{self as protocol, Freezer, Raw, Start, ToInit};
+use lambent_sandbox_protocol::{self as protocol, Assignment, Freezer, Raw, Start, ToInit};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::launcher::Request;
@@ -33,6 +37,8 @@ pub(crate) struct Shared {
     /// Whether a program has been started whose end is not known yet. After the sandbox's end it stays unset, so
     /// that a start then fails for the right reason.
     pub(crate) running: AtomicBool,
+    /// A program that runs already and waits to be told what it is for, until it has been.
+    pub(crate) client: Mutex<Option<UnixStream>>,
     pub(crate) meter: Meter,
 }
 
@@ -40,6 +46,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) datagram: Vec<u8>,
+    /// What goes along with it.
+    pub(crate) channel: Option<OwnedFd>,
     pub(crate) sent: oneshot::Sender<()>,
 }
 
@@ -54,15 +62,25 @@ impl Control {
     }
 
     /// Asks for the program to be started. Whether that succeeded is told by the events: `StartFailed` at once, or
-    /// `Exited` when it ends.
+    /// `Exited` when it ends. In a sandbox in which such a program has been started in advance, that one goes on with
+    /// this environment and working directory; a later start is from the beginning.
     ///
     /// # Errors
     /// [`Error::AlreadyRunning`], [`Error::Channel`] when arguments and environment are too large to be sent,
     /// [`Error::Gone`].
     pub async fn start(&self, program: Program) -> Result<(), Error> {
+        let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match client {
+            Some(client) => assign(client, program).await,
+            None => self.start_with(program, None).await,
+        }
+    }
+
+    /// Asks init for it; with a channel the program is to wait there.
+    pub(crate) async fn start_with(&self, program: Program, channel: Option<OwnedFd>) -> Result<(), Error> {
         let start = ToInit::Start(Start {
             argv: program.argv.into_iter().map(Raw::from).collect(),
-            env: program.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env: raw(program.env),
             cwd: program.cwd.into(),
         });
         let datagram = protocol::encode(&start)?;
@@ -70,7 +88,17 @@ impl Control {
         if running.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
         }
-        self.order(datagram).await.inspect_err(|_| running.store(false, Ordering::Release))
+        self.order(datagram, channel).await.inspect_err(|_| running.store(false, Ordering::Release))
+    }
+
+    /// Keeps the channel on which the program waits.
+    pub(crate) fn wait_for_assignment(&self, client: UnixStream) {
+        *self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Names the sandbox to the launcher.
+    pub(crate) fn id(&self) -> &str {
+        &self.inner.id
     }
 
     /// Asks for every process of the sandbox to be killed; `/tmp` keeps its content. A running program is reported
@@ -79,14 +107,14 @@ impl Control {
     /// # Errors
     /// [`Error::Gone`].
     pub async fn reset(&self) -> Result<(), Error> {
-        self.order(protocol::encode(&ToInit::Reset)?).await
+        self.order(protocol::encode(&ToInit::Reset)?, None).await
     }
 
     /// Sends SIGTERM to the program, if it runs. Nothing is told when the sandbox is gone: so is the program.
     pub async fn terminate(&self) {
         let datagram = protocol::encode(&ToInit::Terminate).expect("it is a single word");
         // The only error is that the sandbox is gone.
-        let _ = self.order(datagram).await;
+        let _ = self.order(datagram, None).await;
     }
 
     /// Kills the whole sandbox at once. The event `Gone` follows.
@@ -144,10 +172,27 @@ impl Control {
         Ok(answer.await.map_err(|_| gone())??)
     }
 
-    async fn order(&self, datagram: Vec<u8>) -> Result<(), Error> {
+    async fn order(&self, datagram: Vec<u8>, channel: Option<OwnedFd>) -> Result<(), Error> {
         let (sent, done) = oneshot::channel();
-        self.inner.orders.send(Order { datagram, sent }).await.map_err(|_| gone())?;
+        self.inner.orders.send(Order { datagram, channel, sent }).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())
+    }
+}
+
+fn raw(env: Vec<(OsString, OsString)>) -> Vec<(Raw, Raw)> {
+    env.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Tells a program that waits what it is for. A program that does not take it is not understood by its end either, for it
+/// is about to come: its event is `Exited`.
+async fn assign(mut client: UnixStream, program: Program) -> Result<(), Error> {
+    let assignment = Assignment { env: raw(program.env), cwd: program.cwd.into() };
+    let document = protocol::encode(&assignment)?;
+    // Far less than the socket holds, so a program that does not read is not waited for. One that has ended shows as a
+    // broken pipe here, and as an event.
+    match client.write_all(&document).await {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Resources(error)),
+        _ => Ok(()),
     }
 }
 

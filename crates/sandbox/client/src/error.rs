@@ -34,6 +34,9 @@ pub enum Error {
     /// The instance's name cannot be part of a cgroup's.
     #[error("the instance {0:?} has to be 1 to 64 letters, digits, hyphens or underscores")]
     Instance(String),
+    /// A program that was to wait for a function does not.
+    #[error("a program that was started in advance does not wait: {0}")]
+    NotReady(String),
     /// A program runs already.
     #[error("a program runs in this sandbox already; wait for its end or reset the sandbox")]
     AlreadyRunning,

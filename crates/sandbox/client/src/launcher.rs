@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Counters, Failure, Freezer, FromLauncher, Host, Launch, Nat, Purpose, Raw, ToLauncher,
-    Unpack, UnpackEnd, User, VERSION,
+    self as protocol, Assign, Counters, Failure, Freezer, FromLauncher, Host, Launch, Nat, Purpose, Raw,
+    ToLauncher, Unpack, UnpackEnd, User, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -108,6 +108,7 @@ pub struct Launcher {
 #[derive(Debug)]
 pub(crate) enum Request {
     Launch { launch: Launch, fds: [OwnedFd; 3], launched: Answer<Launched>, gone: oneshot::Sender<Gone> },
+    Assign { assign: Assign, done: Answer<()> },
     SetCpu { id: String, millis: Option<u32>, done: Answer<()> },
     Kill { id: String },
     Unpack { order: Unpack, fds: [OwnedFd; 3], done: oneshot::Sender<UnpackEnd> },
@@ -302,6 +303,7 @@ fn unexpected(got: &impl std::fmt::Debug, expected: &'static str) -> Error {
 struct Waiting {
     launched: Option<Answer<Launched>>,
     gone: oneshot::Sender<Gone>,
+    assigned: Option<Answer<()>>,
     /// The launcher answers in order.
     cpu: VecDeque<Answer<()>>,
 }
@@ -359,10 +361,19 @@ impl Actor {
                     let _ = launched.send(Err(Failure::Refused { reason }));
                     return None;
                 }
-                let waiting = Waiting { launched: Some(launched), gone, cpu: VecDeque::new() };
+                let waiting =
+                    Waiting { launched: Some(launched), gone, assigned: None, cpu: VecDeque::new() };
                 self.sandboxes.insert(launch.id.clone(), waiting);
                 (ToLauncher::Launch(launch), fds.into())
             }
+            Request::Assign { assign, done } => match self.sandboxes.get_mut(&assign.id) {
+                Some(waiting) => {
+                    waiting.assigned = Some(done);
+                    (ToLauncher::Assign(assign), Vec::new())
+                }
+                // Dropping `done` tells that the sandbox is gone.
+                None => return None,
+            },
             Request::SetCpu { id, millis, done } => match self.sandboxes.get_mut(&id) {
                 Some(waiting) => {
                     waiting.cpu.push_back(done);
@@ -392,6 +403,10 @@ impl Actor {
             FromLauncher::LaunchFailed { id, failure } => {
                 let waiting = self.sandboxes.remove(&id).and_then(|waiting| waiting.launched);
                 let _ = waiting.map(|answer| answer.send(Err(failure)));
+            }
+            FromLauncher::Assigned { id, failure } => {
+                let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.assigned.take());
+                let _ = waiting.map(|answer| answer.send(failure.map_or(Ok(()), Err)));
             }
             FromLauncher::CpuSet { id, failure } => {
                 let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.cpu.pop_front());

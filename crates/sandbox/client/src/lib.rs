@@ -15,6 +15,7 @@ mod rights;
 mod sandbox;
 mod unpack;
 mod usage;
+mod waiting;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -31,6 +32,7 @@ pub use crate::programs::EmbeddedProgram;
 pub use crate::rights::{GiveUpError, give_up};
 pub use crate::sandbox::Sandbox;
 pub use crate::unpack::Unpacked;
+pub use crate::waiting::Waiting;
 pub use lambent_sandbox_protocol::process::{PROGRAM_IDS, SERVER_ID, has_roots_rights};
 
 /// The Runtime API's port on 127.0.0.1 in every sandbox that has its own network.
@@ -89,6 +91,18 @@ pub struct Spec {
     pub tmp: Bytes,
     /// Processes and threads. Kept where [`Host::controllers`] has `pids`, and by a limit per user in namespaces.
     pub pids: u32,
+}
+
+/// What of a sandbox can be made before its function is known. Functions whose sandboxes are of equal kinds can each be
+/// given the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// Directories that are the same for all these functions.
+    pub mounts: Vec<Mount>,
+    /// The program that all of them have, started to wait for the rest; `None` if each has its own.
+    pub program: Option<Program>,
+    /// The memory until the function's own is set: no function of this kind has less.
+    pub memory: Bytes,
 }
 
 /// A program to run as the function's user inside.

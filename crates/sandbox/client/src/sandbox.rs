@@ -1,9 +1,9 @@
 //! Making a sandbox, and the task that watches it until it is gone.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambent_sandbox_protocol::{
@@ -51,13 +51,18 @@ impl Launcher {
     /// # Errors
     /// [`Error::Setup`] when the host cannot or may not make it; the text names the step and what to do.
     pub async fn launch(&self, spec: Spec) -> Result<Sandbox, Error> {
-        let launch = describe(&spec, self.platform_port)?;
+        self.make(&spec, false).await
+    }
+
+    /// Makes a sandbox; an open one may still be shown more.
+    pub(crate) async fn make(&self, spec: &Spec, open: bool) -> Result<Sandbox, Error> {
+        let launch = describe(spec, open, self.platform_port)?;
         let id = launch.id.clone();
         let (channel, theirs) = Channel::pair().map_err(Error::Resources)?;
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| Error::Resources(error.into()));
         let ((stdio, stdio_writer), (telemetry, telemetry_writer)) = (pipe()?, pipe()?);
         // The hello waits in the socket until init reads it: one turn less to wait for.
-        let hello = protocol::encode(&ToInit::Hello(init_hello(&spec, self.platform_port)))?;
+        let hello = protocol::encode(&ToInit::Hello(init_hello(spec, self.platform_port)))?;
         channel.send(&hello, &[]).await.map_err(Error::Resources)?;
 
         let (launched, answer) = oneshot::channel();
@@ -74,6 +79,7 @@ impl Launcher {
         let shared = Arc::new(Shared {
             kill: Notify::new(),
             running: AtomicBool::new(false),
+            client: Mutex::new(None),
             meter: Meter::new(counters),
         });
         let last_word =
@@ -141,7 +147,7 @@ fn gone_error(gone: Result<Gone, oneshot::error::RecvError>) -> Error {
 }
 
 /// What the launcher is to make.
-fn describe(spec: &Spec, platform_port: u16) -> Result<Launch, Error> {
+fn describe(spec: &Spec, open: bool, platform_port: u16) -> Result<Launch, Error> {
     let confinement = match (spec.isolation, spec.network) {
         (Isolation::Process, Network::None | Network::Nat) => {
             return Err(Error::NotIsolated("has the host's network; ask for that, or for isolation"));
@@ -155,6 +161,7 @@ fn describe(spec: &Spec, platform_port: u16) -> Result<Launch, Error> {
             trees: spec.mounts.iter().map(tree).collect::<Result<_, _>>()?,
             tmp: spec.tmp.0,
             lowest_port: platform_port.min(RUNTIME_API_PORT),
+            open,
         }),
     };
     Ok(Launch { id: spec.id.to_string(), confinement, memory: spec.memory.0, pids: spec.pids })
@@ -168,7 +175,7 @@ fn reach(network: Network) -> Reach {
     }
 }
 
-fn tree(mount: &Mount) -> Result<Tree, Error> {
+pub(crate) fn tree(mount: &Mount) -> Result<Tree, Error> {
     let place = MountPoint::ALL.into_iter().find(|place| place.path() == mount.target);
     let target = place.ok_or(Error::MountPoint(mount.target))?;
     Ok(Tree { source: PathBuf::into(mount.source.clone()), target })
@@ -280,11 +287,12 @@ impl Watcher {
     }
 
     async fn pass_on(&mut self, order: Order) -> Option<End> {
+        let fds: Vec<_> = order.channel.iter().map(AsFd::as_fd).collect();
         let sent = tokio::select! {
             biased;
             () = self.shared.kill.notified() => return Some(End::Kill),
             gone = &mut self.gone => return Some(End::Gone(gone.ok())),
-            sent = self.channel.send(&order.datagram, &[]) => sent,
+            sent = self.channel.send(&order.datagram, &fds) => sent,
         };
         match sent {
             // Whoever gave the order may not wait for it any more.

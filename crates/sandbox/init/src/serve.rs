@@ -1,6 +1,6 @@
 //! The loop: messages from the server, deaths of children.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, FromInit, ToInit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -51,7 +51,7 @@ impl Init<'_> {
             }
             if message {
                 match protocol::receive::<ToInit>(&self.inherited.control) {
-                    Ok(Some((message, _))) => self.obey(message)?,
+                    Ok(Some((message, fds))) => self.obey(message, fds.first())?,
                     Ok(None) => return Ok(()),
                     Err(error) => return Err(Failure::Refused { reason: error.to_string() }),
                 }
@@ -59,12 +59,13 @@ impl Init<'_> {
         }
     }
 
-    fn obey(&mut self, message: ToInit) -> Result<(), Failure> {
+    /// `channel` is what came along, for a program that waits to be told what it is for.
+    fn obey(&mut self, message: ToInit, channel: Option<&OwnedFd>) -> Result<(), Failure> {
         match message {
             ToInit::Start(_) if self.main.is_some() => {
                 Err(Failure::Refused { reason: "a program was to be started while another runs".to_owned() })
             }
-            ToInit::Start(start) => match spawn::spawn(&start, self.inherited) {
+            ToInit::Start(start) => match spawn::spawn(&start, self.inherited, channel) {
                 Ok(pid) => {
                     self.main = Some(pid);
                     Ok(())

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
-use lambent_sandbox_protocol::{Raw, Start, TELEMETRY_FD};
+use lambent_sandbox_protocol::{ASSIGNMENT_FD, Raw, Start, TELEMETRY_FD};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -20,22 +20,22 @@ struct Prepared {
     null: OwnedFd,
 }
 
-/// Starts the program and returns once its `execve` has succeeded.
+/// Starts the program and returns once its `execve` has succeeded. With a channel it waits there for what it is for.
 ///
 /// Not `std::process::Command`: it hands a file without a known format to `/bin/sh`, where AWS answers "exec format
 /// error".
-pub(crate) fn spawn(start: &Start, inherited: &Inherited) -> Result<Pid, Errno> {
+pub(crate) fn spawn(start: &Start, inherited: &Inherited, channel: Option<&OwnedFd>) -> Result<Pid, Errno> {
     let prepared = prepare(start)?;
     let (status_reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     // Away from the numbers that the program gets.
-    let status_writer = rustix::io::fcntl_dupfd_cloexec(&writer, TELEMETRY_FD + 1)?;
+    let status_writer = rustix::io::fcntl_dupfd_cloexec(&writer, ASSIGNMENT_FD + 1)?;
     drop(writer);
     // SAFETY: this program has one thread, so the child may do whatever the parent may.
     #[allow(unsafe_code)]
     let pid = match unsafe { libc::fork() } {
         -1 => return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::AGAIN)),
         0 => {
-            let errno = become_program(&prepared, inherited);
+            let errno = become_program(&prepared, inherited, channel);
             // An error number that does not get through shows as exit code 127.
             let _ = rustix::io::write(&status_writer, &errno.raw_os_error().to_ne_bytes());
             // SAFETY: ends the child at once, without running what the parent registered for its own end.
@@ -77,14 +77,14 @@ fn prepare(start: &Start) -> Result<Prepared, Errno> {
 }
 
 /// In the child: never returns but with the error of what failed.
-fn become_program(prepared: &Prepared, inherited: &Inherited) -> Errno {
-    match arrange(prepared, inherited) {
+fn become_program(prepared: &Prepared, inherited: &Inherited, channel: Option<&OwnedFd>) -> Errno {
+    match arrange(prepared, inherited, channel) {
         Ok(()) => execve(prepared),
         Err(errno) => errno,
     }
 }
 
-fn arrange(prepared: &Prepared, inherited: &Inherited) -> Result<(), Errno> {
+fn arrange(prepared: &Prepared, inherited: &Inherited, channel: Option<&OwnedFd>) -> Result<(), Errno> {
     rustix::process::setsid()?;
     default_signals();
     let last = |result: i64| if result < 0 { Err(last_errno()) } else { Ok(()) };
@@ -94,13 +94,14 @@ fn arrange(prepared: &Prepared, inherited: &Inherited) -> Result<(), Errno> {
         (&inherited.stdio, 2),
         (&inherited.telemetry, TELEMETRY_FD),
     ];
-    for (from, to) in copies {
+    for (from, to) in copies.into_iter().chain(channel.map(|channel| (channel, ASSIGNMENT_FD))) {
         // SAFETY: `dup2` takes numbers; whatever was open at `to` is not used by this child again.
         #[allow(unsafe_code)]
         last(i64::from(unsafe { libc::dup2(from.as_raw_fd(), to) }))?;
     }
     // Everything else closes at execve, whether or not it was opened so: the channel above all.
-    let between = [(3, (TELEMETRY_FD - 1).cast_unsigned()), ((TELEMETRY_FD + 1).cast_unsigned(), u32::MAX)];
+    let above = if channel.is_some() { ASSIGNMENT_FD } else { TELEMETRY_FD } + 1;
+    let between = [(3, (TELEMETRY_FD - 1).cast_unsigned()), (above.cast_unsigned(), u32::MAX)];
     for (from, to) in between {
         // SAFETY: with this flag nothing is closed now; numbers only.
         #[allow(unsafe_code)]

@@ -125,6 +125,27 @@ impl Group {
         }
     }
 
+    /// Has what is inside yield to everything else that wants a CPU, or no longer. Best effort: where the controller is
+    /// missing, nothing is shared out.
+    pub(crate) fn set_yielding(&self, yielding: bool) -> Result<(), Failure> {
+        let Some((generation, directory)) = &self.cpu else { return Ok(()) };
+        let (name, least, usual) = match generation {
+            Generation::V1 => ("cpu.shares", "2", "1024"),
+            Generation::V2 => ("cpu.weight", "1", "100"),
+        };
+        write(directory, name, if yielding { least } else { usual })
+    }
+
+    /// Sets another limit of memory. What is held already above it is reclaimed, or the kernel refuses.
+    pub(crate) fn set_memory(&self, memory: u64) -> Result<(), Failure> {
+        let Some((generation, directory)) = &self.memory else { return Ok(()) };
+        if *generation == Generation::V1 {
+            // Memory alone may never be limited above memory and swap together, nor in between.
+            write_if_present(directory, "memory.memsw.limit_in_bytes", "-1")?;
+        }
+        limit_memory(*generation, directory, memory)
+    }
+
     /// Whether memory is counted and limited here.
     pub(crate) fn counts_memory(&self) -> bool {
         self.memory.is_some()

@@ -77,7 +77,8 @@ impl Child<'_> {
         limits: Limits,
         filters: &[BpfProgram],
     ) -> Failure {
-        let result = self.enter(layout, ids).and_then(|()| privileges::give_up(ids, limits, filters));
+        let result =
+            self.enter(layout, ids).and_then(|()| privileges::give_up(ids, limits, filters, layout.open));
         self.finish(result)
     }
 

@@ -7,6 +7,10 @@
 //! | `/tmp` | all that files allow, but making devices |
 //! | `/proc`, `/dev` | read and written |
 //! | the rest | read and executed |
+//!
+//! A mount that comes later is not what a rule on its place was made for: the kernel looks at the mount itself and at what
+//! is above its place. So a sandbox that waits for its function has the last line for the whole root. What it loses by that
+//! is that nothing in `/proc` and `/dev` is executed, which their mounts forbid as well.
 
 use std::fs;
 use std::io;
@@ -71,7 +75,8 @@ pub(crate) fn version() -> Option<u32> {
 }
 
 /// Restricts this process and all that come of it. It needs the promise of no new privileges, and the sandbox's root.
-pub(crate) fn restrict() -> Result<(), Failure> {
+/// In an `open` sandbox further directories will be shown.
+pub(crate) fn restrict(open: bool) -> Result<(), Failure> {
     let Some(version) = version().filter(|version| *version >= LEAST) else { return Ok(()) };
     let handled = VERSION_1 | REFER | if version >= 3 { TRUNCATE } else { 0 };
     let ruleset = create(version, handled).step("make the rules of landlock")?;
@@ -79,8 +84,8 @@ pub(crate) fn restrict() -> Result<(), Failure> {
     let allow = |path: &Path, allowed: u64| {
         add(&ruleset, path, allowed & handled).step(&format!("let landlock allow {}", path.display()))
     };
-    // A directory alone, for the rules that follow are of what is beneath.
-    allow(root, READ_DIR)?;
+    // A directory alone, for the rules that follow are of what is beneath; unless there is to be more than there is now.
+    allow(root, if open { READ_FILE | READ_DIR | EXECUTE } else { READ_DIR })?;
     for entry in fs::read_dir(root).step("list the root")?.flatten() {
         let path = entry.path();
         let is_directory = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());

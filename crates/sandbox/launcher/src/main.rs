@@ -11,6 +11,7 @@
 //!                       maps, trees               user, filters
 //! ```
 
+mod assign;
 mod cgroup;
 mod child;
 mod clone;
@@ -267,5 +268,6 @@ fn prepare_root(
         return Ok(None);
     }
     let template = template::Template::compose(rights.template_root()?, resolver)?;
-    Ok(Some(Rooted { template, host_mounts }))
+    let own_mounts = std::fs::File::open("/proc/self/ns/mnt").step("open the launcher's mounts")?.into();
+    Ok(Some(Rooted { template, host_mounts, own_mounts }))
 }

@@ -23,8 +23,8 @@ const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 
-/// From all capabilities in the namespace to the function's user without any.
-pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram]) -> Result<(), Failure> {
+/// From all capabilities in the namespace to the function's user without any. `open` sandboxes will be shown more.
+pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram], open: bool) -> Result<(), Failure> {
     limit(limits)?;
     if limits.memory.is_some() {
         be_the_first_to_go()?;
@@ -46,7 +46,7 @@ pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram]) -> Resul
     // Before the filters, which an unprivileged process may install only with this promise.
     rustix::thread::set_no_new_privs(true).step("give up new privileges")?;
     // While files can still be looked up by calls that the filters may come to refuse.
-    landlock::restrict()?;
+    landlock::restrict(open)?;
     // Last, because every step above needs calls that the filters refuse.
     for filter in filters {
         seccompiler::apply_filter(filter)
@@ -89,9 +89,7 @@ pub(crate) fn become_server(user: User) -> Result<(), Failure> {
 /// The limits seen on AWS. Never above what the launcher has, for raising needs CAP_SYS_RESOURCE.
 fn limit(limits: Limits) -> Result<(), Failure> {
     let processes = u64::from(limits.processes);
-    // Each process may have what the function may, and a stack for each thread. Not the address space, of which
-    // Node.js and Java reserve far more than they use. The watch over memory is what keeps the limit.
-    let data = limits.memory.map(|memory| (Resource::Data, memory.saturating_add(processes * STACK)));
+    let data = limits.memory.map(|memory| (Resource::Data, data_limit(memory, limits.processes)));
     let wanted = [
         (Resource::Nofile, 1024),
         (Resource::Nproc, processes),
@@ -113,6 +111,13 @@ fn limit(limits: Limits) -> Result<(), Failure> {
             .step("set resource limits")?;
     }
     Ok(())
+}
+
+/// Bytes of data that each process may have, where a function may have that much memory and no cgroup says so: all of it,
+/// and a stack for each possible thread. Not the address space, of which Node.js and Java reserve far more than they use.
+/// The watch over memory is what keeps the limit.
+pub(crate) fn data_limit(memory: u64, processes: u32) -> u64 {
+    memory.saturating_add(u64::from(processes) * STACK)
 }
 
 /// Where memory is only watched the host may run out of it: then the kernel shall take a function, and not what its

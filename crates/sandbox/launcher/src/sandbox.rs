@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, Reach, User,
+    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach, Tree, User,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -25,6 +25,10 @@ use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
 use crate::watch::Watch;
+
+/// The most memory that a function may have (AWS: "Lambda quotas", 10,240 MB). A limit on data can be lowered for a sandbox
+/// that turns out to be for less, but not raised.
+const MOST_MEMORY: u64 = 10_240 * 1024 * 1024;
 
 /// What all sandboxes are made with.
 pub(crate) struct Workshop {
@@ -50,6 +54,8 @@ pub(crate) struct Workshop {
 pub(crate) struct Rooted {
     pub(crate) template: Template,
     pub(crate) host_mounts: OwnedFd,
+    /// The launcher's own mount namespace, in which the template is.
+    pub(crate) own_mounts: OwnedFd,
 }
 
 /// One sandbox. Its directories and its ids are given back by [`Sandbox::bury`].
@@ -60,13 +66,25 @@ pub(crate) struct Sandbox {
     pub(crate) group: Group,
     /// Counts memory where the group does not, once init runs.
     pub(crate) watch: Option<Watch>,
-    memory: u64,
-    ids: Option<Ids>,
+    pub(crate) memory: u64,
+    pub(crate) ids: Option<Ids>,
+    /// What it may still be given, until it has been.
+    pub(crate) open: Option<Open>,
     /// Its place in the router.
     slot: Option<Slot>,
     pub(crate) bare: bool,
     /// What its `/tmp` is kept in, if that is a file.
     image: Option<OwnedFd>,
+}
+
+/// A sandbox that was made in advance.
+pub(crate) struct Open {
+    /// Where something is shown already.
+    pub(crate) taken: Vec<MountPoint>,
+    /// Bytes by which the limit of its memory is above what was asked for.
+    pub(crate) in_memory: u64,
+    /// Processes and threads that it may have, init among them.
+    pub(crate) processes: u32,
 }
 
 impl Sandbox {
@@ -138,7 +156,9 @@ impl Workshop {
         let in_memory = layout.filter(|_| tmp.is_none()).map_or(0, |layout| layout.tmp);
         let memory = launch.memory.saturating_add(in_memory);
         let group = Group::create(&self.hierarchies, &launch.id, memory, launch.pids)?;
-        let ids = layout.map(|_| self.rights.take_ids()).transpose();
+        let yields = layout.is_some_and(|layout| layout.open);
+        let ids = if yields { group.set_yielding(true) } else { Ok(()) }
+            .and_then(|()| layout.map(|_| self.rights.take_ids()).transpose());
         let made = ids.and_then(|ids| match self.start(launch, passed, &group, ids, tmp, outlet) {
             Ok((process, setup)) => Ok((process, setup, ids)),
             Err(failure) => {
@@ -150,7 +170,14 @@ impl Workshop {
             Ok((process, setup, ids)) => {
                 let slot = outlet.map(|outlet| outlet.slot);
                 let (setup, bare, memory) = (Some(setup), layout.is_none(), launch.memory);
-                Ok(Sandbox { process, setup, group, watch: None, memory, ids, slot, bare, image })
+                let taken = |layout: &Layout| layout.trees.iter().map(|tree| tree.target).collect();
+                let open = layout.filter(|layout| layout.open);
+                let open = open.map(|layout| Open {
+                    taken: taken(layout),
+                    in_memory,
+                    processes: launch.pids.saturating_add(1),
+                });
+                Ok(Sandbox { process, setup, group, watch: None, memory, ids, open, slot, bare, image })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -183,11 +210,12 @@ impl Workshop {
             drop(ours);
             let child = Child { setup: &theirs, init: &self.init, tmp: tmp.is_some(), passed };
             let counted = group.counts_memory();
+            let open = layout.is_some_and(|layout| layout.open);
             self.run_child(
                 layout.zip(ids),
                 Limits {
                     processes: launch.pids.saturating_add(1),
-                    memory: (!counted).then_some(launch.memory),
+                    memory: (!counted).then_some(if open { MOST_MEMORY } else { launch.memory }),
                 },
                 &child,
             );
@@ -331,9 +359,8 @@ fn host_trees(
 ) -> Result<Vec<OwnedFd>, Failure> {
     // Root, /tmp, mounts and the resolver's file travel in one message.
     assert!(layout.trees.len() + 3 <= MAX_FDS, "each place is asked for once at most");
-    let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
-    // With a single id there is nothing to be mapped: what is that user's outside is the function's inside.
-    let namespace = ids.have_root().then(|| namespace.as_fd());
+    let namespace = user_namespace(ids, pid)?;
+    let namespace = namespace.as_ref().map(AsFd::as_fd);
     let root = tree::clone_tree(template.root()).step("copy the root")?;
     // Devices lie on the root itself; the directories on it have NODEV from the template.
     let seal = tree::SEALED & !libc::MOUNT_ATTR_NODEV;
@@ -349,16 +376,32 @@ fn host_trees(
     let resolver = Some(Path::new("/etc/resolv.conf"));
     let resolver = resolver.filter(|path| layout.reach == Reach::Host && path.exists());
     for tree in &layout.trees {
-        let source = tree.source.as_path();
-        let opened = shelf.open_source(source)?;
-        let tree = tree::clone_opened(&opened).step(&format!("open {}", source.display()))?;
-        trees.push(sealed(tree, namespace, source)?);
+        trees.push(host_tree(tree, shelf, namespace)?);
     }
     if let Some(source) = resolver {
         let tree = tree::clone_tree(source).step(&format!("open {}", source.display()))?;
         trees.push(sealed(tree, namespace, source)?);
     }
     Ok(trees)
+}
+
+/// The user namespace for which trees are mapped. With a single id there is nothing to be mapped: what is that user's
+/// outside is the function's inside.
+pub(crate) fn user_namespace(ids: Ids, pid: i32) -> Result<Option<OwnedFd>, Failure> {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/user")).step("open the user namespace")?;
+    Ok(ids.have_root().then(|| namespace.into()))
+}
+
+/// A directory that the server has asked for, if it may be shown: copied and sealed.
+pub(crate) fn host_tree(
+    tree: &Tree,
+    shelf: &Shelf,
+    namespace: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd, Failure> {
+    let source = tree.source.as_path();
+    let opened = shelf.open_source(source)?;
+    let tree = tree::clone_opened(&opened).step(&format!("open {}", source.display()))?;
+    sealed(tree, namespace, source)
 }
 
 fn sealed(tree: OwnedFd, namespace: Option<BorrowedFd<'_>>, source: &Path) -> Result<OwnedFd, Failure> {

@@ -15,6 +15,7 @@ use crate::step::refused;
 use crate::unpack::Job;
 use crate::watch::Schedule;
 
+mod assign;
 mod connect;
 mod disk;
 mod launch;
@@ -217,6 +218,7 @@ impl Service {
     fn carry_out(&mut self, request: ToLauncher, fds: Vec<OwnedFd>) -> Result<(), protocol::Error> {
         match request {
             ToLauncher::Launch(launch) => self.launch(launch, fds),
+            ToLauncher::Assign(assign) => self.assign(&assign),
             ToLauncher::Unpack(order) => self.unpack(order, fds),
             ToLauncher::StopUnpack { id } => self.stop_unpack(id),
             ToLauncher::SetCpu { id, millis } => {

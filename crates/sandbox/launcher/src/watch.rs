@@ -78,6 +78,11 @@ impl Watch {
         Ok(watch)
     }
 
+    /// Sets another limit.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Counts, and kills the largest process when all together have too much.
     pub(crate) fn look(&mut self) -> io::Result<()> {
         let in_tmp = self.tmp.as_ref().map_or(Ok(0), used)?;

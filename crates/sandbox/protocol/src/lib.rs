@@ -26,16 +26,16 @@ pub use channel::{
     Datagram, Error, MAX_FDS, MAX_MESSAGE, encode, receive, receive_datagram, send, send_encoded,
 };
 pub use message::{
-    Cgroups, Confinement, Controller, Counters, Declaration, Failure, Freezer, FromInit, FromLauncher, Host,
-    InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit, ToLauncher, Tree, Trees,
-    Unpack, UnpackEnd, User,
+    Assign, Assignment, Cgroups, Confinement, Controller, Counters, Declaration, Failure, Freezer, FromInit,
+    FromLauncher, Host, InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit,
+    ToLauncher, Tree, Trees, Unpack, UnpackEnd, User,
 };
 pub use raw::Raw;
 pub use request::{LAUNCH_FDS, Rejection, UNPACK_FDS, decode_request};
 
 /// The version of these messages. Server, launcher and init come out of one binary, so a difference means that an
 /// older program is still running: both sides then refuse to talk.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The descriptors that init is started with, beside /dev/null on 0, 1 and 2.
 pub mod init_fd {
@@ -49,3 +49,7 @@ pub mod init_fd {
 
 /// The descriptor on which a function finds the telemetry pipe, the same as on AWS.
 pub const TELEMETRY_FD: i32 = 62;
+
+/// The descriptor on which a program that was started in advance says that it is ready and learns what it is for. It
+/// closes it before it runs anything of a function.
+pub const ASSIGNMENT_FD: i32 = 63;

@@ -31,6 +31,8 @@ pub enum ToLauncher {
     },
     /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
     Launch(Launch),
+    /// Give an open sandbox what it was waiting for. Answered by [`FromLauncher::Assigned`].
+    Assign(Assign),
     /// Change how much CPU a sandbox may use.
     SetCpu {
         /// The sandbox.
@@ -131,6 +133,18 @@ pub struct Launch {
     pub pids: u32,
 }
 
+/// What an open sandbox is given, once in its life: it is closed from then on, also when it fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// The sandbox.
+    pub id: String,
+    /// Directories of the host shown read-only, at places where nothing is shown yet.
+    pub trees: Vec<Tree>,
+    /// Bytes of memory, in place of those that it was made with.
+    pub memory: u64,
+}
+
 /// How a sandbox is kept apart from the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +167,8 @@ pub struct Layout {
     pub tmp: u64,
     /// The lowest port that init has to bind inside, so that one below 1024 can be allowed in that network alone.
     pub lowest_port: u16,
+    /// Whether the sandbox is made in advance, and an [`Assign`] may follow.
+    pub open: bool,
 }
 
 /// What a sandbox's network reaches.
@@ -244,6 +260,13 @@ pub enum FromLauncher {
         id: String,
         /// Why.
         failure: Failure,
+    },
+    /// The answer to an [`Assign`]. A sandbox for which it failed is ended.
+    Assigned {
+        /// The sandbox.
+        id: String,
+        /// Why it was not done.
+        failure: Option<Failure>,
     },
     /// The answer to each [`ToLauncher::SetCpu`], in their order.
     CpuSet {
@@ -396,7 +419,8 @@ pub struct Controller {
 pub enum ToInit {
     /// First message.
     Hello(InitHello),
-    /// Start the program. Answered by `StartFailed`, or by `Exited` when it has ended.
+    /// Start the program. Answered by `StartFailed`, or by `Exited` when it has ended. Descriptor, for a program that
+    /// waits to be told what it is for: its end of the channel for that, which it finds at [`crate::ASSIGNMENT_FD`].
     Start(Start),
     /// Send SIGTERM to the program, if it runs.
     Terminate,
@@ -425,6 +449,17 @@ pub struct Start {
     /// The file and its arguments.
     pub argv: Vec<Raw>,
     /// The whole environment.
+    pub env: Vec<(Raw, Raw)>,
+    /// Working directory.
+    pub cwd: Raw,
+}
+
+/// What a program that was started in advance is for: the rest of what [`Start`] would have said. It is one document on
+/// the channel at [`crate::ASSIGNMENT_FD`], after which that ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// The whole environment, in place of the one that it was started with.
     pub env: Vec<(Raw, Raw)>,
     /// Working directory.
     pub cwd: Raw,

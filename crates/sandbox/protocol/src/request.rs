@@ -2,7 +2,10 @@
 //!
 //! A server of ours sends nothing that is refused here. One that was taken over may send anything.
 
-use crate::{Confinement, Error, Failure, FromLauncher, Launch, Layout, MountPoint, ToLauncher, UnpackEnd};
+use crate::{
+    Assign, Confinement, Error, Failure, FromLauncher, Launch, Layout, MountPoint, ToLauncher, Tree,
+    UnpackEnd,
+};
 
 /// Descriptors beside [`ToLauncher::Launch`].
 pub const LAUNCH_FDS: usize = 3;
@@ -38,6 +41,13 @@ pub fn decode_request(datagram: &[u8], descriptors: usize) -> Result<ToLauncher,
             check_launch(launch, descriptors).map_err(|reason| {
                 let failure = Failure::Refused { reason };
                 Rejection::Refused(Box::new(FromLauncher::LaunchFailed { id: launch.id.clone(), failure }))
+            })?;
+        }
+        ToLauncher::Assign(assign) => {
+            check_id(&assign.id)?;
+            check_assign(assign, descriptors).map_err(|reason| {
+                let (id, failure) = (assign.id.clone(), Some(Failure::Refused { reason }));
+                Rejection::Refused(Box::new(FromLauncher::Assigned { id, failure }))
             })?;
         }
         ToLauncher::SetCpu { id, .. } | ToLauncher::Kill { id } => check_id(id)?,
@@ -82,12 +92,23 @@ fn check_layout(layout: &Layout) -> Result<(), String> {
     if layout.tmp > MOST_TMP {
         return Err(format!("/tmp of {} bytes is larger than the {MOST_TMP} of 10,240 MB", layout.tmp));
     }
+    check_trees(&layout.trees)
+}
+
+fn check_assign(assign: &Assign, descriptors: usize) -> Result<(), String> {
+    if descriptors != 0 {
+        return Err(count("an assignment", descriptors, 0));
+    }
+    check_trees(&assign.trees)
+}
+
+fn check_trees(trees: &[Tree]) -> Result<(), String> {
     for place in MountPoint::ALL {
-        if layout.trees.iter().filter(|tree| tree.target == place).count() > 1 {
+        if trees.iter().filter(|tree| tree.target == place).count() > 1 {
             return Err(format!("two directories were to be mounted at {}", place.path()));
         }
     }
-    match layout.trees.iter().find(|tree| !tree.source.as_path().is_absolute()) {
+    match trees.iter().find(|tree| !tree.source.as_path().is_absolute()) {
         Some(tree) => Err(format!("{} is not an absolute path", tree.source.as_path().display())),
         None => Ok(()),
     }

@@ -3,12 +3,16 @@ use serde_json::{Value, json};
 use super::*;
 
 fn launch(change: impl FnOnce(&mut Value)) -> Value {
-    let layout = json!({"reach": "Loopback", "trees": [], "tmp": 1, "lowest_port": 1});
+    let layout = json!({"reach": "Loopback", "trees": [], "tmp": 1, "lowest_port": 1, "open": false});
     let mut launch = json!({"Launch": {
         "id": "a-1", "confinement": {"Namespaces": layout}, "memory": 1, "pids": 1,
     }});
     change(&mut launch["Launch"]);
     launch
+}
+
+fn assign(trees: &Value) -> Value {
+    json!({"Assign": {"id": "a-1", "trees": trees, "memory": 1}})
 }
 
 fn unpack() -> Value {
@@ -25,6 +29,7 @@ fn what_a_server_asks_is_carried_out() {
         (launch(|_| ()), 3),
         (launch(|launch| launch["confinement"] = json!("Process")), 3),
         (unpack(), 3),
+        (assign(&json!([{"source": "/a", "target": "Task"}, {"source": "/a", "target": "Opt"}])), 0),
         (json!({"Kill": {"id": "a-1"}}), 0),
         (json!({"SetCpu": {"id": "a-1", "millis": null}}), 0),
         (json!({"StopUnpack": {"id": 1}}), 0),
@@ -54,6 +59,13 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
             "two directories were to be mounted at /opt",
         ),
         (layout("trees", json!([tree("a/b", "Task")])), 3, "a/b is not an absolute path"),
+        (assign(&json!([])), 1, "an assignment came with 1 descriptors instead of 0"),
+        (
+            assign(&json!([tree("/a", "Task"), tree("/b", "Task")])),
+            0,
+            "two directories were to be mounted at /var/task",
+        ),
+        (assign(&json!([tree("../a", "Opt")])), 0, "../a is not an absolute path"),
         (unpack(), 2, "unpacking came with 2 descriptors instead of 3"),
     ] {
         let answer = match decode(&message, descriptors) {
@@ -62,6 +74,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
         };
         let failure = match answer {
             FromLauncher::LaunchFailed { id, failure } if id == "a-1" => failure,
+            FromLauncher::Assigned { id, failure: Some(failure) } if id == "a-1" => failure,
             FromLauncher::Unpacked { id: 1, end: UnpackEnd::Failed(failure) } => failure,
             other => panic!("{message}: {other:?}"),
         };
@@ -88,6 +101,9 @@ fn what_is_no_request_ends_the_conversation() {
         json!({"Kill": {"id": "a/b"}}).to_string(),
         json!({"SetCpu": {"id": "", "millis": 1}}).to_string(),
         json!({"SetCpu": {"id": "a", "millis": -1}}).to_string(),
+        json!({"Assign": {"id": "a/b", "trees": [], "memory": 1}}).to_string(),
+        json!({"Assign": {"id": "a", "trees": [{"source": "/a", "target": "/etc"}], "memory": 1}})
+            .to_string(),
         json!({"Unpack": {"id": -1, "bytes": 1, "entries": 1}}).to_string(),
         launch(|launch| launch["extra"] = json!(1)).to_string(),
         launch(|launch| launch["confinement"]["Namespaces"]["reach"] = json!("Moon")).to_string(),

@@ -1,0 +1,266 @@
+//! The sandboxes that wait, who takes them, and the task that makes new ones.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lambent_environment::{SandboxFuture, Sandboxes};
+use lambent_model::{Bytes, Entropy, EnvironmentId};
+use lambent_sandbox_client::{Error, Isolation, Kind, Launcher, Network, Sandbox, Spec, Waiting};
+use tokio::sync::Notify;
+
+use super::policy::{self, Demand, Level, Prewarm, Step};
+
+/// What waits has the `/tmp` of a function that does not set its size (AWS: "Configure ephemeral storage for Lambda
+/// functions"). It cannot be exchanged: where there is Landlock, its rules are of the one that is there at the start.
+const USUAL_TMP: Bytes = Bytes::mib(512);
+/// As for every environment.
+const PIDS: u32 = 1024;
+/// How often what waits is looked at when nothing happens.
+const LOOK: Duration = Duration::from_secs(10);
+/// After a sandbox of a kind could not be made, or ended by itself, no other is made for so long.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// See the module's text. Clones are the same stock.
+#[derive(Clone)]
+pub(crate) struct Stock {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    launcher: Launcher,
+    network: Network,
+    setting: Prewarm,
+    entropy: Arc<dyn Entropy>,
+    room: usize,
+    /// Few: one for each runtime in use and, of Node.js, for each size of memory.
+    shelves: Mutex<Vec<Shelf>>,
+    /// Sandboxes that somebody waits for.
+    launching: AtomicUsize,
+    /// Wakes the task: something was taken or is wanted.
+    wake: Notify,
+}
+
+/// The sandboxes of one kind.
+struct Shelf {
+    kind: Kind,
+    waiting: Vec<Waiting>,
+    demand: Demand,
+    paused_until: Option<Instant>,
+}
+
+impl Stock {
+    /// An empty stock, to be filled by [`Stock::run`].
+    pub(crate) fn new(
+        launcher: Launcher,
+        isolation: Isolation,
+        network: Network,
+        setting: Prewarm,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        // Without isolation there are no mounts to be attached later, and so nothing to be prepared.
+        let setting = if isolation == Isolation::Process { Prewarm::Off } else { setting };
+        let inner = Inner {
+            launcher,
+            network,
+            setting,
+            entropy,
+            room: policy::room(host_memory()),
+            shelves: Mutex::default(),
+            launching: AtomicUsize::new(0),
+            wake: Notify::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Says that somebody may soon want a sandbox of this kind.
+    pub(crate) fn expect(&self, kind: Option<Kind>) {
+        let Some(kind) = kind.filter(|_| self.inner.setting != Prewarm::Off) else { return };
+        let now = Instant::now();
+        self.inner.with_shelf(kind, |shelf| shelf.demand.expected(now));
+        self.inner.wake.notify_one();
+    }
+
+    /// How many sandboxes wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inner.shelves().iter().map(|shelf| shelf.waiting.len()).sum()
+    }
+
+    /// Keeps the stock until `stop`, then ends what waits.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => {}
+            () = self.inner.keep() => {}
+        }
+        self.inner.shelves().clear();
+    }
+}
+
+impl Sandboxes for Stock {
+    fn sandbox(&self, spec: Spec, kind: Option<Kind>) -> SandboxFuture {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let kind = kind.filter(|_| inner.setting != Prewarm::Off && spec.tmp == USUAL_TMP);
+            if let Some(kind) = kind
+                && let Some(sandbox) = inner.take(kind, &spec).await
+            {
+                return Ok(sandbox);
+            }
+            let _counted = Launching::new(&inner);
+            inner.launcher.launch(spec).await
+        })
+    }
+}
+
+/// Counts a launch that somebody waits for, while it lasts.
+struct Launching<'a>(&'a Inner);
+
+impl<'a> Launching<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        inner.launching.fetch_add(1, Ordering::AcqRel);
+        Self(inner)
+    }
+}
+
+impl Drop for Launching<'_> {
+    fn drop(&mut self) {
+        if self.0.launching.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.wake.notify_one();
+        }
+    }
+}
+
+impl Inner {
+    fn shelves(&self) -> MutexGuard<'_, Vec<Shelf>> {
+        // Nothing panics while holding the lock, and a shelf is whole between statements.
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_shelf<T>(&self, kind: Kind, action: impl FnOnce(&mut Shelf) -> T) -> T {
+        let shelves = &mut *self.shelves();
+        let found = shelves.iter().position(|shelf| shelf.kind == kind);
+        let index = found.unwrap_or_else(|| {
+            // Such as when a library has been added to a runtime: what waits with the old folders waits for nobody.
+            shelves.retain(|shelf| kind.program.is_none() || shelf.kind.program != kind.program);
+            let demand = Demand::new(Instant::now());
+            shelves.push(Shelf { kind, waiting: Vec::new(), demand, paused_until: None });
+            shelves.len() - 1
+        });
+        action(&mut shelves[index])
+    }
+
+    /// One that waits, given to a function; `None` if there is none, or none that could be given.
+    async fn take(&self, kind: Kind, spec: &Spec) -> Option<Sandbox> {
+        let rest: Vec<_> = spec.mounts.iter().filter(|mount| !kind.mounts.contains(mount)).cloned().collect();
+        loop {
+            let waiting = self.with_shelf(kind.clone(), |shelf| {
+                let waiting = shelf.waiting.pop();
+                shelf.demand.asked(waiting.is_some(), Instant::now());
+                waiting
+            });
+            self.wake.notify_one();
+            match waiting?.assign(&rest, spec.memory).await {
+                Ok(sandbox) => return Some(sandbox),
+                // It ended in the meantime, and the next one may not have.
+                Err(Error::Gone(_)) => {}
+                Err(error) => {
+                    eprintln!("a prewarmed sandbox could not be used, and another is made: {error}");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Makes what is missing, one at a time, and ends what is too much. Never while somebody waits for a launch.
+    async fn keep(&self) {
+        loop {
+            while self.launching.load(Ordering::Acquire) == 0 {
+                match self.next(Instant::now()) {
+                    Some(Order::Make(kind)) => self.make(kind).await,
+                    Some(Order::End(waiting)) => drop(waiting),
+                    None => break,
+                }
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn next(&self, now: Instant) -> Option<Order> {
+        let shelves = &mut *self.shelves();
+        for shelf in shelves.iter_mut() {
+            shelf.look(now);
+        }
+        shelves.sort_by_key(|shelf| std::cmp::Reverse(shelf.demand.wanted_at()));
+        let levels: Vec<Level> = shelves.iter_mut().map(|shelf| shelf.level(self.setting, now)).collect();
+        let step = policy::next_step(&levels, self.room);
+        let order = match step {
+            Some(Step::Make(index)) => Some(Order::Make(shelves[index].kind.clone())),
+            Some(Step::End(index)) => shelves[index].waiting.pop().map(Order::End),
+            None => None,
+        };
+        // What nobody has wanted for long is forgotten.
+        shelves.retain_mut(|shelf| !shelf.waiting.is_empty() || shelf.demand.wanted(Prewarm::Auto, now) > 0);
+        order
+    }
+
+    async fn make(&self, kind: Kind) {
+        let spec = Spec {
+            id: EnvironmentId::random(&*self.entropy),
+            isolation: Isolation::Namespaces,
+            network: self.network,
+            mounts: kind.mounts.clone(),
+            memory: kind.memory,
+            tmp: USUAL_TMP,
+            pids: PIDS,
+        };
+        let made = self.launcher.prepare(spec, kind.program.clone()).await;
+        let shelves = &mut *self.shelves();
+        let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.kind == kind) else { return };
+        match made {
+            Ok(waiting) => {
+                shelf.paused_until = None;
+                shelf.waiting.push(waiting);
+            }
+            Err(error) => {
+                eprintln!("no sandbox can be prewarmed, functions start without: {error}");
+                shelf.paused_until = Some(Instant::now() + PAUSE);
+            }
+        }
+    }
+}
+
+/// What the task does next.
+enum Order {
+    Make(Kind),
+    End(Waiting),
+}
+
+impl Shelf {
+    /// Lets go of what has ended by itself.
+    fn look(&mut self, now: Instant) {
+        let before = self.waiting.len();
+        self.waiting.retain_mut(|waiting| !waiting.has_ended());
+        if self.waiting.len() < before {
+            // Killed by somebody or for lack of memory: either may go on for a while.
+            self.paused_until = Some(now + PAUSE);
+        }
+        self.paused_until.take_if(|until| *until <= now);
+    }
+
+    fn level(&mut self, setting: Prewarm, now: Instant) -> Level {
+        let (waiting, wanted) = (self.waiting.len(), self.demand.wanted(setting, now));
+        Level { waiting, wanted: if self.paused_until.is_some() { wanted.min(waiting) } else { wanted } }
+    }
+}
+
+/// Bytes of memory of the host; where it does not say, few.
+fn host_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
