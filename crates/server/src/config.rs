@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn sandboxes_wait_as_many_as_are_wanted() {
-        let text = |file| resolve(Overrides::default(), Some(file)).map(|config| config.prewarm);
+        let text = |file: &str| resolve(Overrides::default(), Some(file)).map(|config| config.prewarm);
         assert_eq!(text(""), Ok(Prewarm::Auto));
         for (value, expected) in
             [("\"off\"", Prewarm::Off), ("3", Prewarm::Fixed(3)), ("\"auto\"", Prewarm::Auto)]

@@ -13,6 +13,6 @@ mod kinds;
 mod policy;
 mod stock;
 
-pub(crate) use kinds::{kind, usual_kinds};
+pub(crate) use kinds::kind;
 pub use policy::Prewarm;
 pub(crate) use stock::Stock;

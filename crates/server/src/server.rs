@@ -26,7 +26,7 @@ use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
-use crate::prewarm::{self, Stock};
+use crate::prewarm::Stock;
 use crate::unpacker::Unpacker;
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
@@ -220,21 +220,14 @@ impl Server {
         let (usual, catalogue) = (stock.clone(), Arc::clone(&runtimes.catalogue));
         tasks.spawn(named("change feed", async move {
             search.await?;
-            let kinds = catalogue.get().map(prewarm::usual_kinds).unwrap_or_default();
-            kinds.into_iter().for_each(|kind| usual.expect(Some(kind)));
+            usual.expect_usual(catalogue.get());
             feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         }));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         let (tended, stopping) = (invoker.clone(), stopped.clone());
-        tasks.spawn(async move {
-            tended.tend(until(stopping)).await;
-            Ok(())
-        });
-        tasks.spawn(async move {
-            stock.run(until(stopped)).await;
-            Ok(())
-        });
+        tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
+        tasks.spawn(succeed(stock.run(until(stopped))));
         Ok(Self {
             address,
             rootless,
@@ -488,6 +481,11 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     task.await.map_err(|source| RunError { what, source: source.into() })
+}
+
+async fn succeed(task: impl Future<Output = ()>) -> Result<(), RunError> {
+    task.await;
+    Ok(())
 }
 
 /// Fails when the launcher ends before the server does: without it nothing can be run, and nobody would know why.

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use lambent_environment::{SandboxFuture, Sandboxes};
 use lambent_model::{Bytes, Entropy, EnvironmentId};
+use lambent_runtimes::Catalogue;
 use lambent_sandbox_client::{Error, Isolation, Kind, Launcher, Network, Sandbox, Spec, Waiting};
 use tokio::sync::Notify;
 
+use super::kinds::usual_kinds;
 use super::policy::{self, Demand, Level, Prewarm, Step};
 
 /// What waits has the `/tmp` of a function that does not set its size (AWS: "Configure ephemeral storage for Lambda
@@ -80,6 +82,13 @@ impl Stock {
         let now = Instant::now();
         self.inner.with_shelf(kind, |shelf| shelf.demand.expected(now));
         self.inner.wake.notify_one();
+    }
+
+    /// Says that somebody may try any function, now that it is known what this host can run.
+    pub(crate) fn expect_usual(&self, catalogue: Option<&Catalogue>) {
+        for kind in catalogue.map(usual_kinds).unwrap_or_default() {
+            self.expect(Some(kind));
+        }
     }
 
     /// How many sandboxes wait.

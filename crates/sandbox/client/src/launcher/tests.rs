@@ -81,3 +81,66 @@ fn what_may_not_be_done_is_answered_and_the_launcher_goes_on() {
     drop(channel);
     assert!(process.wait().expect("it is ours").success());
 }
+
+fn open(id: &str) -> ToLauncher {
+    let layout = protocol::Layout {
+        reach: protocol::Reach::Loopback,
+        trees: Vec::new(),
+        tmp: 1 << 20,
+        lowest_port: 4566,
+        open: true,
+    };
+    let confinement = protocol::Confinement::Namespaces(layout);
+    ToLauncher::Launch(Launch { id: id.to_owned(), confinement, memory: 1 << 27, pids: 10 })
+}
+
+#[test]
+fn a_sandbox_is_given_away_once_and_only_one_that_was_made_for_it() {
+    let (mut process, channel) = launcher();
+    let assign = |id: &str, trees: Vec<protocol::Tree>| {
+        let assign = ToLauncher::Assign(Assign { id: id.to_owned(), trees, memory: 1 << 28 });
+        protocol::send(&channel, &assign, &[]).expect("it listens");
+        match answer(&channel) {
+            Some(FromLauncher::Assigned { failure, .. }) => failure.map(|failure| failure.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(assign("nobody", Vec::new()).expect("there is none").contains("there is no sandbox nobody"));
+    let (_reader, writer) = rustix::pipe::pipe().expect("a pipe is to be had");
+    let mut kept = Vec::new();
+    let mut launch = |datagram: &[u8]| {
+        let (ours, theirs) = blocking_pair().expect("a socket is to be had");
+        kept.push(ours);
+        let fds = [theirs.as_fd(), writer.as_fd(), writer.as_fd()];
+        protocol::send_encoded(&channel, datagram, &fds).expect("it listens");
+        answer(&channel)
+    };
+    assert!(matches!(launch(&bare("bare")), Some(FromLauncher::Launched { .. })));
+    let reason = assign("bare", Vec::new()).expect("it is somebody's");
+    assert!(reason.contains("was not made in advance"), "{reason}");
+    assert!(matches!(answer(&channel), Some(FromLauncher::LaunchFailed { .. } | FromLauncher::Gone { .. })));
+    for stolen in [false, true] {
+        let id = if stolen { "stolen" } else { "twice" };
+        match launch(&protocol::encode(&open(id)).expect("it is small")) {
+            Some(FromLauncher::Launched { .. }) => {}
+            Some(FromLauncher::LaunchFailed { failure, .. }) => {
+                eprintln!("skipped the half with namespaces: {failure}");
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        let source = std::path::PathBuf::from("/etc").into();
+        let tree = protocol::Tree { source, target: protocol::MountPoint::Opt };
+        let reason = if stolen {
+            assign(id, vec![tree]).expect("nobody may be shown that")
+        } else {
+            assert_eq!(assign(id, Vec::new()), None);
+            assign(id, Vec::new()).expect("it is somebody's")
+        };
+        let expected = if stolen { "not among the folders" } else { "somebody's already" };
+        assert!(reason.contains(expected), "{reason}");
+        assert!(matches!(answer(&channel), Some(FromLauncher::Gone { .. })), "it is of no use to anybody");
+    }
+    drop((kept, channel));
+    assert!(process.wait().expect("it is ours").success());
+}
