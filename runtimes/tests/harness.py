@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import waiting
 from fake_api import Event, RuntimeApi
 
 # The clients as the binary has them, where cargo has written them; by themselves the tests run the sources.
@@ -113,19 +114,23 @@ def run(client, task, files, handler, events=(Event(),), runtime="python3.13", e
         environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(pipes["frames"][1])
     for name, (read_end, _) in pipes.items():
         outputs[name] = Output(read_end)
+    assignment = waiting.Assignment(environment, task) if waiting.can_wait(client, env or {}) else None
+    inherited = [pipes["frames"][1]] if telemetry else []
     process = subprocess.Popen(
         client.argv + ([handler] if client.handler_argument else []),
-        cwd=task,
-        env=environment,
+        cwd="/" if assignment else task,
+        env=assignment.environment if assignment else environment,
         stdin=subprocess.DEVNULL,
         stdout=pipes["stdout"][1],
         stderr=pipes["stdout" if merged else "stderr"][1],
-        pass_fds=[pipes["frames"][1]] if telemetry else [],
+        pass_fds=inherited + ([assignment.fd] if assignment else []),
         # A group of its own, so that what the function started can be ended with it.
         start_new_session=True,
     )
     for _, write_end in pipes.values():
         os.close(write_end)
+    if assignment:
+        assignment.give(PATIENCE_SECONDS)
     waited = _wait(process, api, stays)
     for output in outputs.values():
         output.finish()

@@ -18,6 +18,7 @@ _ENVIRONMENT_END = 51
 def wait(runtime_client):
     """Blocks until there is a function, and makes the process look as if it had been started for it."""
     runtime_client.connect()
+    own = _set_by_the_interpreter()
     fd = int(os.environ[VARIABLE])
     os.write(fd, b"R")
     parts = []
@@ -32,7 +33,7 @@ def wait(runtime_client):
         raise SystemExit(0)
     assignment = json.loads(b"".join(parts))
     environment = [(_bytes(name), _bytes(value)) for name, value in assignment["env"]]
-    _replace_environment(environment)
+    _replace_environment(environment, own)
     _show_environment(environment)
     os.chdir(_bytes(assignment["cwd"]))
 
@@ -41,12 +42,21 @@ def _bytes(raw):
     return raw.encode() if isinstance(raw, str) else bytes(raw)
 
 
-def _replace_environment(environment):
+def _set_by_the_interpreter():
+    """What was not there when the process was started: `LC_CTYPE`, where the locale does not exist (PEP 538)."""
+    with open("/proc/self/environ", "rb") as environ:
+        given = {entry.partition(b"=")[0] for entry in environ.read().split(b"\0")}
+    return [(name, value) for name, value in os.environb.items() if name not in given]
+
+
+def _replace_environment(environment, own):
     zone = os.environ.get("TZ")
     # All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten next.
     os.environ.clear()
     for name, value in environment:
         os.environb[name] = value
+    for name, value in own:
+        os.environb.setdefault(name, value)
     if os.environ.get("TZ") != zone:
         time.tzset()
 

@@ -19,15 +19,31 @@ def _read(path):
 
 
 def sandboxed(server):
-    """Process ids of everything inside of this server's sandboxes: in a process namespace of their own, with a mount
-    from the server's data folder. `server.home` has a name that no other path holds."""
+    """Process ids of everything inside of the sandboxes of this server's functions: in a process namespace of their
+    own, with a mount from the server's data folder. `server.home` has a name that no other path holds. Sandboxes that
+    wait for a function are not among them."""
+    inside = _inside(server)
+    waiting = {namespace for pid, namespace in inside.items() if _waits(pid)}
+    return [pid for pid, namespace in inside.items() if namespace not in waiting]
+
+
+def waiting(server):
+    """Process ids of the runtimes that wait for a function in a sandbox of their own."""
+    return [pid for pid in _inside(server) if _waits(pid)]
+
+
+def _inside(server):
     ours = _namespace("self", "pid")
-    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-    return [
-        pid
-        for pid in pids
-        if _namespace(pid, "pid") not in (None, ours) and server.home.name in _read(f"/proc/{pid}/mountinfo")
-    ]
+    namespaces = {int(entry): _namespace(entry, "pid") for entry in os.listdir("/proc") if entry.isdigit()}
+    return {
+        pid: namespace
+        for pid, namespace in namespaces.items()
+        if namespace not in (None, ours) and server.home.name in _read(f"/proc/{pid}/mountinfo")
+    }
+
+
+def _waits(pid):
+    return "_LAMBENT_ASSIGNMENT_FD=" in _read(f"/proc/{pid}/environ")
 
 
 def descendants(pid):
