@@ -1,6 +1,6 @@
 //! Carries committed records of functions, versions and aliases to the invoker, and lets no invocation run ahead of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
@@ -18,22 +18,33 @@ pub(crate) struct Feed {
     invoker: Invoker,
     /// The version of the last change applied; `None` until everything has been read once.
     applied: watch::Sender<Option<u64>>,
+    /// Changes up to here were part of what was read. Applied once more they would take functions back to what they
+    /// were, and end the environments that have been started for what they are.
+    read: u64,
+    /// The records that were read in a later version than that.
+    ahead: HashMap<Key, u64>,
 }
 
 impl Feed {
     /// Subscribes first and reads everything later, so that no change falls in between.
     pub(crate) fn new(store: Store, invoker: Invoker) -> Self {
         let changes = store.changes();
-        Self { store, changes, invoker, applied: watch::Sender::new(None) }
+        let (applied, ahead) = (watch::Sender::new(None), HashMap::new());
+        Self { store, changes, invoker, applied, read: 0, ahead }
     }
 
     async fn load(&mut self) -> Result<(), Error> {
         let committed = self.store.last_version();
         let mut latest = 0;
+        self.ahead.clear();
         for record in self.records().await? {
             latest = latest.max(record.version);
             self.apply(&record.key, Some(&record.body));
+            if record.version > committed {
+                self.ahead.insert(record.key, record.version);
+            }
         }
+        self.read = committed;
         // What was committed before the reading began is part of it, deletions too.
         self.advance(latest.max(committed));
         Ok(())
@@ -62,13 +73,19 @@ impl Feed {
         loop {
             match self.changes.next().await {
                 Ok(change) => {
-                    self.apply(&change.key, change.body.as_deref());
+                    if !self.was_read(&change.key, change.seq) {
+                        self.apply(&change.key, change.body.as_deref());
+                    }
                     self.advance(change.seq);
                 }
                 Err(ChangesError::Lagged { .. }) => self.reload().await?,
                 Err(ChangesError::Closed) => return Ok(()),
             }
         }
+    }
+
+    fn was_read(&self, key: &Key, seq: u64) -> bool {
+        seq <= self.read || self.ahead.get(key).is_some_and(|version| seq <= *version)
     }
 
     fn apply(&self, key: &Key, body: Option<&[u8]>) {
