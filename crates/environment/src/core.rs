@@ -337,6 +337,8 @@ impl Core {
                 (self.notify)(self.id, Status::Lingering);
             }
             Effect::Log(record) => self.log_platform(&record),
+            Effect::Note(text) => self.log.write(self.world.clock.now(), Origin::Platform, text),
+            Effect::Initialised => (self.notify)(self.id, Status::Initialised),
             Effect::Deadline(deadline) => self.deadline = deadline,
             Effect::Available => (self.notify)(self.id, Status::Available),
             Effect::Throttle(on) => self.chores.push(Chore::Throttle(on)),

@@ -116,6 +116,8 @@ pub struct Function {
 /// What an environment tells its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
+    /// Its runtime is initialised, and has taken the memory for that. Nothing else changes.
+    Initialised,
     /// It can take an invocation.
     Available,
     /// It cannot take one until it says [`Status::Available`] again.

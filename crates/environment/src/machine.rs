@@ -25,8 +25,11 @@ use serde_json::json;
 use crate::record::{Phase, Record, Verdict};
 use lambent_model::{Failure, Invocation, Outcome, Report};
 
+mod damper;
 #[cfg(test)]
 mod tests;
+
+use damper::{Cause, Damper};
 
 /// "The Init phase is limited to 10 seconds."
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,6 +124,10 @@ pub(crate) enum Effect {
     Answer(Outcome, Option<Report>),
     /// Write a platform record.
     Log(Record),
+    /// Write a line of the platform's for who reads the log.
+    Note(String),
+    /// Tell the pool that the runtime is initialised: what memory that takes is taken.
+    Initialised,
     /// Set or clear the one deadline.
     Deadline(Option<Instant>),
     /// Apply the function's share of the CPU, or lift it while the runtime initialises.
@@ -200,13 +207,21 @@ pub(crate) struct Machine {
     unreported_init: Option<Duration>,
     /// See [`Event::Launched`].
     freeze_after: Option<Duration>,
+    damper: Damper,
     retiring: bool,
 }
 
 impl Machine {
     pub(crate) fn new(settings: Settings) -> Self {
         let state = State::Launching { waiting: None };
-        Self { settings, state, unreported_init: None, freeze_after: None, retiring: false }
+        Self {
+            settings,
+            state,
+            unreported_init: None,
+            freeze_after: None,
+            damper: Damper::default(),
+            retiring: false,
+        }
     }
 
     /// The name of the state, for the Runtime API's errors and the log.
@@ -316,9 +331,16 @@ impl Machine {
         Call { invocation, delivered, deadline: delivered + self.settings.timeout, init }
     }
 
-    /// Cold ⇒ Reinitializing, Resetting ⇒ Reinitializing
+    /// Cold ⇒ Reinitializing, Resetting ⇒ Reinitializing; ⇒ Cold at once where one initialisation after the other fails.
     fn reinitialize(&mut self, invocation: Arc<Invocation>, step: &mut Step<'_>) -> State {
         step.log(Record::Start { request_id: invocation.request_id });
+        if let Some((cause, note)) = self.damper.holds(step.now) {
+            step.push(Effect::Note(note));
+            step.push(Effect::Deadline(None));
+            let call = self.call(invocation, step.now, None);
+            self.finish(&call, cause.outcome(&call), step);
+            return State::Cold;
+        }
         step.log(Record::InitStart { phase: Phase::Invoke });
         step.push(Effect::StartRuntime);
         step.push(Effect::Deadline(Some(step.now + self.settings.timeout)));
@@ -329,6 +351,7 @@ impl Machine {
         self.state = match self.take() {
             State::Initializing { since, waiting } => {
                 let duration = step.now - since;
+                self.initialised(step);
                 self.unreported_init = Some(duration);
                 step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Success });
                 match waiting {
@@ -346,6 +369,7 @@ impl Machine {
             }
             State::Reinitializing { invocation, since } => {
                 let duration = step.now - since;
+                self.initialised(step);
                 step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict: Verdict::Success });
                 step.push(Effect::Throttle(true));
                 // The time of a suppressed initialisation belongs to the invocation: it counts from `since`, and
@@ -369,6 +393,11 @@ impl Machine {
             // for its end.
             other => other,
         }
+    }
+
+    fn initialised(&mut self, step: &mut Step<'_>) {
+        self.damper = Damper::default();
+        step.push(Effect::Initialised);
     }
 
     /// Any ⇒ Idle. The caller has its answer by now; freezing is left to a later moment, since whoever calls again at
@@ -471,6 +500,9 @@ impl Machine {
 
     fn init_error(&mut self, failure: Failure, step: &mut Step<'_>) {
         let verdict = Verdict::Error { error_type: failure.error_type.clone() };
+        if matches!(self.state, State::Initializing { .. } | State::Reinitializing { .. }) {
+            self.damper.failed(Cause::Reported(failure.clone()), step.now);
+        }
         match self.take() {
             State::Initializing { since, waiting } => {
                 step.push(Effect::Reply(Verdicted::Accepted));
@@ -508,6 +540,9 @@ impl Machine {
             }
             other => return self.state = other,
         };
+        let Start { error_type, message } = start;
+        let cause = Cause::Platform { error_type: error_type.clone(), message: message.clone() };
+        self.damper.failed(cause, step.now);
         let verdict = Verdict::Error { error_type: start.error_type.clone() };
         step.log(Record::InitReport { duration: Duration::ZERO, phase, verdict });
         let Some(call) = call else { return self.abandon(step) };
@@ -524,6 +559,10 @@ impl Machine {
     fn exited(&mut self, exit: Exit, out_of_memory: bool, step: &mut Step<'_>) {
         let error_type = if out_of_memory { "Runtime.OutOfMemory" } else { "Runtime.ExitError" };
         let verdict = Verdict::Error { error_type: error_type.into() };
+        if matches!(self.state, State::Initializing { .. } | State::Reinitializing { .. }) {
+            let cause = Cause::Platform { error_type: error_type.into(), message: exit_text(exit) };
+            self.damper.failed(cause, step.now);
+        }
         match self.take() {
             State::Initializing { since, waiting } => {
                 let duration = step.now - since;

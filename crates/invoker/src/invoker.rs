@@ -2,22 +2,31 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use lambent_environment::{Function, Handle, Notify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
-    Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
+    Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
     InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target,
 };
 use tokio::task::JoinSet;
 
 use crate::known::{Entry, Known};
+use crate::place::{Others, Place, Refused, place};
+use crate::room::{Idle, Room};
 use crate::share::{Account, Share};
 
 /// Turns a stored function into what an environment runs: finds its code, its interpreter, its variables.
 pub type Compose = Box<dyn Fn(&FunctionArn, &lambda::Function) -> Function + Send + Sync>;
+
+/// How much memory the host can still give to environments, beyond what it keeps for itself; `None` where that cannot
+/// be found out. Asked for each environment that is started.
+pub type Available = Box<dyn Fn() -> Option<Bytes> + Send + Sync>;
+
+/// How often an operator is told that the machine is full.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// How the invoker behaves.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +55,11 @@ struct Inner {
     world: Arc<World>,
     entropy: Arc<dyn Entropy>,
     compose: Compose,
+    available: Available,
     options: Options,
+    /// Taken before a pool's lock, never under one, nor under an environment's.
+    room: Mutex<Room>,
+    told_full: Mutex<Option<Instant>>,
     functions: RwLock<HashMap<FunctionArn, Known>>,
     accounts: Mutex<HashMap<Scope, Arc<Account>>>,
     environments: Mutex<JoinSet<()>>,
@@ -62,12 +75,21 @@ pub struct Invoker {
 impl Invoker {
     /// An invoker without functions.
     #[must_use]
-    pub fn new(world: Arc<World>, entropy: Arc<dyn Entropy>, compose: Compose, options: Options) -> Self {
+    pub fn new(
+        world: Arc<World>,
+        entropy: Arc<dyn Entropy>,
+        compose: Compose,
+        available: Available,
+        options: Options,
+    ) -> Self {
         let inner = Inner {
             world,
             entropy,
             compose,
+            available,
             options,
+            room: Mutex::default(),
+            told_full: Mutex::default(),
             functions: RwLock::default(),
             accounts: Mutex::default(),
             environments: Mutex::default(),
@@ -151,7 +173,14 @@ impl Invoker {
 impl Inner {
     fn note(&self, arn: &FunctionArn, number: Option<u64>, record: Option<lambda::Function>) {
         let compose = |record: &lambda::Function| (self.compose)(arn, record);
-        self.change(arn, |known| known.apply(number, record, compose, self.options.lifetime));
+        // Before the lock that every invocation passes: composing opens the package. Were the record to change in
+        // between by another call of this, it would be composed under the lock.
+        let needed = record.as_ref().filter(|record| {
+            let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+            functions.get(arn).is_none_or(|known| known.needs_composing(number, record))
+        });
+        let composed = needed.map(compose);
+        self.change(arn, |known| known.apply(number, record, composed, compose, self.options.lifetime));
     }
 
     fn change(&self, arn: &FunctionArn, change: impl FnOnce(&mut Known)) {
@@ -203,13 +232,23 @@ impl Inner {
             // Anew each time: an environment also declines because its function was updated or deleted.
             let entry = self.find(&target)?;
             // One more busy environment; `Status` messages count it off again.
-            entry.share.admit()?;
-            let handle = match entry.pool.take() {
-                Some(handle) => handle,
-                None => self.start(&entry),
+            let now = Instant::now();
+            entry.share.admit(now)?;
+            let handle = match self.place(&entry, now) {
+                Ok(handle) => handle,
+                Err(refused) => {
+                    entry.share.release();
+                    return Err(refused);
+                }
             };
             match handle.invoke(invocation).await {
-                Ok(completed) => break (entry, completed),
+                Ok(completed) => {
+                    if let Some(peak) = completed.report.and_then(|report| report.max_memory_used_mb) {
+                        entry.estimate.learn(peak);
+                        entry.pool.measured(handle.id(), Bytes::mib(peak).0);
+                    }
+                    break (entry, completed);
+                }
                 // The environment ended or lingers; the function has not seen the event. Each round uses up a free
                 // environment or makes a new one, so this comes to an end.
                 Err(declined) => invocation = declined,
@@ -218,12 +257,63 @@ impl Inner {
         Ok(Invoked { executed_version: entry.function.version.clone(), completed })
     }
 
-    fn start(self: &Arc<Self>, entry: &Arc<Entry>) -> Handle {
-        let id = EnvironmentId::random(&*self.entropy);
+    /// A free environment, or a new one where limits and memory allow.
+    fn place(self: &Arc<Self>, entry: &Arc<Entry>, now: Instant) -> Result<Handle, InvokeError> {
+        // Nearly always, and without the lock that all starts share.
+        if let Some(handle) = entry.pool.take() {
+            return Ok(handle);
+        }
+        let available = (self.available)().map(|available| available.0);
+        let mut room = self.room();
+        let Entry { pool, share, estimate, .. } = &**entry;
+        match place(pool, share, estimate, &mut room, available, &**self, now) {
+            Ok(Place::Free(handle)) => Ok(handle),
+            Ok(Place::New(need)) => {
+                let id = EnvironmentId::random(&*self.entropy);
+                room.promise(id, need);
+                drop(room);
+                Ok(self.start(entry, id))
+            }
+            Err(refused) => {
+                drop(room);
+                self.tell(&refused);
+                Err(refused.error())
+            }
+        }
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        // Nothing panics between two statements that belong together.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The operator's word on a full machine, now and then: callers are told that they are throttled, not why.
+    fn tell(&self, refused: &Refused) {
+        let Refused::Full { available, need } = refused else { return };
+        let mut told = self.told_full.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            eprintln!(
+                "warning: the machine's memory is full, and invocations that need a new environment are throttled: {} \
+                 MB can be given, beyond what is kept in reserve and promised, and one needs about {}",
+                available >> 20,
+                need >> 20
+            );
+        }
+    }
+
+    fn start(self: &Arc<Self>, entry: &Arc<Entry>, id: EnvironmentId) -> Handle {
         let (pool, share) = (Arc::clone(&entry.pool), Arc::clone(&entry.share));
+        // Not the invoker itself, which owns the environments' tasks.
+        let invoker = Arc::downgrade(self);
         let notify: Notify = Arc::new(move |id: EnvironmentId, status: Status| {
             if pool.note(id, status, Instant::now()) {
                 share.release();
+            }
+            match (status, invoker.upgrade()) {
+                (Status::Initialised, Some(invoker)) => invoker.room().initialised(id),
+                (Status::Ended, Some(invoker)) => invoker.room().ended(id),
+                _ => {}
             }
         });
         let (handle, life) =
@@ -234,6 +324,18 @@ impl Inner {
         while environments.try_join_next().is_some() {}
         environments.spawn(life);
         handle
+    }
+}
+
+impl Others for Inner {
+    fn idle(&self) -> Vec<Idle> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.values().flat_map(Known::entries).flat_map(|entry| entry.pool.idle()).collect()
+    }
+
+    fn end(&self, idle: &Idle) -> bool {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.values().flat_map(Known::entries).any(|entry| entry.pool.end_idle(idle.id))
     }
 }
 

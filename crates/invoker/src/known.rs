@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::{EventPolicy, Qualifier};
+use lambent_model::{EventPolicy, MemorySize, Qualifier};
 
 use crate::pool::Pool;
+use crate::room::Estimate;
 use crate::share::Share;
 
 /// One version, or `$LATEST`.
@@ -17,6 +18,7 @@ pub(crate) struct Entry {
     pub(crate) function: Arc<Function>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) share: Arc<Share>,
+    pub(crate) estimate: Arc<Estimate>,
 }
 
 /// A function. It is known as long as any record of it is.
@@ -48,11 +50,22 @@ impl Known {
         self.aliases.keys()
     }
 
-    /// Takes note of a new record of `$LATEST` (`number` is `None`) or of a version, or of its end.
+    /// Whether a new record makes environments of another kind, so that what they run has to be composed.
+    pub(crate) fn needs_composing(&self, number: Option<u64>, record: &lambda::Function) -> bool {
+        let known = match number {
+            None => self.latest.as_ref(),
+            Some(number) => self.versions.get(&number),
+        };
+        known.is_none_or(|entry| !keeps_environments(entry, record))
+    }
+
+    /// Takes note of a new record of `$LATEST` (`number` is `None`) or of a version, or of its end. `composed` is what
+    /// its environments run, where [`Known::needs_composing`] said so.
     pub(crate) fn apply(
         &mut self,
         number: Option<u64>,
         record: Option<lambda::Function>,
+        composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
         lifetime: Duration,
     ) {
@@ -69,7 +82,7 @@ impl Known {
             }
             return;
         };
-        let entry = Arc::new(self.entry(previous, record, compose, lifetime));
+        let entry = Arc::new(self.entry(previous, record, composed, compose, lifetime));
         match number {
             None => self.latest = Some(entry),
             Some(number) => drop(self.versions.insert(number, entry)),
@@ -80,6 +93,7 @@ impl Known {
         &self,
         previous: Option<Arc<Entry>>,
         record: lambda::Function,
+        composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
         lifetime: Duration,
     ) -> Entry {
@@ -88,21 +102,23 @@ impl Known {
             function: Arc::clone(&entry.function),
             pool: Arc::clone(&entry.pool),
             share: Arc::clone(&entry.share),
+            estimate: Arc::clone(&entry.estimate),
         };
         match previous {
             // While an update is in progress the old code and settings stay in use (Developer Guide, "Lambda function
             // states"); the policy has nothing to do with it.
-            Some(entry) if record.last_update == Some(lambda::LastUpdate::InProgress) => {
+            Some(entry) if in_progress(&record) => {
                 let policy = record.policy;
                 kept(&entry, lambda::Function { policy, ..entry.record.clone() })
             }
-            Some(entry) if same_environment(&entry.record, &record) => kept(&entry, record),
+            Some(entry) if keeps_environments(&entry, &record) => kept(&entry, record),
             previous => {
                 if let Some(entry) = previous {
                     entry.pool.retire();
                 }
                 Entry {
-                    function: Arc::new(compose(&record)),
+                    function: Arc::new(composed.unwrap_or_else(|| compose(&record))),
+                    estimate: Arc::new(Estimate::new(MemorySize(record.settings.memory_mb))),
                     pool: Arc::new(Pool::new(lifetime)),
                     share: Arc::clone(&self.share),
                     record,
@@ -165,6 +181,14 @@ impl Known {
             on_failure: config.and_then(|config| config.on_failure.clone()),
         })
     }
+}
+
+fn in_progress(record: &lambda::Function) -> bool {
+    record.last_update == Some(lambda::LastUpdate::InProgress)
+}
+
+fn keeps_environments(entry: &Entry, record: &lambda::Function) -> bool {
+    in_progress(record) || same_environment(&entry.record, record)
 }
 
 fn same_environment(a: &lambda::Function, b: &lambda::Function) -> bool {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use lambent_environment::{Handle, Status};
 use lambent_model::EnvironmentId;
 
+use crate::room::Idle;
+
 /// What an environment is doing, as far as its pool knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -40,6 +42,8 @@ struct Resident<M> {
     handle: M,
     used: Use,
     born: Instant,
+    /// Its peak of memory in bytes, as far as it has been measured.
+    holds: u64,
 }
 
 struct Members<M> {
@@ -83,7 +87,7 @@ impl<M: Member> Pool<M> {
     /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more: it is
     /// told to end when it says that it is available. Told earlier, it would end before the invocation reached it.
     pub(crate) fn add(&self, handle: M, now: Instant) {
-        self.members().all.insert(handle.id(), Resident { handle, used: Use::Busy, born: now });
+        self.members().all.insert(handle.id(), Resident { handle, used: Use::Busy, born: now, holds: 0 });
     }
 
     /// Takes note of what an environment says; true when it is no longer busy with an invocation.
@@ -101,6 +105,7 @@ impl<M: Member> Pool<M> {
                 resident.used = Use::Free { since: now };
                 members.free.push(id);
             }
+            Status::Initialised => return false,
             Status::Lingering => resident.used = Use::Away,
             Status::Ended => {
                 members.all.remove(&id);
@@ -110,12 +115,43 @@ impl<M: Member> Pool<M> {
         was_busy
     }
 
+    /// Takes note of what an environment holds.
+    pub(crate) fn measured(&self, id: EnvironmentId, holds: u64) {
+        if let Some(resident) = self.members().all.get_mut(&id) {
+            resident.holds = holds;
+        }
+    }
+
+    /// The free ones.
+    pub(crate) fn idle(&self) -> Vec<Idle> {
+        let members = self.members();
+        let idle = |id: &EnvironmentId| match members.all.get(id)? {
+            Resident { used: Use::Free { since }, holds, .. } => {
+                Some(Idle { id: *id, since: *since, bytes: *holds })
+            }
+            _ => None,
+        };
+        members.free.iter().filter_map(idle).collect()
+    }
+
+    /// Ends one that is free; false when it is not any more.
+    pub(crate) fn end_idle(&self, id: EnvironmentId) -> bool {
+        let Members { all, free, .. } = &mut *self.members();
+        let Some(place) = free.iter().position(|free| *free == id) else { return false };
+        free.remove(place);
+        if let Some(resident) = all.get_mut(&id) {
+            resident.used = Use::Away;
+            resident.handle.retire();
+        }
+        true
+    }
+
     /// Ends what has been free for `idle` and longer, and what is free and old.
     pub(crate) fn retire_idle(&self, idle: Duration, now: Instant) {
         let members = &mut *self.members();
         let Members { all, free, .. } = members;
         free.retain(|id| match all.get(id) {
-            Some(Resident { handle, used: Use::Free { since }, born })
+            Some(Resident { handle, used: Use::Free { since }, born, .. })
                 if now.duration_since(*since) >= idle || now.duration_since(*born) >= self.lifetime =>
             {
                 handle.retire();
@@ -123,6 +159,12 @@ impl<M: Member> Pool<M> {
             }
             _ => true,
         });
+    }
+
+    /// How many environments there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.members().all.len()
     }
 
     /// Takes no more invocations; what is free ends now, what is busy after its invocation.

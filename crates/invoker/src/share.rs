@@ -1,12 +1,22 @@
-//! Who may run how much at once (AWS Lambda Developer Guide, "Understanding Lambda function scaling", "Configuring
-//! reserved concurrency").
+//! Who may run how much at once, and how fast that may grow (AWS Lambda Developer Guide, "Understanding Lambda function
+//! scaling", "Configuring reserved concurrency", "Lambda scaling behavior"; "Lambda quotas").
 //!
 //! An account has so many concurrent executions in a region. What a function reserves is its own, and all it has; the
-//! functions without a reservation share what is left.
+//! functions without a reservation share what is left. Both kinds of concurrency carry ten requests a second each: "the
+//! total invocation limit is 10 times your concurrency limit".
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lambent_model::InvokeError;
+
+use crate::rate::Bucket;
+
+/// Requests a second for each concurrent execution.
+const REQUESTS: u32 = 10;
+/// "Your concurrency scaling rate is 1,000 execution environment instances every 10 seconds", for each function,
+/// refilled continuously.
+const STARTS: (u32, Duration) = (1_000, Duration::from_secs(10));
 
 /// An account's executions in one region.
 pub(crate) struct Account {
@@ -21,6 +31,8 @@ struct Counts {
     unreserved: u32,
     /// The sum of the reservations.
     reserved: u32,
+    /// The requests of all functions together.
+    requests: Option<Bucket>,
 }
 
 /// One function's part: all its versions count together.
@@ -34,6 +46,10 @@ pub(crate) struct Share {
 struct Own {
     running: u32,
     reserved: Option<u32>,
+    /// The function's requests, where it has a reservation.
+    requests: Option<Bucket>,
+    /// New environments.
+    starts: Option<Bucket>,
 }
 
 impl Account {
@@ -54,8 +70,9 @@ impl Share {
     }
 
     /// Counts one more execution, or refuses.
-    pub(crate) fn admit(&self) -> Result<(), InvokeError> {
-        let (mut counts, mut own) = self.lock();
+    pub(crate) fn admit(&self, now: Instant) -> Result<(), InvokeError> {
+        let (mut guard, mut own) = self.lock();
+        let (counts, own) = (&mut *guard, &mut *own);
         match own.reserved {
             Some(reserved) if own.running >= reserved => {
                 return Err(InvokeError::Throttled {
@@ -66,10 +83,47 @@ impl Share {
             None if counts.unreserved >= self.account.limit.saturating_sub(counts.reserved) => {
                 return Err(InvokeError::Throttled { reason: "ConcurrentInvocationLimitExceeded" });
             }
+            None => {}
+        }
+        let limit = self.account.limit;
+        let all = counts.requests.get_or_insert_with(|| per_second(limit, now));
+        let reserved =
+            own.reserved.map(|reserved| own.requests.get_or_insert_with(|| per_second(reserved, now)));
+        if !all.has(now) {
+            return Err(InvokeError::Throttled { reason: "FunctionInvocationRateLimitExceeded" });
+        }
+        match reserved {
+            Some(reserved) => {
+                if !reserved.has(now) {
+                    return Err(InvokeError::Throttled {
+                        reason: "ReservedFunctionInvocationRateLimitExceeded",
+                    });
+                }
+                reserved.take();
+            }
             None => counts.unreserved += 1,
         }
+        all.take();
         own.running += 1;
         Ok(())
+    }
+
+    /// Counts one more environment for an admitted execution, or refuses it: the function grows too fast.
+    pub(crate) fn scale(&self, now: Instant) -> Result<(), InvokeError> {
+        let (_account, mut own) = self.lock();
+        let (size, period) = STARTS;
+        let starts = own.starts.get_or_insert_with(|| Bucket::new(size, period, now));
+        if !starts.has(now) {
+            return Err(InvokeError::Throttled { reason: "FunctionInvocationRateLimitExceeded" });
+        }
+        starts.take();
+        Ok(())
+    }
+
+    /// What runs of the function.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> u32 {
+        self.lock().1.running
     }
 
     /// Counts one execution off.
@@ -88,6 +142,9 @@ impl Share {
             Some(before) => counts.reserved -= before,
             None => counts.unreserved -= own.running,
         }
+        if own.reserved != reserved {
+            own.requests = None;
+        }
         own.reserved = reserved;
         match reserved {
             Some(now) => counts.reserved += now,
@@ -96,9 +153,39 @@ impl Share {
     }
 }
 
+fn per_second(concurrency: u32, now: Instant) -> Bucket {
+    Bucket::new(concurrency.saturating_mul(REQUESTS), Duration::from_secs(1), now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_ten_a_second_for_each_execution_and_starts_a_hundred() {
+        let (account, start) = (Arc::new(Account::new(100)), Instant::now());
+        let (reserved, other) = (Share::of(Arc::clone(&account)), Share::of(account));
+        reserved.reserve(Some(2));
+        let run = |share: &Share, at| {
+            let admitted = reason(share.admit(at));
+            if admitted.is_none() {
+                share.release();
+            }
+            admitted
+        };
+        assert!((0..20).all(|_| run(&reserved, start).is_none()));
+        assert_eq!(run(&reserved, start), Some("ReservedFunctionInvocationRateLimitExceeded"));
+        assert!((0..980).all(|_| run(&other, start).is_none()), "all requests of the account count together");
+        assert_eq!(run(&other, start), Some("FunctionInvocationRateLimitExceeded"));
+        let later = start + Duration::from_millis(100);
+        assert!((0..100).all(|_| run(&other, later).is_none()));
+        assert_eq!(run(&other, later), Some("FunctionInvocationRateLimitExceeded"));
+        assert!((0..1000).all(|_| other.scale(start).is_ok()));
+        assert_eq!(reason(other.scale(start)), Some("FunctionInvocationRateLimitExceeded"));
+        assert!(reserved.scale(start).is_ok(), "each function scales by itself");
+        assert!((0..10).all(|_| other.scale(later).is_ok()));
+        assert!(other.scale(later).is_err());
+    }
 
     fn reason(admitted: Result<(), InvokeError>) -> Option<&'static str> {
         match admitted {
@@ -113,36 +200,36 @@ mod tests {
 
     #[test]
     fn a_reservation_is_the_functions_own_and_all_it_has() {
-        let account = Arc::new(Account::new(5));
+        let (account, now) = (Arc::new(Account::new(5)), Instant::now());
         let (reserved, other) = (Share::of(Arc::clone(&account)), Share::of(Arc::clone(&account)));
         reserved.reserve(Some(2));
         for expected in [None, None, OWN] {
-            assert_eq!(reason(reserved.admit()), expected);
+            assert_eq!(reason(reserved.admit(now)), expected);
         }
         for expected in [None, None, None, ALL] {
-            assert_eq!(reason(other.admit()), expected);
+            assert_eq!(reason(other.admit(now)), expected);
         }
         reserved.release();
-        assert_eq!(reason(other.admit()), ALL, "what is reserved is nobody else's");
-        assert_eq!(reason(reserved.admit()), None);
+        assert_eq!(reason(other.admit(now)), ALL, "what is reserved is nobody else's");
+        assert_eq!(reason(reserved.admit(now)), None);
     }
 
     #[test]
     fn what_runs_while_a_reservation_changes_is_counted_once() {
-        let account = Arc::new(Account::new(3));
+        let (account, now) = (Arc::new(Account::new(3)), Instant::now());
         let (changing, other) = (Share::of(Arc::clone(&account)), Share::of(Arc::clone(&account)));
-        changing.admit().unwrap();
+        changing.admit(now).unwrap();
         changing.reserve(Some(0));
-        assert_eq!(reason(changing.admit()), OWN, "0 switches the function off");
+        assert_eq!(reason(changing.admit(now)), OWN, "0 switches the function off");
         for expected in [None, None, None, ALL] {
-            assert_eq!(reason(other.admit()), expected);
+            assert_eq!(reason(other.admit(now)), expected);
         }
         other.release();
         changing.reserve(None);
-        assert_eq!(reason(other.admit()), ALL, "what went on running counts again");
+        assert_eq!(reason(other.admit(now)), ALL, "what went on running counts again");
         changing.release();
-        assert_eq!(reason(other.admit()), None);
+        assert_eq!(reason(other.admit(now)), None);
         (0..3).for_each(|_| other.release());
-        assert_eq!(reason(changing.admit()), None);
+        assert_eq!(reason(changing.admit(now)), None);
     }
 }

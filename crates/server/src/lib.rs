@@ -19,6 +19,7 @@ mod feed;
 mod folder;
 mod gateway;
 mod listener;
+mod memory;
 mod namespaces;
 mod prepare;
 mod secret;

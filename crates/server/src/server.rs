@@ -24,6 +24,7 @@ use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
+use crate::memory::HostMemory;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::unpacker::Unpacker;
@@ -171,10 +172,12 @@ impl Server {
         let issuer =
             Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
         let composer = Composer::new(Arc::clone(&runtimes.catalogue), code.clone(), config.isolation, issuer);
+        let memory = HostMemory::find();
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),
             Box::new(move |arn, record| composer.compose(arn, record)),
+            Box::new(move || memory.available()),
             InvokerOptions {
                 idle: config.idle,
                 lifetime: ENVIRONMENT_LIFETIME,

@@ -372,3 +372,31 @@ fn frozen_environment_ends_and_recovers() {
     frozen().then(success(1)).has(&Effect::Reply(Verdicted::InvalidRequestId));
     Story::running(1).then(Event::Disconnected).silent();
 }
+
+#[test]
+fn initialisations_that_fail_again_and_again_are_not_tried_at_every_invocation() {
+    let mut story = Story::new();
+    story.then(Event::Invoke(invocation(1)));
+    story.then(LAUNCHED);
+    story.then(crash());
+    story.then(Event::Reset).has(&Effect::StartRuntime);
+    story.then(crash()).fails();
+    story.then(Event::Reset);
+    story.then(Event::Invoke(invocation(2))).has(&Effect::StartRuntime);
+    story.then(crash()).fails();
+    story.then(Event::Reset);
+    // From here on in pauses, in which each caller has the error and its own request's id in it.
+    let told = story.then(Event::Invoke(invocation(3)));
+    told.lacks(&Effect::StartRuntime).has(&Effect::Available);
+    let (kind, message) = told.fails();
+    assert_eq!(kind, "Runtime.ExitError");
+    assert_eq!(message, format!("RequestId: {} Error: Runtime exited with error: exit status 1", id(3)));
+    assert_eq!(told.answer().1.unwrap().billed_ms(), 0);
+    assert_eq!(story.machine.state_name(), "Cold");
+    story.after(100 * MS, Event::Invoke(invocation(4))).has(&Effect::StartRuntime);
+    // Success forgives.
+    story.then(Event::Next).delivers(4).has(&Effect::Initialised);
+    story.then(crash());
+    story.then(Event::Reset);
+    story.then(Event::Invoke(invocation(5))).has(&Effect::StartRuntime);
+}
