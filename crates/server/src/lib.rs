@@ -10,6 +10,7 @@
 //! ```
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
 
+mod activation;
 mod compose;
 mod config;
 pub mod discovery;
