@@ -11,6 +11,7 @@
 //! ```
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
 
+mod activation;
 mod compose;
 mod config;
 pub mod discovery;

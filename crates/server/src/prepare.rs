@@ -20,7 +20,7 @@ use lambent_sandbox_client::{
 use crate::discovery::Discovery;
 use crate::server::{StartError, data_dir_error};
 use crate::user::{ServiceUser, is_root};
-use crate::{Config, folder};
+use crate::{Config, activation, folder};
 
 /// All that was made with rights, for a server without.
 #[derive(Debug)]
@@ -45,10 +45,7 @@ impl Prepared {
         let user = is_root().then(ServiceUser::find).transpose().map_err(StartError::User)?;
         let dir = folder::prepare(&config.data_dir, user)
             .map_err(|source| data_dir_error(&config.data_dir, source))?;
-        let listen = |source| StartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = activation::listener(config.listen)?;
         // Functions without isolation run as the server's user, who cannot come to everything that root finds.
         let public_alone = user.is_some() && config.isolation == Isolation::Process;
         let (discovery, declarations) =

@@ -52,6 +52,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The socket of the service manager is not what is needed.
+    #[error("the socket that the service manager passed cannot be used: {0}")]
+    Activation(String),
     /// The user of a server that was started by root cannot be found out.
     #[error("the user whom the server is to run as cannot be determined")]
     User(#[source] io::Error),
