@@ -14,8 +14,10 @@
 mod api;
 mod catalog;
 mod error;
+mod insights;
 mod migrate;
 mod pattern;
+mod queries;
 mod queue;
 mod storage;
 mod store;
@@ -34,6 +36,7 @@ use tokio::sync::{Semaphore, watch};
 
 use catalog::read::Readers;
 pub use error::Error;
+use queries::Queries;
 use queue::{Limits, Queue};
 use storage::files::Segments;
 use storage::space::Reserve;
@@ -60,6 +63,7 @@ struct Inner {
     commands: Semaphore,
     segments: Arc<Segments>,
     tail: Arc<Tail>,
+    queries: Queries,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -102,6 +106,7 @@ impl Logs {
             commands: Semaphore::new(COMMANDS),
             segments,
             tail,
+            queries: Queries::new(),
             writer: Mutex::new(Some(thread)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -157,6 +162,7 @@ impl Logs {
                 return Err(Error::Closed { path: self.inner.path.clone() });
             }
         }
+        self.inner.queries.close();
         self.inner.readers.close();
         let progress = self.inner.progress.borrow();
         match &progress.failure {

@@ -8,11 +8,19 @@ mod create_log_group;
 mod delete;
 mod describe_log_groups;
 mod describe_log_streams;
+mod documents;
+mod fields;
 mod filter_log_events;
 mod get_log_events;
 mod list_log_groups;
+mod metric_filters;
 mod put_log_events;
+mod queries;
+mod query_definitions;
+mod resource_policies;
 mod retention;
+mod start_query;
+mod subscription_filters;
 mod tags;
 mod token;
 
@@ -24,7 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use lambent_model::Scope;
+use lambent_model::{RequestId, Scope};
 use lambent_wire::logs::{SERVICE, error, op};
 use lambent_wire::{Call, Matched};
 use rusqlite::Connection;
@@ -110,8 +118,6 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 /// An operation that reads.
 type Reading<C> = fn(&View<'_>, &Scope, <C as Call>::Input) -> Result<<C as Call>::Output, Refusal>;
-/// An operation that changes something.
-type Changing<C> = fn(&mut Change<'_>, &Scope, <C as Call>::Input) -> Result<<C as Call>::Output, Refusal>;
 
 impl Logs {
     /// Answers a request of the CloudWatch Logs API. Authentication is behind the caller; `scope` is the account and
@@ -140,22 +146,72 @@ impl Logs {
             "CreateLogStream" => call.change::<op::CreateLogStream>(create_log_group::stream).await,
             "DeleteLogGroup" => call.change::<op::DeleteLogGroup>(delete::group).await,
             "DeleteLogStream" => call.change::<op::DeleteLogStream>(delete::stream).await,
+            "DeleteMetricFilter" => call.change::<op::DeleteMetricFilter>(metric_filters::delete).await,
+            "DeleteQueryDefinition" => {
+                call.change::<op::DeleteQueryDefinition>(query_definitions::delete).await
+            }
+            "DeleteResourcePolicy" => {
+                call.change::<op::DeleteResourcePolicy>(resource_policies::delete).await
+            }
             "DeleteRetentionPolicy" => call.change::<op::DeleteRetentionPolicy>(retention::delete).await,
+            "DeleteSubscriptionFilter" => {
+                call.change::<op::DeleteSubscriptionFilter>(subscription_filters::delete).await
+            }
             "DescribeLogGroups" => call.read::<op::DescribeLogGroups>(describe_log_groups::answer).await,
             "DescribeLogStreams" => call.read::<op::DescribeLogStreams>(describe_log_streams::answer).await,
+            "DescribeMetricFilters" => call.read::<op::DescribeMetricFilters>(metric_filters::describe).await,
+            "DescribeQueries" => call.now::<op::DescribeQueries>(queries::describe),
+            "DescribeQueryDefinitions" => {
+                call.read::<op::DescribeQueryDefinitions>(query_definitions::describe).await
+            }
+            "DescribeResourcePolicies" => {
+                call.read::<op::DescribeResourcePolicies>(resource_policies::describe).await
+            }
+            "DescribeSubscriptionFilters" => {
+                call.read::<op::DescribeSubscriptionFilters>(subscription_filters::describe).await
+            }
             "FilterLogEvents" => call.read::<op::FilterLogEvents>(filter_log_events::answer).await,
             "GetLogEvents" => call.read::<op::GetLogEvents>(get_log_events::answer).await,
+            "GetLogGroupFields" => call.read::<op::GetLogGroupFields>(fields::of_group).await,
+            "GetLogRecord" => call.read::<op::GetLogRecord>(fields::record).await,
+            "GetQueryResults" => {
+                call.now::<op::GetQueryResults>(|logs, scope, input| queries::results(logs, scope, &input))
+            }
             "ListLogGroups" => call.read::<op::ListLogGroups>(list_log_groups::answer).await,
             "ListTagsForResource" => call.read::<op::ListTagsForResource>(tags::list).await,
             "ListTagsLogGroup" => call.read::<op::ListTagsLogGroup>(tags::list_of_group).await,
             "PutLogEvents" => call.change::<op::PutLogEvents>(put_log_events::answer).await,
+            "PutMetricFilter" => call.change::<op::PutMetricFilter>(metric_filters::put).await,
+            "PutQueryDefinition" => {
+                let id = self.new_id();
+                let put = move |change: &mut Change<'_>, scope: &Scope, input| {
+                    query_definitions::put(change, scope, input, id)
+                };
+                call.change::<op::PutQueryDefinition>(put).await
+            }
+            "PutResourcePolicy" => call.change::<op::PutResourcePolicy>(resource_policies::put).await,
             "PutRetentionPolicy" => call.change::<op::PutRetentionPolicy>(retention::put).await,
+            "PutSubscriptionFilter" => {
+                call.change::<op::PutSubscriptionFilter>(subscription_filters::put).await
+            }
+            "StartQuery" => {
+                let input = call.input::<op::StartQuery>()?;
+                let output = start_query::answer(self, scope, input).await?;
+                Ok(lambent_wire::encode::<op::StartQuery>(&output, request_id))
+            }
+            "StopQuery" => call.now::<op::StopQuery>(|logs, scope, input| queries::stop(logs, scope, &input)),
             "TagLogGroup" => call.change::<op::TagLogGroup>(tags::tag_group).await,
             "TagResource" => call.change::<op::TagResource>(tags::tag).await,
+            "TestMetricFilter" => call.read::<op::TestMetricFilter>(metric_filters::test).await,
             "UntagLogGroup" => call.change::<op::UntagLogGroup>(tags::untag_group).await,
             "UntagResource" => call.change::<op::UntagResource>(tags::untag).await,
             _ => Err(matched.operation().not_offered()),
         }
+    }
+
+    /// An id for something new, in the form of a UUID.
+    fn new_id(&self) -> String {
+        RequestId::random(&*self.inner.entropy).to_string()
     }
 
     /// Runs a question on a thread that may block, in one moment of the catalogue.
@@ -214,6 +270,20 @@ struct Pending<'a> {
 }
 
 impl Pending<'_> {
+    fn input<C: Call>(self) -> Result<C::Input, lambent_wire::Error> {
+        self.matched.decode::<C>(self.parts, self.body).map_err(as_invalid_parameter)
+    }
+
+    /// Answers out of memory.
+    fn now<C: Call>(
+        self,
+        handler: impl FnOnce(&Logs, &Scope, C::Input) -> Result<C::Output, lambent_wire::Error>,
+    ) -> Result<Response<Bytes>, lambent_wire::Error> {
+        let (logs, scope, request_id) = (self.logs, self.scope, self.request_id);
+        let output = handler(logs, scope, self.input::<C>()?)?;
+        Ok(lambent_wire::encode::<C>(&output, request_id))
+    }
+
     async fn read<C: Call>(self, handler: Reading<C>) -> Result<Response<Bytes>, lambent_wire::Error>
     where
         C::Input: Send + 'static,
@@ -225,7 +295,10 @@ impl Pending<'_> {
         Ok(lambent_wire::encode::<C>(&output, self.request_id))
     }
 
-    async fn change<C: Call>(self, handler: Changing<C>) -> Result<Response<Bytes>, lambent_wire::Error>
+    async fn change<C: Call>(
+        self,
+        handler: impl FnOnce(&mut Change<'_>, &Scope, C::Input) -> Result<C::Output, Refusal> + Send + 'static,
+    ) -> Result<Response<Bytes>, lambent_wire::Error>
     where
         C::Input: Send + 'static,
         C::Output: Send + 'static,

@@ -1,5 +1,8 @@
 //! The API as a client sees it: a JSON body in, a status and a JSON body out.
 
+mod changes;
+mod queries;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,16 +14,17 @@ use super::Logs;
 
 struct Service {
     logs: Logs,
+    clock: Arc<StoppedClock>,
     _dir: tempfile::TempDir,
 }
 
 impl Service {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self {
-            logs: Logs::open(dir.path(), StoppedClock::new(), Arc::new(Counting::default())).unwrap(),
-            _dir: dir,
-        }
+        let clock = StoppedClock::new();
+        let entropy = Arc::new(Counting::default());
+        let logs = Logs::open(dir.path(), Arc::clone(&clock) as Arc<_>, entropy).unwrap();
+        Self { logs, clock, _dir: dir }
     }
 
     /// Writes lines as (stream, milliseconds, text) into one group.
@@ -31,6 +35,11 @@ impl Service {
     }
 
     async fn ask(&self, operation: &str, input: Value) -> (u16, Value) {
+        let (status, body) = self.send(operation, input).await;
+        (status, serde_json::from_slice(&body).expect("answers are JSON"))
+    }
+
+    async fn send(&self, operation: &str, input: Value) -> (u16, Bytes) {
         let request = Request::post("/")
             .header("x-amz-target", format!("Logs_20140328.{operation}"))
             .header("content-type", "application/x-amz-json-1.1")
@@ -38,14 +47,30 @@ impl Service {
             .unwrap();
         let response = self.logs.call(&scope(), request, "11111111-2222-4333-8444-555555555555").await;
         assert_eq!(response.headers()["x-amzn-requestid"], "11111111-2222-4333-8444-555555555555");
-        let status = response.status().as_u16();
-        (status, serde_json::from_slice(response.body()).expect("answers are JSON"))
+        (response.status().as_u16(), response.into_body())
     }
 
     async fn ok(&self, operation: &str, input: Value) -> Value {
         let (status, output) = self.ask(operation, input).await;
         assert_eq!(status, 200, "{output}");
         output
+    }
+
+    /// The status of an answer without a body.
+    async fn empty(&self, operation: &str, input: Value) -> u16 {
+        let (status, body) = self.send(operation, input).await;
+        assert!(body.is_empty(), "{operation}: {}", String::from_utf8_lossy(&body));
+        status
+    }
+
+    /// Puts events as (milliseconds, text) into the stream `s` of the group.
+    async fn put(&self, events: &[(i64, &str)]) -> Value {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|(after_ms, message)| json!({"timestamp": NOW_MS + after_ms, "message": message}))
+            .collect();
+        self.ok("PutLogEvents", json!({"logGroupName": GROUP, "logStreamName": "s", "logEvents": events}))
+            .await
     }
 
     /// The error's code and message.

@@ -17,6 +17,8 @@ pub(super) enum Token {
     Stream(String),
     /// After the stream with this last event and name.
     StreamByTime(i64, String),
+    /// After the document of this owner and name.
+    Document(String, String),
     /// After this event.
     Events {
         /// From new to old.
@@ -31,6 +33,7 @@ impl Token {
             Self::Group(name) => format!("groups/{name}"),
             Self::Stream(name) => format!("streams/{name}"),
             Self::StreamByTime(time, name) => format!("streams-by-time/{time}/{name}"),
+            Self::Document(owner, name) => format!("documents/{owner}:{name}"),
             Self::Events { descending: false, position } => format!("events/{position}"),
             Self::Events { descending: true, position } => format!("events-back/{position}"),
         };
@@ -50,6 +53,11 @@ impl Token {
             "streams-by-time" => {
                 let (time, name) = rest.split_once('/')?;
                 Some(Self::StreamByTime(time.parse().ok()?, name.to_owned()))
+            }
+            // Names of log groups have no colon.
+            "documents" => {
+                let (owner, name) = rest.split_once(':')?;
+                Some(Self::Document(owner.to_owned(), name.to_owned()))
             }
             "events" => Some(Self::Events { descending: false, position: rest.parse().ok()? }),
             "events-back" => Some(Self::Events { descending: true, position: rest.parse().ok()? }),
@@ -89,6 +97,18 @@ impl Direction {
     }
 }
 
+/// What finds an event again: `@ptr` of query results.
+pub(super) fn record_pointer(group: &str, position: Position) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{position}{group}"))
+}
+
+/// Group and position of a pointer.
+pub(super) fn read_pointer(pointer: &str) -> Option<(String, Position)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(pointer).ok()?).ok()?;
+    let (position, group) = (text.get(..56)?, text.get(56..)?);
+    Some((group.to_owned(), position.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +120,7 @@ mod tests {
             Token::Group("/aws/lambda/f".to_owned()),
             Token::Stream("2026/01/31/[$LATEST]é".to_owned()),
             Token::StreamByTime(5, "a/b".to_owned()),
+            Token::Document("/aws/lambda/f".to_owned(), "a:b".to_owned()),
             Token::Events { descending: false, position },
             Token::Events { descending: true, position },
         ] {
