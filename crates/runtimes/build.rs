@@ -5,6 +5,7 @@ use std::{env, fs};
 
 #[path = "src/join.rs"]
 mod join;
+use join::Form;
 
 fn main() {
     let sources =
@@ -15,7 +16,10 @@ fn main() {
         let file = sources.join(name);
         fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))
     };
-    let joined = join::join("index.mjs", read).unwrap_or_else(|problem| panic!("{problem}"));
-    let target = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("index.mjs");
-    fs::write(target, joined).expect("cargo's folder for build scripts can be written");
+    let folder = env::var("OUT_DIR").expect("cargo sets it");
+    for (name, form) in [("index.mjs", Form::Module), ("joined.js", Form::Body)] {
+        let joined = join::join("index.mjs", form, read).unwrap_or_else(|problem| panic!("{problem}"));
+        let target = Path::new(&folder).join(name);
+        fs::write(target, joined).expect("cargo's folder for build scripts can be written");
+    }
 }

@@ -111,6 +111,8 @@ export class RuntimeClient {
     this.#connection.socket.ref();
     const header = `Lambda-Runtime-Function-Error-Type: ${headerValue(response.errorType)}\r\n`;
     await this.#post("init/error", header, stringify(response));
+    // A listener of the function for uncaught exceptions may keep the process; the connection shall not.
+    this.#connection.socket.unref();
   }
 
   /** The stream to the caller and the promise that the platform has taken all of it. */

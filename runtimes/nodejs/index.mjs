@@ -248,8 +248,10 @@ async function run(root, handlerName, connected) {
   const lastError = { post: (error) => client.postInitError(error) };
   if (!MODERN) reportUncaught(logError, lastError);
   ignoreEmptyEventLoop();
-  process.on("beforeExit", emptyEventLoop);
+  if (!MODERN) process.on("beforeExit", emptyEventLoop);
   const runtime = await load(root, handlerName, client, store, logError, lastError);
+  // Later only a stream that is never ended is noticed in this way.
+  if (MODERN && runtime?.handleOnce === runtime?.handleOnceStreaming) process.on("beforeExit", emptyEventLoop);
   runtime?.scheduleIteration();
 }
 

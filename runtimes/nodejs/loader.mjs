@@ -9,7 +9,7 @@ import { MODERN } from "./generation.mjs";
 import { HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError } from "./errors.mjs";
 
 // As seen from index.mjs, which is the file that AWS's error messages name as the one that required the handler.
-const require = createRequire(new URL("./index.mjs", import.meta.url));
+const requireUser = createRequire(new URL("./index.mjs", import.meta.url));
 
 /** `folder/file.export.nested` as folder, file and path of the export. */
 function split(handler) {
@@ -58,7 +58,7 @@ function resolveImportsThroughNodePath(file) {
   if (folders.every((folder) => usual.includes(folder))) return;
   if (typeof nodeModule.registerHooks === "function") {
     hooked = true;
-    const { resolveSync } = require("./node-path.cjs");
+    const { resolveSync } = requireUser("./node-path.cjs");
     nodeModule.registerHooks({
       resolve: (specifier, context, next) => resolveSync(folders, specifier, context, next),
     });
@@ -72,7 +72,7 @@ function resolveImportsThroughNodePath(file) {
 
 const requireFile = (file) => {
   resolveImportsThroughNodePath(file);
-  return require(file);
+  return requireUser(file);
 };
 
 // Set by `loadHandler`.
@@ -89,7 +89,7 @@ async function importFirst(root, folder, file) {
   for (const extension of ["", ".js", ".mjs", ".cjs"]) {
     if (existsSync(path + extension)) return importFile(path + extension);
   }
-  return requireFile(require.resolve(file, { paths: [root, join(root, folder)] }));
+  return requireFile(requireUser.resolve(file, { paths: [root, join(root, folder)] }));
 }
 
 async function loadModule(root, folder, file) {
@@ -108,7 +108,7 @@ async function loadModule(root, folder, file) {
   }
   if (existsSync(path + ".mjs")) return importFile(path + ".mjs");
   if (existsSync(path + ".cjs")) return requireFile(path + ".cjs");
-  return requireFile(require.resolve(file, { paths: [root, resolvePath(root, folder)] }));
+  return requireFile(requireUser.resolve(file, { paths: [root, resolvePath(root, folder)] }));
 }
 
 async function loadUserModule(root, folder, file) {

@@ -58,8 +58,13 @@ def lambent_python(argv):
     return Client("lambent-python", [*argv, str(CLIENTS / "python" / "bootstrap.py")], {})
 
 
+@lru_cache(maxsize=None)
 def lambent_node(node):
-    return Client("lambent-node", [node, "--expose-gc", str(CLIENTS / "nodejs" / "index.mjs")], {})
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    # As the catalogue of runtimes chooses; among the sources there is nothing joined.
+    is_cjs = (CLIENTS / "nodejs" / "joined.js").exists() and int(version[1:].split(".")[0]) < 24
+    script = "index.cjs" if is_cjs else "index.mjs"
+    return Client("lambent-node", [node, "--expose-gc", str(CLIENTS / "nodejs" / script)], {})
 
 
 @lru_cache(maxsize=None)

@@ -14,6 +14,8 @@ _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _ADDRESSES = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _PROCESS_IDS = re.compile(r"(?<=\(node:)\d+(?=\))")
 _UPDATES = re.compile(r"(?<=in the function code\.) However, .*?runtimes-update\.html")
+# Of this warning of Node.js the place, which is in the client, and its line.
+_UNSETTLED = re.compile(r"(?<=Detected unsettled top-level await) at [^\n]*\n(?:[^\n]*\n *\^\n\n\n\n)?")
 _CLIENT = r"(?:/runtimes/(?:[0-9a-f]{32}/)?nodejs/|/aws-lambda-ric|/official_node\.mjs|node:)"
 # Frames of a client itself and of Node.js in a stack, as an element of a JSON array.
 _CLIENT_FRAMES = re.compile(r',?\\?"    at [^"]*(?:' + _CLIENT + r'|native)[^"]*\\?"')
@@ -37,6 +39,7 @@ _PYTHON_PLACES = re.compile(r"/[^\s\"':]*" + _PYTHON_CLIENT + r"[^\s\"':]*\.py:\
 def normal(text, task):
     """Text without what differs from run to run and from client to client."""
     text = _PYTHON_LINES.sub("", _PYTHON_FRAMES.sub("", _PYTHON_PLACES.sub("CLIENT", text)))
+    text = _UNSETTLED.sub("", text)
     text = _UPDATES.sub("", _TIMES.sub("TIME", text.replace(str(task), "/var/task")))
     text = _CLIENT_LINES.sub("", _MATCHING_LINES.sub("", _CLIENT_FRAMES.sub("", _ADDRESSES.sub("ADDRESS", _PROCESS_IDS.sub("PID", text)))))
     return _CLIENT_FILES.sub("/var/runtime/index.mjs", text)

@@ -225,15 +225,15 @@ pub enum AuthArg {
 /// `lambent deploy`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct DeployArgs {
-    /// Folder that holds the function
+    /// Folder that holds the function, or a jar
     pub dir: PathBuf,
-    /// Function name [default: the folder's name]
+    /// Function name [default: the name of the folder or jar]
     #[arg(long)]
     pub name: Option<String>,
     /// Runtime, such as python3.13 [default: by the files in the folder]
     #[arg(long)]
     pub runtime: Option<String>,
-    /// Handler [default: lambda_function.lambda_handler, index.handler or bootstrap]
+    /// Handler [default: lambda_function.lambda_handler, index.handler or bootstrap; Java has none]
     #[arg(long)]
     pub handler: Option<String>,
     /// Memory in MB

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-pub use detect::{Detected, Family, detect, fits};
+pub use detect::{Detected, Family, detect, fits, is_jar};
 use walk::{Entry, Kind, walk};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -42,12 +42,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// It is a file.
-    #[error("{} is not a folder; name the folder that holds the function", _0.display())]
+    /// It is a file, and no jar.
+    #[error("{} is neither folder nor jar; name the folder that holds the function", _0.display())]
     NotFolder(PathBuf),
     /// Nothing to deploy.
     #[error("{} holds no file to deploy", _0.display())]
     Empty(PathBuf),
+    /// Java finds classes in one jar, which is the package, or in the jars of `lib`, but in no jar beside each other.
+    #[error("{} holds several jars; name the one to deploy, or put them into its folder lib", _0.display())]
+    Jars(PathBuf),
     /// Zip archives hold files, folders and links.
     #[error("{} is neither file, folder nor link; remove it from the folder", _0.display())]
     Special(PathBuf),
@@ -64,8 +67,13 @@ pub enum Error {
         "the package has {0} bytes, above the {ZIPPED_LIMIT} that can be sent; remove what the function does not need"
     )]
     ZippedSize(usize),
-    /// The archive could not be written.
-    #[error("cannot build the zip archive")]
+    /// A jar above AWS's limit for a direct upload.
+    #[error(
+        "{} has more than {ZIPPED_LIMIT} bytes, the limit of what can be sent; remove what the function does not need", _0.display()
+    )]
+    JarSize(PathBuf),
+    /// The archive could not be written, or a jar is none.
+    #[error("cannot build or read the zip archive")]
     Zip(#[from] zip::result::ZipError),
 }
 
@@ -77,13 +85,26 @@ impl Error {
 
 /// Packs `folder`. Blocking: reads and compresses everything in it.
 ///
+/// A jar is a package already (AWS Lambda Developer Guide, "Deploy Java Lambda functions with .zip or JAR file
+/// archives"), whether it is named itself or the folder holds it: a jar within a package would not be found by Java.
+///
 /// Left out are version control, caches and virtual environments. Times are those of an empty zip field, names are
 /// sorted, and modes are kept but for the right to read, which everyone gets: the function's user is not ours.
 ///
 /// # Errors
 /// When something cannot be read, cannot stand in a zip archive, or is above AWS's limits.
 pub fn pack(folder: &Path) -> Result<Package, Error> {
+    if is_jar(&folder.to_string_lossy()) && folder.is_file() {
+        return jar(folder);
+    }
     let entries = walk(folder)?;
+    let jars: Vec<_> =
+        entries.iter().filter(|entry| is_jar(&entry.name) && !entry.name.contains('/')).collect();
+    match jars.as_slice() {
+        [] => {}
+        [only] => return jar(&folder.join(&only.name)),
+        _ => return Err(Error::Jars(folder.to_owned())),
+    }
     let files = entries.iter().filter(|entry| entry.kind != Kind::Folder).count();
     if files == 0 {
         return Err(Error::Empty(folder.to_owned()));
@@ -106,6 +127,17 @@ pub fn pack(folder: &Path) -> Result<Package, Error> {
             .iter()
             .any(|e| e.name == "bootstrap" && e.kind == Kind::File && e.mode & 0o111 == 0),
     })
+}
+
+fn jar(path: &Path) -> Result<Package, Error> {
+    let mut left = ZIPPED_LIMIT;
+    let zip = read(path, &mut left).map_err(|error| match error {
+        Error::UnzippedSize => Error::JarSize(path.to_owned()),
+        other => other,
+    })?;
+    let files = zip::ZipArchive::new(Cursor::new(&zip))?.len();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Package { zip, top_level: vec![name], files, bootstrap_not_executable: false })
 }
 
 /// Packs files that are in memory: name with slashes, permission bits, content. Sorted and dated as [`pack`] does.

@@ -64,6 +64,8 @@ fn newest_runtime(family: Family, catalogue: &lambent_runtimes::Catalogue) -> Op
     let of_family = |found: &lambent_runtimes::Family| match family {
         Family::Python => matches!(found, lambent_runtimes::Family::Python { .. }),
         Family::Nodejs => matches!(found, lambent_runtimes::Family::NodeJs { .. }),
+        Family::Ruby => matches!(found, lambent_runtimes::Family::Ruby { .. }),
+        Family::Java => matches!(found, lambent_runtimes::Family::Java { .. }),
         Family::Provided => matches!(found, lambent_runtimes::Family::Provided),
     };
     let entries = catalogue.entries();

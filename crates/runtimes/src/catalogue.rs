@@ -20,6 +20,8 @@ use crate::{Family, clients, java, node, sdk};
 /// custom runtime"). Without isolation the folders of the function stand for `/var/task` and `/opt`.
 pub const BOOTSTRAP_LOOKUP: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
 
+/// The first Node.js for which AWS's newer client is meant.
+const FIRST_THAT_IMPORTS: u8 = 24;
 const LANG: &str = "/var/lang";
 const RUNTIME: &str = "/var/runtime";
 
@@ -364,10 +366,12 @@ fn argv(wanted: Wanted, program: PathBuf, runtime: &Path) -> Vec<OsString> {
     match wanted {
         Wanted::Python(_) => argv.push(runtime.join("bootstrap.py").into_os_string()),
         Wanted::Ruby(..) => argv.push(runtime.join("bootstrap.rb").into_os_string()),
-        Wanted::Node(_) => {
+        Wanted::Node(major) => {
             // What AWS's own start script passes: functions call `global.gc`, and read responses with large headers.
             argv.extend(["--expose-gc", "--max-http-header-size", "81920"].map(OsString::from));
-            argv.push(runtime.join("index.mjs").into_os_string());
+            // AWS's clients from nodejs24.x on import every handler, so Node.js needs its loader of ES modules anyway.
+            let script = if major < FIRST_THAT_IMPORTS { "index.cjs" } else { "index.mjs" };
+            argv.push(runtime.join(script).into_os_string());
         }
         // All else depends on the function.
         Wanted::Java(_) => {}

@@ -28,6 +28,7 @@ const SOURCES: &[(&str, &[u8])] = embedded![
     "python/awslambdaric/lambda_runtime_log_utils.py",
     "python/awslambdaric/lambda_runtime_marshaller.py",
     "python/awslambdaric/waiting.py",
+    "nodejs/index.cjs",
     "nodejs/node-path.cjs",
     "nodejs/warm.cjs",
     "ruby/bootstrap.rb",
@@ -48,10 +49,13 @@ const SOURCES: &[(&str, &[u8])] = embedded![
 ];
 
 /// The Node.js client's modules, joined by the build script.
-const JOINED: (&str, &[u8]) = ("nodejs/index.mjs", include_bytes!(concat!(env!("OUT_DIR"), "/index.mjs")));
+const JOINED: [(&str, &[u8]); 2] = [
+    ("nodejs/index.mjs", include_bytes!(concat!(env!("OUT_DIR"), "/index.mjs"))),
+    ("nodejs/joined.js", include_bytes!(concat!(env!("OUT_DIR"), "/joined.js"))),
+];
 
 fn files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    SOURCES.iter().copied().chain([JOINED])
+    SOURCES.iter().copied().chain(JOINED)
 }
 
 /// Empty folders, in which what `lambent runtimes add` brings is shown.
@@ -160,7 +164,7 @@ mod tests {
         found.sort();
         embedded.sort();
         assert_eq!(found, embedded);
-        let joined = String::from_utf8_lossy(JOINED.1);
+        let joined = String::from_utf8_lossy(JOINED[1].1);
         for module in modules {
             let text = fs::read_to_string(sources.join(&module)).expect("readable");
             let heading = text.lines().next().expect("each module begins with what it is for");

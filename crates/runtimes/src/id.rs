@@ -175,7 +175,7 @@ pub const ALL: &[RuntimeInfo] = &[
     java("java11", 11, AL2, "2027-06-30"),
     java("java8.al2023", 8, AL2023, "2029-06-30"),
     java("java8.al2", 8, AL2, "2027-06-30"),
-    ruby("ruby4.0", 4, 0, AL2023, ""),
+    ruby("ruby4.0", 4, 0, AL2023, "2029-03-31"),
     ruby("ruby3.4", 3, 4, AL2023, "2028-03-31"),
     ruby("ruby3.3", 3, 3, AL2023, "2027-03-31"),
     ruby("ruby3.2", 3, 2, AL2, "2026-03-31"),

@@ -4,11 +4,22 @@
 //! start. The sources stay apart for their readers; what is embedded is one module with the same name as the first, so
 //! that stack traces and Node's own messages name the file that they name on AWS.
 //!
+//! They are also joined as the body of a function, which `runtimes/nodejs/index.cjs` calls and says why.
+//!
 //! It knows the few forms that the client uses and refuses all others, so that a module is never joined wrongly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The modules below `entry`, each after those that it imports, as one module.
+/// What the joined file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An ES module.
+    Module,
+    /// The body of a function.
+    Body,
+}
+
+/// The modules below `entry`, each after those that it imports, as one file.
 ///
 /// `read` gives the text of a module of the same folder. Names at the top of the modules must differ from each other;
 /// Node.js refuses the joined file otherwise.
@@ -16,11 +27,37 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 ///
 /// The form that is not understood, with the module in which it is.
-pub(crate) fn join(entry: &str, read: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
+pub(crate) fn join(
+    entry: &str,
+    form: Form,
+    read: impl Fn(&str) -> Result<String, String>,
+) -> Result<String, String> {
     let mut joined = Joined { read, seen: BTreeSet::new(), builtins: BTreeMap::new(), body: String::new() };
     joined.add(entry)?;
-    let imports: String = joined.builtins.iter().map(|(from, names)| names.statement(from)).collect();
-    Ok(format!("{imports}{}", joined.body))
+    let imports: String = joined.builtins.iter().map(|(from, names)| names.statement(form, from)).collect();
+    match form {
+        Form::Module => Ok(format!("{imports}{}", joined.body)),
+        Form::Body => Ok(format!("\"use strict\";\n{imports}{}", without_module_words(&joined.body))),
+    }
+}
+
+/// What only ES modules have, as the parameters of the function offer it.
+fn without_module_words(body: &str) -> String {
+    let mut text = String::new();
+    for line in body.lines() {
+        let at_top = line.starts_with("await ") || line.starts_with("if (");
+        match line.split_once("await ").filter(|_| at_top) {
+            Some((before, promise)) => {
+                let promise = promise.trim_end_matches(';');
+                text.push_str(&format!("{before}awaitAtTop({promise});"));
+            }
+            None => text.push_str(
+                &line.replace("import.meta.url", "MODULE_URL").replace("import(file)", "importModule(file)"),
+            ),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// What is imported of one of Node's own modules.
@@ -31,7 +68,14 @@ struct Names {
 }
 
 impl Names {
-    fn statement(&self, from: &str) -> String {
+    fn statement(&self, form: Form, from: &str) -> String {
+        if form == Form::Body {
+            let default = self.default.iter().map(|name| format!("const {name} = require(\"{from}\");\n"));
+            let named: Vec<_> = self.named.iter().map(|name| name.replace(" as ", ": ")).collect();
+            let named = (!named.is_empty())
+                .then(|| format!("const {{ {} }} = require(\"{from}\");\n", named.join(", ")));
+            return default.chain(named).collect();
+        }
         let named = self.named.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let named = if named.is_empty() { None } else { Some(format!("{{ {named} }}")) };
         let what = self.default.iter().cloned().chain(named).collect::<Vec<_>>().join(", ");
@@ -109,8 +153,8 @@ fn parse_import(statement: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    fn joined(modules: &[(&str, &str)]) -> Result<String, String> {
-        join("index.mjs", |name| {
+    fn joined(form: Form, modules: &[(&str, &str)]) -> Result<String, String> {
+        join("index.mjs", form, |name| {
             let found = modules.iter().find(|(module, _)| *module == name);
             found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("there is no {name}"))
         })
@@ -130,7 +174,15 @@ mod tests {
             ("a.mjs", "// Why.\nexport const a = 1;\n"),
         ];
         let expected = "import fs, { x, y } from \"node:fs\";\n// Why.\nconst a = 1;\nfunction b() {\n  return a;\n}\nb(a);\n";
-        assert_eq!(joined(&modules).as_deref(), Ok(expected));
+        assert_eq!(joined(Form::Module, &modules).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn a_body_has_what_stands_for_an_es_module() {
+        let text = "import fs, { x as y } from \"node:fs\";\nconst f = [import.meta.url, (file) => import(file)];\nif (fs) await y;\n";
+        let expected = "\"use strict\";\nconst fs = require(\"node:fs\");\nconst { x: y } = require(\"node:fs\");\n\
+                        const f = [MODULE_URL, (file) => importModule(file)];\nif (fs) awaitAtTop(y);\n";
+        assert_eq!(joined(Form::Body, &[("index.mjs", text)]).as_deref(), Ok(expected));
     }
 
     #[test]
@@ -143,9 +195,9 @@ mod tests {
             "export { a };",
             "export * from \"./a.mjs\";",
         ] {
-            let problem = joined(&[("index.mjs", form), ("a.mjs", "")]).expect_err(form);
+            let problem = joined(Form::Module, &[("index.mjs", form), ("a.mjs", "")]).expect_err(form);
             assert!(problem.starts_with("index.mjs: cannot join"), "{problem}");
         }
-        assert!(joined(&[("index.mjs", "import { a } from \"./gone.mjs\";")]).is_err());
+        assert!(joined(Form::Module, &[("index.mjs", "import { a } from \"./gone.mjs\";")]).is_err());
     }
 }

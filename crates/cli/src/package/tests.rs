@@ -124,3 +124,20 @@ fn files_in_memory_give_the_same_archive_as_a_folder() {
     assert_eq!(pack_files(&files).unwrap(), pack(&folder.0).unwrap().zip);
     assert!(matches!(pack_files(&[files[0], files[0]]), Err(Error::Zip(_))));
 }
+
+#[test]
+fn a_jar_is_the_package() {
+    let folder = Folder::new();
+    let jar = pack_files(&[("a/B.class", 0o644, b"class")]).unwrap();
+    fs::write(folder.0.join("a-1.0.jar"), &jar).unwrap();
+    for path in [folder.0.clone(), folder.0.join("a-1.0.jar")] {
+        let package = pack(&path).unwrap();
+        assert_eq!(
+            (&package.zip, &package.top_level[..], package.files),
+            (&jar, &["a-1.0.jar".to_owned()][..], 1)
+        );
+    }
+    folder.file("b.jar", "", 0o644);
+    assert!(matches!(pack(&folder.0), Err(Error::Jars(_))));
+    assert!(matches!(pack(&folder.0.join("b.jar")), Err(Error::Zip(_))));
+}

@@ -184,7 +184,7 @@ fn node_is_told_its_memory_unless_the_function_says_otherwise() {
     let layout = host.discover().layout("nodejs20.x", true).expect("it is there");
     let start = ["/var/lang/bin/node", "--expose-gc", "--max-http-header-size", "81920"];
     let limits = ["--max-semi-space-size=6", "--max-old-space-size=116"];
-    let script = ["--no-experimental-require-module", "/var/runtime/index.mjs"];
+    let script = ["--no-experimental-require-module", "/var/runtime/index.cjs"];
     assert_eq!(
         words(&layout.argv_for(MemorySize(128), "h", |_| None)),
         [&start[..], &limits, &script].concat()

@@ -21,7 +21,7 @@ pub(super) struct Folder<'a> {
     pub(super) default_runtime: DefaultRuntime<'a>,
 }
 
-/// The function's name: as given, or the folder's own.
+/// The function's name: as given, or that of the folder or jar.
 pub(super) fn name(args: &DeployArgs) -> Result<String, Error> {
     if let Some(name) = &args.name {
         return Ok(name.clone());
@@ -30,11 +30,12 @@ pub(super) fn name(args: &DeployArgs) -> Result<String, Error> {
         .dir
         .canonicalize()
         .map_err(|source| Error::Package(crate::package::Error::Read { path: args.dir.clone(), source }))?;
-    let folder = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let own = if path.is_file() { path.file_stem() } else { path.file_name() };
+    let folder = own.and_then(|name| name.to_str()).unwrap_or_default();
     // Checked here and not for `--name`: the server's answer would speak of a name that nobody has typed.
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if folder.is_empty() || folder.len() > 64 || !folder.chars().all(fits) {
-        let text = format!("the folder's name {folder:?} cannot be a function's; give one with --name");
+        let text = format!("the name {folder:?} cannot be a function's; give one with --name");
         return Err(Error::Usage(text));
     }
     Ok(folder.to_owned())
@@ -122,8 +123,8 @@ impl Folder<'_> {
         match detect(self.top_level) {
             Detected::One(family) => Ok(family),
             Detected::Nothing => Err(Error::Usage(format!(
-                "{dir} holds no lambda_function.py, index.mjs, index.js, index.cjs or bootstrap; name --runtime and \
-                 --handler"
+                "{dir} holds no lambda_function.py, index.mjs, index.js, index.cjs, lambda_function.rb, jar or \
+                 bootstrap; name --runtime and --handler"
             ))),
             Detected::Several => {
                 Err(Error::Usage(format!("the files in {dir} fit more than one language; name --runtime")))
@@ -135,6 +136,8 @@ impl Folder<'_> {
         let language = match family {
             Family::Python => "Python",
             Family::Nodejs => "Node.js",
+            Family::Ruby => "Ruby",
+            Family::Java => "Java",
             Family::Provided => return Ok("provided.al2023".to_owned()),
         };
         (self.default_runtime)(family).ok_or_else(|| {
@@ -144,9 +147,10 @@ impl Folder<'_> {
 
     /// The usual handler, when the file that it names is there.
     fn handler_for(&self, runtime: &str) -> Result<String, Error> {
-        match Family::of_runtime(runtime) {
-            Some(family) if fits(family, self.top_level) => Ok(family.handler().to_owned()),
-            _ => Err(Error::Usage(format!(
+        let family = Family::of_runtime(runtime).filter(|family| fits(*family, self.top_level));
+        match family.and_then(Family::handler) {
+            Some(handler) => Ok(handler.to_owned()),
+            None => Err(Error::Usage(format!(
                 "{} does not tell the handler for {runtime}; name --handler",
                 self.args.dir.display()
             ))),
@@ -168,7 +172,12 @@ mod tests {
     use super::*;
 
     fn default_runtime(family: Family) -> Option<String> {
-        (family == Family::Python).then(|| "python3.12".to_owned())
+        match family {
+            Family::Python => Some("python3.12".to_owned()),
+            Family::Ruby => Some("ruby3.4".to_owned()),
+            Family::Java => Some("java21".to_owned()),
+            _ => None,
+        }
     }
 
     fn check<T>(args: &DeployArgs, files: &[&str], look: impl FnOnce(&Folder<'_>) -> T) -> T {
@@ -196,6 +205,8 @@ mod tests {
         for (args, files, expected) in [
             (&none, &["lambda_function.py"][..], ok("python3.12", "lambda_function.lambda_handler")),
             (&none, &["bootstrap"], ok("provided.al2023", "bootstrap")),
+            (&none, &["lambda_function.rb"], ok("ruby3.4", "lambda_function.lambda_handler")),
+            (&flags(None, Some("a.B::c")), &["a.jar"], ok("java21", "a.B::c")),
             (
                 &flags(Some("nodejs22.x"), None),
                 &["index.mjs", "bootstrap"],
@@ -208,6 +219,7 @@ mod tests {
         }
         for (args, files, expected) in [
             (&none, &["main.py"][..], "d holds no lambda_function.py"),
+            (&none, &["a.jar"], "name --handler"),
             (&none, &["bootstrap", "index.js"], "more than one language"),
             (&none, &["index.js"], "no interpreter for Node.js"),
             (&flags(Some("java21"), None), &["a.jar"], "name --handler"),
