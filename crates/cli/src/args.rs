@@ -170,6 +170,12 @@ pub struct UpArgs {
     /// How many sandboxes wait for functions: `auto`, `off`, or a number of each kind in use [default: auto]
     #[arg(long, env = "LAMBENT_PREWARM", hide_env_values = true, value_name = "HOW")]
     pub prewarm: Option<String>,
+    /// Which log lines are written: a level, or levels by target such as warn,lambent_invoker=debug [default: info]
+    #[arg(long, env = "LAMBENT_LOG", hide_env_values = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "LAMBENT_LOG_FORMAT", hide_env_values = true, value_enum)]
+    pub log_format: Option<LogFormatArg>,
     /// Deploy the examples, invoke them cold and warm, show the timings, keep serving
     #[arg(long)]
     pub demo: bool,
@@ -189,6 +195,15 @@ pub enum IsolationArg {
     Microvm,
     /// None at all: for your own code only
     Process,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 /// `--network`.

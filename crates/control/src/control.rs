@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lambent_model::{AcceptEvent, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
 use lambent_store::{CodeStore, Store};
-use lambent_wire::Error;
 use lambent_wire::lambda::SERVICE;
+use lambent_wire::{Error, Matched};
 use tokio::sync::mpsc;
 
 use crate::dispatch;
@@ -79,22 +79,18 @@ impl Control {
         (Self { parts, settle }, queue)
     }
 
-    /// Answers one call.
+    /// Answers one call, for which the service's table of routes has found `matched`.
     pub async fn call(
         &self,
+        matched: &Matched,
         caller: &Caller,
         request: http::Request<Bytes>,
         request_id: &str,
     ) -> http::Response<Bytes> {
         let (parts, body) = request.into_parts();
-        let answered = match SERVICE.route(&parts) {
-            Ok(matched) => {
-                let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
-                let context = Context { control: self, caller, request_id, trace_id };
-                dispatch::answer(&context, &matched, &parts, body).await
-            }
-            Err(error) => Err(error),
-        };
+        let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let context = Context { control: self, caller, request_id, trace_id };
+        let answered = dispatch::answer(&context, matched, &parts, body).await;
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
     }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize};
+use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink};
 use lambent_sandbox_client::{
     Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Spec,
 };
@@ -58,6 +58,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Where log records go.
     pub logs: Arc<dyn LogSink>,
+    /// Where measurements go.
+    pub metrics: Arc<dyn MetricSink>,
     /// CPUs of the host, in thousandths: a share above it needs no throttle. `None` where shares cannot be kept.
     pub cpu_millis: Option<u32>,
     /// Serves the platform's endpoint inside.

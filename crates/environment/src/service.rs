@@ -4,10 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{Completed, EnvironmentId, Invocation};
+use lambent_model::{Completed, EnvironmentId, Invocation, Work};
 use lambent_sandbox_client::{Control, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::api::{self, Requests};
 use crate::core::{Chore, Shared};
@@ -75,6 +76,8 @@ pub fn spawn(
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
     let shared = Shared::new(Arc::clone(&world), Arc::clone(&function), id, Arc::clone(&notify));
+    // Here, so that it is part of the invocation that needs the environment; the life goes on without that.
+    let launching = tracing::info_span!(target: "lambent::request", "launch", environment = %id);
     let farewell = Farewell { id, notify, shared: Arc::clone(&shared) };
     let life = async move {
         let shared = &farewell.shared;
@@ -87,8 +90,12 @@ pub fn spawn(
             tmp: function.tmp,
             pids: PIDS,
         };
+        let began = Instant::now();
         let sandbox = world.sandboxes.sandbox(spec, function.plan.kind());
-        let problem = match tokio::time::timeout(LAUNCH_TIMEOUT, sandbox).await {
+        let launched = tokio::time::timeout(LAUNCH_TIMEOUT, sandbox).instrument(launching).await;
+        let work = if let Ok(Ok(_)) = launched { Work::Launch } else { Work::FailedLaunch };
+        world.metrics.work(work, began.elapsed());
+        let problem = match launched {
             Ok(Ok(sandbox)) => {
                 return Task { world: &world, function: &function, shared }.live(sandbox).await;
             }
@@ -99,6 +106,7 @@ pub fn spawn(
                 LAUNCH_TIMEOUT.as_secs()
             ),
         };
+        tracing::warn!(function = %function.arn, version = %function.version, %problem, "no execution environment was made");
         shared.launch_failed(&format!("the execution environment could not be made: {problem}"));
     };
     (Handle { id, shared }, life)

@@ -12,8 +12,10 @@ use lambent_model::{
     InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target,
 };
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::known::{Entry, Known};
+use crate::measure;
 use crate::place::{Others, Place, Refused, place};
 use crate::room::{Idle, Room};
 use crate::share::{Account, Share};
@@ -168,6 +170,19 @@ impl Invoker {
         while environments.try_join_next().is_some() {}
         environments.len()
     }
+
+    /// How many environments of the functions and versions that there are now are busy with an invocation, free, and
+    /// away, which is on the way from one to the other or to their end.
+    #[must_use]
+    pub fn states(&self) -> [(&'static str, usize); 3] {
+        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = [0; 3];
+        for entry in functions.values().flat_map(Known::entries) {
+            let states = entry.pool.states();
+            sums.iter_mut().zip(states).for_each(|(sum, state)| *sum += state);
+        }
+        [("busy", sums[0]), ("free", sums[1]), ("away", sums[2])]
+    }
 }
 
 impl Inner {
@@ -185,9 +200,9 @@ impl Inner {
 
     fn change(&self, arn: &FunctionArn, change: impl FnOnce(&mut Known)) {
         let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
-        let known = functions
-            .entry(arn.clone())
-            .or_insert_with(|| Known::new(Arc::new(Share::of(self.account(arn)))));
+        let known = functions.entry(arn.clone()).or_insert_with(|| {
+            Known::new(Arc::new(Share::of(self.account(arn), self.world.metrics.function(arn))))
+        });
         change(known);
         if known.is_empty() {
             functions.remove(arn);
@@ -196,9 +211,9 @@ impl Inner {
 
     fn account(&self, arn: &FunctionArn) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts
-            .entry(arn.scope.clone())
-            .or_insert_with(|| Arc::new(Account::new(self.options.concurrency)));
+        let account = accounts.entry(arn.scope.clone()).or_insert_with(|| {
+            Arc::new(Account::new(self.options.concurrency, self.world.metrics.account(&arn.scope)))
+        });
         Arc::clone(account)
     }
 
@@ -228,17 +243,27 @@ impl Inner {
         target: Target,
         mut invocation: Arc<Invocation>,
     ) -> Result<Invoked, InvokeError> {
+        // When this began, if it has to wait for a new environment.
+        let mut cold = None;
         let (entry, completed) = loop {
             // Anew each time: an environment also declines because its function was updated or deleted.
             let entry = self.find(&target)?;
             // One more busy environment; `Status` messages count it off again.
             let now = Instant::now();
-            entry.share.admit(now)?;
+            let refused = |error: &InvokeError| measure::refused(&*entry.series(&target), error);
+            entry.share.admit(now).inspect_err(refused)?;
             let handle = match self.place(&entry, now) {
-                Ok(handle) => handle,
-                Err(refused) => {
+                Ok((handle, is_new)) => {
+                    // The time from the first try on is what its caller waits.
+                    if is_new {
+                        cold.get_or_insert(now);
+                    }
+                    handle
+                }
+                Err(error) => {
                     entry.share.release();
-                    return Err(refused);
+                    refused(&error);
+                    return Err(error);
                 }
             };
             match handle.invoke(invocation).await {
@@ -254,25 +279,28 @@ impl Inner {
                 Err(declined) => invocation = declined,
             }
         };
+        let waited = cold.map(|began| began.elapsed());
+        measure::ended(&*entry.series(&target), &completed, waited);
+        measure::complete_span(&entry.function.version, &completed, waited.is_some());
         Ok(Invoked { executed_version: entry.function.version.clone(), completed })
     }
 
-    /// A free environment, or a new one where limits and memory allow.
-    fn place(self: &Arc<Self>, entry: &Arc<Entry>, now: Instant) -> Result<Handle, InvokeError> {
+    /// A free environment, or a new one where limits and memory allow; which of the two.
+    fn place(self: &Arc<Self>, entry: &Arc<Entry>, now: Instant) -> Result<(Handle, bool), InvokeError> {
         // Nearly always, and without the lock that all starts share.
         if let Some(handle) = entry.pool.take() {
-            return Ok(handle);
+            return Ok((handle, false));
         }
         let available = (self.available)().map(|available| available.0);
         let mut room = self.room();
         let Entry { pool, share, estimate, .. } = &**entry;
         match place(pool, share, estimate, &mut room, available, &**self, now) {
-            Ok(Place::Free(handle)) => Ok(handle),
+            Ok(Place::Free(handle)) => Ok((handle, false)),
             Ok(Place::New(need)) => {
                 let id = EnvironmentId::random(&*self.entropy);
                 room.promise(id, need);
                 drop(room);
-                Ok(self.start(entry, id))
+                Ok((self.start(entry, id), true))
             }
             Err(refused) => {
                 drop(room);
@@ -361,6 +389,7 @@ impl Invoke for Invoker {
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {
-        Box::pin(Arc::clone(&self.inner).invoke(target, invocation))
+        let span = measure::span(&target, &invocation);
+        Box::pin(Arc::clone(&self.inner).invoke(target, invocation).instrument(span))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::{EventPolicy, MemorySize, Qualifier};
+use lambent_model::{EventPolicy, MemorySize, Qualifier, Series, Target};
 
 use crate::pool::Pool;
 use crate::room::Estimate;
@@ -19,6 +19,13 @@ pub(crate) struct Entry {
     pub(crate) pool: Arc<Pool>,
     pub(crate) share: Arc<Share>,
     pub(crate) estimate: Arc<Estimate>,
+}
+
+impl Entry {
+    /// What is counted of an invocation of this version by that name.
+    pub(crate) fn series(&self, target: &Target) -> Arc<dyn Series> {
+        self.share.metrics.resource(target.qualifier.as_ref(), &self.function.version)
+    }
 }
 
 /// A function. It is known as long as any record of it is.

@@ -13,6 +13,7 @@
 
 mod invoker;
 mod known;
+mod measure;
 mod place;
 mod pool;
 mod rate;

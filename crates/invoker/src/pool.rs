@@ -84,6 +84,19 @@ impl<M: Member> Pool<M> {
         None
     }
 
+    /// How many environments there are: busy, free, and away, which is between the two.
+    pub(crate) fn states(&self) -> [usize; 3] {
+        let mut states = [0; 3];
+        for resident in self.members().all.values() {
+            states[match resident.used {
+                Use::Busy => 0,
+                Use::Free { .. } => 1,
+                Use::Away => 2,
+            }] += 1;
+        }
+        states
+    }
+
     /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more: it is
     /// told to end when it says that it is available. Told earlier, it would end before the invocation reached it.
     pub(crate) fn add(&self, handle: M, now: Instant) {

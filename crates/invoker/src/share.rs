@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lambent_model::InvokeError;
+use lambent_model::{FunctionMetrics, InvokeError, Level, Levels};
 
 use crate::rate::Bucket;
 
@@ -23,12 +23,15 @@ pub(crate) struct Account {
     /// How many there may be.
     limit: u32,
     counts: Mutex<Counts>,
+    metrics: Arc<dyn Levels>,
 }
 
 #[derive(Default)]
 struct Counts {
     /// Running now, of functions without a reservation.
     unreserved: u32,
+    /// Running now, of all functions.
+    running: u32,
     /// The sum of the reservations.
     reserved: u32,
     /// The requests of all functions together.
@@ -40,6 +43,8 @@ pub(crate) struct Share {
     account: Arc<Account>,
     /// Never held without the account's lock, and taken after it.
     own: Mutex<Own>,
+    /// The function's series.
+    pub(crate) metrics: Arc<dyn FunctionMetrics>,
 }
 
 #[derive(Default)]
@@ -53,14 +58,25 @@ struct Own {
 }
 
 impl Account {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self { limit, counts: Mutex::default() }
+    pub(crate) fn new(limit: u32, metrics: Arc<dyn Levels>) -> Self {
+        Self { limit, counts: Mutex::default(), metrics }
+    }
+
+    fn show(&self, counts: &Counts) {
+        self.metrics.set(Level::ConcurrentExecutions, counts.running.into());
+        self.metrics.set(Level::UnreservedConcurrentExecutions, counts.unreserved.into());
     }
 }
 
 impl Share {
-    pub(crate) fn of(account: Arc<Account>) -> Self {
-        Self { account, own: Mutex::default() }
+    pub(crate) fn of(account: Arc<Account>, metrics: Arc<dyn FunctionMetrics>) -> Self {
+        Self { account, own: Mutex::default(), metrics }
+    }
+
+    /// Under the locks, so that what is shown last is what is.
+    fn show(&self, counts: &Counts, own: &Own) {
+        self.account.show(counts);
+        self.metrics.set(Level::ConcurrentExecutions, own.running.into());
     }
 
     fn lock(&self) -> (MutexGuard<'_, Counts>, MutexGuard<'_, Own>) {
@@ -105,6 +121,8 @@ impl Share {
         }
         all.take();
         own.running += 1;
+        counts.running += 1;
+        self.show(counts, own);
         Ok(())
     }
 
@@ -130,9 +148,11 @@ impl Share {
     pub(crate) fn release(&self) {
         let (mut counts, mut own) = self.lock();
         own.running -= 1;
+        counts.running -= 1;
         if own.reserved.is_none() {
             counts.unreserved -= 1;
         }
+        self.show(&counts, &own);
     }
 
     /// Sets or ends the function's reservation. What runs goes on, and counts where it would count now.
@@ -150,6 +170,7 @@ impl Share {
             Some(now) => counts.reserved += now,
             None => counts.unreserved += own.running,
         }
+        self.show(&counts, &own);
     }
 }
 
@@ -158,13 +179,60 @@ fn per_second(concurrency: u32, now: Instant) -> Bucket {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use lambent_model::{Qualifier, Series};
+
     use super::*;
+
+    /// What a gauge shows.
+    #[derive(Default)]
+    struct Shown(AtomicU64);
+
+    impl Levels for Shown {
+        fn set(&self, level: Level, value: u64) {
+            if level == Level::ConcurrentExecutions {
+                self.0.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
+    impl FunctionMetrics for Shown {
+        fn resource(&self, _: Option<&Qualifier>, _: &str) -> Arc<dyn Series> {
+            unreachable!("shares count nothing")
+        }
+    }
+
+    /// An account whose levels nobody looks at.
+    pub(crate) fn account(limit: u32) -> Arc<Account> {
+        Arc::new(Account::new(limit, Arc::<Shown>::default()))
+    }
+
+    /// A function's share of it, as little looked at.
+    pub(crate) fn share(account: &Arc<Account>) -> Share {
+        Share::of(Arc::clone(account), Arc::<Shown>::default())
+    }
+
+    #[test]
+    fn what_runs_is_shown_for_the_function_and_its_account() {
+        let (of_all, of_one) = (Arc::<Shown>::default(), Arc::<Shown>::default());
+        let account = Arc::new(Account::new(5, Arc::clone(&of_all) as Arc<dyn Levels>));
+        let one = Share::of(Arc::clone(&account), Arc::clone(&of_one) as Arc<dyn FunctionMetrics>);
+        let reserved = share(&account);
+        reserved.reserve(Some(1));
+        for share in [&one, &one, &reserved] {
+            share.admit(Instant::now()).unwrap();
+        }
+        one.release();
+        let shown = |shown: &Shown| shown.0.load(Ordering::Relaxed);
+        assert_eq!((shown(&of_one), shown(&of_all)), (1, 2));
+    }
 
     #[test]
     fn requests_are_ten_a_second_for_each_execution_and_starts_a_hundred() {
-        let (account, start) = (Arc::new(Account::new(100)), Instant::now());
-        let (reserved, other) = (Share::of(Arc::clone(&account)), Share::of(account));
+        let (account, start) = (account(100), Instant::now());
+        let (reserved, other) = (share(&account), share(&account));
         reserved.reserve(Some(2));
         let run = |share: &Share, at| {
             let admitted = reason(share.admit(at));
@@ -200,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_reservation_is_the_functions_own_and_all_it_has() {
-        let (account, now) = (Arc::new(Account::new(5)), Instant::now());
-        let (reserved, other) = (Share::of(Arc::clone(&account)), Share::of(Arc::clone(&account)));
+        let (account, now) = (account(5), Instant::now());
+        let (reserved, other) = (share(&account), share(&account));
         reserved.reserve(Some(2));
         for expected in [None, None, OWN] {
             assert_eq!(reason(reserved.admit(now)), expected);
@@ -216,8 +284,8 @@ mod tests {
 
     #[test]
     fn what_runs_while_a_reservation_changes_is_counted_once() {
-        let (account, now) = (Arc::new(Account::new(3)), Instant::now());
-        let (changing, other) = (Share::of(Arc::clone(&account)), Share::of(Arc::clone(&account)));
+        let (account, now) = (account(3), Instant::now());
+        let (changing, other) = (share(&account), share(&account));
         changing.admit(now).unwrap();
         changing.reserve(Some(0));
         assert_eq!(reason(changing.admit(now)), OWN, "0 switches the function off");

@@ -106,11 +106,11 @@ fn pool() -> Rc<Pool<Fake>> {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let account = Arc::new(Account::new(LIMIT));
+        let account = crate::share::tests::account(LIMIT);
         Self {
             chance: Chance(seed),
             now: Instant::now(),
-            shares: (0..FUNCTIONS).map(|_| Share::of(Arc::clone(&account))).collect(),
+            shares: (0..FUNCTIONS).map(|_| crate::share::tests::share(&account)).collect(),
             account,
             reserved: [None; FUNCTIONS],
             estimates: (0..FUNCTIONS).map(|_| Estimate::new(MemorySize(128))).collect(),
@@ -294,7 +294,7 @@ impl World {
         assert!(self.shares.iter().all(|share| share.running() == 0));
         assert_eq!((self.room.promised(), self.room.returned()), (0, 0));
         (0..FUNCTIONS).for_each(|function| self.shares[function].reserve(None));
-        let fresh = Share::of(self.account);
+        let fresh = crate::share::tests::share(&self.account);
         let later = self.now + Duration::from_secs(10);
         assert!((0..LIMIT).all(|_| fresh.admit(later).is_ok()), "all of the account is free again");
         self.refused

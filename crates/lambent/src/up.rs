@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lambent_cli::client::{self, Client};
 use lambent_cli::{ExitCode, Terminal, UpArgs};
-use lambent_server::{Config, Overrides, Prepared, RunError, Runtimes, Server};
+use lambent_server::{Config, Overrides, Prepared, RunError, Runtimes, Server, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{demo, report};
@@ -31,7 +31,8 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let server = Server::start(prepared).await?;
+        let telemetry = Telemetry::start(&config)?;
+        let server = Server::start(prepared, telemetry).await?;
         let address = server.address();
         announce(&config, &server, terminal);
         if let Some(earlier) = earlier {
@@ -73,6 +74,8 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         store: arguments.store,
         functions_may_admin: arguments.functions_may_admin,
         prewarm: arguments.prewarm,
+        log: arguments.log,
+        log_format: arguments.log_format.map(name),
     };
     Ok(Config::resolve(overrides, file.as_deref(), report::default_data_dir())?)
 }

@@ -6,6 +6,7 @@ mod arn;
 mod event;
 mod ids;
 mod invoke;
+mod metric;
 mod port;
 mod time;
 mod units;
@@ -19,6 +20,7 @@ pub use invoke::{
     Completed, EventPolicyFuture, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
     Invoked, Outcome, Report, ResourcePolicyFuture, Target,
 };
+pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use time::Timestamp;
 pub use units::{Bytes, MemorySize};

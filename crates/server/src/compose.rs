@@ -55,7 +55,7 @@ impl Composer {
         let warning = lambent_runtimes::info(runtime).and_then(|info| info.deprecation(&today));
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(warning) = warning.filter(|_| warned.insert(runtime.to_owned())) {
-            eprintln!("warning: function {function}: {warning}");
+            tracing::warn!(%function, "{warning}");
         }
     }
 

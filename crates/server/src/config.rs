@@ -9,6 +9,7 @@ use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
 
 use crate::prewarm::Prewarm;
+use crate::telemetry::{LogFilter, LogFormat};
 
 /// The port that tools for local AWS look for.
 const DEFAULT_PORT: u16 = 4566;
@@ -34,6 +35,10 @@ pub struct Overrides {
     pub functions_may_admin: Option<bool>,
     /// `--prewarm`, `LAMBENT_PREWARM`.
     pub prewarm: Option<String>,
+    /// `--log`, `LAMBENT_LOG`.
+    pub log: Option<String>,
+    /// `--log-format`, `LAMBENT_LOG_FORMAT`.
+    pub log_format: Option<String>,
 }
 
 /// `lambent.toml`. Each field is optional.
@@ -58,6 +63,10 @@ struct File {
     functions_may_admin: Option<bool>,
     /// `auto`, `off` or a number of sandboxes. Default `auto`.
     prewarm: Option<TextOrNumber>,
+    /// Which log lines are written: a level, or levels by target. Default `info`.
+    log: Option<String>,
+    /// `text` or `json`. Default `text`.
+    log_format: Option<String>,
     /// Further names under which clients may address the server. Default none.
     #[serde(default)]
     hosts: Vec<String>,
@@ -103,6 +112,10 @@ pub struct Config {
     pub private_networks: bool,
     /// How many sandboxes wait for functions.
     pub prewarm: Prewarm,
+    /// Which log lines are written.
+    pub log: LogFilter,
+    /// How they look.
+    pub log_format: LogFormat,
     /// Further host names that requests may carry.
     pub hosts: Vec<String>,
     /// Idle time of an environment.
@@ -149,6 +162,10 @@ impl Config {
         let private_networks = parse_private_networks(private_networks.as_deref(), network);
         let private_networks = note(&mut faults, private_networks).unwrap_or(false);
         note(&mut faults, check_auth(overrides.auth.or(file.auth).as_deref()));
+        let log = overrides.log.or(file.log);
+        let log = log.map(|text| note(&mut faults, LogFilter::parse(&text)).unwrap_or_default());
+        let log_format = overrides.log_format.or(file.log_format);
+        let log_format = note(&mut faults, parse_log_format(log_format.as_deref())).unwrap_or_default();
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
         let event_time_scale = note(&mut faults, parse_time_scale(file.event_time_scale));
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
@@ -169,6 +186,8 @@ impl Config {
                     .unwrap_or(false),
                 private_networks,
                 prewarm,
+                log: log.unwrap_or_default(),
+                log_format,
                 hosts: file.hosts,
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
@@ -284,6 +303,14 @@ fn parse_prewarm(text: Option<&str>, isolation: Isolation) -> Result<Prewarm, St
     }
 }
 
+fn parse_log_format(text: Option<&str>) -> Result<LogFormat, String> {
+    match text {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => Err(format!("log format {other:?} is neither text nor json")),
+    }
+}
+
 fn check_auth(text: Option<&str>) -> Result<(), String> {
     match text {
         None | Some("auto" | "off") => Ok(()),
@@ -328,10 +355,12 @@ mod tests {
             network: Some("lan".into()),
             auth: Some("enforce".into()),
             store: Some("postgres://db".into()),
+            log: Some("loud".into()),
+            log_format: Some("yaml".into()),
             ..Overrides::default()
         };
         let faults = resolve(overrides, Some("unknown = 1")).unwrap_err().0;
-        assert_eq!(faults.len(), 6, "{faults:#?}");
+        assert_eq!(faults.len(), 8, "{faults:#?}");
     }
 
     #[test]

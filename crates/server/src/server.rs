@@ -12,7 +12,7 @@ use lambent_fabric::Dispatcher;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Compose, Invoker, Options as InvokerOptions};
-use lambent_model::{Clock, Entropy};
+use lambent_model::{Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
 use lambent_store::{CodeOptions, CodeStore, Store};
@@ -23,11 +23,13 @@ use tokio::task::JoinSet;
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::feed::Feed;
-use crate::gateway::{Authoriser, Bodies, Gateway, Guard};
+use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
 use crate::memory::HostMemory;
+use crate::metrics::Page;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
+use crate::telemetry::Telemetry;
 use crate::unpacker::Unpacker;
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
@@ -118,6 +120,7 @@ pub struct Server {
     invoker: Invoker,
     gateway: Arc<Gateway>,
     listener: TcpListener,
+    telemetry: Telemetry,
     stop: watch::Sender<bool>,
     /// Each runs until the store closes; one that fails before takes the server down.
     tasks: JoinSet<Result<(), RunError>>,
@@ -136,7 +139,7 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`], with what to do.
-    pub async fn start(prepared: Prepared) -> Result<Self, StartError> {
+    pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
         let Prepared { config, dir, listener, address, launcher, discovery, user } = prepared;
         let listener =
             TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
@@ -145,7 +148,8 @@ impl Server {
             (Arc::new(SystemClock), Arc::new(SystemEntropy));
 
         // The store first: it takes the data folder for this process.
-        let store = Store::open(dir)?;
+        let metrics = telemetry.metrics();
+        let store = Store::open(dir)?.measured_by(Arc::clone(&metrics) as Arc<dyn MetricSink>);
         let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
         let launcher = connect(launcher, &config).await?;
         let code = open_code(dir, &launcher)?;
@@ -171,6 +175,7 @@ impl Server {
             freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
+            metrics: Arc::clone(&metrics) as Arc<dyn MetricSink>,
             cpu_millis,
             platform: platform(gateway_made),
         });
@@ -184,11 +189,7 @@ impl Server {
             Arc::clone(&entropy),
             composing(composer, stock.clone()),
             Box::new(move || memory.available()),
-            InvokerOptions {
-                idle: config.idle,
-                lifetime: ENVIRONMENT_LIFETIME,
-                concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS,
-            },
+            invoker_options(&config),
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
@@ -202,11 +203,14 @@ impl Server {
             runtimes: runtime_rules(),
             location: location.clone(),
         });
+        let page = Page::new(metrics, &invoker, &logs);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
+            places: Places::default(),
             bodies: Bodies::default(),
+            orphans: Arc::new(Orphans::new()),
             control,
             logs: logs.clone(),
             code: code.clone(),
@@ -214,11 +218,12 @@ impl Server {
             clock,
             entropy: Arc::clone(&entropy),
             health: health(&config, rootless, invoker.clone(), stock.clone()),
+            requests: Arc::clone(&page.requests),
+            page,
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let events = events(&store, &feed, &gateway, &config);
-
         let (stop, stopped) = watch::channel(false);
         tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
@@ -248,6 +253,7 @@ impl Server {
             invoker,
             gateway,
             listener,
+            telemetry,
             stop,
             tasks,
         })
@@ -306,13 +312,29 @@ impl Server {
         stop: impl Future<Output = ()>,
         force: impl Future<Output = ()>,
     ) -> Result<(), RunError> {
-        let Self { listener, gateway, invoker, store, logs, stop: stopping, mut tasks, config, .. } = self;
+        let Self {
+            listener,
+            gateway,
+            telemetry,
+            invoker,
+            store,
+            logs,
+            stop: stopping,
+            mut tasks,
+            config,
+            ..
+        } = self;
+        let orphans = Arc::clone(&gateway.orphans);
         let drained = async {
             // One period for both: what the connections took of it, the environments do not get a second time.
             let mut deadline = Instant::now();
             listener::serve(listener, gateway, config.drain, async {
                 stop.await;
                 deadline = Instant::now() + config.drain;
+                tracing::info!(
+                    drain_seconds = config.drain.as_secs(),
+                    "stopping: what is under way is finished"
+                );
                 stopping.send_replace(true);
             })
             .await;
@@ -326,17 +348,23 @@ impl Server {
             }
             error = first_failure(&mut tasks) => Err(error),
         };
+        // Their invocations have ended with the environments; what they write takes a moment.
+        orphans.end(ORPHANS_PATIENCE).await;
         if let Err(error) = logs.close().await {
-            eprintln!("the last log records may be lost: {error}");
+            tracing::error!(%error, "the last log records may be lost");
         }
         if let Err(error) = store.close().await {
-            eprintln!("the store did not close cleanly: {error}");
+            tracing::error!(%error, "the store did not close cleanly");
         }
         // The tasks end by themselves: their queues, the feed and the stop signal are closed now.
         tasks.shutdown().await;
+        telemetry.end().await;
         ended
     }
 }
+
+/// What a call without a caller gets beyond the time of all others: a package is unpacked, a commit written.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves functions once the gateway is there.
 fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatform {
@@ -349,6 +377,14 @@ fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatfor
             }
         })
     })
+}
+
+fn invoker_options(config: &Config) -> InvokerOptions {
+    InvokerOptions {
+        idle: config.idle,
+        lifetime: ENVIRONMENT_LIFETIME,
+        concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS,
+    }
 }
 
 /// What delivers asynchronous invocations.

@@ -38,6 +38,7 @@ pub(crate) const TABLE: &[Rule] = &[
             "identity",
             "invoker",
             "lambda",
+            "metrics",
             "model",
             "runtimes",
             "sandbox-client",
@@ -65,6 +66,7 @@ pub(crate) const TABLE: &[Rule] = &[
     Rule { name: "sandbox-protocol", uses: &[], exceptions: &[], tests: &["testkit"] },
     // The attacker of the escape suite: a stranger's program, which knows nothing of ours.
     rule("sandbox-escape", &[]),
+    rule("metrics", &["model"]),
     rule("runtimes", &["model"]),
     rule("store", &["model"]),
     // Pure: no I/O, no clock.

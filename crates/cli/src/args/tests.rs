@@ -19,7 +19,8 @@ fn definition_holds_together() {
 #[test]
 fn up_takes_every_fixed_flag() {
     let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network nat \
-                --private-networks allow --auth off --store sqlite --functions-may-admin --prewarm 2 --demo --config c.toml";
+                --private-networks allow --auth off --store sqlite --functions-may-admin --prewarm 2 --log debug \
+                --log-format json --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
     let expected = UpArgs {
         dir: Some("project".into()),
@@ -32,6 +33,8 @@ fn up_takes_every_fixed_flag() {
         store: Some("sqlite".into()),
         functions_may_admin: Some(true),
         prewarm: Some("2".into()),
+        log: Some("debug".into()),
+        log_format: Some(LogFormatArg::Json),
         demo: true,
         config: Some("c.toml".into()),
     };

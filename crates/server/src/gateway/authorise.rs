@@ -4,10 +4,9 @@
 //! function calls as, may read and invoke. Changing the API's resources would let one function rewrite another, so
 //! that is the owner's to allow for all of them: `--functions-may-admin`.
 
-use http::request::Parts;
 use lambent_identity::{Principal, RoleSession};
 use lambent_model::{FunctionArn, FunctionReference, Scope};
-use lambent_wire::{Error, Operation, Service, common, lambda};
+use lambent_wire::{Error, Matched, Operation, common, lambda};
 
 /// What is not read from an operation's name, and is no change of the API's resources either: running functions, and
 /// what durable functions say of their own executions while they run.
@@ -28,22 +27,14 @@ pub(crate) struct Authoriser {
 }
 
 impl Authoriser {
-    /// Lets the call pass or refuses it. Whether the operation exists is not decided here.
-    pub(super) fn check(
-        &self,
-        principal: &Principal,
-        service: &'static Service,
-        scope: &Scope,
-        parts: &Parts,
-    ) -> Result<(), Error> {
+    /// Lets the call pass or refuses it. Whether the operation is offered is not decided here.
+    pub(super) fn check(&self, principal: &Principal, matched: &Matched, scope: &Scope) -> Result<(), Error> {
         let Principal::AssumedRole(session) = principal else { return Ok(()) };
         // Of the services offered, Lambda alone has something to administer.
-        if self.functions_may_admin || !std::ptr::eq(service, &raw const lambda::SERVICE) {
+        let operation = matched.operation();
+        if self.functions_may_admin || !std::ptr::eq(operation.service, &raw const lambda::SERVICE) {
             return Ok(());
         }
-        // A route that does not exist gets its answer from the service.
-        let Ok(matched) = service.route(parts) else { return Ok(()) };
-        let operation = matched.operation();
         if may(operation) {
             return Ok(());
         }
@@ -107,9 +98,9 @@ mod tests {
         let session = RoleSession::of_role(scope.account.clone(), "arn:aws:iam::0:role/r", "f");
         let principal = Principal::AssumedRole(session);
         let request = http::Request::builder().method("DELETE").uri("/2015-03-31/functions/other").body(());
-        let (parts, ()) = request.unwrap().into_parts();
+        let matched = lambda::SERVICE.route(&request.unwrap().into_parts().0).unwrap();
         let check = |functions_may_admin, principal: &Principal| {
-            Authoriser { functions_may_admin }.check(principal, &lambda::SERVICE, &scope, &parts)
+            Authoriser { functions_may_admin }.check(principal, &matched, &scope)
         };
         let error = check(false, &principal).unwrap_err().to_string();
         assert!(

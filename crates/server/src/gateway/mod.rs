@@ -7,12 +7,17 @@ mod authenticate;
 mod authorise;
 mod body;
 mod guard;
+mod orphans;
+mod own;
+mod places;
+mod trace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner};
@@ -20,11 +25,17 @@ use lambent_identity::Sessions;
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::logs::Logs;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Service, lambda, logs};
+use lambent_wire::{Error, Matched, Service, common, lambda, logs};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
+
+use crate::metrics::{Asked, Page, Requests};
 
 pub(crate) use authorise::Authoriser;
 pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
+pub(crate) use orphans::Orphans;
+pub(crate) use places::Places;
 
 /// Where a request came from.
 #[derive(Clone)]
@@ -40,7 +51,9 @@ pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) sessions: Sessions,
     pub(crate) authoriser: Authoriser,
+    pub(crate) places: Places,
     pub(crate) bodies: Bodies,
+    pub(crate) orphans: Arc<Orphans>,
     pub(crate) control: Control,
     pub(crate) logs: Logs,
     pub(crate) code: CodeStore,
@@ -49,6 +62,29 @@ pub(crate) struct Gateway {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// The answer to `/_lambent/health`.
     pub(crate) health: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// The answer to `/metrics`.
+    pub(crate) page: Page,
+    /// What is asked and answered here.
+    pub(crate) requests: Arc<Requests>,
+}
+
+/// A call that has come whole and may be made.
+struct Call {
+    matched: Matched,
+    caller: Caller,
+    request: Request<Bytes>,
+    request_id: String,
+    /// The place of the call, and that of its body, which is in memory until the call is answered.
+    _places: (OwnedSemaphorePermit, body::Place),
+}
+
+/// Why there is no call.
+enum Instead {
+    /// It was for one of the server's own paths.
+    Answer(Response<Bytes>),
+    Refusal(&'static Service, Error),
+    /// Too much is under way already.
+    Shed(&'static Service),
 }
 
 impl Gateway {
@@ -58,85 +94,100 @@ impl Gateway {
         origin: Origin,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (began, mut asked) = (Instant::now(), Asked::Nothing);
+        let _counted = self.requests.begin();
         let request_id = RequestId::random(&*self.entropy).to_string();
-        let response = match self.route(&origin, request, &request_id).await {
-            Ok(response) => response,
-            Err((service, error)) => service.error_response(&error, &request_id),
+        let span = trace::begin(&request, &request_id);
+        let received = self.receive(&origin, request, &request_id, &mut asked).instrument(span.clone()).await;
+        let response = match received {
+            Ok(call) => {
+                let (gateway, requests) = (Arc::clone(&self), Arc::clone(&self.requests));
+                // From here on the call is made, whether or not somebody waits for its answer.
+                let made = self.orphans.keep(gateway.make(call).instrument(span.clone()), move || {
+                    requests.orphaned.add(1);
+                });
+                made.await
+            }
+            Err(Instead::Answer(response)) => response,
+            Err(Instead::Refusal(service, error)) => service.error_response(&error, &request_id),
+            Err(Instead::Shed(service)) => self.shed(service, &request_id),
         };
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        self.requests.answered(asked, status, took);
+        trace::end(&span, asked, &request_id, status, took);
         Ok(response.map(Full::new))
     }
 
-    async fn route(
+    /// Who it is, whether they may, and the whole of the body. Nothing has happened yet when this is dropped.
+    async fn receive(
         &self,
         origin: &Origin,
         request: Request<Incoming>,
         request_id: &str,
-    ) -> Result<Response<Bytes>, (&'static Service, Error)> {
-        let (parts, body) = request.into_parts();
+        asked: &mut Asked,
+    ) -> Result<Call, Instead> {
+        let (mut parts, body) = request.into_parts();
+        name_host(&mut parts);
         if let Origin::Client = origin {
-            self.guard.check(&parts).map_err(|error| (&lambda::SERVICE, error))?;
+            self.guard.check(&parts).map_err(|error| Instead::Refusal(&lambda::SERVICE, error))?;
         }
-        if let Some(response) = self.own_paths(&parts).await {
-            return Ok(response);
+        if let Some((own, response)) = self.own_paths(origin, &parts).await {
+            *asked = own;
+            return Err(Instead::Answer(response));
         }
-        let signed = authenticate::identify(&self.sessions, origin, &parts, self.clock.now())?;
+        let signed = authenticate::identify(&self.sessions, origin, &parts, self.clock.now())
+            .map_err(|(service, error)| Instead::Refusal(service, error))?;
         let service = signed.service;
+        let refuse = |error| Instead::Refusal(service, error);
+        let matched = service.route(&parts).map_err(refuse)?;
+        *asked = Asked::Operation(matched.operation());
         // Before the body: who is refused has not filled the memory first.
-        let authorised = self.authoriser.check(&signed.principal, service, &signed.scope, &parts);
-        authorised.map_err(|error| (service, error))?;
-        let read = self.bodies.read(origin, &parts, body).await;
-        // The place of a large body is kept until its call is answered: until then it is in memory.
-        let (body, _place) = read.map_err(|error| (service, error))?;
-        signed.verify(&parts, &body, self.clock.now()).map_err(|error| (service, error))?;
-        let (scope, principal) = (signed.scope, signed.principal);
-        let caller = Caller { scope, arn: principal.to_string(), base_url: base_url(&parts) };
+        self.authoriser.check(&signed.principal, &matched, &signed.scope).map_err(refuse)?;
+        let place = self.places.take(origin).ok_or(Instead::Shed(service))?;
+        let (body, room) = self.bodies.read(origin, &parts, body).await.map_err(|failure| match failure {
+            body::Refused::Full => Instead::Shed(service),
+            body::Refused::Error(error) => refuse(error),
+        })?;
+        signed.verify(&parts, &body, self.clock.now()).map_err(refuse)?;
+        let caller =
+            Caller { scope: signed.scope, arn: signed.principal.to_string(), base_url: base_url(&parts) };
         let request = Request::from_parts(parts, body);
-        if std::ptr::eq(service, &raw const lambda::SERVICE) {
-            Ok(self.control.call(&caller, request, request_id).await)
+        Ok(Call { matched, caller, request, request_id: request_id.to_owned(), _places: (place, room) })
+    }
+
+    async fn make(self: Arc<Self>, call: Call) -> Response<Bytes> {
+        let Call { matched, caller, request, request_id, _places } = call;
+        if std::ptr::eq(matched.operation().service, &raw const lambda::SERVICE) {
+            self.control.call(&matched, &caller, request, &request_id).await
         } else {
-            Ok(self.logs.call(&caller.scope, request, request_id).await)
+            self.logs.call(&caller.scope, request, &request_id).await
         }
     }
 
-    /// Health and code downloads: not AWS calls, and not signed by clients.
-    async fn own_paths(&self, parts: &http::request::Parts) -> Option<Response<Bytes>> {
-        let path = parts.uri.path();
-        // The second name is where existing tools for local AWS look.
-        if path == "/_lambent/health" || path == "/_localstack/health" {
-            let body = (self.health)().to_string();
-            return Some(plain(StatusCode::OK, "application/json", body.into()));
+    /// SDKs try again by themselves, and wait for as long as the header says (RFC 9110, section 10.2.3).
+    fn shed(&self, service: &'static Service, request_id: &str) -> Response<Bytes> {
+        self.requests.shed.add(1);
+        let shed = self.requests.shed.get();
+        // The first, the second, the fourth, …: a flood of requests is not to become one of lines.
+        if shed.is_power_of_two() {
+            tracing::warn!(shed, "requests are refused, because too many are under way");
         }
-        if path == "/_lambent/compatibility" {
-            let body = lambent_control::compatibility::json().to_string();
-            return Some(plain(StatusCode::OK, "application/json", body.into()));
-        }
-        if !path.starts_with("/_lambent/") {
-            return None;
-        }
-        let query = parts.uri.query().unwrap_or_default();
-        let digest = match parts.method {
-            Method::GET | Method::HEAD => self.location.check(path, query, self.clock.now()),
-            _ => None,
-        };
-        let Some(digest) = digest else {
-            let text = "this link is not valid or has expired; GetFunction gives a new one\n";
-            return Some(plain(StatusCode::FORBIDDEN, "text/plain", text.into()));
-        };
-        Some(match self.code.zip_bytes(&digest).await {
-            Ok(Some(zip)) => plain(StatusCode::OK, "application/zip", zip),
-            Ok(None) => {
-                plain(StatusCode::NOT_FOUND, "text/plain", "the package is no longer in use\n".into())
-            }
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
-        })
+        let error = common::service_unavailable("too many requests are under way; try again in a moment");
+        let mut response = service.error_response(&error, request_id);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(places::RETRY_AFTER_SECONDS));
+        response
     }
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+/// HTTP/2 has the host in the request's target; what reads requests, signatures above all, looks for the header (RFC
+/// 9113, section 8.3.1).
+fn name_host(parts: &mut http::request::Parts) {
+    if !parts.headers.contains_key(header::HOST)
+        && let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
 }
 
 /// Scheme and authority as the client wrote them, so that links in answers lead back the same way.

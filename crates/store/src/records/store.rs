@@ -1,10 +1,11 @@
 //! The handle that owners hold.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use lambent_model::Timestamp;
+use lambent_model::{MetricSink, Timestamp, Work};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::writer::{Command, Told, Writer};
@@ -31,6 +32,7 @@ struct Inner {
     arrivals: broadcast::WeakSender<Arrival>,
     leases: Arc<Leases>,
     readers: Readers,
+    metrics: OnceLock<Arc<dyn MetricSink>>,
 }
 
 impl Store {
@@ -59,9 +61,23 @@ impl Store {
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|e| Error::from_io(&path, &e))?;
-        let inner =
-            Inner { commands, feed: weak_feed, last_version, arrivals: weak_arrivals, leases, readers };
+        let inner = Inner {
+            commands,
+            feed: weak_feed,
+            last_version,
+            arrivals: weak_arrivals,
+            leases,
+            readers,
+            metrics: OnceLock::new(),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Has the time of every commit from now on measured by `metrics`. The first call counts.
+    #[must_use]
+    pub fn measured_by(self, metrics: Arc<dyn MetricSink>) -> Self {
+        self.inner.metrics.get_or_init(|| metrics);
+        self
     }
 
     /// Commits the writes together and returns their versions, in order. When it returns they are on the disk and
@@ -73,10 +89,15 @@ impl Store {
     /// [`Error::Conflict`] when a record is not as expected, [`Error::LeaseLost`] when a message is not the caller's any
     /// more; then nothing of this commit is stored.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
+        let began = Instant::now();
         let (answer, result) = oneshot::channel();
         let command = Command::Commit { writes, answer };
         self.inner.commands.send(command).await.map_err(|_closed| Error::Closed)?;
-        result.await.map_err(|_closed| Error::Closed)?
+        let committed = result.await.map_err(|_closed| Error::Closed)?;
+        if let Some(metrics) = self.inner.metrics.get() {
+            metrics.work(Work::StoreCommit, began.elapsed());
+        }
+        committed
     }
 
     /// The record as last committed.

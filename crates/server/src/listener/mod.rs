@@ -1,14 +1,16 @@
 //! Accepts connections and serves each in a task of its own.
 
+mod connection;
+mod door;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::gateway::{Gateway, Origin};
@@ -16,14 +18,6 @@ use crate::gateway::{Gateway, Origin};
 /// Open connections: more than the 1,000 concurrent invocations of an account, with room for the rest; each costs a
 /// few kilobytes while idle.
 const CONNECTIONS: usize = 2048;
-/// A client that sends half a header and stops ("slow loris") loses its connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
-fn builder() -> hyper::server::conn::http1::Builder {
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder
-}
 
 /// Serves the front door until `stop` resolves, then gives open requests the time `drain`.
 pub(crate) async fn serve(
@@ -33,7 +27,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let mut stop = std::pin::pin!(stop);
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -54,29 +48,30 @@ pub(crate) async fn serve(
         };
         // Answers are written whole; waiting for more to send with them only costs time.
         let _best_effort = stream.set_nodelay(true);
-        let gateway = Arc::clone(&gateway);
-        let service = service_fn(move |request| Arc::clone(&gateway).answer(Origin::Client, request));
-        let connection = graceful.watch(builder().serve_connection(TokioIo::new(stream), service));
+        let (gateway, stopped) = (Arc::clone(&gateway), stopped.clone());
         connections.spawn(async move {
-            // An error is the client's broken connection; there is nobody left to tell.
-            let _broken = connection.await;
+            let requests = Arc::clone(&gateway.requests);
+            let _counted = requests.connected();
+            connection::serve(stream, gateway, stopped).await;
             drop(place);
         });
     }
     drop(listener);
-    let closed = tokio::time::timeout(drain, graceful.shutdown()).await;
-    if closed.is_err() {
+    stopping.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, drained).await.is_err() {
         connections.shutdown().await;
     }
 }
 
-/// Serves one connection that a function opened to the platform.
+/// Serves one connection that a function opened to the platform. HTTP/1.1 alone: it is what SDKs speak to Lambda, and
+/// functions are strangers.
 pub(crate) async fn serve_function<C>(connection: C, gateway: Arc<Gateway>, guest: lambent_environment::Guest)
 where
     C: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let service =
         service_fn(move |request| Arc::clone(&gateway).answer(Origin::Function(guest.clone()), request));
-    // As above: an error is the function's own broken connection.
-    let _broken = builder().serve_connection(TokioIo::new(connection), service).await;
+    // An error is the function's own broken connection; there is nobody left to tell.
+    let _broken = connection::http1().serve_connection(TokioIo::new(connection), service).await;
 }

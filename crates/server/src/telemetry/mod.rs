@@ -1,0 +1,87 @@
+//! What the server says of itself: log lines on standard error, and traces and metrics for a collector.
+//!
+//! ```text
+//! tracing ─┬─ events ──▶ filter (LAMBENT_LOG) ──▶ text or JSON on standard error
+//!          └─ spans of requests, where OTEL_EXPORTER_OTLP_ENDPOINT names a collector ──▶ OTLP over HTTP
+//! ```
+//!
+//! Neither holds events, results, variables or keys of functions: names, ids, numbers and reasons alone. Spans have a
+//! target of their own, [`SPANS`], and are not made at all unless somebody takes them.
+
+mod collector;
+mod figures;
+mod filter;
+mod otlp;
+
+use std::sync::Arc;
+
+use lambent_metrics::{Limits, Metrics};
+use tracing::Metadata;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::FilterFn;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+pub(crate) use filter::LogFilter;
+pub use otlp::OtlpError;
+
+/// The target of spans of requests; `lambent-invoker` and `lambent-environment` write it as text, too.
+pub(crate) const SPANS: &str = "lambent::request";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The server's log and its exporters, for as long as it lives.
+pub struct Telemetry {
+    exporters: Option<otlp::Exporters>,
+}
+
+impl Telemetry {
+    /// Begins to take what the whole process says. There is one for a process: a second start leaves the first in
+    /// place. Needs the runtime, on which the exporters send.
+    ///
+    /// # Errors
+    /// [`OtlpError`] when a variable `OTEL_…` asks for what is not there.
+    pub fn start(config: &crate::Config) -> Result<Self, OtlpError> {
+        let exporters = otlp::Otlp::from_environment()?.map(|otlp| otlp.start()).transpose()?;
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = match config.log_format {
+            LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+            LogFormat::Json => {
+                lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+            }
+        };
+        let spans = exporters.as_ref().and_then(otlp::Exporters::layer);
+        let of_requests =
+            FilterFn::new(|metadata: &Metadata<'_>| metadata.target() == SPANS && metadata.is_span());
+        let subscriber = tracing_subscriber::registry()
+            .with(lines.with_filter(config.log.targets()))
+            .with(spans.map(|spans| spans.with_filter(of_requests)));
+        // In tests several servers share a process, and its first subscriber.
+        let _one_is_enough = tracing::subscriber::set_global_default(subscriber);
+        Ok(Self { exporters })
+    }
+
+    /// The metrics of a server, which are sent, too.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        let metrics = Arc::new(Metrics::new(Limits::default()));
+        if let Some(exporters) = &self.exporters {
+            exporters.observe(&metrics);
+        }
+        metrics
+    }
+
+    /// Sends what there still is, for a few seconds at most.
+    pub(crate) async fn end(self) {
+        if let Some(exporters) = self.exporters {
+            // It waits for a thread of the exporter's, which waits for this runtime.
+            let _panicked = tokio::task::spawn_blocking(move || exporters.end()).await;
+        }
+    }
+}
