@@ -8,6 +8,7 @@ mod ids;
 mod invoke;
 mod port;
 mod time;
+pub mod trace;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
