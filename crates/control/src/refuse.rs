@@ -39,6 +39,10 @@ pub(crate) fn invoke(error: &InvokeError, qualified_arn: &str) -> Error {
         InvokeError::Throttled { reason } => lambda::error::too_many_requests_exception("Rate Exceeded.")
             .with_reason(*reason)
             .with_retry_after_seconds(1),
+        InvokeError::Recursive(_) => lambda::error::recursive_invocation_exception(
+            "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources \
+             and stopped your function's invocation.",
+        ),
         InvokeError::ShuttingDown => common::service_unavailable("the server is shutting down, try again"),
     }
 }

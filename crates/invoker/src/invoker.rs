@@ -9,7 +9,7 @@ use lambent_environment::{Function, Handle, Notify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
     Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
-    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target,
+    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target, trace,
 };
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -243,6 +243,7 @@ impl Inner {
         target: Target,
         mut invocation: Arc<Invocation>,
     ) -> Result<Invoked, InvokeError> {
+        self.continue_trace(&target, &mut invocation)?;
         // When this began, if it has to wait for a new environment.
         let mut cold = None;
         let (entry, completed) = loop {
@@ -283,6 +284,20 @@ impl Inner {
         measure::ended(&*entry.series(&target), &completed, waited);
         measure::complete_span(&entry.function.version, &completed, waited.is_some());
         Ok(Invoked { executed_version: entry.function.version.clone(), completed })
+    }
+
+    /// Makes the invocation the next of its chain, unless that is a loop.
+    fn continue_trace(&self, target: &Target, invocation: &mut Arc<Invocation>) -> Result<(), InvokeError> {
+        match trace::step(&invocation.trace_id, &target.function) {
+            Ok(trace_id) => Arc::make_mut(invocation).trace_id = trace_id,
+            Err(recursive) => {
+                let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+                if !functions.get(&target.function).is_some_and(Known::may_recurse) {
+                    return Err(recursive.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A free environment, or a new one where limits and memory allow; which of the two.

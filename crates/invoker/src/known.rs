@@ -172,6 +172,11 @@ impl Known {
 }
 
 impl Known {
+    /// Whether the function may be invoked by what it does itself.
+    pub(crate) fn may_recurse(&self) -> bool {
+        self.latest.as_ref().is_some_and(|latest| latest.record.may_recurse)
+    }
+
     /// How events for this qualifier are treated. The configurations are in `$LATEST`'s record, a function has none where
     /// nobody set one (Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
     pub(crate) fn event_policy(&self, qualifier: Option<&Qualifier>) -> Option<EventPolicy> {

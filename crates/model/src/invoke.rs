@@ -124,6 +124,9 @@ pub enum InvokeError {
         /// `Reason` of `TooManyRequestsException`.
         reason: &'static str,
     },
+    /// The function would be invoked by what it does itself, for ever.
+    #[error(transparent)]
+    Recursive(#[from] crate::trace::Recursive),
     /// The server is shutting down.
     #[error("the server is shutting down")]
     ShuttingDown,

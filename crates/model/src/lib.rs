@@ -9,6 +9,7 @@ mod invoke;
 mod metric;
 mod port;
 mod time;
+pub mod trace;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};

@@ -109,13 +109,7 @@ pub(super) const ROWS: &[Row] = &[
         "FunctionName MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier",
         &[part("DestinationConfig", Differs, "see Asynchronous invocation below")],
     ),
-    row(
-        "PutFunctionRecursionConfig",
-        ShownOnly,
-        "no recursion is detected yet",
-        "FunctionName RecursiveLoop",
-        &[],
-    ),
+    row("PutFunctionRecursionConfig", Effective, "", "FunctionName RecursiveLoop", &[]),
     row("PutFunctionScalingConfig", Refused, "", "FunctionName FunctionScalingConfig Qualifier", &[]),
     row(
         "PutProvisionedConcurrencyConfig",

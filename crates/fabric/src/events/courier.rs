@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lambent_model::{
     Clock, Completed, Entropy, EventPolicy, FunctionArn, FunctionReference, Invoke, InvokeError, Invoked,
-    Outcome, RequestId, Scope, Target,
+    Outcome, RequestId, Scope, Target, trace,
 };
 use lambent_store::queue::Message;
 
@@ -74,6 +74,9 @@ impl EventCourier {
                 Outcome::Platform(_) => (Attempted::Deferred, None),
             },
             Err(InvokeError::Throttled { .. } | InvokeError::NotReady { .. }) => (Attempted::Deferred, None),
+            Err(InvokeError::Recursive(_)) => {
+                return self.give_up(&envelope, state, &policy, Condition::RecursiveInvocation, None);
+            }
             // The version or the alias: the function itself was there a moment ago.
             Err(InvokeError::NotFound) => return Verdict::Settled(Vec::new()),
             Err(InvokeError::ShuttingDown) => return Verdict::Left,
@@ -126,7 +129,10 @@ impl EventCourier {
             target,
             request_id: RequestId::random(&*self.entropy),
             payload: record::render(envelope, state, condition, answer, now).into(),
-            trace_id: envelope.trace_id.clone(),
+            // Of the same chain: a function that is its own destination, by whatever detour, is a loop. Where this one was
+            // the last that is allowed, the next one is stopped.
+            trace_id: trace::step(&envelope.trace_id, &envelope.target.function)
+                .unwrap_or_else(|_| envelope.trace_id.clone()),
             client_context: None,
             accepted: now,
         };

@@ -37,6 +37,8 @@ pub enum Condition {
     EventAgeExceeded,
     /// The function's reserved concurrency is 0.
     ZeroReservedConcurrency,
+    /// The function is invoked by what it does itself. AWS sends a record then, and does not document its word.
+    RecursiveInvocation,
 }
 
 impl Condition {
@@ -47,6 +49,7 @@ impl Condition {
             Self::RetriesExhausted => "RetriesExhausted",
             Self::EventAgeExceeded => "EventAgeExceeded",
             Self::ZeroReservedConcurrency => "ZeroReservedConcurrency",
+            Self::RecursiveInvocation => "RecursiveInvocation",
         }
     }
 }
