@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from support import functions
+from support import functions, processes
 from support.clients import Clients
 from support.functions import ROLE, probe_zip, until_active
 from support.packages import pack
@@ -110,4 +110,5 @@ def test_a_full_machine_throttles_and_goes_on():
         assert throttled(lambda: functions.invoke(client, "many", {"do": "echo", "value": 1}).ok) is None
     finally:
         server.remove()
+        until(lambda: not processes._read(server.group / "cgroup.procs"), "the server's last process to be gone")
         server.group.rmdir()

@@ -20,6 +20,7 @@ from test_runtimes import newest, rust_function
 
 pytestmark = pytest.mark.skipif(OURS != ROOT, reason="only root has a cgroup of version 2 or a freezer everywhere")
 
+FRESH, PREWARMED = ["--prewarm", "off"], ["--prewarm", "1"]
 MANY = int(os.environ.get("LAMBENT_TEST_FROZEN", "40"))
 
 
@@ -51,8 +52,11 @@ def is_frozen(pid):
     return False
 
 
-def all_frozen(server, least=1):
+def all_frozen(server, least=2):
+    """The processes of all environments, once they are frozen. What waits for a function is not, and is none."""
     pids = inside(server)
+    if PREWARMED == server.arguments:
+        pids = [pid for pid in pids if is_frozen(pid)]
     return len(pids) >= least and all(is_frozen(pid) for pid in pids) and pids
 
 
@@ -78,12 +82,14 @@ def has_version_one():
     return any(" - cgroup " in line and "freezer" in line for line in open("/proc/self/mountinfo"))
 
 
-@pytest.fixture(params=["version-2", "version-1"])
+@pytest.fixture(params=["version-2", "version-1", "prewarmed"])
 def alone(request):
-    """A server whose only environments are this test's, under each interface of the kernel's that is here."""
+    """A server whose only environments are this test's, under each interface of the kernel's that is here, and with
+    environments that are made of sandboxes that have waited."""
     if request.param == "version-1" and (not has_version_one() or shutil.which("unshare") is None):
         pytest.skip("the host has no freezer of cgroups of version 1, or no unshare to hide version 2")
-    server = Server() if request.param == "version-2" else OnVersionOne()
+    kind = OnVersionOne if request.param == "version-1" else Server
+    server = kind(arguments=PREWARMED if request.param == "prewarmed" else FRESH)
     try:
         yield server.start()
     finally:
@@ -123,6 +129,7 @@ def test_a_ticker_stands_still_between_invocations(alone, kind):
     assert during["after"] - during["before"] >= 5, "in an invocation it goes on"
 
 
+@pytest.mark.parametrize("alone", ["version-2", "version-1"], indirect=True)
 def test_frozen_environments_are_killed_and_the_next_invocation_starts_anew(alone):
     create(alone, "first", "python")
     client = create(alone, "second", "python")
@@ -153,6 +160,7 @@ def test_frozen_environments_are_killed_and_the_next_invocation_starts_anew(alon
         client = Clients(alone).boto("lambda")
 
 
+@pytest.mark.parametrize("alone", ["version-2", "version-1"], indirect=True)
 def test_many_frozen_environments_end_with_the_server(alone):
     create(alone, "many", "native")
     body = json.dumps({"seconds": 2 + MANY / 10}).encode()

@@ -28,7 +28,8 @@ class Supervised(Server):
         self._log = self.home / f"output-{self._starts}.txt"
         passed = self.socket.fileno()
         script = f'export LISTEN_FDS=1 LISTEN_PID=$$ && exec "$0" "$@" 3<&{passed}'
-        command = ["/bin/sh", "-c", script, self.binary(), "up", "--data-dir", self.data_dir, "--isolation", ISOLATION]
+        # Not sh, which may be one that takes descriptors of one digit alone.
+        command = ["/bin/bash", "-c", script, self.binary(), "up", "--data-dir", self.data_dir, "--isolation", ISOLATION]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],

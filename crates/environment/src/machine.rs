@@ -36,8 +36,10 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Result of a synchronous invocation: 6 MB and 100 bytes of slack, as AWS's own message says.
 pub(crate) const RESPONSE_LIMIT: usize = 6_291_556;
 
-/// How long an invocation waits for a runtime that has answered but is not back at `/next`: far more than clients take
-/// (about 0.1 ms), less than a cold start.
+/// How long an invocation waits for a runtime that has answered but is not back at `/next`. Clients are back within 0.1
+/// ms, so this is for those who are not: a runtime that has used up its share of the CPU stands still for up to a period
+/// of the quota, which is so long. With less, a small function would be started anew although it is back a moment
+/// later; what is not back after a whole period is at work.
 const SETTLE_GRACE: Duration = Duration::from_millis(20);
 
 /// A thousand processes are killed and gone within a second; what takes longer than this never goes.

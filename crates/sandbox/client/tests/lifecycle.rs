@@ -299,3 +299,47 @@ async fn the_host_is_probed_without_a_server() {
     assert_eq!(host.root, rustix::process::geteuid().is_root());
     assert_eq!(host.controllers.len(), 3);
 }
+
+/// As the kernel tells it of the sandbox's control groups.
+fn is_frozen(id: &str) -> bool {
+    let has = |directory: &std::path::Path, file: &str, line: &str| {
+        let text = std::fs::read_to_string(directory.join(file)).unwrap_or_default();
+        text.lines().any(|found| found == line)
+    };
+    let groups = support::cgroups(id);
+    groups
+        .iter()
+        .any(|group| has(group, "cgroup.events", "frozen 1") || has(group, "freezer.state", "FROZEN"))
+}
+
+#[tokio::test]
+async fn a_frozen_sandbox_stands_still_goes_on_and_dies() {
+    let launcher = launcher().await;
+    for kind in kinds("freezing").await {
+        let (id, maker) = (kind.id.to_string(), launcher.maker(kind.isolation).host().freezer_error.clone());
+        let mut sandbox = Running::launch(&launcher, kind).await;
+        let freezer = sandbox.control.freezer();
+        assert_eq!(freezer.is_none(), maker.is_some(), "the host says what its sandboxes can");
+        if let Some(reason) = maker {
+            eprintln!("skipped freezing: {reason}");
+            sandbox.control.freeze().unwrap();
+            sandbox.script("true").await;
+            continue;
+        }
+        sandbox.control.start(shell("echo begun; while :; do :; done")).await.unwrap();
+        sandbox.line("begun").await;
+        sandbox.control.freeze().unwrap();
+        until("the sandbox is frozen", || is_frozen(&id)).await;
+        // Init stands still as well: the order waits for it.
+        sandbox.control.reset().await.unwrap();
+        assert!(sandbox.events.try_recv().is_err());
+        sandbox.control.thaw().unwrap();
+        assert_eq!(sandbox.event().await, Event::Exited(Exit::Signal(libc_signal::KILL)));
+        assert_eq!(sandbox.event().await, Event::Reset);
+        sandbox.control.freeze().unwrap();
+        until("the sandbox is frozen again", || is_frozen(&id)).await;
+        sandbox.control.kill();
+        sandbox.gone().await;
+        assert_eq!(sandbox.control.thaw().unwrap_err().raw_os_error(), Some(19), "ENODEV: it is gone");
+    }
+}

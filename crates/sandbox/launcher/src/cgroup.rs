@@ -165,11 +165,10 @@ impl Group {
     }
 
     /// Opens the file that freezes, for whoever has no right to.
-    pub(crate) fn freezer(&self) -> Option<(Freezer, OwnedFd)> {
-        let (kind, file) = self.freezer.as_ref()?;
-        // Without it the sandbox is not frozen, which is what is reported.
-        let file = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        Some((*kind, file))
+    pub(crate) fn freezer(&self) -> Result<Option<(Freezer, OwnedFd)>, Failure> {
+        let Some((kind, file)) = &self.freezer else { return Ok(None) };
+        let file = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        Ok(Some((*kind, file.step("open the file that freezes the sandbox")?)))
     }
 
     /// Lets the killed die: under version 1 what is frozen stays until it is thawed.

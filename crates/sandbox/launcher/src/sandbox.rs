@@ -307,7 +307,7 @@ impl Sandbox {
         } else {
             self.watch.insert(Watch::begin(&self.process, self.memory)?).counters()
         };
-        if let Some((kind, file)) = self.group.freezer() {
+        if let Some((kind, file)) = self.group.freezer()? {
             counters.freezer = Some(kind);
             fds.push(file);
         }
