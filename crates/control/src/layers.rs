@@ -50,7 +50,7 @@ pub(crate) async fn publish(
             Write::put(version_key(layer, version.number), Expect::Absent, version)?,
         ])
     };
-    resources::commit(store, writes()).await
+    resources::commit("layer-publish", store, writes()).await
 }
 
 /// A version with the version of its record.
@@ -72,13 +72,13 @@ pub(crate) async fn replace(
     expected: u64,
 ) -> Result<bool, Error> {
     let write = Write::put(version_key(layer, version.number), Expect::Version(expected), version);
-    resources::commit(store, write.map(|write| vec![write])).await
+    resources::commit("layer-replace", store, write.map(|write| vec![write])).await
 }
 
 /// Deletes a version, if it is there.
 pub(crate) async fn delete(store: &Store, layer: &LayerArn, number: u64) -> Result<(), Error> {
     let write = Write::Delete { key: version_key(layer, number), expect: Expect::Any };
-    resources::commit(store, Ok(vec![write])).await.map(drop)
+    resources::commit("layer-delete", store, Ok(vec![write])).await.map(drop)
 }
 
 /// The versions of a layer, the newest first.

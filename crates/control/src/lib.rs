@@ -23,6 +23,7 @@ mod refuse;
 mod request;
 mod resources;
 mod settle;
+mod sites;
 mod tagged;
 mod urls;
 
@@ -33,3 +34,4 @@ pub use location::LocationSigner;
 pub use present::runtime_version_arn;
 pub use references::referenced_packages;
 pub use request::Caller;
+pub use sites::SITES;

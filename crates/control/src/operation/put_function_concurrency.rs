@@ -23,7 +23,7 @@ pub(crate) async fn answer(
         check_reservation(wanted, other.filter_map(|other| other.reserved_concurrency))
             .map_err(|error| refuse::refusal(&error))?;
         stored.function.reserved_concurrency = Some(wanted);
-        if functions::save_reservation(store, &arn, &stored, turn).await? {
+        if functions::save_reservation("put-function-concurrency", store, &arn, &stored, turn).await? {
             return Ok(t::Concurrency {
                 reserved_concurrent_executions: Some(input.reserved_concurrent_executions),
             });
