@@ -121,13 +121,6 @@ pub(crate) async fn list(
     records.iter().map(|record| record.decode().map_err(|error| refuse::store(&error))).collect()
 }
 
-/// Every version of all functions of an account and region.
-pub(crate) async fn versions_in(store: &Store, scope: &Scope) -> Result<Vec<Function>, Error> {
-    let records = store.list(&partition(VERSION_KIND, scope), None, usize::MAX).await;
-    let records = records.map_err(|error| refuse::store(&error))?;
-    records.iter().map(|record| record.decode().map_err(|error| refuse::store(&error))).collect()
-}
-
 /// Up to `limit` versions of a function after number `after`, in ascending order.
 pub(crate) async fn versions(
     store: &Store,

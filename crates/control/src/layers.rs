@@ -101,14 +101,6 @@ pub(crate) async fn names(
     Ok(records.into_iter().map(|record| record.key.name).collect())
 }
 
-/// What the packages of all layers of an account and region add up to.
-pub(crate) async fn stored_bytes(store: &Store, scope: &Scope) -> Result<u64, Error> {
-    let of = resources::key(LAYER_VERSION_KIND, scope, String::new()).partition();
-    let records = store.list(&of, None, usize::MAX).await.map_err(|error| refuse::store(&error))?;
-    let sizes = records.iter().map(|record| record.decode::<LayerVersion>().map(|version| version.code.size));
-    sizes.sum::<Result<u64, _>>().map_err(|error| refuse::store(&error))
-}
-
 /// What function operations say of a version that is not there.
 fn no_such(arn: &str) -> String {
     format!("Layer version {arn} does not exist.")

@@ -26,6 +26,7 @@ mod settle;
 mod sites;
 mod tagged;
 mod urls;
+mod usage;
 
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
 pub use dispatch::ANSWERED;
