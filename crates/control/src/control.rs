@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::dispatch;
 use crate::request::Context;
 use crate::settle::QUEUE;
+use crate::usage::{Usage, Usages};
 use crate::{Caller, LocationSigner};
 
 /// What `CreateFunction` makes of a runtime identifier.
@@ -56,19 +57,11 @@ pub struct Parts {
     pub location: LocationSigner,
 }
 
-/// What an account and region use.
-pub(crate) struct Usage {
-    /// Bytes of packages.
-    pub(crate) bytes: u64,
-    pub(crate) functions: usize,
-    /// Concurrent executions that functions have reserved.
-    pub(crate) reserved: u32,
-}
-
 /// The Lambda API.
 pub struct Control {
     pub(crate) parts: Parts,
     settle: mpsc::Sender<FunctionArn>,
+    usages: Usages,
 }
 
 impl Control {
@@ -76,7 +69,8 @@ impl Control {
     #[must_use]
     pub fn new(parts: Parts) -> (Self, mpsc::Receiver<FunctionArn>) {
         let (settle, queue) = mpsc::channel(QUEUE);
-        (Self { parts, settle }, queue)
+        let usages = Usages::new(parts.store.clone());
+        (Self { parts, settle, usages }, queue)
     }
 
     /// Answers one call, for which the service's table of routes has found `matched`.
@@ -110,12 +104,6 @@ impl Control {
 
     /// What an account and region use.
     pub(crate) async fn usage(&self, scope: &Scope) -> Result<Usage, Error> {
-        let functions = crate::functions::list(&self.parts.store, scope, None, usize::MAX).await?;
-        let versions = crate::functions::versions_in(&self.parts.store, scope).await?;
-        let layers = crate::layers::stored_bytes(&self.parts.store, scope).await?;
-        let bytes =
-            functions.iter().chain(&versions).map(|function| function.code.size).sum::<u64>() + layers;
-        let reserved = functions.iter().filter_map(|function| function.reserved_concurrency).sum();
-        Ok(Usage { bytes, functions: functions.len(), reserved })
+        self.usages.of(scope).await.map_err(|error| crate::refuse::store(&error))
     }
 }

@@ -79,7 +79,7 @@ pub(crate) async fn set(
         let config = change(configs.get(&of))?;
         let answer = shown(&target.function, &of, &config);
         configs.insert(of.clone(), config);
-        let saved = functions::replace(store, &target.function, &found.stored).await;
+        let saved = functions::replace("event-invoke-config", store, &target.function, &found.stored).await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(answer);
         }

@@ -105,7 +105,8 @@ impl Found {
         };
         let expect = Expect::Version(self.stored.version);
         let saved =
-            functions::save(store, &self.target.function, expect, &self.stored.function, changes).await;
+            functions::save("policy", store, &self.target.function, expect, &self.stored.function, changes)
+                .await;
         saved.map_err(|error| refuse::store(&error))
     }
 }

@@ -121,13 +121,6 @@ pub(crate) async fn list(
     records.iter().map(|record| record.decode().map_err(|error| refuse::store(&error))).collect()
 }
 
-/// Every version of all functions of an account and region.
-pub(crate) async fn versions_in(store: &Store, scope: &Scope) -> Result<Vec<Function>, Error> {
-    let records = store.list(&partition(VERSION_KIND, scope), None, usize::MAX).await;
-    let records = records.map_err(|error| refuse::store(&error))?;
-    records.iter().map(|record| record.decode().map_err(|error| refuse::store(&error))).collect()
-}
-
 /// Up to `limit` versions of a function after number `after`, in ascending order.
 pub(crate) async fn versions(
     store: &Store,
@@ -213,6 +206,7 @@ impl<'a> Changes<'a> {
 
 /// Writes a function that is as `expect` says, with what changes beside it; `Ok(false)` when it was not.
 pub(crate) async fn save(
+    site: &'static str,
     store: &Store,
     arn: &FunctionArn,
     expect: Expect,
@@ -221,16 +215,22 @@ pub(crate) async fn save(
 ) -> Result<bool, StoreError> {
     let mut writes = vec![Write::put(key(arn), expect, function)?];
     writes.extend(changes.writes(arn)?);
-    committed(store, writes).await
+    committed(site, store, writes).await
 }
 
 /// Replaces a function's record, and nothing beside it; `Ok(false)` when it is not as it was read.
-pub(crate) async fn replace(store: &Store, arn: &FunctionArn, stored: &Stored) -> Result<bool, StoreError> {
-    save(store, arn, Expect::Version(stored.version), &stored.function, Changes::default()).await
+pub(crate) async fn replace(
+    site: &'static str,
+    store: &Store,
+    arn: &FunctionArn,
+    stored: &Stored,
+) -> Result<bool, StoreError> {
+    save(site, store, arn, Expect::Version(stored.version), &stored.function, Changes::default()).await
 }
 
 /// Changes a function's record, however often somebody else is faster.
 pub(crate) async fn change<T>(
+    site: &'static str,
     store: &Store,
     arn: &FunctionArn,
     change: impl Fn(&mut Function) -> Result<T, Error>,
@@ -238,7 +238,7 @@ pub(crate) async fn change<T>(
     loop {
         let mut stored = load(store, arn).await?;
         let answer = change(&mut stored.function)?;
-        if replace(store, arn, &stored).await.map_err(|error| refuse::store(&error))? {
+        if replace(site, store, arn, &stored).await.map_err(|error| refuse::store(&error))? {
             return Ok(answer);
         }
     }
@@ -253,6 +253,7 @@ pub(crate) async fn reservation_turn(store: &Store, scope: &Scope) -> Result<Exp
 
 /// Writes a function with its new reservation; false when it has changed, or somebody reserved, meanwhile.
 pub(crate) async fn save_reservation(
+    site: &'static str,
     store: &Store,
     arn: &FunctionArn,
     stored: &Stored,
@@ -262,11 +263,16 @@ pub(crate) async fn save_reservation(
         let turn = Write::put(key_in(RESERVATION_KIND, &arn.scope, String::new()), turn, &arn.name)?;
         Ok(vec![turn, Write::put(key(arn), Expect::Version(stored.version), &stored.function)?])
     };
-    crate::resources::commit(store, write()).await
+    crate::resources::commit(site, store, write()).await
 }
 
 /// Deletes a function that is as it was read, with all that belongs to it; `Ok(false)` when it was not.
-pub(crate) async fn delete(store: &Store, arn: &FunctionArn, stored: &Stored) -> Result<bool, StoreError> {
+pub(crate) async fn delete(
+    site: &'static str,
+    store: &Store,
+    arn: &FunctionArn,
+    stored: &Stored,
+) -> Result<bool, StoreError> {
     let mut writes = vec![Write::Delete { key: key(arn), expect: Expect::Version(stored.version) }];
     writes.extend(stored.function.code_signing.as_deref().map(|id| crate::code_signing::detach(arn, id)));
     for first in [version_key(arn, 0), alias_key(arn, "")] {
@@ -274,11 +280,11 @@ pub(crate) async fn delete(store: &Store, arn: &FunctionArn, stored: &Stored) ->
         let keys = records.into_iter().map(|record| record.key);
         writes.extend(keys.map(|key| Write::Delete { key, expect: Expect::Any }));
     }
-    committed(store, writes).await
+    committed(site, store, writes).await
 }
 
-async fn committed(store: &Store, writes: Vec<Write>) -> Result<bool, StoreError> {
-    match store.commit(writes).await {
+async fn committed(site: &'static str, store: &Store, writes: Vec<Write>) -> Result<bool, StoreError> {
+    match store.commit_at(site, writes).await {
         Ok(_) => Ok(true),
         Err(StoreError::Conflict { .. }) => Ok(false),
         Err(error) => Err(error),

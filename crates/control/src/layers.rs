@@ -50,7 +50,7 @@ pub(crate) async fn publish(
             Write::put(version_key(layer, version.number), Expect::Absent, version)?,
         ])
     };
-    resources::commit(store, writes()).await
+    resources::commit("layer-publish", store, writes()).await
 }
 
 /// A version with the version of its record.
@@ -72,13 +72,13 @@ pub(crate) async fn replace(
     expected: u64,
 ) -> Result<bool, Error> {
     let write = Write::put(version_key(layer, version.number), Expect::Version(expected), version);
-    resources::commit(store, write.map(|write| vec![write])).await
+    resources::commit("layer-replace", store, write.map(|write| vec![write])).await
 }
 
 /// Deletes a version, if it is there.
 pub(crate) async fn delete(store: &Store, layer: &LayerArn, number: u64) -> Result<(), Error> {
     let write = Write::Delete { key: version_key(layer, number), expect: Expect::Any };
-    resources::commit(store, Ok(vec![write])).await.map(drop)
+    resources::commit("layer-delete", store, Ok(vec![write])).await.map(drop)
 }
 
 /// The versions of a layer, the newest first.
@@ -99,14 +99,6 @@ pub(crate) async fn names(
         Partition { kind: LAYER_KIND, partition: resources::key(LAYER_KIND, scope, String::new()).partition };
     let records = store.list(&partition, after, limit).await.map_err(|error| refuse::store(&error))?;
     Ok(records.into_iter().map(|record| record.key.name).collect())
-}
-
-/// What the packages of all layers of an account and region add up to.
-pub(crate) async fn stored_bytes(store: &Store, scope: &Scope) -> Result<u64, Error> {
-    let of = resources::key(LAYER_VERSION_KIND, scope, String::new()).partition();
-    let records = store.list(&of, None, usize::MAX).await.map_err(|error| refuse::store(&error))?;
-    let sizes = records.iter().map(|record| record.decode::<LayerVersion>().map(|version| version.code.size));
-    sizes.sum::<Result<u64, _>>().map_err(|error| refuse::store(&error))
 }
 
 /// What function operations say of a version that is not there.

@@ -23,8 +23,10 @@ mod refuse;
 mod request;
 mod resources;
 mod settle;
+mod sites;
 mod tagged;
 mod urls;
+mod usage;
 
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
 pub use dispatch::ANSWERED;
@@ -33,3 +35,4 @@ pub use location::LocationSigner;
 pub use present::runtime_version_arn;
 pub use references::referenced_packages;
 pub use request::Caller;
+pub use sites::SITES;

@@ -44,9 +44,13 @@ pub(crate) async fn list<T: DeserializeOwned>(
 }
 
 /// Commits writes that could be made; `Ok(false)` when something was not as they expect.
-pub(crate) async fn commit(store: &Store, writes: Result<Vec<Write>, StoreError>) -> Result<bool, Error> {
+pub(crate) async fn commit(
+    site: &'static str,
+    store: &Store,
+    writes: Result<Vec<Write>, StoreError>,
+) -> Result<bool, Error> {
     let done = match writes {
-        Ok(writes) => store.commit(writes).await,
+        Ok(writes) => store.commit_at(site, writes).await,
         Err(error) => Err(error),
     };
     match done {

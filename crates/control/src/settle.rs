@@ -58,7 +58,7 @@ async fn settle_one(
         let version = version.map(|version| version.settled(RevisionId::random(entropy)));
         let settled = function.settled(RevisionId::random(entropy));
         let changes = Changes::version(version.as_ref());
-        if functions::save(store, arn, Expect::Version(record.version), &settled, changes).await? {
+        if functions::save("settle", store, arn, Expect::Version(record.version), &settled, changes).await? {
             break;
         }
     }

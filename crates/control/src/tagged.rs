@@ -75,7 +75,7 @@ impl Context<'_> {
         let change = |tags: &Tags| change(tags).map_err(|error| refuse::refusal(&error));
         match tagged {
             Tagged::Function(arn) => {
-                functions::change(&self.control.parts.store, arn, |function| {
+                functions::change("tags-of-functions", &self.control.parts.store, arn, |function| {
                     check(function).map_err(|error| refuse::refusal(&error))?;
                     function.tags = change(&function.tags)?;
                     Ok(())
@@ -109,7 +109,7 @@ impl Context<'_> {
             let mut kept = resources::get::<T>(store, key).await?.ok_or_else(urls::absent)?;
             change(&mut kept.value)?;
             let write = Write::put(key.clone(), kept.expect(), &kept.value);
-            if resources::commit(store, write.map(|write| vec![write])).await? {
+            if resources::commit("tags-of-others", store, write.map(|write| vec![write])).await? {
                 return Ok(());
             }
             // Somebody else changed it meanwhile: decide again on what is there now.

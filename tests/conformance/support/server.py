@@ -72,8 +72,9 @@ class Server:
         self.data_dir = Path(data_dir) if data_dir else self.home / "data"
         self.arguments = list(arguments)
         self.listen = "127.0.0.1:0"
-        self.environment = {}
         self.process = None
+        # What else is in its environment.
+        self.environment = {}
         self.url = None
         self._starts = 0
 
@@ -92,7 +93,7 @@ class Server:
         """Who the server is, for `subprocess`: its user and environment."""
         # Only what the server needs: nothing of the tests' environment may decide what it does.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        environment.update(self.environment)
+        environment |= self.environment
         if self.becomes is None:
             return {"env": environment}
         environment["HOME"] = str(self.home)

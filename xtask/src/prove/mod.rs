@@ -1,5 +1,6 @@
 //! `cargo xtask prove`: what is too long, or needs too much of the machine, for every change.
 
+mod api;
 mod fuzz;
 mod soak;
 mod vm;
@@ -27,6 +28,11 @@ const PROOFS: &[Proof] = &[
         name: "soak",
         what: "[ENVIRONMENTS]  2,000 environments made and destroyed, some by kill: nothing of them stays",
         run: soak::run,
+    },
+    Proof {
+        name: "api",
+        what: "  each bound of each parameter of the Lambda API, and a crash at each moment of each commit",
+        run: api::run,
     },
 ];
 

@@ -9,6 +9,7 @@ use std::process::Command;
 mod code;
 mod edges;
 mod lints;
+mod sites;
 mod size;
 mod unsafety;
 mod words;
@@ -50,6 +51,7 @@ fn faults() -> Result<Vec<String>, String> {
     let mut faults = edges::check(&packages, edges::TABLE);
     faults.extend(lints::check(&packages)?);
     faults.extend(unsafety::check(&rust));
+    faults.extend(sites::check(&rust));
     faults.extend(size::check(&rust, size::RATCHET));
     faults.extend(words::check(&sources));
     Ok(faults)

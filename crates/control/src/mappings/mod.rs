@@ -51,7 +51,7 @@ pub(crate) async fn create(store: &Store, scope: &Scope, mapping: &Mapping) -> R
             Write::put(identity_key(scope, mapping), Expect::Absent, &mapping.id)?,
         ])
     };
-    while !resources::commit(store, writes()).await? {
+    while !resources::commit("mapping-create", store, writes()).await? {
         check_free(store, scope, mapping).await?;
     }
     Ok(())
@@ -81,7 +81,7 @@ pub(crate) async fn replace(
         }
         Ok(writes)
     };
-    let saved = resources::commit(store, writes()).await?;
+    let saved = resources::commit("mapping-replace", store, writes()).await?;
     if !saved && moved {
         check_free(store, scope, new).await?;
     }
@@ -94,7 +94,7 @@ pub(crate) async fn delete(store: &Store, scope: &Scope, old: &Kept<Mapping>) ->
         Write::Delete { key: key(scope, &old.value.id), expect: old.expect() },
         Write::Delete { key: identity_key(scope, &old.value), expect: Expect::Any },
     ]);
-    resources::commit(store, writes).await
+    resources::commit("mapping-delete", store, writes).await
 }
 
 /// Up to `limit` mappings after the id `after`.

@@ -33,7 +33,9 @@ pub(crate) async fn answer(
             )));
         }
         let expect = Expect::Version(stored.version);
-        let saved = functions::save(store, &arn, expect, &stored.function, Changes::alias(&wanted)).await;
+        let saved =
+            functions::save("create-alias", store, &arn, expect, &stored.function, Changes::alias(&wanted))
+                .await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(alias::configuration(&arn, &wanted));
         }

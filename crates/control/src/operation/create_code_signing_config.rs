@@ -26,7 +26,9 @@ pub(crate) async fn answer(
     loop {
         config.id = format!("csc-{}", random_name(17, &*parts.entropy));
         let write = Write::put(code_signing::key(scope, &config.id), Expect::Absent, &config);
-        if resources::commit(&parts.store, write.map(|write| vec![write])).await? {
+        if resources::commit("create-code-signing-config", &parts.store, write.map(|write| vec![write]))
+            .await?
+        {
             let shown = code_signing::shown(scope, &config);
             return Ok(t::CreateCodeSigningConfigResponse { code_signing_config: Some(shown) });
         }

@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     let beside = signing.as_ref().map(|config| code_signing::attach(&arn, config)).transpose();
     let beside = beside.map_err(|error| refuse::store(&error))?.unwrap_or_default();
     let changes = Changes { beside, ..Changes::version(version) };
-    let saved = functions::save(&parts.store, &arn, Expect::Absent, latest, changes).await;
+    let saved = functions::save("create-function", &parts.store, &arn, Expect::Absent, latest, changes).await;
     if !saved.map_err(|error| refuse::store(&error))? {
         let found = parts.store.get(&functions::key(&arn)).await.map_err(|error| refuse::store(&error))?;
         return Err(match found {

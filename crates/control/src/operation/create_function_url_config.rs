@@ -29,7 +29,7 @@ pub(crate) async fn answer(
         modified: now,
     };
     check_alias(context, &target).await?;
-    functions::change(&parts.store, &target.arn, |function| {
+    functions::change("create-function-url-config", &parts.store, &target.arn, |function| {
         if function.urls.contains_key(&target.slot) {
             return Err(lambda::error::resource_conflict_exception(format!(
                 "Failed to create function url config for [functionArn = {}]. Error message:  FunctionUrlConfig exists \

@@ -20,7 +20,7 @@ pub(crate) async fn answer(context: &Context<'_>, input: t::DeleteAliasRequest) 
         stored.function.event_invoke.remove(&input.name);
         let expect = Expect::Version(stored.version);
         let changes = Changes { delete_alias: Some(&input.name), ..Changes::default() };
-        let saved = functions::save(store, &arn, expect, &stored.function, changes).await;
+        let saved = functions::save("delete-alias", store, &arn, expect, &stored.function, changes).await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(Empty {});
         }

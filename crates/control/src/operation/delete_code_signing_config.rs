@@ -24,7 +24,7 @@ pub(crate) async fn answer(
             )));
         }
         let delete = Write::Delete { key: code_signing::key(scope, id), expect: kept.expect() };
-        if resources::commit(store, Ok(vec![delete])).await? {
+        if resources::commit("delete-code-signing-config", store, Ok(vec![delete])).await? {
             return Ok(t::DeleteCodeSigningConfigResponse {});
         }
         // Somebody else changed it meanwhile: decide again on what is there now.

@@ -22,7 +22,7 @@ pub(crate) async fn answer(
         // Answers 404 for an absent function whatever the qualifier.
         let mut stored = functions::load(store, &arn).await?;
         let deleted = match target.qualifier {
-            None => functions::delete(store, &arn, &stored).await,
+            None => functions::delete("delete-function", store, &arn, &stored).await,
             Some(Qualifier::Latest) => {
                 return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
             }
@@ -35,7 +35,7 @@ pub(crate) async fn answer(
                 stored.function.event_invoke.remove(&number.to_string());
                 let changes = Changes { delete_version: Some(number), ..Changes::default() };
                 let expect = Expect::Version(stored.version);
-                functions::save(store, &arn, expect, &stored.function, changes).await
+                functions::save("delete-version", store, &arn, expect, &stored.function, changes).await
             }
         };
         if deleted.map_err(|error| refuse::store(&error))? {

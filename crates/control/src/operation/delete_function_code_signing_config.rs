@@ -18,7 +18,7 @@ pub(crate) async fn answer(
         let Some(id) = stored.function.code_signing.take() else { return Ok(Empty {}) };
         let write = Write::put(functions::key(&arn), Expect::Version(stored.version), &stored.function);
         let writes = write.map(|write| vec![write, code_signing::detach(&arn, &id)]);
-        if resources::commit(store, writes).await? {
+        if resources::commit("delete-function-code-signing-config", store, writes).await? {
             return Ok(Empty {});
         }
         // Somebody else changed the function meanwhile: decide again on what is there now.

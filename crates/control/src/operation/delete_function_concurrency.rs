@@ -11,7 +11,7 @@ pub(crate) async fn answer(
     input: t::DeleteFunctionConcurrencyRequest,
 ) -> Result<Empty, Error> {
     let arn = context.function(&input.function_name, "DeleteFunctionConcurrency").await?;
-    functions::change(&context.control.parts.store, &arn, |function| {
+    functions::change("delete-function-concurrency", &context.control.parts.store, &arn, |function| {
         function.reserved_concurrency = None;
         Ok(())
     })

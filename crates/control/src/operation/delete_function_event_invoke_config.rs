@@ -13,9 +13,12 @@ pub(crate) async fn answer(
     let qualifier = input.qualifier.as_deref();
     let target = context.target(&input.function_name, qualifier, "DeleteFunctionEventInvokeConfig").await?;
     let of = event_invoke::qualifier(&target);
-    functions::change(&context.control.parts.store, &target.function, |function| {
-        function.event_invoke.remove(&of).map(drop).ok_or_else(|| event_invoke::absent(&target))
-    })
+    functions::change(
+        "delete-function-event-invoke-config",
+        &context.control.parts.store,
+        &target.function,
+        |function| function.event_invoke.remove(&of).map(drop).ok_or_else(|| event_invoke::absent(&target)),
+    )
     .await?;
     Ok(Empty {})
 }

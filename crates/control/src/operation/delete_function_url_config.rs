@@ -14,7 +14,7 @@ pub(crate) async fn answer(
     let qualifier = input.qualifier.as_deref();
     let target =
         UrlTarget::named(context, &input.function_name, qualifier, "DeleteFunctionUrlConfig").await?;
-    functions::change(&context.control.parts.store, &target.arn, |function| {
+    functions::change("delete-function-url-config", &context.control.parts.store, &target.arn, |function| {
         function.urls.remove(&target.slot).map(drop).ok_or_else(urls::absent)
     })
     .await

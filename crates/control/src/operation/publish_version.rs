@@ -33,7 +33,7 @@ pub(crate) async fn answer(
             Published::New { latest, version } => {
                 let expect = Expect::Version(stored.version);
                 let changes = Changes::version(Some(version));
-                let saved = functions::save(store, &arn, expect, latest, changes).await;
+                let saved = functions::save("publish-version", store, &arn, expect, latest, changes).await;
                 if !saved.map_err(|error| refuse::store(&error))? {
                     // Somebody else changed the function meanwhile: decide again on what is there now.
                     continue;

@@ -26,7 +26,7 @@ pub(crate) async fn answer(
             writes.extend(code_signing::attach(&arn, &config)?);
             Ok(writes)
         };
-        if resources::commit(store, writes()).await? {
+        if resources::commit("put-function-code-signing-config", store, writes()).await? {
             return Ok(t::PutFunctionCodeSigningConfigResponse {
                 code_signing_config_arn: Some(input.code_signing_config_arn),
                 function_name: Some(stored.function.name),

@@ -18,12 +18,12 @@ pub(crate) async fn answer(
         // Before the others are read: whoever reserves meanwhile makes this commit fail.
         let turn = functions::reservation_turn(store, &arn.scope).await?;
         let mut stored = functions::load(store, &arn).await?;
-        let all = functions::list(store, &arn.scope, None, usize::MAX).await?;
-        let other = all.iter().filter(|other| other.name != arn.name);
-        check_reservation(wanted, other.filter_map(|other| other.reserved_concurrency))
+        let reserved = context.control.usage(&arn.scope).await?.reserved;
+        let own = stored.function.reserved_concurrency.unwrap_or(0);
+        check_reservation(wanted, std::iter::once(reserved.saturating_sub(own)))
             .map_err(|error| refuse::refusal(&error))?;
         stored.function.reserved_concurrency = Some(wanted);
-        if functions::save_reservation(store, &arn, &stored, turn).await? {
+        if functions::save_reservation("put-function-concurrency", store, &arn, &stored, turn).await? {
             return Ok(t::Concurrency {
                 reserved_concurrent_executions: Some(input.reserved_concurrent_executions),
             });

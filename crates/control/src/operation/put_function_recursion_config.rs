@@ -11,7 +11,7 @@ pub(crate) async fn answer(
     input: t::PutFunctionRecursionConfigRequest,
 ) -> Result<t::PutFunctionRecursionConfigResponse, Error> {
     let arn = context.function(&input.function_name, "PutFunctionRecursionConfig").await?;
-    functions::change(&context.control.parts.store, &arn, |function| {
+    functions::change("put-function-recursion-config", &context.control.parts.store, &arn, |function| {
         function.may_recurse = input.recursive_loop == t::RecursiveLoop::Allow;
         Ok(())
     })

@@ -31,7 +31,15 @@ pub(crate) async fn answer(
         let runtime_version_arn = pinned(function);
         let expect = Expect::Version(found.stored.version);
         let changes = Changes::version(found.version.as_ref());
-        let saved = functions::save(store, &target.function, expect, &found.stored.function, changes).await;
+        let saved = functions::save(
+            "put-runtime-management-config",
+            store,
+            &target.function,
+            expect,
+            &found.stored.function,
+            changes,
+        )
+        .await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(t::PutRuntimeManagementConfigResponse {
                 update_runtime_on: Some(input.update_runtime_on),

@@ -31,7 +31,9 @@ pub(crate) async fn answer(
         changed.revision = context.control.new_revision();
         alias::check(store, &arn, &stored.function, &changed).await?;
         let expect = Expect::Version(stored.version);
-        let saved = functions::save(store, &arn, expect, &stored.function, Changes::alias(&changed)).await;
+        let saved =
+            functions::save("update-alias", store, &arn, expect, &stored.function, Changes::alias(&changed))
+                .await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(alias::configuration(&arn, &changed));
         }

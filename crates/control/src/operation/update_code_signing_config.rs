@@ -28,7 +28,9 @@ pub(crate) async fn answer(
         }
         config.modified = parts.clock.now();
         let write = Write::put(code_signing::key(scope, &config.id), expect, &config);
-        if resources::commit(&parts.store, write.map(|write| vec![write])).await? {
+        if resources::commit("update-code-signing-config", &parts.store, write.map(|write| vec![write]))
+            .await?
+        {
             let shown = code_signing::shown(scope, &config);
             return Ok(t::UpdateCodeSigningConfigResponse { code_signing_config: Some(shown) });
         }

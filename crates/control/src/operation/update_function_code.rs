@@ -83,7 +83,8 @@ async fn save(
     };
     let store = &context.control.parts.store;
     let changes = Changes::version(new);
-    let saved = functions::save(store, arn, Expect::Version(version), latest, changes).await;
+    let saved =
+        functions::save("update-function-code", store, arn, Expect::Version(version), latest, changes).await;
     if !saved.map_err(|error| refuse::store(&error))? {
         return Ok(None);
     }

@@ -31,6 +31,7 @@ pub(crate) async fn answer(
         }
         let updated = function.with_settings(settings, context.control.stamp());
         let saved = functions::save(
+            "update-function-configuration",
             &parts.store,
             &arn,
             Expect::Version(stored.version),

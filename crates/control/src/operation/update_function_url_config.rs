@@ -22,7 +22,7 @@ pub(crate) async fn answer(
         invoke_mode: input.invoke_mode.as_ref().map(urls::mode),
     };
     let now = parts.clock.now();
-    let url = functions::change(&parts.store, &target.arn, |function| {
+    let url = functions::change("update-function-url-config", &parts.store, &target.arn, |function| {
         let url = function.urls.get(&target.slot).cloned().ok_or_else(urls::absent)?;
         let url = url.changed(change.clone(), now);
         function.urls.insert(target.slot.clone(), url.clone());

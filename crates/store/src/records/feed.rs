@@ -53,6 +53,19 @@ impl Changes {
         Self { receiver }
     }
 
+    /// The next change, if it has been committed already.
+    ///
+    /// # Errors
+    /// [`ChangesError`] when changes were dropped or the store is closed.
+    pub fn try_next(&mut self) -> Result<Option<Change>, ChangesError> {
+        match self.receiver.try_recv() {
+            Ok(change) => Ok(Some(change)),
+            Err(broadcast::error::TryRecvError::Empty) => Ok(None),
+            Err(broadcast::error::TryRecvError::Lagged(missed)) => Err(ChangesError::Lagged { missed }),
+            Err(broadcast::error::TryRecvError::Closed) => Err(ChangesError::Closed),
+        }
+    }
+
     /// Waits for the next change. May be dropped while waiting without losing one.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! ```
 
 mod error;
+mod failpoint;
 mod feed;
 mod readers;
 mod schema;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use lambent_model::{MetricSink, Timestamp, Work};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::failpoint::{self, Moment};
 use super::writer::{Command, Told, Writer};
 use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
 use crate::queue::{self, Arrival, Arrivals, Lease, Leases, Taken};
@@ -89,9 +90,18 @@ impl Store {
     /// [`Error::Conflict`] when a record is not as expected, [`Error::LeaseLost`] when a message is not the caller's any
     /// more; then nothing of this commit is stored.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
+        self.commit_at("", writes).await
+    }
+
+    /// The same, from a place in the source that has a name: there a debug build can be made to die.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_at(&self, site: &'static str, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
+        failpoint::hit(site, Moment::Before);
         let began = Instant::now();
         let (answer, result) = oneshot::channel();
-        let command = Command::Commit { writes, answer };
+        let command = Command::Commit { site, writes, answer };
         self.inner.commands.send(command).await.map_err(|_closed| Error::Closed)?;
         let committed = result.await.map_err(|_closed| Error::Closed)?;
         if let Some(metrics) = self.inner.metrics.get() {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::failpoint::{self, Moment};
 use super::{Change, Error, Expect, Key, Write};
 use crate::queue::{self, Leases};
 
@@ -17,7 +18,7 @@ type Answer = Result<Vec<u64>, Error>;
 /// What the writer is asked to do.
 pub(super) enum Command {
     /// Commit these writes together.
-    Commit { writes: Vec<Write>, answer: oneshot::Sender<Result<Vec<u64>, Error>> },
+    Commit { site: &'static str, writes: Vec<Write>, answer: oneshot::Sender<Result<Vec<u64>, Error>> },
     /// Commit what came before, close the database, free the data directory.
     Close { answer: oneshot::Sender<Result<(), Error>> },
 }
@@ -81,7 +82,7 @@ impl Writer {
             let mut close = None;
             while let Some(command) = next.take() {
                 match command {
-                    Command::Commit { writes, answer } => batch.push((writes, answer)),
+                    Command::Commit { site, writes, answer } => batch.push(((site, writes), answer)),
                     Command::Close { answer } => {
                         close = Some(answer);
                         break;
@@ -91,8 +92,11 @@ impl Writer {
                     next = commands.try_recv().ok();
                 }
             }
-            let (writes, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            for (answer, result) in answers.into_iter().zip(self.commit_group(writes)) {
+            let (group, answers): (Vec<(_, _)>, Vec<_>) = batch.into_iter().unzip();
+            let (sites, writes): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let results = self.commit_group_at(writes, || each(&sites, Moment::Written));
+            each(&sites, Moment::After);
+            for (answer, result) in answers.into_iter().zip(results) {
                 // A caller that went away does not take its commit back.
                 drop(answer.send(result));
             }
@@ -107,6 +111,12 @@ impl Writer {
         drop(self.close());
     }
 
+    /// The same without a moment before.
+    #[cfg(test)]
+    pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Vec<u64>, Error>> {
+        self.commit_group_at(group, || ())
+    }
+
     fn close(self) -> Result<(), Error> {
         let Self { conn, path, _lock, .. } = self;
         let closed = conn.close().map_err(|(_conn, error)| Error::from_sqlite(&path, &error));
@@ -115,8 +125,12 @@ impl Writer {
         closed
     }
 
-    /// Runs the commands in one transaction and answers them all, in order.
-    pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Vec<u64>, Error>> {
+    /// Runs the commands in one transaction and answers them all, in order; calls `written` before they are committed.
+    fn commit_group_at(
+        &mut self,
+        group: Vec<Vec<Write>>,
+        written: impl FnOnce(),
+    ) -> Vec<Result<Vec<u64>, Error>> {
         if group.is_empty() {
             return Vec::new();
         }
@@ -124,7 +138,7 @@ impl Writer {
         if let Some(error) = &self.broken {
             return vec![Err(error.clone()); size];
         }
-        match self.transaction(group) {
+        match self.transaction(group, written) {
             Ok((results, done)) => {
                 self.tell(done);
                 results
@@ -162,7 +176,11 @@ impl Writer {
         self.told.announced.send_replace(done.last);
     }
 
-    fn transaction(&self, group: Vec<Vec<Write>>) -> Result<(Vec<Answer>, Done), Error> {
+    fn transaction(
+        &self,
+        group: Vec<Vec<Write>>,
+        written: impl FnOnce(),
+    ) -> Result<(Vec<Answer>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let mut results = Vec::with_capacity(group.len());
@@ -189,6 +207,7 @@ impl Writer {
                 .and_then(|mut statement| statement.execute(params![done.last]))
                 .map_err(sqlite)?;
         }
+        written();
         self.conn.execute_batch("COMMIT").map_err(sqlite)?;
         Ok((results, done))
     }
@@ -272,6 +291,11 @@ impl Done {
         self.messages.arrivals.truncate(arrivals);
         self.messages.settled.truncate(settled);
     }
+}
+
+/// Passes a moment of each commit of a group.
+fn each(sites: &[&'static str], moment: Moment) {
+    sites.iter().for_each(|site| failpoint::hit(site, moment));
 }
 
 #[cfg(test)]

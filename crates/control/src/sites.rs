@@ -1,0 +1,40 @@
+//! Every place from which a change is committed, by name. Each commit in this package carries one of these names, which
+//! `cargo xtask tidy` holds against this list; a debug build can be made to die at each
+//! (`tests/conformance/test_crashes.py`).
+
+/// The names.
+pub const SITES: &[&str] = &[
+    "create-alias",
+    "create-code-signing-config",
+    "create-function",
+    "create-function-url-config",
+    "delete-alias",
+    "delete-code-signing-config",
+    "delete-function",
+    "delete-function-code-signing-config",
+    "delete-function-concurrency",
+    "delete-function-event-invoke-config",
+    "delete-function-url-config",
+    "delete-version",
+    "event-invoke-config",
+    "layer-delete",
+    "layer-publish",
+    "layer-replace",
+    "mapping-create",
+    "mapping-delete",
+    "mapping-replace",
+    "policy",
+    "publish-version",
+    "put-function-code-signing-config",
+    "put-function-concurrency",
+    "put-function-recursion-config",
+    "put-runtime-management-config",
+    "settle",
+    "tags-of-functions",
+    "tags-of-others",
+    "update-alias",
+    "update-code-signing-config",
+    "update-function-code",
+    "update-function-configuration",
+    "update-function-url-config",
+];
