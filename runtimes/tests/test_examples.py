@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import jvm_and_ruby
 from fake_api import Event, request_id
 from harness import Client, run
 
@@ -52,3 +53,30 @@ def test_native(task):
     result = run(client, task, {}, "any", [Event(b'{"a":"\xc3\xbc"}'), Event(b"2")], telemetry=False)
     assert [outcome.json()["event"] for outcome in result.outcomes] == [{"a": "ü"}, 2]
     assert result.stdout == "answering {}\nanswering {}\n".format(request_id(0), request_id(1))
+
+
+def test_ruby(ruby, task):
+    files = _files("ruby-hello", "lambda_function.rb")
+    result = run(ruby, task, files, "lambda_function.lambda_handler", [Event(b'{"name":"Ada"}'), Event(b"1")], "ruby3.3")
+    assert result.outcomes[0].json() == {"message": "Hello, Ada!", "function": "f", "requestId": request_id(0)}
+    assert result.outcomes[1].json()["message"] == "Hello, world!"
+    assert "greeting Ada" in result.stdout
+
+
+def test_java(java, task, tmp_path):
+    classes = jvm_and_ruby.compile_java(java[0], EXAMPLES / "java-hello" / "example" / "Hello.java", tmp_path)
+    result = run(java[0], task, classes, "example.Hello::handle", [Event(b'{"name":"Ada"}'), Event(b"{}")], "java21")
+    assert [outcome.json() for outcome in result.outcomes] == [{"message": "Hello, Ada!"}, {"message": "Hello, world!"}]
+    assert "greeting Ada" in result.stdout or any("greeting Ada" in frame.message for frame in result.frames)
+
+
+def test_go(task, tmp_path):
+    if shutil.which("go") is None:
+        pytest.skip("no go on PATH")
+    program = tmp_path / "bootstrap"
+    build = ["go", "build", "-tags", "lambda.norpc", "-o", str(program), "."]
+    subprocess.run(build, cwd=EXAMPLES / "go-hello", env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+    client = Client("go", [str(program)], {})
+    result = run(client, task, {}, "bootstrap", [Event(b'{"name":"Ada"}'), Event(b"{}")], telemetry=False)
+    assert result.outcomes[0].json() == {"message": "Hello, Ada!", "function": "f", "requestId": request_id(0)}
+    assert result.stdout == "greeting Ada\ngreeting world\n"

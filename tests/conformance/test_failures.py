@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -171,6 +173,25 @@ def test_a_bootstrap_that_cannot_run_is_an_invalid_entrypoint(invoke, make, logs
         return any(event["message"].startswith("the runtime cannot be started: ") and remedy in event["message"] for event in events)
 
     until(advised, "the log to say what to do")
+
+
+def test_a_missing_library_is_named(invoke, make, logs, tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    (tmp_path / "empty.c").write_text("int nothing(void) { return 0; }")
+    (tmp_path / "main.c").write_text("int nothing(void); int main(void) { return nothing(); }")
+    for words in (["-shared", "-o", "libabsent.so", "empty.c"], ["-o", "bootstrap", "main.c", "-L.", "-labsent"]):
+        subprocess.run(["gcc", *words], cwd=tmp_path, check=True)
+    package = pack({"bootstrap": ((tmp_path / "bootstrap").read_bytes(), 0o755)})
+    name = make.create("library", zip_file=package, Runtime="provided.al2023", Handler="any")
+    failed(invoke(name), "Runtime.ExitError", "RequestId: {id} Error: Runtime exited with error: exit status 127")
+
+    def told():
+        lines = messages(logs, name)
+        missing = any("libabsent.so: cannot open shared object file" in line for line in lines)
+        return missing and any("link statically" in line for line in lines)
+
+    until(told, "the log to say what is missing and what to do")
 
 
 def test_a_runtime_without_interpreter_names_what_is_missing(invoke, make, runtimes):

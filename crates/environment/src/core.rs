@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lambent_model::{Completed, EnvironmentId, Failure, Invocation, Origin, Outcome, Report};
-use lambent_sandbox_client::{Control, Event as SandboxEvent, Freezer, Program};
+use lambent_sandbox_client::{Control, Event as SandboxEvent, Exit, Freezer, Program};
 use tokio::sync::{Notify as Wake, oneshot};
 
 use crate::api::{Delivery, Environment};
@@ -26,6 +26,9 @@ use crate::machine::{Effect, Event, Machine, Reported, Settings, Start, Verdicte
 use crate::pipes::Pipes;
 use crate::record::Record;
 use crate::{Function, Notify, Placement, StartError, Status, World};
+
+/// With this status end the loader that misses a shared library, and shells that miss a command.
+const STATUS_NOT_FOUND: i32 = 127;
 
 fn after(freezer: Freezer) -> Duration {
     match freezer {
@@ -456,6 +459,13 @@ impl Core {
         match event {
             SandboxEvent::StartFailed { errno } => Event::StartFailed { failure: self.start_failure(errno) },
             SandboxEvent::Exited(exit) => {
+                if exit == Exit::Code(STATUS_NOT_FOUND) {
+                    self.write_advice(
+                        "the runtime ended with status 127: a shared library or a command that it needs is missing, \
+                         as the lines before say; put libraries into the folder lib of the package or of a layer, or \
+                         link statically",
+                    );
+                }
                 let kills = self.sandbox.as_ref().map_or(0, |grip| grip.control.usage().oom_kills);
                 let out_of_memory = kills > self.oom_kills_seen;
                 self.oom_kills_seen = kills;
@@ -468,8 +478,11 @@ impl Core {
 
     /// A line for who reads the log: the caller's error has AWS's words, which do not say what to do.
     fn advise(&mut self, text: &str) {
-        let line = format!("the runtime cannot be started: {text}");
-        self.log.write(self.world.clock.now(), Origin::Platform, line);
+        self.write_advice(&format!("the runtime cannot be started: {text}"));
+    }
+
+    fn write_advice(&mut self, line: &str) {
+        self.log.write(self.world.clock.now(), Origin::Platform, line.to_owned());
     }
 
     /// AWS words a failing `execve` as Go does.

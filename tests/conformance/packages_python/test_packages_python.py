@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from support.functions import unique
 from support.installed import http_event, packed, python_packages
+from support.packages import pack
 from support.server import ISOLATION
 
 HERE = Path(__file__).resolve().parent
@@ -107,9 +109,16 @@ def test_mangum_and_fastapi(deploy, invoke):
     assert invoke(name, http_event("/nothing")).ok["statusCode"] == 404
 
 
-def test_numpy_and_pandas(deploy, invoke):
-    # On AWS they usually come in a layer; layers are not there yet, so they are in the package.
-    name = deploy("data", ["data.py"], "data.handler")
+def test_numpy_and_pandas_in_a_layer(make, invoke, lambda_, runtimes):
+    usable = [runtime for runtime in RUNTIMES if runtime in runtimes]
+    if not usable:
+        pytest.skip(f"none of {', '.join(RUNTIMES)} has an interpreter on this host")
+    folder = python_packages(HERE / "requirements" / "data.txt", usable[0])
+    content = {"ZipFile": packed(folder, {}, "python/")}
+    layer = lambda_.publish_layer_version(LayerName=unique("data"), Content=content)["LayerVersionArn"]
+    code = pack({"data.py": (HERE / "functions" / "data.py").read_text()})
+    settings = {"Runtime": usable[0], "Handler": "data.handler", "Timeout": 60, "MemorySize": 1024}
+    name = make.create("data", zip_file=code, Layers=[layer], **settings)
     answer = invoke(name, {"values": [1, 2, 6]}).ok
     assert answer == {"mean": 3.0, "product": [3, 7], "frame": [{"value": 1}, {"value": 2}, {"value": 6}]}
 

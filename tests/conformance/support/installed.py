@@ -65,15 +65,15 @@ def node_packages(manifest):
     return _install(f"node-{manifest.stem}", manifest.read_text(), command)
 
 
-def packed(folder, files):
-    """A deployment package of an installation and of a function's own files."""
+def packed(folder, files, prefix=""):
+    """A deployment package of an installation, in a folder within it, and of a function's own files; or a layer."""
     buffer = io.BytesIO()
     # The fastest compression: the packages stay far below 50 MB with it.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(folder.rglob("*")):
             name = str(path.relative_to(folder))
             if path.is_file() and not any(part in f"/{name}" for part in _SUPERFLUOUS) and name != ".complete":
-                archive.write(path, name)
+                archive.write(path, prefix + name)
         for name, content in files.items():
             add(archive, name, content, FILE | 0o644)
     return buffer.getvalue()
