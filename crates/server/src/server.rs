@@ -314,6 +314,7 @@ impl Server {
                 stop.await;
                 deadline = Instant::now() + config.drain;
                 stopping.send_replace(true);
+                logs.end_tails();
             })
             .await;
             invoker.shutdown(deadline.saturating_duration_since(Instant::now())).await;

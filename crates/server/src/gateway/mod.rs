@@ -7,13 +7,13 @@ mod authenticate;
 mod authorise;
 mod body;
 mod guard;
+mod reply;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner};
 use lambent_identity::Sessions;
@@ -25,6 +25,7 @@ use lambent_wire::{Error, Service, lambda, logs};
 pub(crate) use authorise::Authoriser;
 pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
+pub(crate) use reply::Reply;
 
 /// Where a request came from.
 #[derive(Clone)]
@@ -57,13 +58,13 @@ impl Gateway {
         self: Arc<Self>,
         origin: Origin,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    ) -> Result<Response<Reply>, Infallible> {
         let request_id = RequestId::random(&*self.entropy).to_string();
         let response = match self.route(&origin, request, &request_id).await {
             Ok(response) => response,
             Err((service, error)) => service.error_response(&error, &request_id),
         };
-        Ok(response.map(Full::new))
+        Ok(Reply::of(response))
     }
 
     async fn route(
