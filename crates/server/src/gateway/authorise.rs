@@ -7,7 +7,7 @@
 use http::request::Parts;
 use lambent_identity::{Principal, RoleSession};
 use lambent_model::{FunctionArn, FunctionReference, Scope};
-use lambent_wire::{Error, Operation, Service, common, lambda};
+use lambent_wire::{Error, Operation, Service, common};
 
 /// What is not read from an operation's name, and is no change of the API's resources either: running functions, and
 /// what durable functions say of their own executions while they run.
@@ -93,7 +93,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
-    use lambent_wire::logs;
+    use lambent_wire::{lambda, logs};
 
     use super::*;
 
