@@ -2,10 +2,13 @@
 
 import base64
 import concurrent.futures
+import io
 import json
+import os
 import socket
 import threading
 import time
+import zipfile
 
 import h2.config
 import h2.connection
@@ -322,3 +325,45 @@ def test_the_end_finishes_what_was_begun(own_server):
     half.close()
     ended.join()
     assert server.process.returncode == 0, server.output()
+
+
+def test_an_upload_takes_little_more_memory_than_it_has_bytes(own_server):
+    """50 MB of package are 67 MB of base64. The peak is what the server has of both at once."""
+    server = own_server.start()
+    clients = Clients(server)
+    client, name = clients.boto("lambda"), unique("large")
+    package = large_zip(50_000_000)
+    # One small one before: what the server needs once is not the upload's.
+    settings = {"Runtime": server.python(), "Role": ROLE, "Handler": "lambda_function.lambda_handler"}
+    client.create_function(FunctionName=unique("small"), Code={"ZipFile": probe_zip()}, **settings)
+    before = peak(server.pid)
+    created = client.create_function(FunctionName=name, Code={"ZipFile": package}, **settings)
+    assert created["CodeSize"] == len(package)
+    took = peak(server.pid) - before
+    assert took <= 2.5 * len(package), f"{took / len(package):.2f} times the upload"
+    print(f"peak {took / 1e6:.0f} MB, {took / len(package):.2f} times the upload")
+    until_active(client, name)
+    assert functions.invoke(client, name, {"do": "echo", "value": 1}).ok == 1
+
+
+def large_zip(size):
+    """A package of this size that no compression makes smaller."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
+        files = {
+            "lambda_function.py": functions.source("probe/lambda_function.py"),
+            "marker.txt": "large",
+            "data.bin": os.urandom(size),
+        }
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, content)
+    return data.getvalue()
+
+
+def peak(pid):
+    """The most memory that a process has had, in bytes."""
+    with open(f"/proc/{pid}/status") as status:
+        (line,) = [line for line in status if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024

@@ -124,7 +124,7 @@ impl Dispatcher {
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => {
-                eprintln!("messages of {queue} cannot be read, trying again: {error}");
+                tracing::warn!(%queue, %error, "messages cannot be read, trying again");
                 let again = self.clock.now().plus(READ_AGAIN);
                 return self.lanes.taken(&queue, 0, 0, Some(again));
             }
@@ -171,10 +171,10 @@ async fn commit(store: &Store, queue: &str, writes: Vec<Write>) {
             // Closed: the server is down but for this; the message will be delivered once more.
             Ok(_) | Err(Error::Closed) => return,
             Err(error @ (Error::LeaseLost { .. } | Error::Conflict { .. })) => {
-                eprintln!("the end of a message of {queue} was not its own to write: {error}");
+                tracing::warn!(%queue, %error, "the end of a message was not its own to write");
                 return;
             }
-            Err(error) => eprintln!("the end of a message of {queue} is not written yet: {error}"),
+            Err(error) => tracing::warn!(%queue, %error, "the end of a message is not written yet"),
         }
         tokio::time::sleep(COMMIT_AGAIN).await;
     }

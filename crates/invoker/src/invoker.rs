@@ -336,11 +336,11 @@ impl Inner {
         let mut told = self.told_full.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             *told = Some(Instant::now());
-            eprintln!(
-                "warning: the machine's memory is full, and invocations that need a new environment are throttled: {} \
-                 MB can be given, beyond what is kept in reserve and promised, and one needs about {}",
-                available >> 20,
-                need >> 20
+            tracing::warn!(
+                available_mb = available >> 20,
+                needed_mb = need >> 20,
+                "the machine's memory is full, and invocations that need a new environment are throttled; what is kept \
+                 in reserve and promised is not available"
             );
         }
     }

@@ -64,9 +64,10 @@ impl Composer {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         for setting in around.without_effect() {
             if warned.insert(setting.to_owned()) {
-                eprintln!(
-                    "warning: function {function}, perhaps among others: {setting} is kept and shown, and has no \
-                     effect yet; see docs/compatibility.md"
+                tracing::warn!(
+                    function,
+                    "{setting} is kept and shown, and has no effect yet, with this function and perhaps with others; \
+                     see docs/compatibility.md"
                 );
             }
         }

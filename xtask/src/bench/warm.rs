@@ -14,8 +14,8 @@ use super::subject::Subject;
 
 /// The small event.
 pub(crate) const TINY: &str = r#"{"message":"hello"}"#;
-/// Connections of the busy scenarios, and environments then.
-pub(crate) const MANY: usize = 10;
+/// Connections of the scenarios, and environments then: one for latency, the others for what the machine can do.
+const CONNECTIONS: [usize; 3] = [1, 8, 32];
 
 /// One scenario of one function.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,22 +55,20 @@ pub(crate) fn measure(
     programs: &Programs,
     options: &Options,
 ) -> anyhow::Result<Vec<Scenario>> {
-    let floor = subject
-        .floor
-        .as_ref()
-        .ok()
-        .map(|program| Floor::start(programs, subject, program, MANY))
-        .transpose()?;
     let one_kb = one_kilobyte();
     let mut scenarios = Vec::new();
     // One connection first: afterwards there are as many environments as the busy scenarios needed.
-    for connections in [1, MANY] {
+    for connections in CONNECTIONS {
+        // As many environments as connections on either side; Lambent makes them by itself.
+        let program = subject.floor.as_ref().ok();
+        let floor =
+            program.map(|program| Floor::start(programs, subject, program, connections)).transpose()?;
         for (payload, body) in [("tiny", TINY), ("1 KB", one_kb.as_str())] {
             let scenario = Rounds { subject, server, floor: floor.as_ref(), programs, options };
             scenarios.push(scenario.measure(connections, payload, body)?);
         }
+        floor.map(Floor::stop).transpose()?;
     }
-    floor.map(Floor::stop).transpose()?;
     Ok(scenarios)
 }
 

@@ -51,7 +51,7 @@ impl EventCourier {
         let id = message.lease.id();
         let state = State::decode(&message.state);
         let Some((envelope, state)) = Envelope::decode(message.body).zip(state) else {
-            eprintln!("message {id} of {queue} is no event that this version knows; it is dropped");
+            tracing::error!(message = %id, queue, "a message is no event that this version knows; it is dropped");
             return Verdict::Settled(Vec::new());
         };
         let Some(policy) = self.invoke.event_policy(&envelope.target).await else {
@@ -117,11 +117,11 @@ impl EventCourier {
         let Some(destination) = destination else { return Verdict::Settled(Vec::new()) };
         let now = self.clock.now();
         let Some(target) = function(destination, &envelope.target.function.scope) else {
-            eprintln!(
-                "event {} of {}: its record cannot be sent to {destination}: only functions of the same account and \
-                 region are reached yet",
-                envelope.request_id,
-                envelope.target.qualified()
+            tracing::warn!(
+                request_id = %envelope.request_id,
+                function = envelope.target.qualified(),
+                destination,
+                "the record of an event cannot be sent: only functions of the same account and region are reached yet"
             );
             return Verdict::Settled(Vec::new());
         };

@@ -174,7 +174,7 @@ impl Inner {
                 // It ended in the meantime, and the next one may not have.
                 Err(Error::Gone(_)) => {}
                 Err(error) => {
-                    eprintln!("a prewarmed sandbox could not be used, and another is made: {error}");
+                    tracing::warn!(%error, "a prewarmed sandbox could not be used, and another is made");
                     return None;
                 }
             }
@@ -235,7 +235,7 @@ impl Inner {
                 shelf.waiting.push(waiting);
             }
             Err(error) => {
-                eprintln!("no sandbox can be prewarmed, functions start without: {error}");
+                tracing::warn!(%error, "no sandbox can be prewarmed, functions start without");
                 shelf.paused_until = Some(Instant::now() + PAUSE);
             }
         }
