@@ -121,6 +121,11 @@ CASES = {
     **{"handler: " + what: case for what, case in HANDLERS.items()},
     **{"loading: " + what: case for what, case in LOADING.items()},
     **{"end: " + what: case for what, case in ENDS.items()},
+    "handler: a coroutine that nobody awaits, and a further event": dict(
+        files={"app.py": "async def c(): return 1\ndef f(e, c_): return c() if e else 2"},
+        handler="app.f",
+        events=[Event(b"1"), Event(b"0")],
+    ),
     **{
         "event: " + what: dict(files={"app.py": "def f(e, c): return repr(e)"}, handler="app.f", events=events)
         for what, events in EVENTS.items()

@@ -8,6 +8,11 @@ import enum
 import fractions
 import types
 import uuid
+import warnings
+
+# Python says so when it drops the coroutine, which is after the outcome was sent, and so now in this case and now in the
+# next one. `python_processes.py` has a case of it.
+warnings.filterwarnings("ignore", "coroutine .* was never awaited")
 
 
 class _Color(str, enum.Enum):
