@@ -218,7 +218,7 @@ async function load(root, handlerName, client, store, logError, lastError) {
 
 /** Has the client compiled by an invocation that nobody sees, and takes back what it has left. */
 async function warm() {
-  const handler = await warmUp((root, name) => loadHandler(root, name, (file) => import(file)));
+  const handler = await warmUp(loadHandler, (file) => import(file));
   const client = new RuntimeClient("", VERSION, deafConnection());
   const store = { run: (_context, work) => work() };
   // Done again when it is known how the function wants its logs; until then nobody writes any.

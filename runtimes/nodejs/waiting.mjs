@@ -77,14 +77,14 @@ function environmentShower() {
   }
 }
 
-/** Has what is used after the wait compiled, and leaves no trace of it. `load` is how handlers are loaded. */
-export async function warmUp(load) {
+/** Has what is used after the wait compiled, and leaves no trace of it. `load` loads handlers, `importModule` modules. */
+export async function warmUp(load, importModule) {
   const folder = fileURLToPath(new URL(".", import.meta.url));
-  const handler = await load(folder, "warm.handler");
-  const require = createRequire(import.meta.url);
-  delete require.cache[require.resolve("./warm.cjs")];
+  const handler = await load(folder, "warm.handler", importModule);
+  const requireWarm = createRequire(import.meta.url);
+  delete requireWarm.cache[requireWarm.resolve("./warm.cjs")];
   // Handlers may be ES modules.
-  await import("data:text/javascript,export const handler = 1");
+  await importModule("data:text/javascript,export const handler = 1");
   process.env.WARM = JSON.parse('"text"');
   delete process.env.WARM;
   return handler;
