@@ -61,7 +61,8 @@ export class Connection {
       socket.once("connect", () => {
         socket.off("error", reject);
         socket.unref();
-        resolve();
+        // Nothing is sent by that, but how to send is compiled.
+        socket.write("", resolve);
       });
     });
   }

@@ -12,7 +12,7 @@ import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
-import { deafConnection, isWaiting, waitForAssignment, warmHandler } from "./waiting.mjs";
+import { deafConnection, isWaiting, prepareToWait, warmUp } from "./waiting.mjs";
 
 const VERSION = "3.3.0";
 const NO_CALLBACKS =
@@ -218,9 +218,12 @@ async function load(root, handlerName, client, store, logError, lastError) {
 
 /** Has the client compiled by an invocation that nobody sees, and takes back what it has left. */
 async function warm() {
+  const handler = await warmUp(loadHandler, (file) => import(file));
   const client = new RuntimeClient("", VERSION, deafConnection());
   const store = { run: (_context, work) => work() };
-  new Runtime(client, warmHandler(), store, () => {}, {}).scheduleIteration();
+  // Done again when it is known how the function wants its logs; until then nobody writes any.
+  patchConsole({}, globalIds);
+  new Runtime(client, handler, store, () => {}, {}).scheduleIteration();
   // The event, the handler's promise, the response: each a few microtasks.
   for (let turns = 0; turns < 5; turns++) await turn();
   ignoreEmptyEventLoop();
@@ -232,6 +235,7 @@ async function warm() {
 async function awaitFunction() {
   const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
   await client.connected();
+  const waitForAssignment = prepareToWait();
   await warm();
   waitForAssignment();
   return client;

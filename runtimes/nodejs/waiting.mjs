@@ -6,6 +6,7 @@
 
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 
 // The descriptor on which to wait. Whoever gives it also makes the environment long enough for the function's.
 const VARIABLE = "_LAMBENT_ASSIGNMENT_FD";
@@ -15,59 +16,77 @@ const ENVIRONMENT_END = 51;
 
 export const isWaiting = (environment) => environment[VARIABLE] !== undefined;
 
-/** Blocks until there is a function, and makes the process look as if it had been started for it. */
-export function waitForAssignment() {
+/**
+ * What there is to do before anybody knows the function. Returns a function that blocks until somebody does, and makes the
+ * process look as if it had been started for it. In between there are no variables.
+ */
+export function prepareToWait() {
   const fd = Number.parseInt(process.env[VARIABLE], 10);
-  writeSync(fd, "R");
+  const folders = process.env.NODE_PATH;
+  const show = environmentShower();
+  clearEnvironment();
+  return () => {
+    const { env, cwd } = JSON.parse(receive(fd));
+    for (const [name, value] of env) process.env[name] = value;
+    if (process.env.NODE_PATH !== folders) nodeModule._initPaths();
+    show(env);
+    process.chdir(cwd);
+  };
+}
+
+// All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten later.
+function clearEnvironment() {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+}
+
+function receive(fd) {
   const parts = [];
   const buffer = Buffer.alloc(64 * 1024);
+  writeSync(fd, "R");
   for (let length; (length = readSync(fd, buffer, 0, buffer.length, null)) > 0; ) {
-    parts.push(Buffer.from(buffer.subarray(0, length)));
+    parts.push(buffer.toString("latin1", 0, length));
   }
   closeSync(fd);
   // The platform ends this sandbox.
   if (parts.length === 0) process.exit(0);
-  const { env, cwd } = JSON.parse(Buffer.concat(parts).toString("utf8"));
-  replaceEnvironment(env);
-  showEnvironment(env);
-  process.chdir(cwd);
+  // Put together before it is decoded: a character may lie in two parts.
+  return Buffer.from(parts.join(""), "latin1").toString("utf8");
 }
 
-function replaceEnvironment(env) {
-  const folders = process.env.NODE_PATH;
-  // All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten next.
-  for (const name of Object.keys(process.env)) delete process.env[name];
-  for (const [name, value] of env) process.env[name] = value;
-  if (process.env.NODE_PATH !== folders) nodeModule._initPaths();
-}
-
-/** Overwrites what /proc/self/environ shows: the memory of the start's environment. */
-function showEnvironment(env) {
+/** Gives a function that overwrites what /proc/self/environ shows: the memory of the start's environment. */
+function environmentShower() {
   try {
     const stat = readFileSync("/proc/self/stat", "latin1");
     // The first two fields are the number and, in parentheses, the name.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [start, end] = [ENVIRONMENT_START, ENVIRONMENT_END].map((number) => Number(fields[number - 3]));
-    const shown = Buffer.alloc(end - start);
-    const text = Buffer.from(env.map(([name, value]) => `${name}=${value}\0`).join(""));
-    if (text.length > shown.length) return;
-    text.copy(shown);
     const memory = openSync("/proc/self/mem", "r+");
-    try {
-      writeSync(memory, shown, 0, shown.length, start);
-    } finally {
+    const shown = Buffer.alloc(end - start);
+    return (env) => {
+      const text = env.map(([name, value]) => `${name}=${value}\0`).join("");
+      // What does not fit is not shown at all, as if the kernel forbade it.
+      if (Buffer.byteLength(text) <= shown.length) {
+        shown.write(text);
+        writeSync(memory, shown, 0, shown.length, start);
+      }
       closeSync(memory);
-    }
+    };
   } catch {
     // A kernel that forbids it: the file shows the variables of the start, none of which is the function's.
+    return () => {};
   }
 }
 
-/** A handler that is loaded as functions are, and leaves no trace of it. */
-export function warmHandler() {
-  const require = createRequire(import.meta.url);
-  const { handler } = require("./warm.cjs");
-  delete require.cache[require.resolve("./warm.cjs")];
+/** Has what is used after the wait compiled, and leaves no trace of it. `load` loads handlers, `importModule` modules. */
+export async function warmUp(load, importModule) {
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  const handler = await load(folder, "warm.handler", importModule);
+  const requireWarm = createRequire(import.meta.url);
+  delete requireWarm.cache[requireWarm.resolve("./warm.cjs")];
+  // Handlers may be ES modules.
+  await importModule("data:text/javascript,export const handler = 1");
+  process.env.WARM = JSON.parse('"text"');
+  delete process.env.WARM;
   return handler;
 }
 

@@ -15,4 +15,4 @@ mod stock;
 
 pub(crate) use kinds::kind;
 pub use policy::Prewarm;
-pub(crate) use stock::Stock;
+pub(crate) use stock::{Stock, room_here};

@@ -20,6 +20,23 @@ def wait(runtime_client):
     runtime_client.connect()
     own = _set_by_the_interpreter()
     fd = int(os.environ[VARIABLE])
+    zone = os.environ.get("TZ")
+    memory = _shown_environment()
+    # All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten later.
+    os.environ.clear()
+    assignment = json.loads(_receive(fd))
+    environment = [(_bytes(name), _bytes(value)) for name, value in assignment["env"]]
+    for name, value in environment:
+        os.environb[name] = value
+    for name, value in own:
+        os.environb.setdefault(name, value)
+    if os.environ.get("TZ") != zone:
+        time.tzset()
+    _show(environment, memory)
+    os.chdir(_bytes(assignment["cwd"]))
+
+
+def _receive(fd):
     os.write(fd, b"R")
     parts = []
     while True:
@@ -31,11 +48,7 @@ def wait(runtime_client):
     if not parts:
         # The platform ends this sandbox.
         raise SystemExit(0)
-    assignment = json.loads(b"".join(parts))
-    environment = [(_bytes(name), _bytes(value)) for name, value in assignment["env"]]
-    _replace_environment(environment, own)
-    _show_environment(environment)
-    os.chdir(_bytes(assignment["cwd"]))
+    return b"".join(parts)
 
 
 def _bytes(raw):
@@ -49,32 +62,26 @@ def _set_by_the_interpreter():
     return [(name, value) for name, value in os.environb.items() if name not in given]
 
 
-def _replace_environment(environment, own):
-    zone = os.environ.get("TZ")
-    # All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten next.
-    os.environ.clear()
-    for name, value in environment:
-        os.environb[name] = value
-    for name, value in own:
-        os.environb.setdefault(name, value)
-    if os.environ.get("TZ") != zone:
-        time.tzset()
-
-
-def _show_environment(environment):
-    """Overwrites what /proc/self/environ shows: the memory of the start's environment (proc(5), fields of `stat`)."""
-    text = b"".join(name + b"=" + value + b"\0" for name, value in environment)
+def _shown_environment():
+    """Where the memory is that /proc/self/environ shows, that of the start's environment (proc(5), fields of `stat`):
+    a descriptor for it, its start and its length; None where the kernel forbids to write there."""
     try:
         with open("/proc/self/stat", "rb") as stat:
             # The first two fields are the number and, in parentheses, the name.
             fields = stat.read().rpartition(b")")[2].split()
         start, end = (int(fields[number - 3]) for number in (_ENVIRONMENT_START, _ENVIRONMENT_END))
-        if len(text) <= end - start:
-            memory = os.open("/proc/self/mem", os.O_RDWR)
-            try:
-                os.pwrite(memory, text.ljust(end - start, b"\0"), start)
-            finally:
-                os.close(memory)
+        return os.open("/proc/self/mem", os.O_RDWR), start, end - start
     except OSError:
-        # A kernel that forbids it: the file shows the variables of the start, none of which is the function's.
-        pass
+        return None
+
+
+def _show(environment, memory):
+    if memory is None:
+        # The file shows the variables of the start, none of which is the function's.
+        return
+    fd, start, length = memory
+    text = b"".join(name + b"=" + value + b"\0" for name, value in environment)
+    # What does not fit is not shown at all, as if the kernel forbade it.
+    if len(text) <= length:
+        os.pwrite(fd, text.ljust(length, b"\0"), start)
+    os.close(fd)

@@ -4,16 +4,26 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 /// Whether `GET path` answers 200. A server that does not listen yet, or hangs up, is not ready.
 pub(crate) fn is_ready(address: SocketAddr, path: &str) -> bool {
-    ask(address, path).is_ok_and(|head| head == *b"HTTP/1.1 200")
+    ask(address, path).is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
 }
 
-fn ask(address: SocketAddr, path: &str) -> std::io::Result<[u8; 12]> {
+/// The JSON document at `path`.
+pub(crate) fn json(address: SocketAddr, path: &str) -> anyhow::Result<serde_json::Value> {
+    let answer = ask(address, path)?;
+    let text = String::from_utf8(answer).context("the answer is no text")?;
+    let (_, body) = text.split_once("\r\n\r\n").context("the answer has no body")?;
+    serde_json::from_str(body).with_context(|| format!("{path} is no JSON: {body}"))
+}
+
+fn ask(address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    Ok(head)
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }

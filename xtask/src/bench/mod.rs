@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for subject in &subjects {
         eprintln!("measuring {}", subject.label);
-        let cold = cold::measure(subject, &server, &programs, &options)?;
+        let cold = cold::measure(&place, subject, &server, &programs, &options)?;
         let warm = warm::measure(subject, &server, &programs, &options)?;
         rows.push(report::Row::new(subject, cold, warm));
     }

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) requests: usize,
     /// Pairs of cold starts for each runtime.
     pub(crate) cold_starts: usize,
+    /// Cold starts of each burst.
+    pub(crate) burst: usize,
     /// Starts of the server.
     pub(crate) server_starts: usize,
     /// Environments at once, at the end.
@@ -38,8 +40,8 @@ impl Options {
                 _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
             }
         }
-        let (rounds, requests, cold_starts, server_starts, environments) =
-            if quick { (3, 500, 3, 5, 30) } else { (7, 1500, 10, 10, 300) };
-        Ok(Self { quick, awake, rounds, requests, cold_starts, server_starts, environments })
+        let (rounds, requests, cold_starts, burst, server_starts, environments) =
+            if quick { (3, 500, 5, 20, 5, 30) } else { (7, 1500, 20, 100, 10, 300) };
+        Ok(Self { quick, awake, rounds, requests, cold_starts, burst, server_starts, environments })
     }
 }

@@ -126,6 +126,7 @@ impl Report {
             2.0,
             off(|shares| (shares.whole - 1.0).abs() * 100.0),
         ));
+        goals.extend(rows.iter().map(cold_goal));
         for row in &rows {
             // The first scenario: one connection, the small event.
             let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
@@ -137,6 +138,19 @@ impl Report {
             logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
         ));
         Self { options: options.clone(), machine, startup, environments, shares, logs, rows, goals }
+    }
+}
+
+/// What a cold start may take: an interpreter and its client wait for their function, a program of the function's own does
+/// not.
+fn cold_goal(row: &Row) -> Goal {
+    let pair = row.cold.floor_ms.as_ref().zip(row.cold.lambent_ms.as_ref());
+    let ratio = pair.map(|(floor, lambent)| lambent.p50 / floor.p50);
+    let what = |of: &str| format!("cold p50 {of} the floor's, {}", row.label);
+    match row.runtime.get(..6) {
+        Some("python") => Goal::new(what("to"), 0.1, ratio),
+        Some("nodejs") => Goal::new(what("to"), 0.05, ratio),
+        _ => Goal::new(what("above"), 8.0, pair.map(|(floor, lambent)| lambent.p50 - floor.p50)),
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) const MEMORY_MB: u32 = 1769;
 /// A server that is not ready by now will not be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A sandbox is made in advance in half this time; when none has been for so long, none is to come.
+const CALM: Duration = Duration::from_millis(300);
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -61,6 +64,37 @@ impl Server {
     /// Creates a function and waits until it is active.
     pub(crate) fn deploy(&self, subject: &Subject, name: &str) -> anyhow::Result<()> {
         self.deploy_with(&subject.runtime, subject.handler, &subject.folder, name, MEMORY_MB)
+    }
+
+    /// Creates a function whose package nobody has seen before.
+    pub(crate) fn deploy_unseen(&self, place: &Place, subject: &Subject, name: &str) -> anyhow::Result<()> {
+        let folder = place.bench.join("unseen");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let copied = copy_unseen(&subject.folder, &folder, name);
+        let deployed = copied
+            .and_then(|()| self.deploy_with(&subject.runtime, subject.handler, &folder, name, MEMORY_MB));
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        deployed
+    }
+
+    /// Waits until no further sandboxes are made in advance.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let (mut waiting, mut since) = (self.prewarmed()?, began);
+        while since.elapsed() < CALM && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = self.prewarmed()?;
+            if now != waiting {
+                (waiting, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many sandboxes wait for functions.
+    fn prewarmed(&self) -> anyhow::Result<u64> {
+        let health = http::json(self.address, "/_lambent/health")?;
+        health["prewarmed"].as_u64().context("the server does not say how many sandboxes wait")
     }
 
     /// The same with a memory size.
@@ -166,6 +200,18 @@ fn lambent(program: &Path) -> Command {
         }
     }
     command
+}
+
+/// Copies a function's folder and adds a file that makes it another package than any before.
+fn copy_unseen(from: &Path, to: &Path, name: &str) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))
+            .with_context(|| format!("cannot copy {}", entry.path().display()))?;
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    std::fs::write(to.join("nonce.txt"), format!("{name} {}", now.as_nanos()))
+        .context("cannot write the nonce")
 }
 
 /// The end of the server's log.

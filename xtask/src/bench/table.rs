@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cold::Cold;
+use super::cold::{Burst, Cold};
 use super::environments::Environments;
 use super::report::{Report, Row, Verdict, megabytes};
 use super::server::Memory;
@@ -107,7 +107,7 @@ fn cold(rows: &[Row]) -> String {
     let mut lines =
         vec![words("runtime|n|floor min|floor p50|floor max|lambent min|lambent p50|lambent max|ratio")];
     for row in rows {
-        let Cold { floor_ms, lambent_ms } = &row.cold;
+        let Cold { floor_ms, lambent_ms, .. } = &row.cold;
         let figures = |side: &Option<Summary>| {
             let of = |figure: fn(&Summary) -> f64| number(side.as_ref().map(figure), 1);
             [of(|side| side.min), of(|side| side.p50), of(|side| side.p99)]
@@ -122,7 +122,28 @@ fn cold(rows: &[Row]) -> String {
         lines.push(line);
     }
     format!(
-        "Cold: the first invocation of a new function; on the floor, process start to response; ms\n{}",
+        "Cold: the first invocation of a new function, of code never seen; on the floor, process start to response; ms\n{}\n{}",
+        columns(&lines),
+        bursts(rows)
+    )
+}
+
+fn bursts(rows: &[Row]) -> String {
+    let mut lines = vec![words("runtime|n|at once p50|p99|all|once each p50|p99")];
+    for row in rows {
+        let Burst { count, at_once_ms, at_once_wall_ms, once_each_ms } = &row.cold.burst;
+        let figures = |side: &Option<Summary>| {
+            let of = |figure: fn(&Summary) -> f64| number(side.as_ref().map(figure), 1);
+            [of(|side| side.p50), of(|side| side.p99)]
+        };
+        let mut line = vec![row.label.clone(), count.to_string()];
+        line.extend(figures(at_once_ms));
+        line.push(number(Some(*at_once_wall_ms), 0));
+        line.extend(figures(once_each_ms));
+        lines.push(line);
+    }
+    format!(
+        "Bursts: first invocations of one function at once; of as many functions, one after the other; ms\n{}",
         columns(&lines)
     )
 }

@@ -36,6 +36,13 @@ fn judge_kernel(release: &str) -> Check {
     }
 }
 
+/// How many sandboxes may wait for functions (the setting `prewarm`); how many do is in the server's health.
+pub(super) fn prewarm() -> Check {
+    let room = crate::prewarm::room_here();
+    let found = format!("up to {room} sandboxes may wait for functions, at 6 to 9 MB each");
+    Check::new("prewarm", Status::Ok, found, None)
+}
+
 pub(super) fn descriptors() -> Check {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     match limit {

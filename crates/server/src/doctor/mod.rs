@@ -61,6 +61,7 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
         )),
     }
     checks.push(machine::descriptors());
+    checks.push(machine::prewarm());
     checks.push(machine::data_folder(data_dir));
     checks.push(interpreters::runtimes(data_dir));
     checks

@@ -68,7 +68,7 @@ impl Stock {
             network,
             setting,
             entropy,
-            room: policy::room(host_memory()),
+            room: room_here(),
             shelves: Mutex::default(),
             launching: AtomicUsize::new(0),
             wake: Notify::new(),
@@ -264,6 +264,11 @@ impl Shelf {
         let (waiting, wanted) = (self.waiting.len(), self.demand.wanted(setting, now));
         Level { waiting, wanted: if self.paused_until.is_some() { wanted.min(waiting) } else { wanted } }
     }
+}
+
+/// How many may wait on this host.
+pub(crate) fn room_here() -> usize {
+    policy::room(host_memory())
 }
 
 /// Bytes of memory of the host; where it does not say, few.
