@@ -62,7 +62,7 @@ def test_the_table_says_so(server):
     assert len(table) == 91
     shown = {part["name"] for part in table["CreateFunction"]["exceptions"] if part["effect"] == "shown-only"}
     assert shown == set(SETTINGS)
-    assert table["InvokeAsync"]["effect"] == "refused"
+    assert table["CheckpointDurableExecution"]["effect"] == "refused"
 
 
 REFUSED = {
