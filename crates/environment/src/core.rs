@@ -12,15 +12,15 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use lambent_model::{Completed, EnvironmentId, Failure, Invocation, Origin, Outcome, Report};
-use lambent_sandbox_client::{Control, Event as SandboxEvent, Exit, Freezer, Program};
+use lambent_sandbox_client::{Control, Event as SandboxEvent, Exit, Program};
 use tokio::sync::{Notify as Wake, oneshot};
 
 use crate::api::{Delivery, Environment};
-use crate::freezer::{AFTER_V1, AFTER_V2, Freezable};
+use crate::freezer::{AFTER, Freezable};
 use crate::log::Log;
 use crate::machine::{Effect, Event, Machine, Reported, Settings, Start, Verdicted};
 use crate::pipes::Pipes;
@@ -29,13 +29,6 @@ use crate::{Function, Notify, Placement, StartError, Status, World};
 
 /// With this status end the loader that misses a shared library, and shells that miss a command.
 const STATUS_NOT_FOUND: i32 = 127;
-
-fn after(freezer: Freezer) -> Duration {
-    match freezer {
-        Freezer::V1 => AFTER_V1,
-        Freezer::V2 => AFTER_V2,
-    }
-}
 
 /// The answer to an invocation, or the invocation itself when the environment could not take it.
 pub(crate) type Answer = Result<Completed, Arc<Invocation>>;
@@ -203,7 +196,7 @@ impl Freezable for Shared {
 impl Shared {
     pub(crate) fn launched(&self, control: Control, placement: Placement, pipes: Pipes) {
         self.apply(|core| {
-            let freeze_after = control.freezer().map(after);
+            let freeze_after = control.freezer().map(|_| AFTER);
             core.sandbox = Some(Grip { control, placement, pipes });
             Some(Event::Launched { freeze_after })
         });

@@ -3,7 +3,7 @@
 //! To freeze and to thaw costs tens of microseconds each, which is much beside an invocation of two hundred. So an
 //! environment that has become idle is put into a queue, and one thread of its own, which sleeps between the times that
 //! are due, freezes those that still are idle then. A caller that comes back sooner finds the environment as it left it,
-//! and a stream of invocations wakes the thread about once per [`AFTER_V2`], not once each.
+//! and a stream of invocations wakes the thread about once per [`AFTER`], not once each.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,11 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long an environment is idle before it is frozen by a cgroup of version 2: what a client takes to come back with
-/// its next invocation.
-pub(crate) const AFTER_V2: Duration = Duration::from_millis(1);
-/// The same under version 1, where a write takes a tenth of a millisecond.
-pub(crate) const AFTER_V1: Duration = Duration::from_millis(5);
+/// How long an environment is idle before it is frozen: what a client takes to come back with its next invocation. To be
+/// frozen a process has to run, and once more to go on: on a busy host a caller who came back every two milliseconds waited
+/// twice as long with a delay of one (docs/adr/0011).
+pub(crate) const AFTER: Duration = Duration::from_millis(5);
 
 /// What is in the queue.
 pub(crate) trait Freezable: Send + Sync {
@@ -131,7 +130,7 @@ mod tests {
         let (sender, told) = mpsc::channel();
         let who: Arc<dyn Freezable> = Arc::new(Told(sender));
         for _ in 0..2 {
-            let at = Instant::now() + AFTER_V2;
+            let at = Instant::now() + AFTER;
             freezer.queue(at, Weak::<Told>::new());
             freezer.queue(at, Arc::downgrade(&who));
             assert!(told.recv().unwrap() >= at);
