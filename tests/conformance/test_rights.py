@@ -55,8 +55,8 @@ def test_the_server_holds_no_descriptor_that_is_roots(server, probe, invoke):
     meant = re.compile(
         # Sockets, pipes, events: made by the server, or handed to it. Programs in sealed memory.
         r"(socket|pipe):\[\d+\]|anon_inode:.*|/memfd:lambent-(init|launcher|unpack) \(deleted\)|/dev/null"
-        # The counters of a sandbox's memory, which the launcher opens for reading.
-        r"|/sys/fs/cgroup/.*/(memory\.(max_usage_in_bytes|oom_control|peak|events))"
+        # The counters of a sandbox's memory, which the launcher opens for reading, and what freezes it.
+        r"|/sys/fs/cgroup/.*/(memory\.(max_usage_in_bytes|oom_control|peak|events)|cgroup\.freeze|freezer\.state)"
     )
     folder = f"/proc/{server.pid}/fd"
     for number in os.listdir(folder):
