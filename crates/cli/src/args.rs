@@ -304,6 +304,9 @@ pub struct LogsArgs {
     /// How far back to begin: 30s, 10m, 2h, 1d, 1w
     #[arg(long, value_name = "AGE", default_value = "10m", value_parser = age)]
     pub since: Duration,
+    /// Show events that match a filter pattern of CloudWatch Logs alone, such as ERROR or '{ $.status >= 500 }'
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub filter: Option<String>,
 }
 
 /// Reads `127.0.0.1:4566` or `localhost:4566`. Other names are not looked up: what is listened on must not depend on

@@ -336,6 +336,7 @@ impl Server {
                     "stopping: what is under way is finished"
                 );
                 stopping.send_replace(true);
+                logs.end_tails();
             })
             .await;
             invoker.shutdown(deadline.saturating_duration_since(Instant::now())).await;

@@ -14,6 +14,8 @@
 mod api;
 mod catalog;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod insights;
 mod migrate;
 mod pattern;
@@ -34,6 +36,7 @@ use std::thread::JoinHandle;
 use lambent_model::{Clock, Entropy, LogSink};
 use tokio::sync::{Semaphore, watch};
 
+pub use api::Streamed;
 use catalog::read::Readers;
 pub use error::Error;
 use queries::Queries;
@@ -148,6 +151,11 @@ impl Logs {
         }
     }
 
+    /// Ends the responses that go on by themselves: a server that stops would wait for their clients.
+    pub fn end_tails(&self) {
+        self.inner.tail.close();
+    }
+
     /// Writes what is queued and closes the file. What other handles write from now on is dropped.
     ///
     /// # Errors
@@ -162,6 +170,7 @@ impl Logs {
                 return Err(Error::Closed { path: self.inner.path.clone() });
             }
         }
+        self.end_tails();
         self.inner.queries.close();
         self.inner.readers.close();
         let progress = self.inner.progress.borrow();

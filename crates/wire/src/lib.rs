@@ -17,6 +17,7 @@ mod constraint;
 mod decode;
 mod encode;
 mod error;
+pub mod event_stream;
 mod generated;
 mod open_enum;
 mod operation;

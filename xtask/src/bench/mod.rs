@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → shares of CPU → many environments → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → shares of CPU → logs → many environments → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -18,6 +18,7 @@ mod environments;
 mod floor;
 mod http;
 mod load;
+mod logs;
 mod machine;
 mod official;
 mod options;
@@ -60,12 +61,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     let last = subjects.last().context("there is always the function in Rust")?;
     let shares = share::measure(&place, &subjects, &server)?;
+    let logs = logs::measure(&place, &subjects, &server, &programs, &options)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
     server.stop()?;
     drop(awake);
 
     let machine = machine::describe(before)?;
-    let report = Report::new(&options, machine, startup, environments, shares, rows);
+    let report = Report::new(&options, machine, report::Parts { startup, environments, shares, logs, rows });
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", file.display()))?;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::cold::Cold;
 use super::environments::Environments;
+use super::logs::Logs;
 use super::machine::Machine;
 use super::options::Options;
 use super::share::Shares;
@@ -15,6 +16,8 @@ const READY_MS: f64 = 150.0;
 const SERVER_MB: f64 = 30.0;
 const RATIO: f64 = 1.3;
 const ENVIRONMENT_MB: f64 = 1.0;
+/// The queue of logs and the batch that is being written, 32 MB each, and a segment that is being closed.
+const FLOOD_MB: f64 = 128.0;
 /// 128 of 1,769 MB.
 const SMALLEST_SHARE: f64 = 128.0 / 1769.0;
 
@@ -27,8 +30,18 @@ pub(crate) struct Report {
     /// At the end.
     pub(crate) environments: Environments,
     pub(crate) shares: Option<Shares>,
+    pub(crate) logs: Option<Logs>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
+}
+
+/// What the measurements gave.
+pub(crate) struct Parts {
+    pub(crate) startup: Startup,
+    pub(crate) environments: Environments,
+    pub(crate) shares: Option<Shares>,
+    pub(crate) logs: Option<Logs>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// One function.
@@ -89,14 +102,8 @@ impl Goal {
 }
 
 impl Report {
-    pub(crate) fn new(
-        options: &Options,
-        machine: Machine,
-        startup: Startup,
-        environments: Environments,
-        shares: Option<Shares>,
-        rows: Vec<Row>,
-    ) -> Self {
+    pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
+        let Parts { startup, environments, shares, logs, rows } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -124,7 +131,12 @@ impl Report {
             let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
             goals.push(Goal::new(format!("warm p50 to the floor's, {}", row.label), RATIO, ratio));
         }
-        Self { options: options.clone(), machine, startup, environments, shares, rows, goals }
+        goals.push(Goal::new(
+            "server's memory gained by a flood of logs, MB",
+            FLOOD_MB,
+            logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
+        ));
+        Self { options: options.clone(), machine, startup, environments, shares, logs, rows, goals }
     }
 }
 

@@ -82,6 +82,11 @@ impl Server {
         output(self.client("invoke").args([name, "--payload", event]))
     }
 
+    /// What a function has logged in the last hour that matches a filter pattern.
+    pub(crate) fn logs(&self, name: &str, filter: &str) -> anyhow::Result<String> {
+        output(self.client("logs").args([name, "--since", "1h", "--filter", filter]))
+    }
+
     /// A command of the command line that talks to this server.
     fn client(&self, command: &str) -> Command {
         let mut client = lambent(&self.lambent);

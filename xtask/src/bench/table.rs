@@ -18,6 +18,7 @@ pub(crate) fn render(report: &Report) -> String {
         cpu(&report.rows),
         cold(&report.rows),
         server(report),
+        logs(report),
         goals(report),
     ]
     .join("\n")
@@ -163,6 +164,24 @@ fn server(report: &Report) -> String {
         first(|summary| summary.p99),
     );
     text
+}
+
+fn logs(report: &Report) -> String {
+    let Some(logs) = &report.logs else { return "Logs: not measured without Python\n".to_owned() };
+    let p50 = |summary: &Option<Summary>| number(summary.as_ref().map(|summary| summary.p50), 0);
+    format!(
+        "Logs\na flood of {:.0} lines a second for {} s: {} dropped; server {:.1} MB before, {:.1} MB at most; another function's \
+         warm p50 {} µs without it, {} µs beside it\nsearch for a text in all of it: {:.0} ms, {} events\n",
+        logs.rate,
+        logs.seconds,
+        logs.dropped,
+        megabytes(logs.before_bytes),
+        megabytes(logs.most_bytes),
+        p50(&logs.quiet_us),
+        p50(&logs.beside_us),
+        logs.search_ms,
+        logs.found,
+    )
 }
 
 fn goals(report: &Report) -> String {

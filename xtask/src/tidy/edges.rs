@@ -48,7 +48,7 @@ pub(crate) const TABLE: &[Rule] = &[
         ],
     ),
     rule("control", &["lambda", "model", "store", "wire"]),
-    rule("services", &["model", "wire"]),
+    Rule { name: "services", uses: &["model", "wire"], exceptions: &[], tests: &["testkit"] },
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const OVERLAP_MS: i64 = 10_000;
 
 pub(super) async fn logs(client: &Client, args: LogsArgs, terminal: &Terminal) -> Result<ExitCode, Error> {
-    let group = group(client, &args.name).await?;
+    let group = Group { filter: args.filter, ..group(client, &args.name).await? };
     let since = i64::try_from(args.since.as_millis()).expect("an age is at most 700 years");
     let mut window = Window::from(client.now().millis() - since);
     let mut pause = SHORTEST_PAUSE;
@@ -47,19 +47,21 @@ pub(super) async fn logs(client: &Client, args: LogsArgs, terminal: &Terminal) -
 struct Group {
     name: String,
     function_exists: bool,
+    /// The filter pattern for its events.
+    filter: Option<String>,
 }
 
 /// The group that the function writes to. The log of a deleted function stays, under the default name.
 async fn group(client: &Client, name: &str) -> Result<Group, Error> {
     if name.starts_with('/') {
-        return Ok(Group { name: name.to_owned(), function_exists: false });
+        return Ok(Group { name: name.to_owned(), function_exists: false, filter: None });
     }
     let reference: FunctionReference = name.parse().map_err(|error| Error::Usage(format!("{error}")))?;
     let found = find(client, name).await?;
     let function_exists = found.is_some();
     let configured = found.and_then(|function| function.logging_config).and_then(|logging| logging.log_group);
     let name = configured.unwrap_or_else(|| format!("/aws/lambda/{}", reference.name));
-    Ok(Group { name, function_exists })
+    Ok(Group { name, function_exists, filter: None })
 }
 
 /// Prints every event of the window that was not printed before; says whether there was one.
@@ -72,6 +74,7 @@ async fn page_through(
     let mut request = FilterLogEventsRequest {
         log_group_name: Some(group.name.clone()),
         start_time: Some(window.start.max(0)),
+        filter_pattern: group.filter.clone(),
         ..Default::default()
     };
     let mut found = false;

@@ -10,6 +10,7 @@ mod guard;
 mod orphans;
 mod own;
 mod places;
+mod reply;
 mod trace;
 
 use std::convert::Infallible;
@@ -18,7 +19,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner};
 use lambent_identity::Sessions;
@@ -36,6 +36,7 @@ pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
 pub(crate) use orphans::Orphans;
 pub(crate) use places::Places;
+pub(crate) use reply::Reply;
 
 /// Where a request came from.
 #[derive(Clone)]
@@ -93,7 +94,7 @@ impl Gateway {
         self: Arc<Self>,
         origin: Origin,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    ) -> Result<Response<Reply>, Infallible> {
         let (began, mut asked) = (Instant::now(), Asked::Nothing);
         let _counted = self.requests.begin();
         let request_id = RequestId::random(&*self.entropy).to_string();
@@ -115,7 +116,7 @@ impl Gateway {
         let (status, took) = (response.status().as_u16(), began.elapsed());
         self.requests.answered(asked, status, took);
         trace::end(&span, asked, &request_id, status, took);
-        Ok(response.map(Full::new))
+        Ok(Reply::of(response))
     }
 
     /// Who it is, whether they may, and the whole of the body. Nothing has happened yet when this is dropped.

@@ -19,6 +19,7 @@ mod queries;
 mod query_definitions;
 mod resource_policies;
 mod retention;
+mod start_live_tail;
 mod start_query;
 mod subscription_filters;
 mod tags;
@@ -46,6 +47,8 @@ use super::storage::scan::{Streams, Window};
 use super::storage::segment::Segment;
 use super::store::Change;
 use super::{Error, Logs};
+
+pub use start_live_tail::Streamed;
 
 /// Why an operation has no output.
 enum Refusal {
@@ -193,6 +196,10 @@ impl Logs {
             "PutRetentionPolicy" => call.change::<op::PutRetentionPolicy>(retention::put).await,
             "PutSubscriptionFilter" => {
                 call.change::<op::PutSubscriptionFilter>(subscription_filters::put).await
+            }
+            "StartLiveTail" => {
+                let input = call.input::<op::StartLiveTail>()?;
+                start_live_tail::answer(self, scope, input, request_id).await
             }
             "StartQuery" => {
                 let input = call.input::<op::StartQuery>()?;

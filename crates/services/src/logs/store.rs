@@ -123,13 +123,13 @@ impl Store {
                 let event =
                     EventRef { stream: ids.stream, position, ingested_ms: now_ms, platform, message: part };
                 appending.push(ids.group, &event);
-                self.tail.offer(&record.stream, at_ms, now_ms, part);
             }
             touch(touched.entry(ids.group).or_default(), ids.stream, at_ms);
         }
         let refused = self.files.append(appending);
         touched.retain(|group, _| !refused.contains_key(group));
         let noted = self.note(&touched, now_ms);
+        self.show(&batch.records, &ids, &refused, now_ms);
         let is_lost = |ids: &write::Ids| refused.contains_key(&ids.group);
         if !refused.is_empty() {
             let (record_ids, notice_ids) = ids.split_at(batch.records.len());
@@ -140,6 +140,26 @@ impl Store {
         }
         let reason = refused.into_values().next().map(|error| error.to_string());
         reason.or_else(|| noted.err().map(|error| error.to_string()))
+    }
+
+    /// Shows what was written to those who watch.
+    fn show(
+        &self,
+        records: &[LogRecord],
+        ids: &[write::Ids],
+        refused: &HashMap<i64, std::io::Error>,
+        now_ms: i64,
+    ) {
+        if !self.tail.is_watched() {
+            return;
+        }
+        let written = records.iter().zip(ids).filter(|(_, ids)| !refused.contains_key(&ids.group));
+        for (record, _) in written {
+            let message = format!("{}\n", record.message);
+            let at_ms = event_time(record.at, now_ms);
+            parts(&message, MESSAGE_BYTES_MAX)
+                .for_each(|part| self.tail.offer(&record.stream, at_ms, now_ms, part));
+        }
     }
 
     /// The ids of the records' streams, which are made where they are missing, and numbers for all events.

@@ -262,3 +262,14 @@ pub(crate) fn growing_path(dir: &Path, number: u64) -> PathBuf {
 pub(crate) fn closed_path(dir: &Path, number: u64, generation: u32) -> PathBuf {
     dir.join(format!("{number:012}.{generation}.seg"))
 }
+
+/// Reads the end of a file as trailer and index, as [`read_index`] does.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_index(file: &[u8]) {
+    let Some((body, trailer)) = file.split_last_chunk::<TRAILER_BYTES>() else { return };
+    let Some((offset, _)) = check_trailer(trailer, body.len() as u64) else { return };
+    let index = &body[usize::try_from(offset).expect("it lies within the file")..];
+    for block in decode_index(index, offset).unwrap_or_default() {
+        assert!(block.offset + block.bytes <= offset, "a block lies within the frames");
+    }
+}

@@ -1,0 +1,61 @@
+//! Bodies of answers: whole ones, and those that come message by message for as long as the client stays.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use lambent_services::logs::Streamed;
+use tokio::sync::mpsc;
+
+/// The body of an answer.
+pub(crate) enum Reply {
+    Whole(Full<Bytes>),
+    /// Ends when the sender is gone; a client that is gone drops it.
+    Streamed(mpsc::Receiver<Bytes>),
+}
+
+impl Reply {
+    /// What is sent: the response's bytes, or the stream that it carries.
+    pub(super) fn of(mut response: Response<Bytes>) -> Response<Self> {
+        let streamed = response.extensions_mut().remove::<Streamed>().and_then(|streamed| streamed.take());
+        match streamed {
+            Some(messages) => response.map(|_| Self::Streamed(messages)),
+            None => response.map(|bytes| Self::Whole(Full::new(bytes))),
+        }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => Pin::new(whole).poll_frame(context),
+            Self::Streamed(messages) => {
+                messages.poll_recv(context).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Streamed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Streamed(_) => SizeHint::default(),
+        }
+    }
+}
