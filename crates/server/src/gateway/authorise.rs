@@ -1,12 +1,12 @@
 //! What a caller may do.
 //!
 //! There is no policy engine yet. On a loopback address an account may do everything; a role's session, which is what a
-//! function calls as, may read and invoke. Changing the API's resources would let one function rewrite another, so
+//! function calls as, may read, invoke and log. Changing the API's resources would let one function rewrite another, so
 //! that is the owner's to allow for all of them: `--functions-may-admin`.
 
 use lambent_identity::{Principal, RoleSession};
 use lambent_model::{FunctionArn, FunctionReference, Scope};
-use lambent_wire::{Error, Matched, Operation, common, lambda};
+use lambent_wire::{Error, Matched, Operation, common};
 
 /// What is not read from an operation's name, and is no change of the API's resources either: running functions, and
 /// what durable functions say of their own executions while they run.
@@ -20,6 +20,18 @@ const WORK: [&str; 7] = [
     "SendDurableExecutionCallbackSuccess",
 ];
 
+/// What functions do with logs: what AWS's policy AWSLambdaBasicExecutionRole allows (AWS Managed Policy Reference), and
+/// reads whose names do not say so. Deletions, retention, tags and filters are the owner's.
+const LOGGING: [&str; 7] = [
+    "CreateLogGroup",
+    "CreateLogStream",
+    "PutLogEvents",
+    "StartLiveTail",
+    "StartQuery",
+    "StopQuery",
+    "TestMetricFilter",
+];
+
 /// Decides by who calls.
 pub(crate) struct Authoriser {
     /// Whether functions may change the API's resources.
@@ -30,9 +42,8 @@ impl Authoriser {
     /// Lets the call pass or refuses it. Whether the operation is offered is not decided here.
     pub(super) fn check(&self, principal: &Principal, matched: &Matched, scope: &Scope) -> Result<(), Error> {
         let Principal::AssumedRole(session) = principal else { return Ok(()) };
-        // Of the services offered, Lambda alone has something to administer.
         let operation = matched.operation();
-        if self.functions_may_admin || !std::ptr::eq(operation.service, &raw const lambda::SERVICE) {
+        if self.functions_may_admin {
             return Ok(());
         }
         if may(operation) {
@@ -43,9 +54,11 @@ impl Authoriser {
     }
 }
 
-/// Reading and running. Reads begin so in every service's model.
+/// Reading, running and writing logs. Reads begin so in every service's model.
 fn may(operation: &Operation) -> bool {
-    ["Get", "List"].iter().any(|read| operation.name.starts_with(read)) || WORK.contains(&operation.name)
+    ["Describe", "Filter", "Get", "List"].iter().any(|read| operation.name.starts_with(read))
+        || WORK.contains(&operation.name)
+        || LOGGING.contains(&operation.name)
 }
 
 /// The ARN of the function that a path names; `*` for an operation on something else.
@@ -63,7 +76,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
     let action = operation.qualified_name();
     common::access_denied(format!(
         "User: {session} is not authorized to perform: {action} on resource: {resource} because no identity-based \
-         policy allows the {action} action (functions change Lambda's resources where lambent was started with \
+         policy allows the {action} action (functions change resources where lambent was started with \
          --functions-may-admin)"
     ))
 }
@@ -71,6 +84,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
+    use lambent_wire::logs;
 
     use super::*;
 
@@ -89,6 +103,28 @@ mod tests {
         // Each name in the list is one of the model: a spelling mistake would forbid it in silence.
         for name in WORK {
             assert!(lambda::SERVICE.operations.iter().any(|operation| operation.name == name), "{name}");
+        }
+        for name in LOGGING {
+            assert!(logs::SERVICE.operations.iter().any(|operation| operation.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn functions_write_logs_and_delete_none() {
+        let allowed: Vec<&str> = logs::SERVICE.operations.iter().filter(|o| may(o)).map(|o| o.name).collect();
+        for name in
+            ["PutLogEvents", "CreateLogGroup", "FilterLogEvents", "DescribeLogGroups", "GetQueryResults"]
+        {
+            assert!(allowed.contains(&name), "{name}");
+        }
+        for name in [
+            "DeleteLogGroup",
+            "PutRetentionPolicy",
+            "PutSubscriptionFilter",
+            "TagResource",
+            "PutResourcePolicy",
+        ] {
+            assert!(!allowed.contains(&name), "{name}");
         }
     }
 

@@ -16,7 +16,7 @@ fn halves(bytes: &[u8]) -> Option<(&str, &str)> {
 pub(crate) fn pattern(bytes: &[u8]) {
     let Some((pattern, message)) = halves(bytes) else { return };
     // The model's limit, which the API has checked before.
-    let Ok(pattern) = Pattern::parse(&pattern[..pattern.floor_char_boundary(1_024)]) else { return };
+    let Ok(pattern) = Pattern::parse(&pattern.chars().take(1_024).collect::<String>()) else { return };
     pattern.matches(message);
     let longest = pattern.extract(message).into_values().map(|value| value.len()).max().unwrap_or(0);
     // JSON is written anew, with its numbers and escapes in their longest form.

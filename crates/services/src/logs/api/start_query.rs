@@ -172,7 +172,7 @@ fn search(
     scan::scan(view.segments_of(group), &streams, view.retained(group, window), |event| {
         let count = entry.scanned_events.fetch_add(1, Ordering::Relaxed);
         entry.scanned_bytes.fetch_add(event.message.len() as u64, Ordering::Relaxed);
-        if count % LOOK_EVERY == 0 {
+        if count.is_multiple_of(LOOK_EVERY) {
             entry.matched_events.store(run.matched, Ordering::Relaxed);
             if entry.cancelled.load(Ordering::Relaxed) {
                 stopped = Some(Stopped::Cancelled);

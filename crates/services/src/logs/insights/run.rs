@@ -49,11 +49,8 @@ impl Run {
         let before = self.stats.unwrap_or(self.query.commands.len());
         for command in &self.query.commands[..before] {
             match command {
-                Command::Filter(condition) => {
-                    if !eval(condition, &row).is_true() {
-                        return Ok(());
-                    }
-                }
+                Command::Filter(condition) if eval(condition, &row).is_true() => {}
+                Command::Filter(_) => return Ok(()),
                 Command::Fields(list) => {
                     for named in list {
                         // A field under its own name is there already.

@@ -122,6 +122,21 @@ fn natural(one: &str, two: &str) -> Ordering {
     one.len().cmp(&two.len())
 }
 
+/// Whole numbers without a point, others with four digits behind it at most.
+fn format_number(number: f64) -> String {
+    if number == number.trunc() && number.abs() < 1e15 {
+        return format!("{number:.0}");
+    }
+    let text = format!("{number:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `2026-01-31 12:00:00.000`
+fn format_time(ms: i64) -> String {
+    let text = Timestamp::from_millis(ms).to_string();
+    text.replacen('T', " ", 1).trim_end_matches('Z').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,19 +166,4 @@ mod tests {
         }
         assert_eq!(Value::Null.compare(&Value::text("")), Ordering::Less);
     }
-}
-
-/// Whole numbers without a point, others with four digits behind it at most.
-fn format_number(number: f64) -> String {
-    if number == number.trunc() && number.abs() < 1e15 {
-        return format!("{number:.0}");
-    }
-    let text = format!("{number:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// `2026-01-31 12:00:00.000`
-fn format_time(ms: i64) -> String {
-    let text = Timestamp::from_millis(ms).to_string();
-    text.replacen('T', " ", 1).trim_end_matches('Z').to_owned()
 }

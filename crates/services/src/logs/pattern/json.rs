@@ -103,20 +103,18 @@ fn test(scanner: &mut Scanner<'_>) -> Result<Test, PatternError> {
         let bare = |c: char| !c.is_whitespace() && !"{}()&|\"<>=!".contains(c);
         return Comparison::read(scanner, operator, bare).map(Test::Compare);
     }
-    let (first, tests): (_, &[(&str, fn() -> Test)]) = if scanner.eat_word("IS") {
-        ("IS", &[("NULL", || Test::IsNull), ("TRUE", || Test::IsTrue), ("FALSE", || Test::IsFalse)])
+    let tests = if scanner.eat_word("IS") {
+        vec![("NULL", Test::IsNull), ("TRUE", Test::IsTrue), ("FALSE", Test::IsFalse)]
     } else if scanner.eat_word("NOT") {
-        ("NOT", &[("EXISTS", || Test::NotExists)])
+        vec![("EXISTS", Test::NotExists)]
     } else if scanner.eat_word("EXISTS") {
         return Ok(Test::Exists);
     } else {
         return Err(scanner.unexpected());
     };
     scanner.skip_spaces();
-    tests
-        .iter()
-        .find_map(|(word, test)| scanner.eat_word(word).then(test))
-        .ok_or_else(|| PatternError::new(format!("what follows {first} is none of its words")))
+    let found = tests.into_iter().find_map(|(word, test)| scanner.eat_word(word).then_some(test));
+    found.ok_or_else(|| scanner.unexpected())
 }
 
 fn selector(scanner: &mut Scanner<'_>) -> Result<Selector, PatternError> {

@@ -15,11 +15,15 @@ pub(super) struct Terms {
 
 #[derive(Debug)]
 enum Term {
-    Text(Finder<'static>),
+    Text(Box<Finder<'static>>),
     Regex(Regex),
 }
 
 impl Term {
+    fn text(text: &str) -> Self {
+        Self::Text(Box::new(Finder::new(text.as_bytes()).into_owned()))
+    }
+
     fn is_in(&self, message: &str) -> bool {
         match self {
             Self::Text(finder) => finder.find(message.as_bytes()).is_some(),
@@ -45,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<Terms, PatternError> {
         };
         let term = match scanner.token(|c| !c.is_whitespace() && c != '"')? {
             Token::Regex(regex) => Term::Regex(regex),
-            Token::Quoted(phrase) => Term::Text(Finder::new(phrase.as_bytes()).into_owned()),
+            Token::Quoted(phrase) => Term::text(&phrase),
             Token::Bare(word) => {
                 // Terms of other characters stand in quotation marks (User Guide, "Match terms in unstructured log
                 // events").
@@ -54,7 +58,7 @@ pub(super) fn parse(text: &str) -> Result<Terms, PatternError> {
                         "Invalid character(s) in term '{word}': put it in double quotation marks"
                     )));
                 }
-                Term::Text(Finder::new(word.as_bytes()).into_owned())
+                Term::text(&word)
             }
         };
         list.push(term);

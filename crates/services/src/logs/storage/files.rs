@@ -32,6 +32,10 @@ impl Segments {
         self.groups.read().unwrap_or_else(PoisonError::into_inner).get(&group).cloned().unwrap_or_default()
     }
 
+    fn last(&self, group: i64) -> Option<Arc<Segment>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(&group)?.last().cloned()
+    }
+
     /// Bytes of a group's events, as CloudWatch counts them.
     pub(crate) fn counted_bytes(&self, group: i64) -> i64 {
         let bytes = self.of(group).iter().map(|segment| segment.totals.counted_bytes).sum::<u64>();
@@ -84,6 +88,9 @@ pub(crate) struct Files {
     dir: PathBuf,
     segments: Arc<Segments>,
     open: HashMap<i64, File>,
+    /// The last number that a segment of each group had. None has one again while a reader may still hold the segment
+    /// that had it before, whose file goes with that reader.
+    numbers: HashMap<i64, u64>,
     reserve: space::Reserve,
 }
 
@@ -108,7 +115,7 @@ impl Files {
             }
         }
         let segments = Arc::new(Segments { groups: RwLock::new(found) });
-        Ok(Self { dir: dir.to_owned(), segments, open: HashMap::new(), reserve })
+        Ok(Self { dir: dir.to_owned(), segments, open: HashMap::new(), numbers: HashMap::new(), reserve })
     }
 
     pub(crate) fn segments(&self) -> &Arc<Segments> {
@@ -132,10 +139,15 @@ impl Files {
 
     fn append_part(&mut self, group: i64, part: &Part) -> io::Result<()> {
         self.reserve.check(&self.dir, part.bytes.len() as u64)?;
-        let list = self.segments.of(group);
-        let growing = match list.last() {
-            Some(last) if !last.is_closed => Arc::clone(last),
-            last => Arc::new(self.begin(group, last.map_or(1, |last| last.number + 1))?),
+        let last = self.segments.last(group);
+        let growing = match last {
+            Some(last) if !last.is_closed => last,
+            last => {
+                let used =
+                    last.map_or(0, |last| last.number).max(self.numbers.get(&group).copied().unwrap_or(0));
+                self.numbers.insert(group, used + 1);
+                Arc::new(self.begin(group, used + 1)?)
+            }
         };
         let file = self.file(group, &growing.path)?;
         if let Err(error) = file.write_all(&part.bytes) {
@@ -156,7 +168,7 @@ impl Files {
         let grown = Arc::new(Segment::growing(growing.path.clone(), growing.number, end, totals));
         let is_full = grown.end >= SEGMENT_BYTES;
         self.segments.change(group, |list| {
-            list.retain(|segment| segment.number != grown.number);
+            list.pop_if(|last| last.number == grown.number);
             list.push(grown);
         });
         if is_full {
@@ -203,11 +215,11 @@ impl Files {
 
     /// Sorts and compresses the growing segment of a group, if there is one with events.
     pub(crate) fn close_growing(&mut self, group: i64) -> io::Result<()> {
-        let list = self.segments.of(group);
-        let Some(growing) = list.last().filter(|last| !last.is_closed && last.totals.events > 0) else {
+        let last = self.segments.last(group);
+        let Some(growing) = last.filter(|last| !last.is_closed && last.totals.events > 0) else {
             return Ok(());
         };
-        self.rewrite(group, growing, &Keep::default())
+        self.rewrite(group, &growing, &Keep::default())
     }
 
     /// Writes a segment anew with those events that are kept, and has the old file removed.

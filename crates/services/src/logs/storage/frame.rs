@@ -306,7 +306,7 @@ mod tests {
             events.iter().for_each(|event| builder.push(event));
             let mut bytes = Vec::new();
             let summary = builder.finish(&mut bytes, compress);
-            assert!(builder.is_empty() && builder.len() == 0);
+            assert!(builder.is_empty());
             assert_eq!((summary.events, summary.streams), (3, 0b111));
             assert_eq!(Summary::decode(&summary.encode()), summary);
 

@@ -164,9 +164,9 @@ pub(crate) fn recover(file: &File, totals: &mut Totals) -> io::Result<u64> {
         return Ok(0);
     }
     let mut at = MAGIC.len() as u64;
-    let mut frame = Vec::new();
+    let mut frame = vec![0; HEADER_BYTES];
     loop {
-        frame.resize(HEADER_BYTES, 0);
+        frame.truncate(HEADER_BYTES);
         if fill(&mut reader, &mut frame)? < HEADER_BYTES {
             return Ok(at);
         }

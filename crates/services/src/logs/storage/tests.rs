@@ -141,6 +141,12 @@ fn deletions_free_their_space() {
     files.close_growing(1).unwrap();
     assert_eq!((files.expire(1, 10), files.expire(1, 11)), (0, 1));
     assert_eq!(texts(&read(&files, &NONE_DELETED(), ALL)), ["d"]);
+    // A file that nobody wants goes with its last reader, and takes no newer one along.
+    let held = files.segments().of(1);
+    assert_eq!(files.expire(1, 99), 1);
+    append(&mut files, 7, &[(1, 55, "e")]);
+    drop(held);
+    assert_eq!(texts(&read(&files, &NONE_DELETED(), ALL)), ["e"]);
     files.remove(1).unwrap();
     assert!(!dir.path().join("1").exists());
     append(&mut files, 5, &[(1, 60, "anew")]);
