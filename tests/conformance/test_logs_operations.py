@@ -7,6 +7,7 @@ import pytest
 
 from support.errors import refused
 from support.functions import unique
+from support.inside import call
 from support.streams import events
 from support.wait import until
 
@@ -240,6 +241,34 @@ def test_the_stock_command_line_tails_and_queries(cli, logs, group):
         return results["status"] == "Complete" and results
 
     assert until(over, "the query's end")["results"] == [[{"field": "c", "value": "2"}]]
+
+
+def test_our_command_line_filters(server, logs, group):
+    put(logs, group, "an ERROR line", "a quiet line")
+    shown = server.run("logs", group, "--filter", "ERROR -quiet", "--endpoint", server.url)
+    assert shown.returncode == 0 and "an ERROR line" in shown.stdout and "quiet" not in shown.stdout, shown
+    refused_ = server.run("logs", group, "--filter", "{ $.a", "--endpoint", server.url)
+    assert refused_.returncode != 0 and "Invalid filter pattern" in refused_.stderr, refused_
+
+
+def test_functions_write_logs_and_delete_none(lambda_, logs, probe, group):
+    arguments = {"logGroupName": group, "logStreamName": "s"}
+    event = {"timestamp": now_ms(), "message": "from inside"}
+
+    def ask(operation, body):
+        return call(lambda_, probe, "POST", "/", body=json.dumps(body), target=f"Logs_20140328.{operation}")
+
+    assert ask("PutLogEvents", {**arguments, "logEvents": [event]})[0] == 200
+    assert found(logs, group, "inside") == ["from inside"]
+    for operation, body in [
+        ("DeleteLogGroup", {"logGroupName": group}),
+        ("DeleteLogStream", arguments),
+        ("PutRetentionPolicy", {"logGroupName": group, "retentionInDays": 1}),
+    ]:
+        status, answer = ask(operation, body)
+        assert status == 400 and answer["__type"] == "AccessDeniedException", answer
+        assert f"logs:{operation}" in answer["message"]
+    assert found(logs, group, "inside") == ["from inside"]
 
 
 def test_logs_survive_a_kill(own_server):

@@ -8,10 +8,14 @@ from .functions import invoke
 # What the probe runs inside: one signed call in the way of SDKs, with a key of one's choice.
 INSIDE = textwrap.dedent("""
     import json, os, sys, urllib.error, urllib.request
-    method, path, key, region, body = json.loads(sys.argv[1])
+    method, path, key, region, body, target = json.loads(sys.argv[1])
     url = os.environ["AWS_ENDPOINT_URL"] + path
     request = urllib.request.Request(url, method=method, data=body.encode() if body else None)
-    scope = f"Credential={key}/20260101/{region}/lambda/aws4_request"
+    service = target.split("_")[0].lower() if target else "lambda"
+    if target:
+        request.add_header("X-Amz-Target", target)
+        request.add_header("Content-Type", "application/x-amz-json-1.1")
+    scope = f"Credential={key}/20260101/{region}/{service}/aws4_request"
     signature = "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
     request.add_header("Authorization", f"AWS4-HMAC-SHA256 {scope}, {signature}")
     request.add_header("X-Amz-Date", "20260101T000000Z")
@@ -27,9 +31,9 @@ def quoted(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def call(client, name, method, path, key="test", region="us-east-1", body=""):
-    """Has the function make a call; returns status and body."""
-    arguments = json.dumps([method, path, key, region, body])
+def call(client, name, method, path, key="test", region="us-east-1", body="", target=None):
+    """Has the function make a call, of Lambda or of the service of an `X-Amz-Target`; returns status and body."""
+    arguments = json.dumps([method, path, key, region, body, target])
     command = f"python3 -c {quoted(INSIDE)} {quoted(arguments)}"
     shown = invoke(client, name, {"do": "run", "command": command}).ok
     assert shown["out"], shown

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -25,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::door::Door;
-use crate::gateway::{Gateway, Origin};
+use crate::gateway::{Gateway, Origin, Reply};
 
 /// A client that sends half a head and stops ("slow loris") loses its connection, and so does one that has not used it
 /// for so long.
@@ -137,7 +136,7 @@ async fn answer_counted(
     gateway: Arc<Gateway>,
     open: watch::Sender<usize>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Reply>, Infallible> {
     struct Open(watch::Sender<usize>);
     impl Drop for Open {
         fn drop(&mut self) {
