@@ -43,10 +43,7 @@ impl Authoriser {
     pub(super) fn check(&self, principal: &Principal, matched: &Matched, scope: &Scope) -> Result<(), Error> {
         let Principal::AssumedRole(session) = principal else { return Ok(()) };
         let operation = matched.operation();
-        if self.functions_may_admin {
-            return Ok(());
-        }
-        if may(operation) {
+        if self.functions_may_admin || may(operation) {
             return Ok(());
         }
         let name = matched.label("FunctionName");
