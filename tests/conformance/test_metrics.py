@@ -169,3 +169,15 @@ def test_the_page_is_for_readers_on_this_machine(clients, make, invoke):
     )
     curious = invoke(make.create("curious"), {"do": "run", "command": command}).ok
     assert curious["out"].startswith("HTTP/1.1 403"), curious
+
+
+def test_events_count_when_they_come_and_when_they_are_given_up(page, make, lambda_):
+    name = make.create("asynchronous")
+    lambda_.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    for event in (b'{"do": "echo", "value": 1}', b'{"do": "fail"}'):
+        lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=event)
+    until(lambda: page().of("async_events_dropped_total", name) == 1, "the event that fails to be given up")
+    until(lambda: page().of("invocations_total", name) == 2, "both to be invoked")
+    assert page().of("async_events_received_total", name) == 2
+    assert page().of("errors_total", name) == 1
+    assert page().of("async_event_age_seconds_count", name) == 2

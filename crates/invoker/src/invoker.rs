@@ -292,7 +292,9 @@ impl Inner {
             Ok(trace_id) => Arc::make_mut(invocation).trace_id = trace_id,
             Err(recursive) => {
                 let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-                if !functions.get(&target.function).is_some_and(Known::may_recurse) {
+                let Some(known) = functions.get(&target.function) else { return Err(InvokeError::NotFound) };
+                if !known.may_recurse() {
+                    known.stopped_a_loop();
                     return Err(recursive.into());
                 }
             }

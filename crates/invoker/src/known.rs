@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::{EventPolicy, MemorySize, Qualifier, Series, Target};
+use lambent_model::{Count, EventPolicy, MemorySize, Qualifier, Series, Target};
 
 use crate::pool::Pool;
 use crate::room::Estimate;
@@ -175,6 +175,11 @@ impl Known {
     /// Whether the function may be invoked by what it does itself.
     pub(crate) fn may_recurse(&self) -> bool {
         self.latest.as_ref().is_some_and(|latest| latest.record.may_recurse)
+    }
+
+    /// Counts an invocation that was part of a loop.
+    pub(crate) fn stopped_a_loop(&self) {
+        self.share.metrics.resource(None, "$LATEST").count(Count::RecursiveInvocationsDropped, 1);
     }
 
     /// How events for this qualifier are treated. The configurations are in `$LATEST`'s record, a function has none where

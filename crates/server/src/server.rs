@@ -149,7 +149,8 @@ impl Server {
 
         // The store first: it takes the data folder for this process.
         let metrics = telemetry.metrics();
-        let store = Store::open(dir)?.measured_by(Arc::clone(&metrics) as Arc<dyn MetricSink>);
+        let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
+        let store = Store::open(dir)?.measured_by(Arc::clone(&counted));
         let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
         let launcher = connect(launcher, &config).await?;
         let code = open_code(dir, &launcher)?;
@@ -175,7 +176,7 @@ impl Server {
             freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
-            metrics: Arc::clone(&metrics) as Arc<dyn MetricSink>,
+            metrics: Arc::clone(&counted),
             cpu_millis,
             platform: platform(gateway_made),
         });
@@ -197,7 +198,7 @@ impl Server {
             store: store.clone(),
             code: code.clone(),
             invoke: feed.fresh(),
-            events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
+            events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock), Arc::clone(&counted))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
@@ -223,7 +224,7 @@ impl Server {
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
-        let events = events(&store, &feed, &gateway, &config);
+        let events = events(&store, &feed, &gateway, counted, &config);
         let (stop, stopped) = watch::channel(false);
         tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
         // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
@@ -389,8 +390,15 @@ fn invoker_options(config: &Config) -> InvokerOptions {
 }
 
 /// What delivers asynchronous invocations.
-fn events(store: &Store, feed: &Feed, gateway: &Gateway, config: &Config) -> Dispatcher {
+fn events(
+    store: &Store,
+    feed: &Feed,
+    gateway: &Gateway,
+    metrics: Arc<dyn MetricSink>,
+    config: &Config,
+) -> Dispatcher {
     let courier = EventCourier {
+        metrics,
         invoke: feed.fresh(),
         clock: Arc::clone(&gateway.clock),
         entropy: Arc::clone(&gateway.entropy),

@@ -1,10 +1,11 @@
 //! Makes the attempts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambent_model::{
-    Clock, Completed, Entropy, EventPolicy, FunctionArn, FunctionReference, Invoke, InvokeError, Invoked,
-    Outcome, RequestId, Scope, Target, trace,
+    Clock, Completed, Count, Entropy, EventPolicy, FunctionArn, FunctionReference, Invoke, InvokeError,
+    Invoked, Measure, MetricSink, Outcome, RequestId, Scope, Target, trace,
 };
 use lambent_store::queue::Message;
 
@@ -27,6 +28,8 @@ pub struct EventCourier {
     pub clock: Arc<dyn Clock>,
     /// Ids of what destinations are invoked with.
     pub entropy: Arc<dyn Entropy>,
+    /// Where events are counted.
+    pub metrics: Arc<dyn MetricSink>,
     /// How fast time goes for waits and ages.
     pub scale: TimeScale,
 }
@@ -61,6 +64,9 @@ impl EventCourier {
         if let Some(condition) = retry::before(&policy, envelope.accepted, self.clock.now(), self.scale) {
             return self.give_up(&envelope, state, &policy, condition, None);
         }
+        let age = self.clock.now().micros() - envelope.accepted.micros();
+        let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
+        super::series(&*self.metrics, &envelope.target).measure(Measure::AsyncEventAge, age);
         let invoked = self.invoke.invoke(envelope.target.clone(), envelope.invocation()).await;
         let (attempted, answer) = match &invoked {
             Ok(Invoked { executed_version, completed: Completed { outcome, .. } }) => match outcome {
@@ -102,6 +108,7 @@ impl EventCourier {
         condition: Condition,
         answer: Option<Answer<'_>>,
     ) -> Verdict {
+        super::series(&*self.metrics, &envelope.target).count(Count::AsyncEventsDropped, 1);
         self.follow(policy.on_failure.as_deref(), envelope, state, Some(condition), answer)
     }
 
@@ -117,6 +124,7 @@ impl EventCourier {
         let Some(destination) = destination else { return Verdict::Settled(Vec::new()) };
         let now = self.clock.now();
         let Some(target) = function(destination, &envelope.target.function.scope) else {
+            super::series(&*self.metrics, &envelope.target).count(Count::DestinationDeliveryFailures, 1);
             tracing::warn!(
                 request_id = %envelope.request_id,
                 function = envelope.target.qualified(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lambent_model::{AcceptError, AcceptEvent, AcceptFuture, Clock, Invocation, Target};
+use lambent_model::{AcceptError, AcceptEvent, AcceptFuture, Clock, Count, Invocation, MetricSink, Target};
 use lambent_store::Store;
 
 use super::Envelope;
@@ -11,13 +11,14 @@ use super::Envelope;
 pub struct Inbox {
     store: Store,
     clock: Arc<dyn Clock>,
+    metrics: Arc<dyn MetricSink>,
 }
 
 impl Inbox {
     /// An inbox before this store.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, metrics: Arc<dyn MetricSink>) -> Self {
+        Self { store, clock, metrics }
     }
 }
 
@@ -26,9 +27,12 @@ impl AcceptEvent for Inbox {
         let (store, now) = (self.store.clone(), self.clock.now());
         let Invocation { request_id, payload, trace_id, client_context, .. } = invocation;
         let envelope = Envelope { target, request_id, payload, trace_id, client_context, accepted: now };
+        let series = super::series(&*self.metrics, &envelope.target);
         Box::pin(async move {
             let kept = store.commit(vec![envelope.enqueue(now)]).await;
-            kept.map(drop).map_err(|error| AcceptError(error.to_string()))
+            kept.map_err(|error| AcceptError(error.to_string()))?;
+            series.count(Count::AsyncEventsReceived, 1);
+            Ok(())
         })
     }
 }

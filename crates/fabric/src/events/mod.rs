@@ -9,10 +9,20 @@ mod inbox;
 pub mod record;
 pub mod retry;
 
+use std::sync::Arc;
+
+use lambent_model::{MetricSink, Series, Target};
+
 pub use courier::EventCourier;
 pub use envelope::{Envelope, State};
 pub use inbox::Inbox;
 pub use retry::TimeScale;
+
+/// The series in which a function's events are counted (Developer Guide, "Types of metrics for Lambda functions":
+/// asynchronous invocation metrics).
+fn series(metrics: &dyn MetricSink, target: &Target) -> Arc<dyn Series> {
+    metrics.function(&target.function).resource(None, "$LATEST")
+}
 
 /// What the names of these queues begin with; the function's ARN follows.
 const PREFIX: &str = "event/";
