@@ -1,6 +1,7 @@
 //! `cargo xtask prove`: what is too long, or needs too much of the machine, for every change.
 
 mod api;
+mod events;
 mod fuzz;
 mod soak;
 mod vm;
@@ -33,6 +34,11 @@ const PROOFS: &[Proof] = &[
         name: "api",
         what: "  each bound of each parameter of the Lambda API, and a crash at each moment of each commit",
         run: api::run,
+    },
+    Proof {
+        name: "events",
+        what: "[KILLS [FUNCTIONS]]  100 kills of the server while it takes and delivers events: none is lost",
+        run: events::run,
     },
 ];
 
