@@ -113,6 +113,12 @@ impl Invoker {
         self.inner.note(arn, Some(number), record);
     }
 
+    /// Takes note of a record that was there when the server started, of `$LATEST` or of a version: what it runs is
+    /// composed when it is first invoked.
+    pub fn load(&self, arn: &FunctionArn, number: Option<u64>, record: lambda::Function) {
+        self.inner.load(arn, number, record);
+    }
+
     /// Takes note of a new record of an alias, or of its end.
     pub fn apply_alias(&self, arn: &FunctionArn, name: &str, alias: Option<lambda::Alias>) {
         self.inner.change(arn, |known| known.apply_alias(name, alias));
@@ -186,10 +192,16 @@ impl Invoker {
 }
 
 impl Inner {
+    /// Takes note of a record that was there when the server started: what it runs is composed when it is wanted.
+    fn load(&self, arn: &FunctionArn, number: Option<u64>, record: lambda::Function) {
+        let compose = |record: &lambda::Function| (self.compose)(arn, record);
+        self.change(arn, |known| known.apply(number, Some(record), None, compose, self.options.lifetime));
+    }
+
     fn note(&self, arn: &FunctionArn, number: Option<u64>, record: Option<lambda::Function>) {
         let compose = |record: &lambda::Function| (self.compose)(arn, record);
         // Before the lock that every invocation passes: composing opens the package. Were the record to change in
-        // between by another call of this, it would be composed under the lock.
+        // between by another call of this, it would be composed when it is wanted.
         let needed = record.as_ref().filter(|record| {
             let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
             functions.get(arn).is_none_or(|known| known.needs_composing(number, record))
@@ -253,7 +265,8 @@ impl Inner {
             let now = Instant::now();
             let refused = |error: &InvokeError| measure::refused(&*entry.series(&target), error);
             entry.share.admit(now).inspect_err(refused)?;
-            let handle = match self.place(&entry, now) {
+            let function = entry.function(|record| (self.compose)(&target.function, record));
+            let handle = match self.place(&entry, function, now) {
                 Ok((handle, is_new)) => {
                     // The time from the first try on is what its caller waits.
                     if is_new {
@@ -282,8 +295,8 @@ impl Inner {
         };
         let waited = cold.map(|began| began.elapsed());
         measure::ended(&*entry.series(&target), &completed, waited);
-        measure::complete_span(&entry.function.version, &completed, waited.is_some());
-        Ok(Invoked { executed_version: entry.function.version.clone(), completed })
+        measure::complete_span(&entry.version, &completed, waited.is_some());
+        Ok(Invoked { executed_version: entry.version.clone(), completed })
     }
 
     /// Makes the invocation the next of its chain, unless that is a loop.
@@ -303,7 +316,12 @@ impl Inner {
     }
 
     /// A free environment, or a new one where limits and memory allow; which of the two.
-    fn place(self: &Arc<Self>, entry: &Arc<Entry>, now: Instant) -> Result<(Handle, bool), InvokeError> {
+    fn place(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        function: &Arc<Function>,
+        now: Instant,
+    ) -> Result<(Handle, bool), InvokeError> {
         // Nearly always, and without the lock that all starts share.
         if let Some(handle) = entry.pool.take() {
             return Ok((handle, false));
@@ -317,7 +335,7 @@ impl Inner {
                 let id = EnvironmentId::random(&*self.entropy);
                 room.promise(id, need);
                 drop(room);
-                Ok((self.start(entry, id), true))
+                Ok((self.start(entry, function, id), true))
             }
             Err(refused) => {
                 drop(room);
@@ -347,7 +365,7 @@ impl Inner {
         }
     }
 
-    fn start(self: &Arc<Self>, entry: &Arc<Entry>, id: EnvironmentId) -> Handle {
+    fn start(self: &Arc<Self>, entry: &Arc<Entry>, function: &Arc<Function>, id: EnvironmentId) -> Handle {
         let (pool, share) = (Arc::clone(&entry.pool), Arc::clone(&entry.share));
         // Not the invoker itself, which owns the environments' tasks.
         let invoker = Arc::downgrade(self);
@@ -362,7 +380,7 @@ impl Inner {
             }
         });
         let (handle, life) =
-            lambent_environment::spawn(Arc::clone(&self.world), Arc::clone(&entry.function), id, notify);
+            lambent_environment::spawn(Arc::clone(&self.world), Arc::clone(function), id, notify);
         entry.pool.add(handle.clone(), Instant::now());
         let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         // Reap the ended ones here, so that the set holds no more than what has lived since the last start.

@@ -1,7 +1,7 @@
 //! What the invoker knows of one function: its `$LATEST`, its versions, its aliases.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lambent_environment::Function;
@@ -15,7 +15,11 @@ use crate::share::Share;
 /// One version, or `$LATEST`.
 pub(crate) struct Entry {
     pub(crate) record: lambda::Function,
-    pub(crate) function: Arc<Function>,
+    /// `$LATEST` or a number.
+    pub(crate) version: String,
+    /// What its environments run; composed when it is first wanted, if it was there when the server started. Most of many
+    /// versions never are.
+    function: OnceLock<Arc<Function>>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) share: Arc<Share>,
     pub(crate) estimate: Arc<Estimate>,
@@ -24,7 +28,12 @@ pub(crate) struct Entry {
 impl Entry {
     /// What is counted of an invocation of this version by that name.
     pub(crate) fn series(&self, target: &Target) -> Arc<dyn Series> {
-        self.share.metrics.resource(target.qualifier.as_ref(), &self.function.version)
+        self.share.metrics.resource(target.qualifier.as_ref(), &self.version)
+    }
+
+    /// What its environments run.
+    pub(crate) fn function(&self, compose: impl FnOnce(&lambda::Function) -> Function) -> &Arc<Function> {
+        self.function.get_or_init(|| Arc::new(compose(&self.record)))
     }
 }
 
@@ -67,7 +76,7 @@ impl Known {
     }
 
     /// Takes note of a new record of `$LATEST` (`number` is `None`) or of a version, or of its end. `composed` is what
-    /// its environments run, where [`Known::needs_composing`] said so.
+    /// its environments run, where [`Known::needs_composing`] said so; without it, that is left for later.
     pub(crate) fn apply(
         &mut self,
         number: Option<u64>,
@@ -106,7 +115,8 @@ impl Known {
     ) -> Entry {
         let kept = |entry: &Entry, record| Entry {
             record,
-            function: Arc::clone(&entry.function),
+            version: entry.version.clone(),
+            function: entry.function.clone(),
             pool: Arc::clone(&entry.pool),
             share: Arc::clone(&entry.share),
             estimate: Arc::clone(&entry.estimate),
@@ -116,6 +126,8 @@ impl Known {
             // states"); the policy has nothing to do with it.
             Some(entry) if in_progress(&record) => {
                 let policy = record.policy;
+                // While its package is there: no record names it any more.
+                entry.function(compose);
                 kept(&entry, lambda::Function { policy, ..entry.record.clone() })
             }
             Some(entry) if keeps_environments(&entry, &record) => kept(&entry, record),
@@ -124,7 +136,8 @@ impl Known {
                     entry.pool.retire();
                 }
                 Entry {
-                    function: Arc::new(composed.unwrap_or_else(|| compose(&record))),
+                    version: record.version_text(),
+                    function: composed.map_or_else(OnceLock::new, |composed| Arc::new(composed).into()),
                     estimate: Arc::new(Estimate::new(MemorySize(record.settings.memory_mb))),
                     pool: Arc::new(Pool::new(lifetime)),
                     share: Arc::clone(&self.share),

@@ -39,7 +39,7 @@ impl Feed {
         self.ahead.clear();
         for record in self.records().await? {
             latest = latest.max(record.version);
-            self.apply(&record.key, Some(&record.body));
+            self.note(&record.key, &record.body);
             if record.version > committed {
                 self.ahead.insert(record.key, record.version);
             }
@@ -86,6 +86,16 @@ impl Feed {
 
     fn was_read(&self, key: &Key, seq: u64) -> bool {
         seq <= self.read || self.ahead.get(key).is_some_and(|version| seq <= *version)
+    }
+
+    /// Tells the invoker of what was there before.
+    fn note(&self, key: &Key, body: &[u8]) {
+        match named(key) {
+            Some(Named::Function(arn)) => self.invoker.load(&arn, None, read(body)),
+            Some(Named::Version(arn, number)) => self.invoker.load(&arn, Some(number), read(body)),
+            Some(Named::Alias(arn, name)) => self.invoker.apply_alias(&arn, &name, Some(read(body))),
+            None => {}
+        }
     }
 
     fn apply(&self, key: &Key, body: Option<&[u8]>) {
