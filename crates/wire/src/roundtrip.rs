@@ -112,7 +112,15 @@ fn value(shape: &Shape, place: Place, random: &mut Random) -> Value {
                 let key = value(key, Place::Body, random);
                 (key.as_str().expect("keys are text").to_owned(), value(entry, Place::Body, random))
             };
-            Value::Object((0..count).map(|_| pair()).collect())
+            let mut pairs = Map::new();
+            // The same key may come more than once.
+            for _ in 0..100 {
+                if i64::try_from(pairs.len()).unwrap() == count {
+                    break;
+                }
+                pairs.extend([pair()]);
+            }
+            Value::Object(pairs)
         }
         Kind::Structure { members } => structure(members, random),
     }
@@ -188,4 +196,11 @@ round_trips!(lambda, lambda_inputs_survive_the_wire,
     SendDurableExecutionCallbackSuccess StopDurableExecution TagResource UntagResource UpdateAlias
     UpdateCapacityProvider UpdateCodeSigningConfig UpdateEventSourceMapping UpdateFunctionCode
     UpdateFunctionConfiguration UpdateFunctionEventInvokeConfig UpdateFunctionUrlConfig);
-round_trips!(logs, logs_inputs_survive_the_wire, DescribeLogGroups DescribeLogStreams FilterLogEvents GetLogEvents);
+round_trips!(logs, logs_inputs_survive_the_wire,
+    CreateLogGroup CreateLogStream DeleteLogGroup DeleteLogStream DeleteMetricFilter DeleteQueryDefinition
+    DeleteResourcePolicy DeleteRetentionPolicy DeleteSubscriptionFilter DescribeLogGroups DescribeLogStreams
+    DescribeMetricFilters DescribeQueries DescribeQueryDefinitions DescribeResourcePolicies
+    DescribeSubscriptionFilters FilterLogEvents GetLogEvents GetLogGroupFields GetLogRecord GetQueryResults
+    ListLogGroups ListTagsForResource ListTagsLogGroup PutLogEvents PutMetricFilter PutQueryDefinition
+    PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter StartLiveTail StartQuery StopQuery TagLogGroup
+    TagResource TestMetricFilter UntagLogGroup UntagResource);

@@ -102,5 +102,5 @@ fn the_whole_model_has_routes() {
     assert_eq!(lambda::SERVICE.operations.len(), 91);
     assert_eq!(lambda::SERVICE.operations.iter().filter(|operation| operation.typed).count(), 91);
     assert_eq!(logs::SERVICE.operations.len(), 118);
-    assert_eq!(logs::SERVICE.operations.iter().filter(|operation| operation.typed).count(), 4);
+    assert_eq!(logs::SERVICE.operations.iter().filter(|operation| operation.typed).count(), 38);
 }
