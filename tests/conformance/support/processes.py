@@ -27,6 +27,20 @@ def sandboxed(server):
     return [pid for pid, namespace in inside.items() if namespace not in waiting]
 
 
+def serving(server):
+    """Those of `sandboxed` whose sandbox has more than its first process: none that is just being made."""
+    inside = {pid: _namespace(pid, "pid") for pid in sandboxed(server)}
+    return [pid for pid, namespace in inside.items() if list(inside.values()).count(namespace) > 1]
+
+
+def beside(server, command):
+    """Process ids of everything in the sandboxes in which this command runs."""
+    inside = _inside(server)
+    text = "\0".join(command) + "\0"
+    namespaces = {namespace for pid, namespace in inside.items() if _read(f"/proc/{pid}/cmdline") == text}
+    return [pid for pid, namespace in inside.items() if namespace in namespaces]
+
+
 def waiting(server):
     """Process ids of the runtimes that wait for a function in a sandbox of their own."""
     return [pid for pid in _inside(server) if _waits(pid)]
