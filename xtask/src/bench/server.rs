@@ -206,6 +206,10 @@ fn lambent(program: &Path) -> Command {
 fn copy_unseen(from: &Path, to: &Path, name: &str) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry?;
+        // What the floor's Python leaves beside its module (`__pycache__`) is not part of the function.
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
         std::fs::copy(entry.path(), to.join(entry.file_name()))
             .with_context(|| format!("cannot copy {}", entry.path().display()))?;
     }
