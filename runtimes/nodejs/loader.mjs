@@ -1,7 +1,7 @@
 // Finds the handler (AWS Lambda Developer Guide, "Define Lambda function handler in Node.js", and "Working with
 // layers for Node.js Lambda functions" for NODE_PATH).
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,35 +43,45 @@ function isModulePackage(folder) {
 
 let hooked = false;
 
-const mentionsImport = (file) => statSync(file).isFile() && readFileSync(file, "latin1").includes("import(");
+const mentions = (file, pattern) => statSync(file).isFile() && pattern.test(readFileSync(file, "latin1"));
+
+/** Whether a folder of NODE_PATH has anything to be found; what is no folder has not. */
+function holdsAnything(folder) {
+  try {
+    return readdirSync(folder).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Lets `import` look into NODE_PATH where Node itself does not, as AWS's runtimes do. Called before any code of the
  * function: a failed `import` is remembered by Node and would fail again.
  */
-function resolveImportsThroughNodePath(file) {
+function resolveImportsThroughNodePath(file, imports) {
   if (hooked) return;
   const folders = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "" && existsSync(folder));
   // The runtime's and the function's folder are in every NODE_PATH; for them alone the hooks are not worth their
   // time, because that is where Node looks anyway, in `node_modules`.
   const usual = [fileURLToPath(new URL(".", import.meta.url)).slice(0, -1), process.env.LAMBDA_TASK_ROOT];
-  if (folders.every((folder) => usual.includes(folder))) return;
+  // The runtime's own folder for modules is always there, and empty until the AWS SDK has been added.
+  if (!folders.some((folder) => !usual.includes(folder) && holdsAnything(folder))) return;
   if (typeof nodeModule.registerHooks === "function") {
     hooked = true;
     const { resolveSync } = requireUser("./node-path.cjs");
     nodeModule.registerHooks({
       resolve: (specifier, context, next) => resolveSync(folders, specifier, context, next),
     });
-  } else if (file === undefined || mentionsImport(file)) {
-    // Before Node.js 22.15 hooks run in a thread of their own, whose start takes longer than that of all the rest. A
-    // CommonJS handler pays for it only if its text shows that it imports at all.
+  } else if (mentions(file, imports)) {
+    // Before Node.js 22.15 hooks run in a thread of their own, whose start takes longer than that of all the rest: a
+    // handler pays for it only if its text shows that it imports at all.
     hooked = true;
     nodeModule.register("./node-path.cjs", import.meta.url, { data: folders });
   }
 }
 
 const requireFile = (file) => {
-  resolveImportsThroughNodePath(file);
+  resolveImportsThroughNodePath(file, /import\(/);
   return requireUser(file);
 };
 
@@ -79,7 +89,8 @@ const requireFile = (file) => {
 let importer;
 
 const importFile = (file) => {
-  resolveImportsThroughNodePath();
+  // What an ES module needs of others it imports, or exports from them.
+  resolveImportsThroughNodePath(file, /\b(import|from)\b/);
   return importer(file);
 };
 
