@@ -2,7 +2,7 @@
 //
 // All that a start costs is paid by then: Node.js runs, the client is loaded, compiled by one invocation that nobody
 // sees, and connected. What is left to be told is the environment and the working directory. Nothing of the function's
-// may be looked at before, and nothing may use the thread pool.
+// may be looked at before. The thread pool may be used: a function that sets its size gets an interpreter of its own.
 
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
@@ -83,8 +83,8 @@ export async function warmUp(load, importModule) {
   const handler = await load(folder, "warm.handler", importModule);
   const requireWarm = createRequire(import.meta.url);
   delete requireWarm.cache[requireWarm.resolve("./warm.cjs")];
-  // Handlers may be ES modules.
-  await importModule("data:text/javascript,export const handler = 1");
+  // Handlers may be ES modules, which Node.js reads by its thread pool: only the first import waits for its threads.
+  await importModule(new URL("./warm.mjs", import.meta.url).href);
   process.env.WARM = JSON.parse('"text"');
   delete process.env.WARM;
   return handler;
