@@ -24,4 +24,5 @@ pub use invoke::{
 pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use time::Timestamp;
+pub use trace::{Segment, TraceSink};
 pub use units::{Bytes, MemorySize};

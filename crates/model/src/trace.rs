@@ -1,4 +1,4 @@
-//! The trace header and what it says of recursion.
+//! The trace header, what it says of recursion, and the port through which segments of traces leave.
 //!
 //! `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=a87bd80c:1|68fd508a:5`
 //!
@@ -7,7 +7,7 @@
 //! Guide, "Use Lambda recursive loop detection to prevent infinite loops"). AWS documents what the history is for and not
 //! how it is written; this is the form that X-Ray's propagators are tested with.
 
-use crate::FunctionArn;
+use crate::{FunctionArn, Origin, Scope, Timestamp};
 
 /// How often a function may be part of one chain. "When your function is invoked approximately 16 times in the same chain
 /// of requests, Lambda automatically stops the next function invocation in that chain."
@@ -43,6 +43,26 @@ pub fn step(header: &str, function: &FunctionArn) -> Result<String, Recursive> {
     rest.retain(|part| !part.is_empty());
     let separator = if rest.is_empty() { "" } else { ";" };
     Ok(format!("{}{separator}Lineage={}", rest.join(";"), lineage.join("|")))
+}
+
+/// A part of a trace on its way to whoever keeps traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The account and region that it happened in.
+    pub scope: Scope,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who says so: a function may send a segment under any name, and so forge none of the platform's.
+    pub origin: Origin,
+    /// The segment document, a JSON object (X-Ray Developer Guide, "AWS X-Ray segment documents"). Where it came over
+    /// the daemon's socket it is as the function wrote it, without the line before it; nobody has looked into it.
+    pub document: String,
+}
+
+/// Takes segments off the path of requests.
+pub trait TraceSink: Send + Sync {
+    /// Hands over one segment and returns at once. What does not fit is dropped and counted by the sink.
+    fn write(&self, segment: Segment);
 }
 
 /// A function is invoked again and again by what it does itself.

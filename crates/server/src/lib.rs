@@ -29,6 +29,7 @@ mod prewarm;
 mod secret;
 mod server;
 mod telemetry;
+mod traces;
 mod unpacker;
 mod user;
 mod world;

@@ -30,6 +30,7 @@ use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::telemetry::Telemetry;
+use crate::traces::Ring;
 use crate::unpacker::Unpacker;
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
@@ -221,6 +222,7 @@ impl Server {
             health: health(&config, rootless, invoker.clone(), stock.clone()),
             requests: Arc::clone(&page.requests),
             page,
+            traces: Arc::new(Ring::default()),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 

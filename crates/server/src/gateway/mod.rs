@@ -30,6 +30,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
 use crate::metrics::{Asked, Page, Requests};
+use crate::traces::Ring;
 
 pub(crate) use authorise::Authoriser;
 pub(crate) use body::Bodies;
@@ -65,6 +66,8 @@ pub(crate) struct Gateway {
     pub(crate) health: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// The answer to `/metrics`.
     pub(crate) page: Page,
+    /// The answer to `/_lambent/traces`.
+    pub(crate) traces: Arc<Ring>,
     /// What is asked and answered here.
     pub(crate) requests: Arc<Requests>,
 }

@@ -1,4 +1,4 @@
-//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, downloads of packages.
+//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, traces, downloads of packages.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -14,6 +14,7 @@ impl Gateway {
             // The second name is where existing tools for local AWS look.
             "/_lambent/health" | "/_localstack/health" => Some((Asked::Health, self.health(&parts.method))),
             "/_lambent/compatibility" => Some((Asked::Compatibility, compatibility(&parts.method))),
+            "/_lambent/traces" => Some((Asked::Traces, self.traces(origin, &parts.method))),
             "/metrics" => Some((Asked::Metrics, self.metrics(origin, &parts.method))),
             path if path.starts_with("/_lambent/") => Some((Asked::Code, self.package(parts).await)),
             _ => None,
@@ -32,6 +33,19 @@ impl Gateway {
                 .unwrap_or_else(|| plain(StatusCode::OK, CONTENT_TYPE, self.page.render().into())),
             Origin::Function(_) => {
                 let text = "metrics are not for functions; ask the server's own address\n";
+                plain(StatusCode::FORBIDDEN, "text/plain", text.into())
+            }
+        }
+    }
+
+    /// Nor is what they send to their X-Ray daemons.
+    fn traces(&self, origin: &Origin, method: &Method) -> Response<Bytes> {
+        match origin {
+            Origin::Client => read_only(method).unwrap_or_else(|| {
+                plain(StatusCode::OK, "application/json", self.traces.render().to_string().into())
+            }),
+            Origin::Function(_) => {
+                let text = "traces are not for functions; ask the server's own address\n";
                 plain(StatusCode::FORBIDDEN, "text/plain", text.into())
             }
         }

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Health,
     /// `/_lambent/compatibility`.
     Compatibility,
+    /// The last segments of traces.
+    Traces,
     /// `/metrics`.
     Metrics,
     /// The download of a package.
@@ -41,6 +43,7 @@ impl Asked {
             Self::Operation(operation) => (operation.service.name, operation.name),
             Self::Health => ("lambent", "Health"),
             Self::Compatibility => ("lambent", "Compatibility"),
+            Self::Traces => ("lambent", "Traces"),
             Self::Metrics => ("lambent", "Metrics"),
             Self::Code => ("lambent", "Code"),
             Self::Nothing => ("", ""),
@@ -79,8 +82,14 @@ impl Default for Requests {
     fn default() -> Self {
         let operations = lambda::SERVICE.operations.iter().chain(logs::SERVICE.operations);
         let asked = operations.copied().map(Asked::Operation);
-        let asked =
-            asked.chain([Asked::Health, Asked::Compatibility, Asked::Metrics, Asked::Code, Asked::Nothing]);
+        let asked = asked.chain([
+            Asked::Health,
+            Asked::Compatibility,
+            Asked::Traces,
+            Asked::Metrics,
+            Asked::Code,
+            Asked::Nothing,
+        ]);
         Self {
             answered: asked.map(|asked| (asked.name(), Answered::default())).collect(),
             in_flight: AtomicU64::new(0),
