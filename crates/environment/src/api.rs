@@ -5,23 +5,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lambent_model::{Failure, Invocation};
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
+use self::answer::{Answer, answer, error, verdict};
+use self::failure::failure;
 use crate::heads::{self, Heads};
-use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
+use crate::machine::{Reported, Verdicted};
 
-/// An error document may carry a long stack trace, not more.
-const ERROR_LIMIT: usize = 1024 * 1024;
-/// How much of an over-long result is read and thrown away before the connection is cut.
-const DRAIN_LIMIT: usize = 256 * 1024 * 1024;
+mod answer;
+mod failure;
+mod runtime;
+
 /// A runtime that sends half a result and stops is not served for ever. It may take as long as the longest handler,
 /// which streams its result. (`/next` itself has no time limit; heads have one of their own, see [`Heads`].)
 const BODY_TIMEOUT: Duration = Duration::from_secs(900);
@@ -48,8 +48,6 @@ pub(crate) trait Environment: Send + Sync {
     /// The runtime cannot initialise.
     fn init_error(&self, failure: Failure) -> Verdicted;
 }
-
-type Answer = Response<Full<Bytes>>;
 
 /// Where the connections of one environment put what they are asked.
 #[derive(Clone)]
@@ -105,11 +103,11 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
     };
     let segments: Vec<&str> = path.split('/').collect();
     match (request.method(), segments.as_slice()) {
-        (&Method::GET, ["invocation", "next"]) => next(requests).await,
+        (&Method::GET, ["invocation", "next"]) => runtime::next(requests).await,
         (&Method::POST, ["invocation", id, "response"]) => {
             let id = (*id).to_owned();
             let _turn = requests.turn().await;
-            response(id, request, requests).await
+            runtime::response(id, request, requests).await
         }
         (&Method::POST, ["invocation", id, "error"]) => {
             let request_id = (*id).to_owned();
@@ -130,176 +128,6 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
         }
         _ => error(StatusCode::NOT_FOUND, "NotFound", "no such path in the Runtime API"),
     }
-}
-
-async fn next(requests: &Requests) -> Answer {
-    let (sender, delivery) = oneshot::channel();
-    requests.environment.next(sender);
-    let Ok(Delivery { invocation, deadline_ms }) = delivery.await else { return gone() };
-    let mut response = Response::new(Full::new(invocation.payload.clone()));
-    let headers = response.headers_mut();
-    headers.insert("content-type", HeaderValue::from_static("application/json"));
-    let mut insert = |name, value: &str| {
-        // A value that is no header (a client context with a line break) is left out rather than mangled.
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            headers.insert(name, value);
-        }
-    };
-    insert("lambda-runtime-aws-request-id", &invocation.request_id.to_string());
-    insert("lambda-runtime-deadline-ms", &deadline_ms.to_string());
-    insert("lambda-runtime-invoked-function-arn", &invocation.invoked_arn);
-    insert("lambda-runtime-trace-id", &invocation.trace_id);
-    if let Some(context) = &invocation.client_context {
-        insert("lambda-runtime-client-context", context);
-    }
-    response
-}
-
-async fn response(request_id: String, request: Request<Incoming>, requests: &Requests) -> Answer {
-    let (parts, body) = request.into_parts();
-    let mode = parts.headers.get("lambda-runtime-function-response-mode");
-    let reported = if mode.is_some_and(|mode| mode.as_bytes() != b"streaming") {
-        Reported::InvalidMode
-    } else {
-        collect_response(body).await
-    };
-    verdict(requests.environment.report(request_id, reported))
-}
-
-/// Reads the whole result. A buffered caller gets the joined bytes of a streamed one; its trailers tell of an error
-/// in mid-stream.
-async fn collect_response(body: Incoming) -> Reported {
-    tokio::time::timeout(BODY_TIMEOUT, read_response(body)).await.unwrap_or(Reported::Truncated)
-}
-
-async fn read_response(mut body: Incoming) -> Reported {
-    // One buffer: a list of chunks costs a hostile runtime's chunks of one byte fifty times their size.
-    let (mut result, mut length) = (BytesMut::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Reported::Truncated };
-        match frame.into_data() {
-            Ok(data) => {
-                length += data.len();
-                if length <= RESPONSE_LIMIT {
-                    result.extend_from_slice(&data);
-                } else if length > DRAIN_LIMIT {
-                    break;
-                } else {
-                    // Read on without keeping it: the runtime sees the 413 only once it has sent everything.
-                    result = BytesMut::new();
-                }
-            }
-            Err(frame) => {
-                if let Some(failure) = frame.trailers_ref().and_then(trailer_failure) {
-                    return Reported::Error(failure);
-                }
-            }
-        }
-    }
-    if length > RESPONSE_LIMIT {
-        return Reported::TooLarge;
-    }
-    Reported::Success(result.freeze())
-}
-
-fn trailer_failure(trailers: &HeaderMap) -> Option<Failure> {
-    use base64::Engine as _;
-    let error_type = error_type(trailers.get("lambda-runtime-function-error-type")?);
-    let body = trailers
-        .get("lambda-runtime-function-error-body")
-        .and_then(|body| base64::engine::general_purpose::STANDARD.decode(body.as_bytes()).ok())
-        .unwrap_or_default();
-    Some(Failure { error_type, body: body.into() })
-}
-
-async fn failure(request: Request<Incoming>) -> Option<Failure> {
-    let (parts, body) = request.into_parts();
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, ERROR_LIMIT).collect()).await;
-    let body = match collected {
-        Ok(Ok(body)) => body.to_bytes(),
-        // An over-long document still is an error; its text is not worth a megabyte.
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            json!({ "errorType": "Function.Unknown", "errorMessage": "error document larger than 1 MB" })
-                .to_string()
-                .into()
-        }
-        Ok(Err(_)) | Err(_) => return None,
-    };
-    let header = parts.headers.get("lambda-runtime-function-error-type");
-    let error_type = header.map_or_else(|| "Runtime.Unknown".to_owned(), error_type);
-    // "application/vnd.aws.lambda.error.cause+json" carries document and cause in one.
-    let content_type = parts.headers.get("content-type").map(HeaderValue::as_bytes);
-    if content_type == Some(b"application/vnd.aws.lambda.error.cause+json")
-        && let Ok(serde_json::Value::Object(mut both)) = serde_json::from_slice(&body)
-    {
-        both.remove("errorCause");
-        return Some(Failure { error_type, body: serde_json::Value::Object(both).to_string().into() });
-    }
-    Some(Failure { error_type, body })
-}
-
-/// Keeps `(Runtime|Function).Name`, replaces anything else by the unknown of its kind.
-fn error_type(header: &HeaderValue) -> String {
-    let text = header.to_str().unwrap_or_default();
-    let named = |prefix: &str| {
-        text.strip_prefix(prefix).is_some_and(|name| {
-            name.len() > 1
-                && name.starts_with(|c: char| c.is_ascii_uppercase())
-                && name.bytes().all(|byte| byte.is_ascii_alphabetic())
-        })
-    };
-    if named("Runtime.") || named("Function.") {
-        text.to_owned()
-    } else if text.starts_with("Function.") {
-        "Function.Unknown".to_owned()
-    } else {
-        "Runtime.Unknown".to_owned()
-    }
-}
-
-fn verdict(verdict: Verdicted) -> Answer {
-    match verdict {
-        Verdicted::Accepted => {
-            answer(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"), "application/json")
-        }
-        Verdicted::InvalidRequestId => {
-            error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
-        }
-        Verdicted::InvalidState(state) => error(
-            StatusCode::FORBIDDEN,
-            "InvalidStateTransition",
-            &format!("State transition is not allowed: the runtime's state is {state}"),
-        ),
-        Verdicted::TooLarge => error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestEntityTooLarge",
-            &format!("Exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."),
-        ),
-        Verdicted::Truncated => {
-            error(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")
-        }
-        Verdicted::InvalidMode => error(
-            StatusCode::BAD_REQUEST,
-            "InvalidFunctionResponseMode",
-            "Invalid function response mode: only \"streaming\" is known",
-        ),
-    }
-}
-
-fn gone() -> Answer {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "the environment has ended")
-}
-
-fn error(status: StatusCode, error_type: &str, message: &str) -> Answer {
-    let body = json!({ "errorMessage": message, "errorType": error_type }).to_string();
-    answer(status, body.into(), "application/json")
-}
-
-fn answer(status: StatusCode, body: Bytes, content_type: &'static str) -> Answer {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
-    response
 }
 
 #[cfg(test)]
@@ -386,18 +214,5 @@ mod tests {
         assert!(matches!(reported, Some(Reported::Success(body)) if &body[..] == b"xxx"));
         drop(client);
         served.await.unwrap();
-    }
-
-    #[test]
-    fn error_types_are_kept_or_unknown() {
-        for (header, kept) in [
-            ("Runtime.ImportModuleError", "Runtime.ImportModuleError"),
-            ("Function.MyError", "Function.MyError"),
-            ("Function.my-error", "Function.Unknown"),
-            ("ValueError", "Runtime.Unknown"),
-            ("Runtime.", "Runtime.Unknown"),
-        ] {
-            assert_eq!(error_type(&HeaderValue::from_static(header)), kept);
-        }
     }
 }

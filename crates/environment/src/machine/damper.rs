@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Failure, Outcome};
 
-use super::{Call, failed};
+use super::Call;
+use super::words::failed;
 
 /// So many failures in a row are tried without a pause: the first invocation and the one within it, and one more.
 const FREE: u32 = 3;

@@ -1,5 +1,9 @@
 //! Each test is a story: what happens, and what the environment does about it.
 
+use bytes::Bytes;
+use lambent_model::{Failure, Outcome, Report};
+use lambent_sandbox_client::Exit;
+
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);

@@ -1,0 +1,56 @@
+//! What an environment does about it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lambent_model::{Invocation, Outcome, Report};
+
+use crate::record::Record;
+
+/// What to do about it, in order.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Start the runtime's process.
+    StartRuntime,
+    /// Kill every process but init.
+    Reset,
+    /// Tear the sandbox down, frozen or not.
+    Kill,
+    /// Say [`Event::FreezeDue`] then, or a moment later; one that was asked for before will do.
+    FreezeAt(Instant),
+    /// Stop every process of the sandbox, having taken over what they wrote.
+    Freeze,
+    /// Let them go on.
+    Thaw,
+    /// Give this event and its deadline to the runtime's pending request for one.
+    Deliver(Arc<Invocation>, Instant),
+    /// Answer the runtime's call.
+    Reply(Verdicted),
+    /// Answer the invocation's caller.
+    Answer(Outcome, Option<Report>),
+    /// Write a platform record.
+    Log(Record),
+    /// Write a line of the platform's for who reads the log.
+    Note(String),
+    /// Tell the pool that the runtime is initialised: what memory that takes is taken.
+    Initialised,
+    /// Set or clear the one deadline.
+    Deadline(Option<Instant>),
+    /// Apply the function's share of the CPU, or lift it while the runtime initialises.
+    Throttle(bool),
+    /// Tell the pool that the environment can take an invocation.
+    Available,
+    /// Give the invocation back to the pool, which finds another environment for it.
+    Decline(Arc<Invocation>),
+}
+
+/// The Runtime API's verdict on a call of the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdicted {
+    Accepted,
+    InvalidRequestId,
+    InvalidState(&'static str),
+    TooLarge,
+    Truncated,
+    InvalidMode,
+}

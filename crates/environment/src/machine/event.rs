@@ -1,0 +1,56 @@
+//! What happens to an environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lambent_model::{Failure, Invocation};
+use lambent_sandbox_client::Exit;
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The sandbox stands. It is frozen once it has been idle for `freeze_after`; never where the host cannot.
+    Launched { freeze_after: Option<Duration> },
+    /// The pool hands over an invocation: one with the launch, later ones after [`Effect::Available`].
+    Invoke(Arc<Invocation>),
+    /// The runtime asked for the next event.
+    Next,
+    /// The runtime reported how the invocation `request_id` (as it wrote it) went.
+    Report { request_id: String, reported: Reported },
+    /// The runtime reported that it cannot initialise.
+    InitError { failure: Failure },
+    /// The runtime could not be started at all.
+    StartFailed { failure: Start },
+    /// The runtime's process ended.
+    Exited { exit: Exit, out_of_memory: bool },
+    /// One of the runtime's connections has ended, as all do when it dies.
+    Disconnected,
+    /// The moment of an [`Effect::FreezeAt`] has come.
+    FreezeDue,
+    /// All processes of the sandbox are gone; it is ready for a new runtime.
+    Reset,
+    /// The sandbox is gone.
+    Gone { reason: String },
+    /// The deadline that was set has passed.
+    Deadline,
+    /// Finish what is running, then end.
+    Retire,
+}
+
+/// What the runtime posted.
+#[derive(Debug)]
+pub(crate) enum Reported {
+    Success(Bytes),
+    TooLarge,
+    Truncated,
+    InvalidMode,
+    Error(Failure),
+}
+
+/// Why there is no runtime process.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) error_type: String,
+    pub(crate) message: String,
+}
