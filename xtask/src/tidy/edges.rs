@@ -71,7 +71,8 @@ pub(crate) const TABLE: &[Rule] = &[
     rule("store", &["model"]),
     // Pure: no I/O, no clock.
     rule("identity", &["model"]),
-    rule("lambda", &["model"]),
+    rule("lambda", &["model", "patterns"]),
+    rule("patterns", &[]),
     rule("wire", &["model"]),
     rule("model", &[]),
     // For tests alone.

@@ -1,5 +1,7 @@
 //! Which settings go with which source, and in which ranges.
 
+use lambent_patterns::{Dialect, Pattern};
+
 use super::{MappingSettings, SourceKind};
 use crate::Refusal;
 
@@ -146,19 +148,8 @@ fn filters(settings: &MappingSettings) -> Result<(), Refusal> {
     if filters.len() > FILTERS {
         return Err(invalid(format!("Maximum number of filters is {FILTERS}")));
     }
-    match filters.iter().all(|pattern| serde_json::from_str(pattern).is_ok_and(|json| is_pattern(&json))) {
+    match filters.iter().all(|pattern| Pattern::parse(pattern, Dialect::Mapping).is_ok()) {
         true => Ok(()),
         false => Err(invalid("Invalid filter pattern definition.")),
     }
-}
-
-/// An object whose members are such objects or lists of what is to be met (Amazon EventBridge User Guide, "Creating event
-/// patterns").
-fn is_pattern(json: &serde_json::Value) -> bool {
-    json.as_object().is_some_and(|members| {
-        members.values().all(|member| match member {
-            serde_json::Value::Array(values) => !values.is_empty(),
-            other => is_pattern(other),
-        })
-    })
 }
