@@ -100,7 +100,7 @@ fn read_file(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Option
 fn announce(config: &Config, server: &Server, terminal: &Terminal) {
     let address = server.address();
     let isolation = match config.isolation {
-        lambent_server::Isolation::Namespaces if server.rootless() => {
+        lambent_server::Isolation::Namespaces if server.kept().rootless => {
             "namespaces, rootless: one user id; for your own code, not for strangers'"
         }
         lambent_server::Isolation::Namespaces => "namespaces",
@@ -112,13 +112,13 @@ fn announce(config: &Config, server: &Server, terminal: &Terminal) {
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
     ));
-    for limit in server.limits_not_kept() {
+    for limit in &server.kept().limits_not_kept {
         terminal.say(&format!("this limit of functions is not kept here: {limit}"));
     }
-    for limit in server.limits_kept_otherwise() {
+    for limit in &server.kept().limits_kept_otherwise {
         terminal.say(&format!("this limit of functions is kept in another way here: {limit}"));
     }
-    if let Some(error) = server.freezer_error() {
+    if let Some(error) = &server.kept().freezer_error {
         terminal.say(&format!("environments are not frozen between invocations here: {error}"));
     }
     // Existing tools wait for this very line.

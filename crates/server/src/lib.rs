@@ -20,6 +20,7 @@ mod entrypoint;
 mod feed;
 mod folder;
 mod gateway;
+mod kept;
 mod listener;
 mod memory;
 mod metrics;
@@ -36,6 +37,7 @@ mod world;
 
 pub use crate::discovery::Runtimes;
 pub use config::{Config, ConfigError, Overrides};
+pub use kept::Kept;
 pub use lambent_sandbox_client::Isolation;
 pub use prepare::Prepared;
 pub use prewarm::Prewarm;

@@ -24,6 +24,7 @@ use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
+use crate::kept::Kept;
 use crate::memory::HostMemory;
 use crate::metrics::Page;
 use crate::namespaces::Policy;
@@ -109,10 +110,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
-    rootless: bool,
-    limits_not_kept: Vec<String>,
-    limits_kept_otherwise: Vec<String>,
-    freezer_error: Option<String>,
+    kept: Kept,
     user: Option<ServiceUser>,
     runtimes: Runtimes,
     config: Config,
@@ -155,14 +153,9 @@ impl Server {
         let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
         let launcher = connect(launcher, &config).await?;
         let code = open_code(dir, &launcher)?;
-        let rootless = config.isolation == Isolation::Namespaces && !launcher.host().root;
-        let limits_not_kept = limits_not_kept(launcher.host(), config.isolation);
+        let kept = Kept::of(launcher.host(), config.isolation);
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
-        let limits_kept_otherwise = limits_kept_otherwise(launcher.host(), config.isolation);
-        let freezer_error = launcher.host().freezer_error.clone();
-        let cpu_millis =
-            if limits_not_kept.iter().any(|limit| limit.starts_with("cpu")) { None } else { cpu_millis() };
         let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
         let (search, runtimes) = discovery.share();
 
@@ -178,7 +171,7 @@ impl Server {
             clock: Arc::clone(&clock),
             logs: logs.sink(),
             metrics: Arc::clone(&counted),
-            cpu_millis,
+            cpu_millis: kept.cpu.then(cpu_millis).flatten(),
             platform: platform(gateway_made),
         });
         let sessions = Sessions::new(secret);
@@ -219,7 +212,7 @@ impl Server {
             location,
             clock,
             entropy: Arc::clone(&entropy),
-            health: health(&config, rootless, invoker.clone(), stock.clone()),
+            health: health(&config, kept.rootless, invoker.clone(), stock.clone()),
             requests: Arc::clone(&page.requests),
             page,
             traces: Arc::new(Ring::default()),
@@ -244,10 +237,7 @@ impl Server {
         tasks.spawn(succeed(stock.run(until(stopped))));
         Ok(Self {
             address,
-            rootless,
-            limits_not_kept,
-            limits_kept_otherwise,
-            freezer_error,
+            kept,
             user,
             runtimes,
             config,
@@ -280,29 +270,10 @@ impl Server {
         self.address
     }
 
-    /// Whether sandboxes are made without root's rights: all of them have the server's user id outside, and no other
-    /// fence between them than namespaces.
+    /// What of the sandbox's promises this host keeps.
     #[must_use]
-    pub fn rootless(&self) -> bool {
-        self.rootless
-    }
-
-    /// The limits of functions that this host does not keep, with the reason: `memory: …`.
-    #[must_use]
-    pub fn limits_not_kept(&self) -> &[String] {
-        &self.limits_not_kept
-    }
-
-    /// The limits that this host keeps with weaker means than usual: how, and why.
-    #[must_use]
-    pub fn limits_kept_otherwise(&self) -> &[String] {
-        &self.limits_kept_otherwise
-    }
-
-    /// Why environments are not frozen between invocations; `None` when they are.
-    #[must_use]
-    pub fn freezer_error(&self) -> Option<&str> {
-        self.freezer_error.as_deref()
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Serves until `stop` resolves, then drains: open requests and running invocations get `drain_seconds`, or less
@@ -454,28 +425,6 @@ fn open_code(dir: &Path, launcher: &Launcher) -> Result<CodeStore, StartError> {
 fn cpu_millis() -> Option<u32> {
     let cpus = std::thread::available_parallelism().ok()?;
     u32::try_from(cpus.get()).ok()?.checked_mul(1000)
-}
-
-/// The limits that this host does not keep, with the reason.
-fn limits_not_kept(host: &Host, isolation: Isolation) -> Vec<String> {
-    let missing = |controller: &lambent_sandbox_client::Controller| {
-        let reason = controller.missing.as_ref().filter(|_| controller.instead.is_none())?;
-        Some(format!("{}: {reason}", controller.name))
-    };
-    let tmp = (isolation == Isolation::Process)
-        .then(|| "ephemeral storage: without isolation /tmp is the host's".to_owned());
-    host.controllers.iter().filter_map(missing).chain(tmp).collect()
-}
-
-/// The limits that are kept with other means than usual, and how.
-fn limits_kept_otherwise(host: &Host, isolation: Isolation) -> Vec<String> {
-    let otherwise = |controller: &lambent_sandbox_client::Controller| {
-        let (reason, instead) = (controller.missing.as_ref()?, controller.instead.as_ref()?);
-        Some(format!("{}: {instead}, because {reason}", controller.name))
-    };
-    let tmp = host.tmp_error.as_ref().filter(|_| isolation == Isolation::Namespaces);
-    let tmp = tmp.map(|text| format!("ephemeral storage: {text}"));
-    host.controllers.iter().filter_map(otherwise).chain(tmp).collect()
 }
 
 fn runtime_rules() -> RuntimeRules {
