@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lambent_model::{AcceptEvent, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
 use lambent_store::{CodeStore, Store};
-use lambent_wire::lambda::SERVICE;
-use lambent_wire::{Error, Matched};
+use lambent_wire::lambda::{SERVICE, op};
+use lambent_wire::{Call as _, Error, Matched};
 use tokio::sync::mpsc;
 
 use crate::dispatch;
+use crate::operation::invoke_with_response_stream;
+use crate::outlet::Outlet;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::usage::{Usage, Usages};
@@ -85,6 +87,31 @@ impl Control {
         let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
         let context = Context { control: self, caller, request_id, trace_id };
         let answered = dispatch::answer(&context, matched, &parts, body).await;
+        answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
+    }
+
+    /// Whether the answer to a call begins before it is whole: [`Control::stream`] makes it then.
+    #[must_use]
+    pub fn streams(matched: &Matched) -> bool {
+        std::ptr::eq(matched.operation(), op::InvokeWithResponseStream::OPERATION)
+    }
+
+    /// Answers a call into `outlet`, and returns when that has ended. What is returned counts where nothing has begun.
+    pub async fn stream(
+        &self,
+        matched: &Matched,
+        caller: &Caller,
+        request: http::Request<Bytes>,
+        request_id: &str,
+        outlet: Outlet,
+    ) -> http::Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let context = Context { control: self, caller, request_id, trace_id };
+        let answered = match matched.decode::<op::InvokeWithResponseStream>(&parts, body) {
+            Ok(input) => invoke_with_response_stream::answer(&context, input, outlet).await,
+            Err(error) => Err(error),
+        };
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
     }
 

@@ -10,7 +10,7 @@ use crate::request::Context;
 macro_rules! operations {
     ($($call:ident => $module:ident,)*) => {
         /// The operations that are answered, by AWS's names.
-        pub const ANSWERED: &[&str] = &["Invoke", $(stringify!($call)),*];
+        pub const ANSWERED: &[&str] = &["Invoke", "InvokeWithResponseStream", $(stringify!($call)),*];
 
         /// Answers one call.
         pub(crate) async fn answer(

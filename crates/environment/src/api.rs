@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use lambent_model::{Failure, Invocation};
+use lambent_model::{Failure, Invocation, TakeResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
@@ -20,7 +20,10 @@ use crate::machine::{Reported, Verdicted};
 
 mod answer;
 mod failure;
+mod response;
 mod runtime;
+
+pub use self::response::StreamRate;
 
 /// A runtime that sends half a result and stops is not served for ever. It may take as long as the longest handler,
 /// which streams its result. (`/next` itself has no time limit; heads have one of their own, see [`Heads`].)
@@ -43,10 +46,22 @@ pub(crate) struct Delivery {
 pub(crate) trait Environment: Send + Sync {
     /// The runtime waits for an event; it comes through `poller`.
     fn next(&self, poller: oneshot::Sender<Delivery>);
+    /// The runtime streams the response of the invocation `request_id`, and its first byte is near.
+    fn begin(&self, request_id: &str, content_type: Option<&str>) -> Begun;
     /// The runtime says how the invocation `request_id` went.
     fn report(&self, request_id: String, reported: Reported) -> Verdicted;
     /// The runtime cannot initialise.
     fn init_error(&self, failure: Failure) -> Verdicted;
+}
+
+/// What becomes of a response that a runtime streams.
+pub(crate) enum Begun {
+    /// It goes to the caller as it comes.
+    Streaming(Arc<dyn TakeResponse>),
+    /// It is read to its end: the caller wants it whole, or there is none and the report will be refused.
+    Collecting,
+    /// It is not to come now.
+    Refused(Verdicted),
 }
 
 /// Where the connections of one environment put what they are asked.
@@ -54,11 +69,12 @@ pub(crate) trait Environment: Send + Sync {
 pub(crate) struct Requests {
     environment: Arc<dyn Environment>,
     bodies: Arc<Semaphore>,
+    rate: Option<StreamRate>,
 }
 
 impl Requests {
-    pub(crate) fn new(environment: Arc<dyn Environment>) -> Self {
-        Self { environment, bodies: Arc::new(Semaphore::new(BODIES)) }
+    pub(crate) fn new(environment: Arc<dyn Environment>, rate: Option<StreamRate>) -> Self {
+        Self { environment, bodies: Arc::new(Semaphore::new(BODIES)), rate }
     }
 
     /// To be held from before a body is read until the environment has taken it.
@@ -157,6 +173,9 @@ mod tests {
 
     impl Environment for Recorder {
         fn next(&self, _poller: oneshot::Sender<Delivery>) {}
+        fn begin(&self, _request_id: &str, _content_type: Option<&str>) -> Begun {
+            Begun::Collecting
+        }
         fn report(&self, _request_id: String, reported: Reported) -> Verdicted {
             self.0.lock().unwrap().push(reported);
             Verdicted::Accepted
@@ -169,7 +188,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connection_outlives_the_longest_handler() {
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = tokio::spawn(serve(server, Requests::new(Arc::new(Recorder::default()))));
+        let served = tokio::spawn(serve(server, Requests::new(Arc::new(Recorder::default()), None)));
         for _ in 0..2 {
             let answer = exchange(&mut client, "GET /ping HTTP/1.1\r\nhost: x\r\n\r\n", 4).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("pong"), "{answer}");
@@ -183,7 +202,7 @@ mod tests {
     async fn half_a_head_ends_its_connection_and_a_slow_body_does_not() {
         let environment = Arc::new(Recorder::default());
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = tokio::spawn(serve(server, Requests::new(environment.clone())));
+        let served = tokio::spawn(serve(server, Requests::new(environment.clone(), None)));
         let head =
             "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
@@ -204,7 +223,7 @@ mod tests {
     async fn result_in_tiny_chunks_arrives_whole() {
         let environment = Arc::new(Recorder::default());
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = tokio::spawn(serve(server, Requests::new(environment.clone())));
+        let served = tokio::spawn(serve(server, Requests::new(environment.clone(), None)));
         let head = "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nhost: x\r\n\
                     transfer-encoding: chunked\r\n\r\n";
         let request = format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(3));

@@ -12,7 +12,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use lambent_model::{Completed, EnvironmentId, Invocation, Origin};
+use lambent_model::{Completed, EnvironmentId, Invocation, Origin, TakeResponse};
 use lambent_sandbox_client::{Control, Program};
 use tokio::sync::oneshot;
 
@@ -58,6 +58,10 @@ pub(crate) struct Core {
     caller: Option<oneshot::Sender<Answer>>,
     /// Whether that caller asked for the log's tail.
     tail_wanted: bool,
+    /// Who takes the response as it is made, if that is what the caller asked for.
+    taker: Option<Arc<dyn TakeResponse>>,
+    /// Whether that has begun.
+    streaming: bool,
     /// Runtime connections that wait at `/next`.
     pollers: Vec<oneshot::Sender<Delivery>>,
     deadline: Option<Instant>,
@@ -111,6 +115,7 @@ impl Core {
             Effect::Deliver(invocation, deadline) => self.deliver(&invocation, deadline),
             Effect::Answer(outcome, report) => self.answer(outcome, report),
             Effect::Decline(invocation) => {
+                self.taker = None;
                 if let Some(caller) = self.caller.take() {
                     let _gone = caller.send(Err(invocation));
                 }

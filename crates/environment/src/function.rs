@@ -13,7 +13,7 @@ use lambent_sandbox_client::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{IdleFreezer, Logging};
+use crate::{IdleFreezer, Logging, StreamRate};
 
 /// Who calls the platform from inside an environment.
 #[derive(Clone)]
@@ -64,6 +64,8 @@ pub struct World {
     pub cpu_millis: Option<u32>,
     /// Serves the platform's endpoint inside.
     pub platform: ServePlatform,
+    /// How fast responses are streamed; `None` for as fast as caller and function can.
+    pub stream_rate: Option<StreamRate>,
 }
 
 /// Where an environment ended up, which decides what its programs are told.

@@ -7,7 +7,7 @@ use lambent_model::Failure;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
-use crate::api::{Delivery, Environment, Requests, serve};
+use crate::api::{Begun, Delivery, Environment, Requests, serve};
 use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
 use crate::output::{Frames, Lines};
 
@@ -50,6 +50,10 @@ impl Environment for Judge {
     // Dropped, the poller answers that the environment has ended.
     fn next(&self, _poller: oneshot::Sender<Delivery>) {}
 
+    fn begin(&self, _request_id: &str, _content_type: Option<&str>) -> Begun {
+        Begun::Collecting
+    }
+
     fn report(&self, request_id: String, reported: Reported) -> Verdicted {
         assert!(!request_id.contains(['/', '\r', '\n']), "{request_id:?}");
         match &reported {
@@ -81,7 +85,7 @@ pub fn runtime_api(bytes: &[u8]) {
     runtime.block_on(async {
         let judge = Arc::new(Judge::default());
         let (mut client, server) = tokio::io::duplex(4096);
-        let served = serve(server, Requests::new(judge));
+        let served = serve(server, Requests::new(judge, None));
         let spoken = async {
             // A server that has heard enough closes the connection.
             let _ = client.write_all(bytes).await;

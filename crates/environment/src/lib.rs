@@ -27,6 +27,7 @@ mod pipes;
 mod record;
 mod service;
 
+pub use api::StreamRate;
 pub use freezer::IdleFreezer;
 pub use function::{
     Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, StartError, Status,

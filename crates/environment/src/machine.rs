@@ -151,6 +151,11 @@ impl Machine {
         }
     }
 
+    /// Whether the function has the invocation of this id and has not answered it.
+    pub(crate) fn runs(&self, request_id: &str) -> bool {
+        matches!(&self.state, State::Running(call) if call.invocation.request_id.to_string() == request_id)
+    }
+
     /// Whether nothing is expected of the sandbox any more.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended)

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{Completed, EnvironmentId, Invocation, Work};
+use lambent_model::{Completed, EnvironmentId, Invocation, TakeResponse, Work};
 use lambent_sandbox_client::{Control, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -46,7 +46,8 @@ impl Handle {
         self.id
     }
 
-    /// Hands over one invocation at once; the future waits for its end. Dropping it does not cancel the invocation,
+    /// Hands over one invocation at once; the future waits for its end. `taker` is for a caller who takes the response
+    /// as it is made; one that comes whole is in the outcome all the same. Dropping it does not cancel the invocation,
     /// as on AWS.
     ///
     /// # Errors
@@ -55,9 +56,10 @@ impl Handle {
     pub fn invoke(
         &self,
         invocation: Arc<Invocation>,
+        taker: Option<Arc<dyn TakeResponse>>,
     ) -> impl Future<Output = Result<Completed, Arc<Invocation>>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        self.shared.invoke(Arc::clone(&invocation), reply);
+        self.shared.invoke(Arc::clone(&invocation), taker, reply);
         async move { answer.await.unwrap_or(Err(invocation)) }
     }
 
@@ -147,7 +149,7 @@ impl Task<'_> {
             log_stream: shared.log_stream(),
         };
         shared.launched(control.clone(), placement, pipes);
-        let requests = Requests::new(shared.clone());
+        let requests = Requests::new(shared.clone(), self.world.stream_rate);
         let guest = Guest {
             function: Arc::clone(self.function),
             bodies: Arc::new(Semaphore::new(Guest::BODIES_KIB as usize)),

@@ -9,7 +9,7 @@ use lambent_environment::{Function, Handle, Notify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
     Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
-    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, Target, trace,
+    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, TakeResponse, Target, trace,
 };
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -254,6 +254,7 @@ impl Inner {
         self: Arc<Self>,
         target: Target,
         mut invocation: Arc<Invocation>,
+        taker: Option<Arc<dyn TakeResponse>>,
     ) -> Result<Invoked, InvokeError> {
         self.continue_trace(&target, &mut invocation)?;
         // When this began, if it has to wait for a new environment.
@@ -280,7 +281,7 @@ impl Inner {
                     return Err(error);
                 }
             };
-            match handle.invoke(invocation).await {
+            match handle.invoke(invocation, taker.clone()).await {
                 Ok(completed) => {
                     if let Some(peak) = completed.report.and_then(|report| report.max_memory_used_mb) {
                         entry.estimate.learn(peak);
@@ -425,6 +426,16 @@ impl Invoke for Invoker {
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {
         let span = measure::span(&target, &invocation);
-        Box::pin(Arc::clone(&self.inner).invoke(target, invocation).instrument(span))
+        Box::pin(Arc::clone(&self.inner).invoke(target, invocation, None).instrument(span))
+    }
+
+    fn invoke_streaming(
+        &self,
+        target: Target,
+        invocation: Arc<Invocation>,
+        taker: Arc<dyn TakeResponse>,
+    ) -> InvokeFuture {
+        let span = measure::span(&target, &invocation);
+        Box::pin(Arc::clone(&self.inner).invoke(target, invocation, Some(taker)).instrument(span))
     }
 }

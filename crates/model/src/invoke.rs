@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{EventPolicy, FunctionArn, MemorySize, Qualifier, RequestId};
+use crate::{EventPolicy, FunctionArn, MemorySize, Qualifier, RequestId, TakeResponse};
 
 /// One event on its way to a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +148,14 @@ pub trait Invoke: Send + Sync {
 
     /// Runs one invocation to its end. Dropping the future does not cancel it.
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture;
+
+    /// The same for a caller who takes the response as it is made. What `taker` has had is not in the outcome.
+    fn invoke_streaming(
+        &self,
+        target: Target,
+        invocation: Arc<Invocation>,
+        taker: Arc<dyn TakeResponse>,
+    ) -> InvokeFuture;
 }
 
 /// The future of [`Invoke::check`].

@@ -8,6 +8,7 @@ mod ids;
 mod invoke;
 mod metric;
 mod port;
+mod respond;
 mod time;
 pub mod trace;
 mod units;
@@ -23,6 +24,7 @@ pub use invoke::{
 };
 pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
+pub use respond::{PieceFuture, ResponseHead, TakeResponse};
 pub use time::Timestamp;
 pub use trace::{Segment, TraceSink};
 pub use units::{Bytes, MemorySize};

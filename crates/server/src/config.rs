@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lambent_environment::StreamRate;
 use lambent_fabric::events::TimeScale;
 use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
@@ -76,6 +77,8 @@ struct File {
     drain_seconds: Option<u64>,
     /// By how much waits and ages of asynchronous invocation are multiplied, above 0 and up to 1. Default 1.
     event_time_scale: Option<f64>,
+    /// How fast responses are streamed after their first 6 MB. Default as fast as possible.
+    stream_bytes_per_second: Option<u64>,
 }
 
 /// A word, or a number with or without quotes.
@@ -124,6 +127,8 @@ pub struct Config {
     pub drain: Duration,
     /// How fast time goes for events between their attempts.
     pub event_time_scale: TimeScale,
+    /// How fast responses are streamed after their first 6 MB; `None` for as fast as possible.
+    pub stream_rate: Option<StreamRate>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -168,6 +173,7 @@ impl Config {
         let log_format = note(&mut faults, parse_log_format(log_format.as_deref())).unwrap_or_default();
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
         let event_time_scale = note(&mut faults, parse_time_scale(file.event_time_scale));
+        let stream_rate = note(&mut faults, parse_stream_rate(file.stream_bytes_per_second)).flatten();
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
         let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
@@ -192,6 +198,7 @@ impl Config {
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
                 event_time_scale: event_time_scale.unwrap_or(TimeScale(1.0)),
+                stream_rate,
             }),
             _ => Err(ConfigError(faults)),
         }
@@ -283,6 +290,13 @@ fn parse_time_scale(scale: Option<f64>) -> Result<TimeScale, String> {
         None => Ok(TimeScale(1.0)),
         Some(scale) if scale > 0.0 && scale <= 1.0 => Ok(TimeScale(scale)),
         Some(scale) => Err(format!("event_time_scale {scale} is not above 0 and up to 1")),
+    }
+}
+
+fn parse_stream_rate(rate: Option<u64>) -> Result<Option<StreamRate>, String> {
+    match rate {
+        Some(0) => Err("stream_bytes_per_second 0 lets nothing pass; leave it out for no limit".into()),
+        rate => Ok(rate.map(StreamRate)),
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
 use lambent_model::{
-    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture, Target,
+    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture,
+    TakeResponse, Target,
 };
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
@@ -203,5 +204,18 @@ impl Invoke for Fresh {
                 })
             }
         }
+    }
+
+    fn invoke_streaming(
+        &self,
+        target: Target,
+        invocation: Arc<Invocation>,
+        taker: Arc<dyn TakeResponse>,
+    ) -> InvokeFuture {
+        let (behind, invoker) = (self.behind(), self.invoker.clone());
+        Box::pin(async move {
+            catch_up(behind).await;
+            invoker.invoke_streaming(target, invocation, taker).await
+        })
     }
 }

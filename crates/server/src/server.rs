@@ -173,6 +173,7 @@ impl Server {
             metrics: Arc::clone(&counted),
             cpu_millis: kept.cpu.then(cpu_millis).flatten(),
             platform: platform(gateway_made),
+            stream_rate: config.stream_rate,
         });
         let sessions = Sessions::new(secret);
         let issuer =
@@ -222,14 +223,7 @@ impl Server {
         let events = events(&store, &feed, &gateway, counted, &config);
         let (stop, stopped) = watch::channel(false);
         tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
-        // The first start on a machine asks each interpreter for its version, which takes a while; invocations wait
-        // for the feed, which waits for that, and everything else is answered meanwhile.
-        let (usual, catalogue) = (stock.clone(), Arc::clone(&runtimes.catalogue));
-        tasks.spawn(named("change feed", async move {
-            search.await?;
-            usual.expect_usual(catalogue.get());
-            feed.run().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
-        }));
+        tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         let (tended, stopping) = (invoker.clone(), stopped.clone());
@@ -360,6 +354,19 @@ fn invoker_options(config: &Config) -> InvokerOptions {
         lifetime: ENVIRONMENT_LIFETIME,
         concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS,
     }
+}
+
+/// The first start on a machine asks each interpreter for its version, which takes a while; invocations wait for the
+/// feed, which waits for that, and everything else is answered meanwhile.
+async fn feed_after(
+    search: impl Future<Output = io::Result<()>>,
+    stock: Stock,
+    runtimes: Runtimes,
+    feed: Feed,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    search.await?;
+    stock.expect_usual(runtimes.catalogue.get());
+    Ok(feed.run().await?)
 }
 
 /// What delivers asynchronous invocations.

@@ -48,6 +48,14 @@ pub fn event(value: &impl Serialize) -> Vec<u8> {
     message(&headers, payload.as_bytes())
 }
 
+/// A message for an event whose payload is bytes (Smithy: "eventPayload trait", of a blob).
+#[must_use]
+pub fn blob_event(name: &str, payload: &[u8]) -> Vec<u8> {
+    let headers =
+        [(":message-type", "event"), (":event-type", name), (":content-type", "application/octet-stream")];
+    message(&headers, payload)
+}
+
 fn message(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
     for (name, value) in headers {

@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 use crate::refuse;
 use crate::request::{Context, INVOKE};
 
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Our own: the figures of the REPORT line, so that no client has to trust a line that the function may have printed.
 const REPORT: HeaderName = HeaderName::from_static("x-lambent-report");
 
@@ -107,7 +107,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    const SYNCHRONOUS: Self = Self { kind: "RequestResponse", bytes: limits::SYNC_PAYLOAD_BYTES };
+    pub(super) const SYNCHRONOUS: Self = Self { kind: "RequestResponse", bytes: limits::SYNC_PAYLOAD_BYTES };
     pub(super) const EVENT: Self = Self { kind: "Event", bytes: limits::EVENT_PAYLOAD_BYTES };
 }
 
@@ -235,7 +235,7 @@ fn report_header(report: &Report) -> String {
     header
 }
 
-fn insert(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+pub(super) fn insert(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
     // The trace id came in through a header or is ours; the report is JSON of numbers.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

@@ -43,6 +43,7 @@ pub(crate) mod get_resource_policy;
 pub(crate) mod get_runtime_management_config;
 pub(crate) mod invoke;
 pub(crate) mod invoke_async;
+pub(crate) mod invoke_with_response_stream;
 pub(crate) mod list_aliases;
 pub(crate) mod list_capacity_providers;
 pub(crate) mod list_code_signing_configs;

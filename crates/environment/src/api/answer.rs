@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-use crate::machine::{RESPONSE_LIMIT, Verdicted};
+use crate::machine::Verdicted;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -22,10 +22,10 @@ pub(super) fn verdict(verdict: Verdicted) -> Answer {
             "InvalidStateTransition",
             &format!("State transition is not allowed: the runtime's state is {state}"),
         ),
-        Verdicted::TooLarge => error(
+        Verdicted::TooLarge(limit) => error(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
-            &format!("Exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."),
+            &format!("Exceeded maximum allowed payload size ({limit} bytes)."),
         ),
         Verdicted::Truncated => {
             error(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")

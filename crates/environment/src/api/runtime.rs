@@ -1,18 +1,13 @@
 //! The Runtime API's calls (AWS Lambda Developer Guide, "Using the Lambda runtime API").
 
-use bytes::BytesMut;
 use http::{HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, gone, verdict};
-use super::failure::trailer_failure;
-use super::{BODY_TIMEOUT, Delivery, Requests};
-use crate::machine::{RESPONSE_LIMIT, Reported};
-
-/// How much of an over-long result is read and thrown away before the connection is cut.
-const DRAIN_LIMIT: usize = 256 * 1024 * 1024;
+use super::{Begun, Delivery, Requests, response};
+use crate::machine::Reported;
 
 pub(super) async fn next(requests: &Requests) -> Answer {
     let (sender, delivery) = oneshot::channel();
@@ -39,47 +34,17 @@ pub(super) async fn next(requests: &Requests) -> Answer {
 
 pub(super) async fn response(request_id: String, request: Request<Incoming>, requests: &Requests) -> Answer {
     let (parts, body) = request.into_parts();
-    let mode = parts.headers.get("lambda-runtime-function-response-mode");
-    let reported = if mode.is_some_and(|mode| mode.as_bytes() != b"streaming") {
-        Reported::InvalidMode
-    } else {
-        collect_response(body).await
-    };
-    verdict(requests.environment.report(request_id, reported))
-}
-
-/// Reads the whole result. A buffered caller gets the joined bytes of a streamed one; its trailers tell of an error
-/// in mid-stream.
-async fn collect_response(body: Incoming) -> Reported {
-    tokio::time::timeout(BODY_TIMEOUT, read_response(body)).await.unwrap_or(Reported::Truncated)
-}
-
-async fn read_response(mut body: Incoming) -> Reported {
-    // One buffer: a list of chunks costs a hostile runtime's chunks of one byte fifty times their size.
-    let (mut result, mut length) = (BytesMut::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Reported::Truncated };
-        match frame.into_data() {
-            Ok(data) => {
-                length += data.len();
-                if length <= RESPONSE_LIMIT {
-                    result.extend_from_slice(&data);
-                } else if length > DRAIN_LIMIT {
-                    break;
-                } else {
-                    // Read on without keeping it: the runtime sees the 413 only once it has sent everything.
-                    result = BytesMut::new();
-                }
-            }
-            Err(frame) => {
-                if let Some(failure) = frame.trailers_ref().and_then(trailer_failure) {
-                    return Reported::Error(failure);
-                }
+    let reported = match parts.headers.get("lambda-runtime-function-response-mode") {
+        None => response::collect(body).await,
+        Some(mode) if mode.as_bytes() != b"streaming" => Reported::InvalidMode,
+        Some(_) => {
+            let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+            match requests.environment.begin(&request_id, content_type) {
+                Begun::Streaming(taker) => response::stream(body, &*taker, requests.rate).await,
+                Begun::Collecting => response::collect(body).await,
+                Begun::Refused(refusal) => return verdict(refusal),
             }
         }
-    }
-    if length > RESPONSE_LIMIT {
-        return Reported::TooLarge;
-    }
-    Reported::Success(result.freeze())
+    };
+    verdict(requests.environment.report(request_id, reported))
 }

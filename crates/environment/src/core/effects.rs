@@ -61,6 +61,7 @@ impl Core {
 
     pub(super) fn answer(&mut self, outcome: Outcome, report: Option<Report>) {
         let log_tail = self.log.tail.take().map(Bytes::from);
+        (self.taker, self.streaming) = (None, false);
         if let Some(caller) = self.caller.take() {
             // Nobody waits any more: the invocation ran all the same.
             let _gone = caller.send(Ok(Completed { outcome, report, log_tail }));

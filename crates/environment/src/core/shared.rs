@@ -4,17 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use lambent_model::{EnvironmentId, Failure, Invocation};
+use lambent_model::{EnvironmentId, Failure, Invocation, ResponseHead, TakeResponse};
 use lambent_sandbox_client::{Control, Event as SandboxEvent};
 use tokio::sync::{Notify as Wake, oneshot};
 
 use super::{Answer, Chore, Core, Grip};
-use crate::api::{Delivery, Environment};
+use crate::api::{Begun, Delivery, Environment};
 use crate::freezer::{AFTER, Freezable};
 use crate::log::Log;
 use crate::machine::{Event, Machine, Reported, Settings, Verdicted};
 use crate::pipes::Pipes;
 use crate::{Function, Notify, Placement, World};
+
+/// To a runtime that answers anew while its first answer streams.
+const SECOND_RESPONSE: Verdicted = Verdicted::InvalidState("InvocationResponse");
 
 /// An environment as its task, its connections and its handles share it.
 pub(crate) struct Shared {
@@ -42,6 +45,8 @@ impl Shared {
             sandbox: None,
             caller: None,
             tail_wanted: false,
+            taker: None,
+            streaming: false,
             pollers: Vec::new(),
             deadline: None,
             armed: None,
@@ -81,11 +86,17 @@ impl Shared {
     }
 
     /// Hands over an invocation; the answer comes through `caller`.
-    pub(crate) fn invoke(&self, invocation: Arc<Invocation>, caller: oneshot::Sender<Answer>) {
+    pub(crate) fn invoke(
+        &self,
+        invocation: Arc<Invocation>,
+        taker: Option<Arc<dyn TakeResponse>>,
+        caller: oneshot::Sender<Answer>,
+    ) {
         self.apply(|core| {
             core.drain();
             core.tail_wanted = invocation.tail;
             core.caller = Some(caller);
+            (core.taker, core.streaming) = (taker, false);
             Some(Event::Invoke(invocation))
         });
     }
@@ -107,11 +118,38 @@ impl Environment for Shared {
         });
     }
 
+    fn begin(&self, request_id: &str, content_type: Option<&str>) -> Begun {
+        let mut core = self.core();
+        // Whatever is no answer to this invocation is judged by the machine, once it is whole.
+        if !core.machine.runs(request_id) {
+            return Begun::Collecting;
+        }
+        if core.streaming {
+            return Begun::Refused(SECOND_RESPONSE);
+        }
+        let Some(taker) = core.taker.clone() else { return Begun::Collecting };
+        core.streaming = true;
+        taker.begin(ResponseHead {
+            executed_version: core.function.version.clone(),
+            content_type: content_type.map(str::to_owned),
+        });
+        Begun::Streaming(taker)
+    }
+
     fn report(&self, request_id: String, reported: Reported) -> Verdicted {
+        let mut is_second = false;
         let verdict = self.apply(|core| {
+            // The caller has the beginning of another one.
+            is_second = core.streaming && matches!(reported, Reported::Success(_));
+            if is_second {
+                return None;
+            }
             core.flush();
             Some(Event::Report { request_id, reported })
         });
+        if is_second {
+            return SECOND_RESPONSE;
+        }
         verdict.expect("the machine judges every report")
     }
 
@@ -220,7 +258,7 @@ impl Shared {
     pub(crate) fn bury(&self, reason: &str) {
         self.apply(|_| Some(Event::Gone { reason: reason.to_owned() }));
         let mut core = self.core();
-        core.caller = None;
+        (core.caller, core.taker) = (None, None);
         core.pollers.clear();
         core.chores.clear();
         if let Some(grip) = core.sandbox.take() {

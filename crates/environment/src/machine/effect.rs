@@ -50,7 +50,7 @@ pub(crate) enum Verdicted {
     Accepted,
     InvalidRequestId,
     InvalidState(&'static str),
-    TooLarge,
+    TooLarge(usize),
     Truncated,
     InvalidMode,
 }

@@ -42,7 +42,10 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Reported {
     Success(Bytes),
-    TooLarge,
+    /// The caller has had it, piece by piece.
+    Streamed,
+    /// More than so many bytes.
+    TooLarge(usize),
     Truncated,
     InvalidMode,
     Error(Failure),

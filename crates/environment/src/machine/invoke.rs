@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use lambent_model::{Invocation, Outcome, Report};
 
 use super::words::{failed, response_too_large};
@@ -72,7 +73,10 @@ impl Machine {
         let (reply, outcome) = match reported {
             Reported::Success(body) => (Verdicted::Accepted, Outcome::Success(body)),
             Reported::Error(failure) => (Verdicted::Accepted, Outcome::Failed(failure)),
-            Reported::TooLarge => (Verdicted::TooLarge, Outcome::Failed(response_too_large())),
+            Reported::Streamed => (Verdicted::Accepted, Outcome::Success(Bytes::new())),
+            Reported::TooLarge(limit) => {
+                (Verdicted::TooLarge(limit), Outcome::Failed(response_too_large(limit)))
+            }
             Reported::Truncated => {
                 (Verdicted::Truncated, failed(call, "Runtime.TruncatedResponse", "Response body was cut off"))
             }

@@ -239,8 +239,8 @@ fn ends_of_a_runtime_are_worded_as_on_aws() {
 #[test]
 fn oversized_result_is_refused_and_the_environment_lives_on() {
     let mut story = Story::running(1);
-    let told = story.then(Event::Report { request_id: id(1), reported: Reported::TooLarge });
-    told.has(&Effect::Reply(Verdicted::TooLarge)).has(&Effect::Available);
+    let told = story.then(Event::Report { request_id: id(1), reported: Reported::TooLarge(RESPONSE_LIMIT) });
+    told.has(&Effect::Reply(Verdicted::TooLarge(RESPONSE_LIMIT))).has(&Effect::Available);
     assert_eq!(told.fails().0, "Function.ResponseSizeTooLarge");
     story.then(Event::Next);
     story.then(Event::Invoke(invocation(2))).delivers(2);

@@ -4,7 +4,7 @@ use lambent_model::{Failure, Outcome};
 use lambent_sandbox_client::Exit;
 use serde_json::json;
 
-use super::{Call, RESPONSE_LIMIT, SIGKILL};
+use super::{Call, SIGKILL};
 
 pub(super) fn failed(call: &Call, error_type: &str, message: &str) -> Outcome {
     let message = format!("RequestId: {} Error: {message}", call.invocation.request_id);
@@ -17,12 +17,12 @@ pub(super) fn killed(call: &Call) -> Outcome {
     failed(call, "Runtime.ExitError", &exit_text(Exit::Signal(SIGKILL)))
 }
 
-pub(super) fn response_too_large() -> Failure {
+pub(super) fn response_too_large(limit: usize) -> Failure {
     Failure {
         error_type: "Function.ResponseSizeTooLarge".into(),
         body: format!(
             "{{\"errorMessage\":\"Response payload size exceeded maximum allowed payload size \
-             ({RESPONSE_LIMIT} bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}}"
+             ({limit} bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}}"
         )
         .into(),
     }

@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod authorise;
+mod begun;
 mod body;
 mod guard;
 mod orphans;
@@ -20,7 +21,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use lambent_control::{Caller, Control, LocationSigner};
+use lambent_control::{Caller, Control, LocationSigner, Outlet};
 use lambent_identity::Sessions;
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::logs::Logs;
@@ -104,22 +105,26 @@ impl Gateway {
         let span = trace::begin(&request, &request_id);
         let received = self.receive(&origin, request, &request_id, &mut asked).instrument(span.clone()).await;
         let response = match received {
+            Ok(call) if Control::streams(&call.matched) => {
+                let made = |gateway: Arc<Self>, outlet| gateway.stream(call, outlet).instrument(span.clone());
+                self.begin(made).await
+            }
             Ok(call) => {
                 let (gateway, requests) = (Arc::clone(&self), Arc::clone(&self.requests));
                 // From here on the call is made, whether or not somebody waits for its answer.
                 let made = self.orphans.keep(gateway.make(call).instrument(span.clone()), move || {
                     requests.orphaned.add(1);
                 });
-                made.await
+                Reply::of(made.await)
             }
-            Err(Instead::Answer(response)) => response,
-            Err(Instead::Refusal(service, error)) => service.error_response(&error, &request_id),
-            Err(Instead::Shed(service)) => self.shed(service, &request_id),
+            Err(Instead::Answer(response)) => Reply::of(response),
+            Err(Instead::Refusal(service, error)) => Reply::of(service.error_response(&error, &request_id)),
+            Err(Instead::Shed(service)) => Reply::of(self.shed(service, &request_id)),
         };
         let (status, took) = (response.status().as_u16(), began.elapsed());
         self.requests.answered(asked, status, took);
         trace::end(&span, asked, &request_id, status, took);
-        Ok(Reply::of(response))
+        Ok(response)
     }
 
     /// Who it is, whether they may, and the whole of the body. Nothing has happened yet when this is dropped.
@@ -166,6 +171,11 @@ impl Gateway {
         } else {
             self.logs.call(&caller.scope, request, &request_id).await
         }
+    }
+
+    async fn stream(self: Arc<Self>, call: Call, outlet: Outlet) -> Response<Bytes> {
+        let Call { matched, caller, request, request_id, _places } = call;
+        self.control.stream(&matched, &caller, request, &request_id, outlet).await
     }
 
     /// SDKs try again by themselves, and wait for as long as the header says (RFC 9110, section 10.2.3).

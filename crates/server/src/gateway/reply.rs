@@ -1,6 +1,5 @@
 //! Bodies of answers: whole ones, and those that come message by message for as long as the client stays.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,14 +7,19 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
+use lambent_control::Cut;
 use lambent_services::logs::Streamed;
 use tokio::sync::mpsc;
+
+use super::begun::Rest;
 
 /// The body of an answer.
 pub(crate) enum Reply {
     Whole(Full<Bytes>),
     /// Ends when the sender is gone; a client that is gone drops it.
     Streamed(mpsc::Receiver<Bytes>),
+    /// Of a call that is still being made.
+    Begun(Rest),
 }
 
 impl Reply {
@@ -31,31 +35,32 @@ impl Reply {
 
 impl Body for Reply {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
-            Self::Whole(whole) => Pin::new(whole).poll_frame(context),
+            Self::Whole(whole) => Pin::new(whole).poll_frame(context).map_err(|never| match never {}),
             Self::Streamed(messages) => {
                 messages.poll_recv(context).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
             }
+            Self::Begun(rest) => rest.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
-            Self::Streamed(_) => false,
+            Self::Streamed(_) | Self::Begun(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => whole.size_hint(),
-            Self::Streamed(_) => SizeHint::default(),
+            Self::Streamed(_) | Self::Begun(_) => SizeHint::default(),
         }
     }
 }
