@@ -124,6 +124,7 @@ SETTINGS = {
         "Environment": {"Variables": {"TZ": "Asia/Tokyo", "HOME": "/tmp", "NODE_PATH": "/opt/x", "GREETING": "Grüß Gott"}},
         "MemorySize": 256,
     },
+    "storage": {"EphemeralStorage": {"Size": 1024}},
 }
 
 

@@ -79,11 +79,25 @@ impl Client {
     /// # Errors
     /// When it cannot be reached; `Ok(false)` when it answers that it is not ready.
     pub async fn is_ready(&self) -> Result<bool, Error> {
+        Ok(self.health().await?.status() == StatusCode::OK)
+    }
+
+    /// Whether as many sandboxes wait for functions as the server wants to.
+    ///
+    /// # Errors
+    /// When it cannot be reached. One that says nothing of it wants none.
+    pub(crate) async fn is_prewarmed(&self) -> Result<bool, Error> {
+        let health = self.health().await?;
+        let health: serde_json::Value = serde_json::from_slice(health.body()).unwrap_or_default();
+        let number = |name: &str| health[name].as_u64().unwrap_or(0);
+        Ok(number("prewarmed") >= number("prewarm_wanted"))
+    }
+
+    async fn health(&self) -> Result<Response<Bytes>, Error> {
         let mut request =
             Request::get("/_lambent/health").body(Bytes::new()).expect("the path is a constant");
         self.address(&mut request)?;
-        let response: Response<Bytes> = self.transport.send(request, PATIENCE).await?;
-        Ok(response.status() == StatusCode::OK)
+        self.transport.send(request, PATIENCE).await
     }
 
     fn refusal(&self, error: ClientError) -> Error {

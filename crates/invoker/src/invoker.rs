@@ -19,13 +19,15 @@ use crate::measure;
 use crate::place::{Others, Place, Refused, place};
 use crate::room::{Idle, Room};
 use crate::share::{Account, Share};
+use crate::starts::{Starts, Turn};
 
 /// Turns a stored function into what an environment runs: finds its code, its interpreter, its variables.
 pub type Compose = Box<dyn Fn(&FunctionArn, &lambda::Function) -> Function + Send + Sync>;
 
 /// How much memory the host can still give to environments, beyond what it keeps for itself; `None` where that cannot
-/// be found out. Asked for each environment that is started.
-pub type Available = Box<dyn Fn() -> Option<Bytes> + Send + Sync>;
+/// be found out. Asked for each environment that is started, with what it and those that are still starting need: who is
+/// asked may let go of what is nobody's, and counts that.
+pub type Available = Box<dyn Fn(Bytes) -> Option<Bytes> + Send + Sync>;
 
 /// How often an operator is told that the machine is full.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -59,6 +61,7 @@ struct Inner {
     compose: Compose,
     available: Available,
     options: Options,
+    starts: Arc<Starts>,
     /// Taken before a pool's lock, never under one, nor under an environment's.
     room: Mutex<Room>,
     told_full: Mutex<Option<Instant>>,
@@ -90,6 +93,7 @@ impl Invoker {
             compose,
             available,
             options,
+            starts: Starts::here(),
             room: Mutex::default(),
             told_full: Mutex::default(),
             functions: RwLock::default(),
@@ -167,6 +171,12 @@ impl Invoker {
             heard.extend(known.aliases().map(|name| Heard::Alias(arn.clone(), name.clone())));
         }
         heard
+    }
+
+    /// Which environments are being started.
+    #[must_use]
+    pub fn starts(&self) -> Arc<Starts> {
+        Arc::clone(&self.inner.starts)
     }
 
     /// How many environments live, those included that finish what they do for a function that was updated or deleted.
@@ -267,7 +277,7 @@ impl Inner {
             let refused = |error: &InvokeError| measure::refused(&*entry.series(&target), error);
             entry.share.admit(now).inspect_err(refused)?;
             let function = entry.function(|record| (self.compose)(&target.function, record));
-            let handle = match self.place(&entry, function, now) {
+            let handle = match self.place(&entry, function).await {
                 Ok((handle, is_new)) => {
                     // The time from the first try on is what its caller waits.
                     if is_new {
@@ -317,26 +327,44 @@ impl Inner {
     }
 
     /// A free environment, or a new one where limits and memory allow; which of the two.
-    fn place(
+    async fn place(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         function: &Arc<Function>,
-        now: Instant,
     ) -> Result<(Handle, bool), InvokeError> {
         // Nearly always, and without the lock that all starts share.
         if let Some(handle) = entry.pool.take() {
             return Ok((handle, false));
         }
-        let available = (self.available)().map(|available| available.0);
-        let mut room = self.room();
+        let turn = tokio::select! {
+            biased;
+            // Of a burst's first ones, ready before it is this one's turn.
+            handle = entry.pool.freed() => return Ok((handle, false)),
+            turn = self.starts.turn() => turn,
+        };
+        if self.closed.load(Ordering::Acquire) {
+            return Err(InvokeError::ShuttingDown);
+        }
+        self.place_now(entry, function, turn)
+    }
+
+    fn place_now(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        function: &Arc<Function>,
+        turn: Turn,
+    ) -> Result<(Handle, bool), InvokeError> {
         let Entry { pool, share, estimate, .. } = &**entry;
-        match place(pool, share, estimate, &mut room, available, &**self, now) {
+        let wanted = self.room().promised().saturating_add(estimate.bytes());
+        let available = (self.available)(Bytes(wanted)).map(|available| available.0);
+        let mut room = self.room();
+        match place(pool, share, estimate, &mut room, available, &**self, Instant::now()) {
             Ok(Place::Free(handle)) => Ok((handle, false)),
             Ok(Place::New(need)) => {
                 let id = EnvironmentId::random(&*self.entropy);
                 room.promise(id, need);
                 drop(room);
-                Ok((self.start(entry, function, id), true))
+                Ok((self.start(entry, function, id, turn), true))
             }
             Err(refused) => {
                 drop(room);
@@ -366,11 +394,21 @@ impl Inner {
         }
     }
 
-    fn start(self: &Arc<Self>, entry: &Arc<Entry>, function: &Arc<Function>, id: EnvironmentId) -> Handle {
+    fn start(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        function: &Arc<Function>,
+        id: EnvironmentId,
+        turn: Turn,
+    ) -> Handle {
         let (pool, share) = (Arc::clone(&entry.pool), Arc::clone(&entry.share));
+        let turn = Mutex::new(Some(turn));
         // Not the invoker itself, which owns the environments' tasks.
         let invoker = Arc::downgrade(self);
         let notify: Notify = Arc::new(move |id: EnvironmentId, status: Status| {
+            if matches!(status, Status::Initialised | Status::Ended) {
+                drop(turn.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
             if pool.note(id, status, Instant::now()) {
                 share.release();
             }

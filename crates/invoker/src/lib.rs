@@ -1,13 +1,15 @@
 //! Pools of environments, admission, synchronous invoke.
 //!
 //! Each version of a function has one [`pool::Pool`]. An invocation takes the youngest free environment, so that the
-//! rest can idle out, or starts one more: none queues behind a busy one. An update replaces the pool; what runs in the
-//! old one finishes there.
+//! rest can idle out, or starts one more, when it is its turn to ([`Starts`]), and takes what becomes free before that: none
+//! queues behind a busy one alone. An update replaces the pool; what runs in the old one finishes there.
 //!
 //! ```text
 //! invocation ──▶ share: concurrency, requests a second ──▶ pool: a free environment ──▶ invoke
 //!                    │ 429                                   │ none
 //!                    ▼                                       ▼
+//!                                                 starts: whose turn it is ──▶ free after all ──▶ invoke
+//!                                                            ▼
 //!                 caller ◀── 429 ── share: new environments a second, room: memory ──▶ start ──▶ invoke
 //! ```
 
@@ -21,5 +23,7 @@ mod room;
 mod share;
 #[cfg(test)]
 mod simulation;
+mod starts;
 
 pub use invoker::{Available, Compose, Heard, Invoker, Options};
+pub use starts::Starts;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lambent_environment::{Handle, Status};
 use lambent_model::EnvironmentId;
+use tokio::sync::Notify;
 
 use crate::room::Idle;
 
@@ -56,6 +57,8 @@ struct Members<M> {
 /// See the module's text.
 pub(crate) struct Pool<M = Handle> {
     members: Mutex<Members<M>>,
+    /// One has become free.
+    freed: Notify,
     /// From its start to the last invocation that an environment is given.
     lifetime: Duration,
 }
@@ -64,7 +67,7 @@ impl<M: Member> Pool<M> {
     /// An empty pool, whose environments take no more invocations once they are `lifetime` old.
     pub(crate) fn new(lifetime: Duration) -> Self {
         let members = Members { all: HashMap::new(), free: Vec::new(), retired: false };
-        Self { members: Mutex::new(members), lifetime }
+        Self { members: Mutex::new(members), freed: Notify::new(), lifetime }
     }
 
     fn members(&self) -> MutexGuard<'_, Members<M>> {
@@ -82,6 +85,17 @@ impl<M: Member> Pool<M> {
             }
         }
         None
+    }
+
+    /// Waits until one has become free, and takes it.
+    pub(crate) async fn freed(&self) -> M {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(member) = self.take() {
+                return member;
+            }
+            freed.await;
+        }
     }
 
     /// How many environments there are: busy, free, and away, which is between the two.
@@ -117,6 +131,7 @@ impl<M: Member> Pool<M> {
             Status::Available => {
                 resident.used = Use::Free { since: now };
                 members.free.push(id);
+                self.freed.notify_one();
             }
             Status::Initialised => return false,
             Status::Lingering => resident.used = Use::Away,
@@ -275,5 +290,20 @@ mod tests {
         pool.note(free.0, Status::Available, start);
         pool.retire_idle(LIFETIME * 2, start + LIFETIME);
         assert_eq!(free.times(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_free_environment_gets_it() {
+        let (pool, member) = (Pool::new(LIFETIME), Told::new());
+        pool.add(member.clone(), Instant::now());
+        let (waiting, free) =
+            (pool.freed(), async { pool.note(member.0, Status::Available, Instant::now()) });
+        let (taken, _) = tokio::join!(waiting, free);
+        assert_eq!(taken.0, member.0);
+        // Freed while nobody waited, and taken by somebody else: the word of it is old.
+        pool.note(member.0, Status::Available, Instant::now());
+        assert!(pool.take().is_some());
+        let waiting = tokio::time::timeout(Duration::from_millis(1), pool.freed());
+        assert!(waiting.await.is_err());
     }
 }

@@ -66,7 +66,7 @@ impl Room {
         available: u64,
         idle: impl FnOnce() -> Vec<Idle>,
     ) -> Option<Vec<Idle>> {
-        let promised: u64 = self.promised.values().sum();
+        let promised = self.promised();
         let has = available.saturating_add(self.returning.values().sum());
         let wanted = promised.saturating_add(need);
         if has >= wanted {
@@ -108,7 +108,6 @@ impl Room {
     }
 
     /// What environments that are still starting have been promised.
-    #[cfg(test)]
     pub(crate) fn promised(&self) -> u64 {
         self.promised.values().sum()
     }

@@ -279,7 +279,8 @@ impl Plan for FunctionPlan {
         let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
         let tier = lambent_runtimes::tier(self.family, variables);
         let memory = MemorySize(self.settings.memory_mb);
-        crate::prewarm::kind(self.catalogue.get()?, &self.settings.runtime, memory, tier)
+        let tmp = Bytes::mib(self.settings.ephemeral_mb.into());
+        crate::prewarm::kind(self.catalogue.get()?, &self.settings.runtime, memory, tmp, tier)
     }
 
     fn program(&self, placement: &Placement) -> Result<Program, StartError> {

@@ -11,8 +11,8 @@ use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
-use lambent_invoker::{Compose, Invoker, Options as InvokerOptions};
-use lambent_model::{Clock, Entropy, MetricSink};
+use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
+use lambent_model::{Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
 use lambent_store::{CodeOptions, CodeStore, Store};
@@ -179,12 +179,11 @@ impl Server {
         let issuer =
             Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
         let composer = Composer::new(Arc::clone(&runtimes.catalogue), code.clone(), config.isolation, issuer);
-        let memory = HostMemory::find();
         let invoker = Invoker::new(
             world,
             Arc::clone(&entropy),
             composing(composer, stock.clone()),
-            Box::new(move || memory.available()),
+            available(stock.clone()),
             invoker_options(&config),
         );
         let feed = Feed::new(store.clone(), invoker.clone());
@@ -228,7 +227,7 @@ impl Server {
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         let (tended, stopping) = (invoker.clone(), stopped.clone());
         tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
-        tasks.spawn(succeed(stock.run(until(stopped))));
+        tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped))));
         Ok(Self {
             address,
             kept,
@@ -466,7 +465,18 @@ fn health(
             "rootless": rootless,
             "environments": invoker.environments(),
             "prewarmed": stock.waiting(),
+            "prewarm_wanted": stock.wanted(),
         })
+    })
+}
+
+/// What the host can give to environments. Sandboxes that wait for nobody in particular go before anybody's idle
+/// environment.
+fn available(stock: Stock) -> Available {
+    let memory = HostMemory::find();
+    Box::new(move |wanted| {
+        let available = memory.available()?;
+        Some(Bytes(available.0 + stock.make_room(wanted.0.saturating_sub(available.0))))
     })
 }
 

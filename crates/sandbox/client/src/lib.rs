@@ -103,6 +103,9 @@ pub struct Kind {
     pub program: Option<Program>,
     /// The memory until the function's own is set: no function of this kind has less.
     pub memory: Bytes,
+    /// The size of `/tmp`, which cannot be exchanged: where there is Landlock, its rules are of the one that is there at
+    /// the start.
+    pub tmp: Bytes,
 }
 
 /// A program to run as the function's user inside.

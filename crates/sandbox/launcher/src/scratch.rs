@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use lambent_sandbox_protocol::Failure;
 
-use crate::disk::{self, Disks, Place, Tmp};
+use crate::disk::{self, Disks, Tmp};
 use crate::maker::Maker;
 use crate::rights::Rights;
 use crate::space::Space;
@@ -24,19 +24,28 @@ pub(crate) const USUAL_SIZE: u64 = 512 * MIB;
 
 /// One takes about as long to make as a launch takes, so a sequence of launches needs no more than one or two; the
 /// others are for launches that come at once. Each costs a loop device and about 200 KiB of disk.
-const READY: usize = 8;
+const READY: usize = 16;
+/// Processes that make them. The kernel's part of it is mostly waiting, so that launches that come at once are served
+/// sooner by two.
+const MAKERS: usize = 2;
 
 /// The file systems of one launcher.
 pub(crate) struct Scratch {
     path: PathBuf,
     folder: OwnedFd,
-    /// Absent after its unexpected end, until there is something to be made again.
-    maker: Option<Maker>,
+    makers: [Place; MAKERS],
     ready: Vec<Tmp>,
-    /// The size of the one being made.
-    under_way: Option<u64>,
     /// Whether the last attempt to fill up has failed: then only a launch makes another attempt.
     disheartened: bool,
+}
+
+/// Where a maker is, or may be.
+#[derive(Default)]
+struct Place {
+    /// Absent after its unexpected end, until there is something to be made again.
+    maker: Option<Maker>,
+    /// The size of what it is making.
+    under_way: Option<u64>,
 }
 
 /// A file system that was made, or why not, and its size.
@@ -55,7 +64,7 @@ pub(crate) fn possible(rights: &Rights) -> Result<(), Failure> {
 /// Finds out whether this host can make such file systems, without leaving a trace.
 pub(crate) fn trial(rights: &Rights) -> Result<(), Failure> {
     possible(rights)?;
-    Disks::new(Place::Memory).make(64 * MIB).map(drop)
+    Disks::new(disk::Place::Memory).make(64 * MIB).map(drop)
 }
 
 impl Scratch {
@@ -67,14 +76,12 @@ impl Scratch {
         let maker = Maker::start(&folder).step("start the process that makes /tmp")?;
         maker.ask(USUAL_SIZE, true).map_err(|error| refused(error.to_string()))?;
         let ready = vec![maker.answer()?];
-        Ok(Self {
-            path: path.to_owned(),
-            folder,
-            maker: Some(maker),
-            ready,
-            under_way: None,
-            disheartened: false,
-        })
+        let mut makers = <[Place; MAKERS]>::default();
+        makers[0].maker = Some(maker);
+        for place in &mut makers[1..] {
+            place.maker = Some(Maker::start(&folder).step("start a process that makes /tmp")?);
+        }
+        Ok(Self { path: path.to_owned(), folder, makers, ready, disheartened: false })
     }
 
     /// The space of the disk with the images.
@@ -104,11 +111,42 @@ impl Scratch {
         if size == USUAL_SIZE { self.ready.pop() } else { None }
     }
 
-    /// Has the next one made: the one that a launch waits for, or one more to be ready.
-    pub(crate) fn go_on(&mut self, waited_for: Option<u64>, idle: bool) -> Result<(), Failure> {
-        let refill = (idle && !self.disheartened && self.ready.len() < READY).then_some(USUAL_SIZE);
-        let (None, Some(size)) = (self.under_way, waited_for.or(refill)) else { return Ok(()) };
-        let maker = match self.maker.take() {
+    /// Has what launches wait for made, as far as it is not being made already: `waited_for` are the sizes, the longest
+    /// waiting first. If none waits and none is made, one more to be ready.
+    pub(crate) fn go_on(
+        &mut self,
+        waited_for: impl IntoIterator<Item = u64>,
+        idle: bool,
+    ) -> Result<(), Failure> {
+        let mut under_way: Vec<u64> = self.makers.iter().filter_map(|place| place.under_way).collect();
+        let nothing_under_way = under_way.is_empty();
+        let mut waits = false;
+        for size in waited_for {
+            waits = true;
+            match under_way.iter().position(|made| *made == size) {
+                Some(index) => drop(under_way.swap_remove(index)),
+                None if !self.make(size, true)? => return Ok(()),
+                None => {}
+            }
+        }
+        let refill = !waits && nothing_under_way && idle && !self.disheartened && self.ready.len() < READY;
+        if refill {
+            self.make(USUAL_SIZE, false)?;
+        }
+        Ok(())
+    }
+
+    /// Gives it to a maker that has nothing to do; false if there is none.
+    fn make(&mut self, size: u64, urgent: bool) -> Result<bool, Failure> {
+        // One that runs before one that would have to be started.
+        let position =
+            self.makers.iter().position(|place| place.under_way.is_none() && place.maker.is_some());
+        let place = match position {
+            Some(index) => Some(&mut self.makers[index]),
+            None => self.makers.iter_mut().find(|place| place.under_way.is_none()),
+        };
+        let Some(place) = place else { return Ok(false) };
+        let maker = match place.maker.take() {
             Some(maker) => maker,
             None => {
                 // Until it has started: no further attempts without a launch that wants one.
@@ -117,25 +155,27 @@ impl Scratch {
             }
         };
         // Should it have ended just now, its channel says so in place of an answer.
-        let _ = maker.ask(size, waited_for.is_some());
-        self.maker = Some(maker);
-        self.under_way = Some(size);
+        let _ = maker.ask(size, urgent);
+        place.maker = Some(maker);
+        place.under_way = Some(size);
         self.disheartened = false;
-        Ok(())
+        Ok(true)
     }
 
-    /// Readable when [`Scratch::made`] has something to tell.
-    pub(crate) fn channel(&self) -> Option<BorrowedFd<'_>> {
-        self.maker.as_ref().map(Maker::channel)
+    /// The makers that are at work, by their numbers: each is readable when [`Scratch::made`] has something to tell of it.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
+        let makers = self.makers.iter().enumerate();
+        makers.filter_map(|(number, place)| Some((number, place.maker.as_ref()?.channel())))
     }
 
-    /// What has been made.
-    pub(crate) fn made(&mut self) -> Option<Made> {
-        let maker = self.maker.take()?;
+    /// What this maker has made.
+    pub(crate) fn made(&mut self, maker: usize) -> Option<Made> {
+        let place = self.makers.get_mut(maker)?;
+        let maker = place.maker.take()?;
         let result = maker.answer();
         // After a failure a new process: this one may have ended, or be out of step.
-        self.maker = result.is_ok().then_some(maker);
-        self.under_way.take().map(|size| Made { size, result })
+        place.maker = result.is_ok().then_some(maker);
+        place.under_way.take().map(|size| Made { size, result })
     }
 
     /// Keeps one that no launch waits for.
@@ -151,9 +191,9 @@ impl Scratch {
         }
     }
 
-    /// The process that makes them, a child of the launcher.
-    pub(crate) fn maker_pid(&self) -> Option<i32> {
-        self.maker.as_ref().map(Maker::pid)
+    /// The processes that make them, children of the launcher.
+    pub(crate) fn maker_pids(&self) -> impl Iterator<Item = i32> {
+        self.makers.iter().filter_map(|place| Some(place.maker.as_ref()?.pid()))
     }
 }
 

@@ -81,7 +81,7 @@ enum Source {
     Declarations,
     Server,
     Job(u64),
-    Maker,
+    Maker(usize),
     Network,
     Setup(String),
     Init(String),
@@ -117,7 +117,7 @@ impl Service {
                     }
                     Source::Server => self.read(),
                     Source::Job(id) => self.read_job(id),
-                    Source::Maker => self.read_maker(),
+                    Source::Maker(number) => self.read_maker(number),
                     Source::Network => self.read_network(),
                     Source::Setup(id) => self.read_setup(&id),
                     Source::Init(id) => {
@@ -173,9 +173,9 @@ impl Service {
             sources.push(Source::Job(*id));
             fds.push(PollFd::new(channel, PollFlags::IN));
         }
-        let maker = self.workshop.scratch.as_ref().and_then(Scratch::channel);
-        if let Some(channel) = &maker {
-            sources.push(Source::Maker);
+        let makers: Vec<_> = self.workshop.scratch.iter().flat_map(Scratch::channels).collect();
+        for (number, channel) in &makers {
+            sources.push(Source::Maker(*number));
             fds.push(PollFd::new(channel, PollFlags::IN));
         }
         let network = self.workshop.network.as_ref().and_then(Network::channel);
@@ -359,13 +359,13 @@ impl Service {
         }
         // /proc was readable at the start; should it fail now, the next round tries again.
         let Ok(children) = process::children(std::process::id().cast_signed()) else { return true };
-        let maker = self.workshop.scratch.as_ref().and_then(Scratch::maker_pid);
+        let makers = self.workshop.scratch.iter().flat_map(Scratch::maker_pids);
         let ours: Vec<i32> = self
             .entries
             .values()
             .filter(|entry| entry.ended.is_none())
             .map(|entry| entry.sandbox.process.pid)
-            .chain(maker)
+            .chain(makers)
             .chain(self.workshop.network.as_ref().map(Network::pid))
             .chain(self.jobs.values().map(Job::pid))
             .collect();

@@ -6,22 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lambent_environment::{SandboxFuture, Sandboxes};
-use lambent_model::{Bytes, Entropy, EnvironmentId};
+use lambent_invoker::Starts;
+use lambent_model::{Entropy, EnvironmentId};
 use lambent_runtimes::Catalogue;
 use lambent_sandbox_client::{Error, Isolation, Kind, Launcher, Network, Sandbox, Spec, Waiting};
 use tokio::sync::Notify;
 
 use super::kinds::usual_kinds;
 use super::policy::{self, Demand, Level, Prewarm, Step};
+use crate::memory::HostMemory;
 
-/// What waits has the `/tmp` of a function that does not set its size (AWS: "Configure ephemeral storage for Lambda
-/// functions"). It cannot be exchanged: where there is Landlock, its rules are of the one that is there at the start.
-const USUAL_TMP: Bytes = Bytes::mib(512);
 /// As for every environment.
 const PIDS: u32 = 1024;
+/// Where environments that have grown leave less of the host's memory than this, beside its reserve, nothing waits.
+const LEAST_MEMORY: u64 = 64 * 1024 * 1024;
 /// How often what waits is looked at when nothing happens.
 const LOOK: Duration = Duration::from_secs(10);
-/// After a sandbox of a kind could not be made, or ended by itself, no other is made for so long.
+/// After a sandbox of a kind could not be made, or ended by itself, no other is made for so long; and none at all after the
+/// host's memory was short.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// See the module's text. Clones are the same stock.
@@ -36,8 +38,11 @@ struct Inner {
     setting: Prewarm,
     entropy: Arc<dyn Entropy>,
     room: usize,
+    memory: HostMemory,
     /// Few: one for each runtime in use and, of Node.js, for each size of memory.
     shelves: Mutex<Vec<Shelf>>,
+    /// Until when nothing is made, for the memory is wanted by functions.
+    short_until: Mutex<Option<Instant>>,
     /// Sandboxes that somebody waits for.
     launching: AtomicUsize,
     /// Wakes the task: something was taken or is wanted.
@@ -69,7 +74,9 @@ impl Stock {
             setting,
             entropy,
             room: room_here(),
+            memory: HostMemory::find(),
             shelves: Mutex::default(),
+            short_until: Mutex::default(),
             launching: AtomicUsize::new(0),
             wake: Notify::new(),
         };
@@ -96,13 +103,63 @@ impl Stock {
         self.inner.shelves().iter().map(|shelf| shelf.waiting.len()).sum()
     }
 
+    /// How many are to wait, as far as there is room.
+    pub(crate) fn wanted(&self) -> usize {
+        let shelves = &mut *self.inner.shelves();
+        let levels = self.inner.levels(shelves, Instant::now());
+        policy::granted(&levels, self.inner.room)
+    }
+
+    /// Ends as many as are taken to give back so many bytes, those first that were wanted longest ago, and makes no others
+    /// for a while: what waits for nobody in particular makes room for functions. Returns what is taken to come back.
+    pub(crate) fn make_room(&self, bytes: u64) -> u64 {
+        if bytes == 0 {
+            return 0;
+        }
+        *self.inner.short_until() = Some(Instant::now() + PAUSE);
+        // Dropped outside of the lock, which ends them.
+        let ended = self.inner.take_for_good(policy::gives_back(bytes)).len();
+        if ended > 0 {
+            tracing::info!(ended, "prewarmed sandboxes have made room, for memory is short");
+        }
+        policy::bytes_of(ended)
+    }
+
     /// Keeps the stock until `stop`, then ends what waits.
-    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+    pub(crate) async fn run(self, starts: Arc<Starts>, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = stop => {}
-            () = self.inner.keep() => {}
+            () = self.keep(&starts) => {}
         }
         self.inner.shelves().clear();
+    }
+
+    /// Makes what is missing, one at a time, and ends what is too much. Never while somebody waits for a start: what is
+    /// made has the least share of a CPU, but the launcher makes one thing after the other.
+    async fn keep(&self, starts: &Starts) {
+        loop {
+            starts.quiet().await;
+            if let Some(available) = self.inner.memory.available() {
+                self.make_room(LEAST_MEMORY.saturating_sub(available.0));
+            }
+            if self.inner.launching.load(Ordering::Acquire) == 0 {
+                match self.inner.next(Instant::now()) {
+                    Some(Order::Make(kind)) => {
+                        self.inner.make(kind).await;
+                        continue;
+                    }
+                    Some(Order::End(waiting)) => {
+                        drop(waiting);
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            tokio::select! {
+                () = self.inner.wake.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
     }
 }
 
@@ -110,7 +167,7 @@ impl Sandboxes for Stock {
     fn sandbox(&self, spec: Spec, kind: Option<Kind>) -> SandboxFuture {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let kind = kind.filter(|_| inner.setting != Prewarm::Off && spec.tmp == USUAL_TMP);
+            let kind = kind.filter(|_| inner.setting != Prewarm::Off);
             if let Some(kind) = kind
                 && let Some(sandbox) = inner.take(kind, &spec).await
             {
@@ -151,7 +208,9 @@ impl Inner {
         let found = shelves.iter().position(|shelf| shelf.kind == kind);
         let index = found.unwrap_or_else(|| {
             // Such as when a library has been added to a runtime: what waits with the old folders waits for nobody.
-            shelves.retain(|shelf| kind.program.is_none() || shelf.kind.program != kind.program);
+            let replaced =
+                |old: &Kind| kind.program.is_some() && old.program == kind.program && old.tmp == kind.tmp;
+            shelves.retain(|shelf| !replaced(&shelf.kind));
             let demand = Demand::new(Instant::now());
             shelves.push(Shelf { kind, waiting: Vec::new(), demand, paused_until: None });
             shelves.len() - 1
@@ -181,21 +240,29 @@ impl Inner {
         }
     }
 
-    /// Makes what is missing, one at a time, and ends what is too much. Never while somebody waits for a launch.
-    async fn keep(&self) {
-        loop {
-            while self.launching.load(Ordering::Acquire) == 0 {
-                match self.next(Instant::now()) {
-                    Some(Order::Make(kind)) => self.make(kind).await,
-                    Some(Order::End(waiting)) => drop(waiting),
-                    None => break,
-                }
-            }
-            tokio::select! {
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
+    fn short_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.short_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn levels(&self, shelves: &mut [Shelf], now: Instant) -> Vec<Level> {
+        let short = self.short_until().is_some_and(|until| now < until);
+        let level = |shelf: &mut Shelf| {
+            let level = shelf.level(self.setting, now);
+            if short { Level { wanted: level.wanted.min(level.waiting), ..level } } else { level }
+        };
+        shelves.iter_mut().map(level).collect()
+    }
+
+    /// At most so many that wait, those first that were wanted longest ago.
+    fn take_for_good(&self, number: usize) -> Vec<Waiting> {
+        let shelves = &mut *self.shelves();
+        shelves.sort_by_key(|shelf| shelf.demand.wanted_at());
+        let mut taken = Vec::new();
+        for shelf in shelves.iter_mut() {
+            let left = number - taken.len();
+            taken.extend(shelf.waiting.drain(shelf.waiting.len().saturating_sub(left)..));
         }
+        taken
     }
 
     fn next(&self, now: Instant) -> Option<Order> {
@@ -204,7 +271,7 @@ impl Inner {
             shelf.look(now);
         }
         shelves.sort_by_key(|shelf| std::cmp::Reverse(shelf.demand.wanted_at()));
-        let levels: Vec<Level> = shelves.iter_mut().map(|shelf| shelf.level(self.setting, now)).collect();
+        let levels = self.levels(shelves, now);
         let step = policy::next_step(&levels, self.room);
         let order = match step {
             Some(Step::Make(index)) => Some(Order::Make(shelves[index].kind.clone())),
@@ -223,7 +290,7 @@ impl Inner {
             network: self.network,
             mounts: kind.mounts.clone(),
             memory: kind.memory,
-            tmp: USUAL_TMP,
+            tmp: kind.tmp,
             pids: PIDS,
         };
         let made = self.launcher.prepare(spec, kind.program.clone()).await;

@@ -52,13 +52,13 @@ impl Service {
         }
     }
 
-    /// Has the maker make what the first launch waits for. While none waits and none is under way, it makes another
-    /// one in advance.
+    /// Has what launches wait for made, those first that came first. While none waits and none is under way, another one is
+    /// made in advance.
     pub(super) fn make_next_tmp(&mut self) -> Result<(), protocol::Error> {
         while !self.closing {
             let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
             let idle = self.entries.values().all(|entry| entry.sandbox.setup.is_none());
-            let waited_for = self.pending.front().map(|pending| pending.size);
+            let waited_for = self.pending.iter().map(|pending| pending.size);
             let Err(failure) = scratch.go_on(waited_for, idle) else { return Ok(()) };
             match self.pending.pop_front() {
                 // The next one in the queue may fare better, and would otherwise wait for nothing.
@@ -75,9 +75,9 @@ impl Service {
     }
 
     /// A /tmp has been made, or could not be: the first launch that waits for one of its size gets it.
-    pub(super) fn read_maker(&mut self) -> Result<(), protocol::Error> {
+    pub(super) fn read_maker(&mut self, maker: usize) -> Result<(), protocol::Error> {
         let Some(scratch) = &mut self.workshop.scratch else { return Ok(()) };
-        let Some(made) = scratch.made() else { return Ok(()) };
+        let Some(made) = scratch.made(maker) else { return Ok(()) };
         let Some(index) = self.pending.iter().position(|pending| pending.size == made.size) else {
             scratch.keep(made);
             return Ok(());
