@@ -25,6 +25,7 @@ pub(crate) struct Job {
     request: http::request::Parts,
     body: Bytes,
     echo: Option<serde_json::Value>,
+    pause: Duration,
 }
 
 impl Job {
@@ -46,7 +47,8 @@ impl Job {
         *request.uri_mut() = path;
         let (request, body) = request.into_parts();
         let echo = options.echo.then(|| serde_json::from_slice(&body)).transpose().context("--body")?;
-        Ok(Self { authority, request, body, echo })
+        let pause = Duration::from_millis(options.pause_ms);
+        Ok(Self { authority, request, body, echo, pause })
     }
 
     /// Whether a response is the one that was asked for.
@@ -94,6 +96,9 @@ impl Connection {
     pub(crate) async fn send(&mut self, job: &Job, count: usize) -> anyhow::Result<Vec<Duration>> {
         let mut latencies = Vec::with_capacity(count);
         for _ in 0..count {
+            if !job.pause.is_zero() {
+                tokio::time::sleep(job.pause).await;
+            }
             let request = Request::from_parts(job.request.clone(), Full::new(job.body.clone()));
             let began = Instant::now();
             let Ok(answer) = tokio::time::timeout(PATIENCE, self.exchange(request)).await else {

@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) warm_up: usize,
     /// Measured requests over all connections.
     pub(crate) requests: usize,
+    /// Milliseconds between an answer and the next request on the same connection.
+    pub(crate) pause_ms: u64,
     /// Whether the response has to hold the request's JSON. If not, any successful status will do.
     pub(crate) echo: bool,
 }
@@ -33,6 +35,7 @@ impl Options {
             connections: 1,
             warm_up: 0,
             requests: 1,
+            pause_ms: 0,
             echo: false,
         };
         while let Some(argument) = arguments.next() {
@@ -50,6 +53,10 @@ impl Options {
                 "--connections" => options.connections = number()?,
                 "--warm-up" => options.warm_up = number()?,
                 "--requests" => options.requests = number()?,
+                "--pause" => {
+                    options.pause_ms =
+                        value.parse().with_context(|| format!("--pause {value}: not a number"))?
+                }
                 _ => bail!("unknown argument '{argument}'"),
             }
         }

@@ -25,12 +25,18 @@ impl Control {
         entropy: std::sync::Arc<dyn lambent_model::Entropy>,
         mut queue: mpsc::Receiver<FunctionArn>,
     ) -> Result<(), StoreError> {
-        for record in store.all(FUNCTION_KIND).await? {
+        let mut settling = Vec::new();
+        let note = |record: lambent_store::Record| {
             if let Some(Named::Function(arn)) = named(&record.key)
                 && record.decode::<Function>()?.is_settling()
             {
-                settle_one(&store, &*entropy, &arn).await?;
+                settling.push(arn);
             }
+            Ok::<_, StoreError>(())
+        };
+        store.each(FUNCTION_KIND, note).await?;
+        for arn in settling {
+            settle_one(&store, &*entropy, &arn).await?;
         }
         while let Some(arn) = queue.recv().await {
             settle_one(&store, &*entropy, &arn).await?;

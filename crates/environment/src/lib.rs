@@ -26,6 +26,7 @@ mod output;
 mod pipes;
 mod record;
 mod service;
+mod steady;
 
 pub use api::StreamRate;
 pub use freezer::IdleFreezer;
@@ -35,3 +36,4 @@ pub use function::{
 };
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};
+pub use steady::steady;

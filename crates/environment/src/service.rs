@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::api::{self, Requests};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
+use crate::steady::steady;
 use crate::{Function, Guest, Notify, Placement, Status, World};
 
 /// "File descriptors and processes/threads: 1,024 each" (Lambda quotas).
@@ -188,7 +189,7 @@ impl Task<'_> {
                 Some(_ended) = connections.join_next() => shared.disconnected(),
                 Some(_ended) = platform_connections.join_next() => {}
                 accepted = runtime_api.accept(), if room => match accepted {
-                    Ok(connection) => { connections.spawn(api::serve(connection, requests.clone())); }
+                    Ok(connection) => { connections.spawn(steady(api::serve(connection, requests.clone()))); }
                     Err(error) => shared.fail(&format!("its Runtime API socket failed: {error}")),
                 },
                 accepted = platform.accept(), if platform_room => match accepted {

@@ -41,28 +41,22 @@ impl Feed {
         let committed = self.store.last_version();
         let mut latest = 0;
         self.ahead.clear();
-        // One kind after the other: together they may be a hundred megabytes.
+        let store = self.store.clone();
         for kind in KINDS {
-            for record in self.store.all(kind).await? {
+            let note = |record: Record| {
                 latest = latest.max(record.version);
                 self.note(&record.key, &record.body);
                 if record.version > committed {
                     self.ahead.insert(record.key, record.version);
                 }
-            }
+                Ok::<_, Error>(())
+            };
+            store.each(kind, note).await?;
         }
         self.read = committed;
         // What was committed before the reading began is part of it, deletions too.
         self.advance(latest.max(committed));
         Ok(())
-    }
-
-    async fn records(&self) -> Result<Vec<Record>, Error> {
-        let mut records = Vec::new();
-        for kind in KINDS {
-            records.extend(self.store.all(kind).await?);
-        }
-        Ok(records)
     }
 
     fn advance(&self, version: u64) {
@@ -119,13 +113,17 @@ impl Feed {
     /// Reads everything again; what is gone meanwhile is taken from the invoker too.
     async fn reload(&mut self) -> Result<(), Error> {
         let mut gone: HashSet<Heard> = self.invoker.heard().into_iter().collect();
-        for record in self.records().await? {
-            match named(&record.key) {
-                Some(Named::Function(arn)) => gone.remove(&Heard::Latest(arn)),
-                Some(Named::Version(arn, number)) => gone.remove(&Heard::Version(arn, number)),
-                Some(Named::Alias(arn, name)) => gone.remove(&Heard::Alias(arn, name)),
-                None => false,
+        for kind in KINDS {
+            let there_is = |record: Record| {
+                match named(&record.key) {
+                    Some(Named::Function(arn)) => gone.remove(&Heard::Latest(arn)),
+                    Some(Named::Version(arn, number)) => gone.remove(&Heard::Version(arn, number)),
+                    Some(Named::Alias(arn, name)) => gone.remove(&Heard::Alias(arn, name)),
+                    None => false,
+                };
+                Ok::<_, Error>(())
             };
+            self.store.each(kind, there_is).await?;
         }
         for heard in gone {
             match heard {

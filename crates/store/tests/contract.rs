@@ -21,6 +21,7 @@ async fn check(open: impl Fn(&Path) -> Result<Store, Error>) {
     versions_guard_writes(&open).await;
     a_commit_is_all_or_nothing(&open).await;
     lists_are_ordered_and_paged(&open).await;
+    all_of_a_kind_comes_in_order_however_many(&open).await;
     the_feed_follows_the_commits(&open).await;
     a_lagging_subscriber_is_told(&open).await;
     records_and_versions_outlive_the_store(&open).await;
@@ -64,6 +65,24 @@ async fn a_commit_is_all_or_nothing(open: &impl Fn(&Path) -> Result<Store, Error
     let writes = vec![put(key("p", "a"), Expect::Absent, "1"), put(key("p", "a"), Expect::Present, "2")];
     store.commit(writes).await.unwrap();
     assert_eq!(store.get(&key("p", "a")).await.unwrap().unwrap().body, b"2");
+    store.close().await.unwrap();
+}
+
+async fn all_of_a_kind_comes_in_order_however_many(open: &impl Fn(&Path) -> Result<Store, Error>) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    // More than are read at a time, in partitions of which some names come before others'.
+    let names: Vec<(String, String)> =
+        (0..600).map(|n| (format!("p{}", n % 3), format!("{:03}", 599 - n))).collect();
+    let writes = names.iter().map(|(partition, name)| put(key(partition, name), Expect::Any, "{}"));
+    store.commit(writes.collect()).await.unwrap();
+    let read = store.all(THING).await.unwrap();
+    let read: Vec<_> = read.into_iter().map(|record| (record.key.partition, record.key.name)).collect();
+    let mut expected = names;
+    expected.sort();
+    assert_eq!(read, expected);
+    let stopped = store.each(THING, |_| Err(Error::Closed)).await;
+    assert!(matches!(stopped, Err(Error::Closed)), "who reads can end it");
     store.close().await.unwrap();
 }
 

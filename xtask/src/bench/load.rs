@@ -18,6 +18,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) connections: usize,
     pub(crate) warm_up: usize,
     pub(crate) requests: usize,
+    /// Milliseconds between an answer and the next request.
+    pub(crate) pause_ms: usize,
     /// Whether the body has to come back.
     pub(crate) echo: bool,
 }
@@ -25,7 +27,16 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// A single `POST`, whose body has to come back unless it is empty.
     pub(crate) fn once(url: &'a str, body: &'a str) -> Self {
-        Self { url, method: "POST", body, connections: 1, warm_up: 0, requests: 1, echo: !body.is_empty() }
+        Self {
+            url,
+            method: "POST",
+            body,
+            connections: 1,
+            warm_up: 0,
+            requests: 1,
+            pause_ms: 0,
+            echo: !body.is_empty(),
+        }
     }
 }
 
@@ -63,9 +74,12 @@ impl Warm {
     pub(crate) fn up(programs: &Programs, plan: &Plan<'_>) -> anyhow::Result<Self> {
         let mut command = Command::new(&programs.load);
         command.arg(plan.url).args(["--method", plan.method, "--body", plan.body]);
-        for (option, number) in
-            [("--connections", plan.connections), ("--warm-up", plan.warm_up), ("--requests", plan.requests)]
-        {
+        for (option, number) in [
+            ("--connections", plan.connections),
+            ("--warm-up", plan.warm_up),
+            ("--requests", plan.requests),
+            ("--pause", plan.pause_ms),
+        ] {
             command.args([option, &number.to_string()]);
         }
         if plan.echo {

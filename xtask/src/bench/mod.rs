@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm → shares of CPU → logs → many environments → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → many environments → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -14,8 +14,10 @@ use anyhow::Context as _;
 
 mod awake;
 mod cold;
+mod crowd;
 mod environments;
 mod floor;
+mod frozen;
 mod http;
 mod load;
 mod logs;
@@ -23,6 +25,7 @@ mod machine;
 mod official;
 mod options;
 mod prepare;
+mod print;
 mod process;
 mod report;
 mod server;
@@ -57,7 +60,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         eprintln!("measuring {}", subject.label);
         let cold = cold::measure(&place, subject, &server, &programs, &options)?;
         let warm = warm::measure(subject, &server, &programs, &options)?;
-        rows.push(report::Row::new(subject, cold, warm));
+        let print = print::measure(&place, subject, &server, &programs, &options)?;
+        let frozen = frozen::measure(subject, &server, &programs, &options)?;
+        let crowd = crowd::measure(&place, subject, &server, &programs, &options)?;
+        rows.push(report::Row::new(subject, report::Measured { cold, warm, print, frozen, crowd }));
     }
     let last = subjects.last().context("there is always the function in Rust")?;
     let shares = share::measure(&place, &subjects, &server)?;

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) burst: usize,
     /// Starts of the server.
     pub(crate) server_starts: usize,
+    /// Environments in Rust that are busy at the same time; of Python a fifth of it.
+    pub(crate) crowd: usize,
     /// Environments at once, at the end.
     pub(crate) environments: usize,
 }
@@ -40,8 +42,8 @@ impl Options {
                 _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
             }
         }
-        let (rounds, requests, cold_starts, burst, server_starts, environments) =
-            if quick { (3, 500, 5, 20, 5, 30) } else { (7, 1500, 20, 100, 10, 300) };
-        Ok(Self { quick, awake, rounds, requests, cold_starts, burst, server_starts, environments })
+        let (rounds, requests, cold_starts, burst, server_starts, crowd, environments) =
+            if quick { (3, 500, 5, 20, 5, 50, 30) } else { (7, 1500, 20, 100, 10, 300, 300) };
+        Ok(Self { quick, awake, rounds, requests, cold_starts, burst, server_starts, crowd, environments })
     }
 }

@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::cold::Cold;
+use super::crowd::Crowd;
 use super::environments::Environments;
+use super::frozen::Frozen;
 use super::logs::Logs;
 use super::machine::Machine;
 use super::options::Options;
+use super::print::Print;
 use super::share::Shares;
 use super::startup::Startup;
 use super::subject::Subject;
@@ -14,7 +17,9 @@ use super::warm::Scenario;
 
 const READY_MS: f64 = 150.0;
 const SERVER_MB: f64 = 30.0;
-const RATIO: f64 = 1.3;
+/// What a caller may see of its environment having been frozen, and what a printed line may cost of CPU time.
+const FROZEN_US: f64 = 100.0;
+const PRINT: f64 = 1.15;
 const ENVIRONMENT_MB: f64 = 1.0;
 /// The queue of logs and the batch that is being written, 32 MB each, and a segment that is being closed.
 const FLOOD_MB: f64 = 128.0;
@@ -53,19 +58,28 @@ pub(crate) struct Row {
     pub(crate) official_client: String,
     /// Why there is no floor.
     pub(crate) without_floor: Option<String>,
+    #[serde(flatten)]
+    pub(crate) measured: Measured,
+}
+
+/// What was measured of one function.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Measured {
     pub(crate) cold: Cold,
     pub(crate) warm: Vec<Scenario>,
+    pub(crate) print: Option<Print>,
+    pub(crate) frozen: Option<Frozen>,
+    pub(crate) crowd: Option<Crowd>,
 }
 
 impl Row {
-    pub(crate) fn new(subject: &Subject, cold: Cold, warm: Vec<Scenario>) -> Self {
+    pub(crate) fn new(subject: &Subject, measured: Measured) -> Self {
         Self {
             label: subject.label.clone(),
             runtime: subject.runtime.clone(),
             official_client: subject.client.clone(),
             without_floor: subject.floor.as_ref().err().cloned(),
-            cold,
-            warm,
+            measured,
         }
     }
 }
@@ -127,11 +141,7 @@ impl Report {
             off(|shares| (shares.whole - 1.0).abs() * 100.0),
         ));
         goals.extend(rows.iter().map(cold_goal));
-        for row in &rows {
-            // The first scenario: one connection, the small event.
-            let ratio = row.warm.first().and_then(|scenario| scenario.ratio);
-            goals.push(Goal::new(format!("warm p50 to the floor's, {}", row.label), RATIO, ratio));
-        }
+        goals.extend(rows.iter().flat_map(warm_goals));
         goals.push(Goal::new(
             "server's memory gained by a flood of logs, MB",
             FLOOD_MB,
@@ -141,10 +151,49 @@ impl Report {
     }
 }
 
+/// What warm invocations may take. In Rust the server is measured alone; in the others its own clients make up for it.
+fn warm_goals(row: &Row) -> Vec<Goal> {
+    let is_rust = row.runtime.starts_with("provided");
+    let (latency, rate) = if is_rust { (1.6, 1.0 / 0.7) } else { (1.0, 1.0) };
+    let label = &row.label;
+    // The small events alone.
+    let tiny = row.measured.warm.iter().filter(|scenario| scenario.payload == "tiny");
+    let mut goals: Vec<Goal> = tiny
+        .map(|scenario| match (scenario.connections, &scenario.floor) {
+            (1, _) => Goal::new(format!("warm p50 to the floor's, {label}"), latency, scenario.ratio),
+            (many, floor) => {
+                let measured = floor.as_ref().map(|floor| floor.per_second / scenario.lambent.per_second);
+                Goal::new(
+                    format!("the floor's requests/s to ours, {many} connections, {label}"),
+                    rate,
+                    measured,
+                )
+            }
+        })
+        .collect();
+    if let Some(frozen) = &row.measured.frozen {
+        let what = format!("µs that a caller waits for a thaw, {label}");
+        goals.push(Goal::new(what, FROZEN_US, frozen.added_us));
+    }
+    if let Some(print) = &row.measured.print {
+        goals.push(Goal::new(
+            format!("CPU time with a printed line to without, {label}"),
+            PRINT,
+            Some(print.ratio),
+        ));
+    }
+    if let Some(crowd) = &row.measured.crowd {
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred environments")]
+        let left = crowd.left as f64;
+        goals.push(Goal::new(format!("environments left of {}, {label}", crowd.count), 0.0, Some(left)));
+    }
+    goals
+}
+
 /// What a cold start may take: an interpreter and its client wait for their function, a program of the function's own does
 /// not.
 fn cold_goal(row: &Row) -> Goal {
-    let pair = row.cold.floor_ms.as_ref().zip(row.cold.lambent_ms.as_ref());
+    let pair = row.measured.cold.floor_ms.as_ref().zip(row.measured.cold.lambent_ms.as_ref());
     let ratio = pair.map(|(floor, lambent)| lambent.p50 / floor.p50);
     let what = |of: &str| format!("cold p50 {of} the floor's, {}", row.label);
     match row.runtime.get(..6) {

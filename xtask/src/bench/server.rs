@@ -19,7 +19,7 @@ pub(crate) const MEMORY_MB: u32 = 1769;
 /// A server that is not ready by now will not be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A sandbox is made in advance in half this time; when none has been for so long, none is to come.
+/// In this time a server has heard of a function that was created.
 const CALM: Duration = Duration::from_millis(300);
 
 /// A running server.
@@ -77,24 +77,28 @@ impl Server {
         deployed
     }
 
-    /// Waits until no further sandboxes are made in advance.
+    /// Waits until as many sandboxes have been made in advance as are wanted, and for a moment longer: the server may just
+    /// not have heard of a new function.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
         let began = Instant::now();
-        let (mut waiting, mut since) = (self.prewarmed()?, began);
+        let mut since = began;
         while since.elapsed() < CALM && began.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
-            let now = self.prewarmed()?;
-            if now != waiting {
-                (waiting, since) = (now, Instant::now());
+            if self.health("prewarmed")? != self.health("prewarm_wanted")? {
+                since = Instant::now();
             }
         }
         Ok(())
     }
 
-    /// How many sandboxes wait for functions.
-    fn prewarmed(&self) -> anyhow::Result<u64> {
+    /// How many environments there are.
+    pub(crate) fn environments(&self) -> anyhow::Result<u64> {
+        self.health("environments")
+    }
+
+    fn health(&self, number: &str) -> anyhow::Result<u64> {
         let health = http::json(self.address, "/_lambent/health")?;
-        health["prewarmed"].as_u64().context("the server does not say how many sandboxes wait")
+        health[number].as_u64().with_context(|| format!("the server's health says no {number}"))
     }
 
     /// The same with a memory size.

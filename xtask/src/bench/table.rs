@@ -17,6 +17,7 @@ pub(crate) fn render(report: &Report) -> String {
         warm(&report.rows),
         cpu(&report.rows),
         cold(&report.rows),
+        beside(&report.rows),
         server(report),
         logs(report),
         goals(report),
@@ -107,7 +108,7 @@ fn cold(rows: &[Row]) -> String {
     let mut lines =
         vec![words("runtime|n|floor min|floor p50|floor max|lambent min|lambent p50|lambent max|ratio")];
     for row in rows {
-        let Cold { floor_ms, lambent_ms, .. } = &row.cold;
+        let Cold { floor_ms, lambent_ms, .. } = &row.measured.cold;
         let figures = |side: &Option<Summary>| {
             let of = |figure: fn(&Summary) -> f64| number(side.as_ref().map(figure), 1);
             [of(|side| side.min), of(|side| side.p50), of(|side| side.p99)]
@@ -131,7 +132,7 @@ fn cold(rows: &[Row]) -> String {
 fn bursts(rows: &[Row]) -> String {
     let mut lines = vec![words("runtime|n|at once p50|p99|all|once each p50|p99")];
     for row in rows {
-        let Burst { count, at_once_ms, at_once_wall_ms, once_each_ms } = &row.cold.burst;
+        let Burst { count, at_once_ms, at_once_wall_ms, once_each_ms } = &row.measured.cold.burst;
         let figures = |side: &Option<Summary>| {
             let of = |figure: fn(&Summary) -> f64| number(side.as_ref().map(figure), 1);
             [of(|side| side.p50), of(|side| side.p99)]
@@ -146,6 +147,42 @@ fn bursts(rows: &[Row]) -> String {
         "Bursts: first invocations of one function at once; of as many functions, one after the other; ms\n{}",
         columns(&lines)
     )
+}
+
+/// A printed line, a pause, a crowd.
+fn beside(rows: &[Row]) -> String {
+    let mut text = String::from("Beside\n");
+    for row in rows {
+        let label = &row.label;
+        // Writing into a string cannot fail.
+        if let Some(print) = &row.measured.print {
+            let (with, without) = (print.printing_us, print.silent_us);
+            let _ =
+                writeln!(text, "{label}: CPU time with a printed line {with:.0} µs, without {without:.0} µs");
+        }
+        if let Some(frozen) = &row.measured.frozen {
+            let added = number(frozen.added_us, 0);
+            let _ = writeln!(
+                text,
+                "{label}: warm p50 after 2 ms {:.0} µs, after 20 ms, frozen, {:.0} µs; {added} µs more than the floor's pause costs",
+                frozen.after_short_us, frozen.after_long_us
+            );
+        }
+        if let Some(crowd) = &row.measured.crowd {
+            let of = |figure: fn(&Summary) -> f64| number(crowd.start_ms.as_ref().map(figure), 0);
+            let _ = writeln!(
+                text,
+                "{label}: from 0 to {} busy environments in {:.0} ms: p50 {} ms, p99 {} ms; {} environments, {} left",
+                crowd.count,
+                crowd.wall_ms,
+                of(|side| side.p50),
+                of(|side| side.p99),
+                crowd.environments,
+                crowd.left
+            );
+        }
+    }
+    text
 }
 
 fn server(report: &Report) -> String {
@@ -224,7 +261,7 @@ fn goals(report: &Report) -> String {
 }
 
 fn scenarios(rows: &[Row]) -> impl Iterator<Item = (&Row, &Scenario)> {
-    rows.iter().flat_map(|row| row.warm.iter().map(move |scenario| (row, scenario)))
+    rows.iter().flat_map(|row| row.measured.warm.iter().map(move |scenario| (row, scenario)))
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use lambent_environment::steady;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -52,7 +53,7 @@ pub(crate) async fn serve(
         connections.spawn(async move {
             let requests = Arc::clone(&gateway.requests);
             let _counted = requests.connected();
-            connection::serve(stream, gateway, stopped).await;
+            steady(connection::serve(stream, gateway, stopped)).await;
             drop(place);
         });
     }
@@ -73,5 +74,5 @@ where
     let service =
         service_fn(move |request| Arc::clone(&gateway).answer(Origin::Function(guest.clone()), request));
     // An error is the function's own broken connection; there is nobody left to tell.
-    let _broken = connection::http1().serve_connection(TokioIo::new(connection), service).await;
+    let _broken = steady(connection::http1().serve_connection(TokioIo::new(connection), service)).await;
 }

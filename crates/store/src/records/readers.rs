@@ -76,12 +76,21 @@ impl Readers {
         .await
     }
 
-    pub(super) async fn all(&self, kind: &'static str) -> Result<Vec<Record>, Error> {
+    pub(super) async fn page(
+        &self,
+        kind: &'static str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        // Nothing comes before two empty texts, and nobody is called that.
+        let after = after.map_or_else(Default::default, |key| (key.partition.clone(), key.name.clone()));
         self.read(move |conn| {
             let mut statement = conn.prepare_cached(
-                "SELECT partition, name, version, body FROM record WHERE kind = ?1 ORDER BY partition, name",
+                "SELECT partition, name, version, body FROM record
+                 WHERE kind = ?1 AND (partition, name) > (?2, ?3) ORDER BY partition, name LIMIT ?4",
             )?;
-            let rows = statement.query_map(params![kind], |row| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![kind, after.0, after.1, limit], |row| {
                 let key = Key { kind, partition: row.get(0)?, name: row.get(1)? };
                 Ok(Record { key, version: version(row, 2)?, body: row.get(3)? })
             })?;

@@ -131,12 +131,38 @@ impl Store {
         self.inner.readers.list(partition, after, limit).await
     }
 
-    /// Every record of one kind, ordered by partition and name: what fills a cache at start.
+    /// Hands over every record of one kind, ordered by partition and name: what fills a cache at start. A few are read at a
+    /// time, for all together may be a hundred megabytes: what is committed meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    /// Those of the disk, [`Error::Closed`], and those of `take`, which ends the reading.
+    pub async fn each<E: From<Error>>(
+        &self,
+        kind: &'static str,
+        mut take: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        const PAGE: usize = 256;
+        let mut after = None;
+        loop {
+            let page = self.inner.readers.page(kind, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            page.into_iter().try_for_each(&mut take)?;
+        }
+    }
+
+    /// Every record of one kind at once, in the same order. For kinds of which there are few.
     ///
     /// # Errors
     /// Those of the disk, and [`Error::Closed`].
     pub async fn all(&self, kind: &'static str) -> Result<Vec<Record>, Error> {
-        self.inner.readers.all(kind).await
+        let mut records = Vec::new();
+        self.each(kind, |record| {
+            records.push(record);
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(records)
     }
 
     /// Subscribes to all commits from now on. See [`Changes`] for how to start from a full reading.
