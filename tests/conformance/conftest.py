@@ -26,6 +26,9 @@ def server(request):
     """The server that tests share. None of them may leave it worse than it was. Tests marked `with_either_rights`
     get one with root's rights and one without."""
     server = Server(rights=getattr(request, "param", RIGHTS))
+    # Nobody listens there: for tests that configure where events and records go, and send none.
+    nowhere = "http://127.0.0.1:1"
+    server.environment["LAMBENT_AWS_ENDPOINTS"] = f"sqs={nowhere},sns={nowhere},events={nowhere},s3={nowhere}"
     try:
         yield server.start()
         assert server.process.poll() is None, f"the server ended by itself:\n{server.output()}"

@@ -20,14 +20,12 @@ FILES = [
 SETTINGS = {
     "VpcConfig": VPC,
     "FileSystemConfigs": FILES,
-    "DeadLetterConfig": {"TargetArn": QUEUE},
     "TracingConfig": {"Mode": "Active"},
     "KMSKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
 }
 NONE = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
     "FileSystemConfigs": [],
-    "DeadLetterConfig": {"TargetArn": ""},
     "TracingConfig": {"Mode": "PassThrough"},
     "KMSKeyArn": "",
 }
@@ -50,7 +48,7 @@ def test_they_are_shown_kept_by_versions_and_taken_away(server, lambda_, make, i
     assert not set(SETTINGS) - {"TracingConfig"} & set(shown)
     assert shown["TracingConfig"] == {"Mode": "PassThrough"}
     # The server says so, once for each.
-    for setting in ("VpcConfig", "FileSystemConfigs", "DeadLetterConfig", "TracingConfig.Mode Active", "KMSKeyArn"):
+    for setting in ("VpcConfig", "FileSystemConfigs", "TracingConfig.Mode Active", "KMSKeyArn"):
         line = f"{setting} is kept and shown, and has no effect yet"
         until(lambda line=line: line in server.output(), lambda: server.output())
         assert server.output().count(line) == 1

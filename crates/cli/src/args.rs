@@ -170,6 +170,15 @@ pub struct UpArgs {
     /// How many sandboxes wait for functions: `auto`, `off`, or a number of each kind in use [default: auto]
     #[arg(long, env = "LAMBENT_PREWARM", hide_env_values = true, value_name = "HOW")]
     pub prewarm: Option<String>,
+    /// Where another AWS service is that events are sent on to, such as sqs=http://127.0.0.1:5000; more than once
+    #[arg(
+        long = "aws-endpoint",
+        env = "LAMBENT_AWS_ENDPOINTS",
+        hide_env_values = true,
+        value_name = "SERVICE=URL",
+        value_delimiter = ','
+    )]
+    pub aws_endpoints: Vec<String>,
     /// Which log lines are written: a level, or levels by target such as warn,lambent_invoker=debug [default: info]
     #[arg(long, env = "LAMBENT_LOG", hide_env_values = true, value_name = "FILTER")]
     pub log: Option<String>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lambent_model::{AcceptEvent, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
+use lambent_model::{AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
 use lambent_wire::{Call as _, Error, Matched};
@@ -47,6 +47,8 @@ pub struct Parts {
     pub code: CodeStore,
     /// Runs functions.
     pub invoke: Arc<dyn Invoke>,
+    /// Calls other AWS services.
+    pub calls: Arc<dyn AwsCall>,
     /// Keeps events for functions.
     pub events: Arc<dyn AcceptEvent>,
     /// The wall clock.
@@ -113,6 +115,21 @@ impl Control {
             Err(error) => Err(error),
         };
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
+    }
+
+    /// Refuses what records and events are to be sent to where nothing could ever arrive: AWS looks whether it may send
+    /// there, too.
+    pub(crate) fn check_reachable<'a>(
+        &self,
+        destinations: impl IntoIterator<Item = &'a String>,
+    ) -> Result<(), Error> {
+        let refused = destinations
+            .into_iter()
+            .filter(|destination| !destination.is_empty())
+            .find_map(|destination| self.parts.calls.not_reachable(destination));
+        refused.map_or(Ok(()), |reason| {
+            Err(crate::request::invalid(format!("The destination cannot be reached: {reason}")))
+        })
     }
 
     /// Has an accepted change settled.

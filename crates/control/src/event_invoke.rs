@@ -69,6 +69,7 @@ pub(crate) async fn set(
 ) -> Result<t::FunctionEventInvokeConfig, Error> {
     let store = &context.control.parts.store;
     let of = qualifier(target);
+    let mut checked = false;
     loop {
         let mut found =
             Found::load(store, target.clone()).await.map_err(|error| match error.status.as_u16() {
@@ -77,6 +78,12 @@ pub(crate) async fn set(
             })?;
         let configs = &mut found.stored.function.event_invoke;
         let config = change(configs.get(&of))?;
+        if !checked {
+            context
+                .control
+                .check_reachable([&config.on_success, &config.on_failure].into_iter().flatten())?;
+            checked = true;
+        }
         let answer = shown(&target.function, &of, &config);
         configs.insert(of.clone(), config);
         let saved = functions::replace("event-invoke-config", store, &target.function, &found.stored).await;

@@ -195,6 +195,20 @@ impl Known {
         self.share.metrics.resource(None, "$LATEST").count(Count::RecursiveInvocationsDropped, 1);
     }
 
+    /// The record of what a qualifier stands for. Both versions of an alias have the same role and dead-letter target
+    /// (Developer Guide, "Create an alias for a Lambda function": weighted aliases).
+    fn settings(&self, qualifier: Option<&Qualifier>) -> Option<&lambda::Function> {
+        let number = match qualifier {
+            None | Some(Qualifier::Latest) => return None,
+            Some(Qualifier::Version(number)) => *number,
+            Some(Qualifier::Alias(name)) => match self.aliases.get(name)?.version {
+                Pointed::Latest => return None,
+                Pointed::Version(number) => number,
+            },
+        };
+        self.versions.get(&number).map(|entry| &entry.record)
+    }
+
     /// How events for this qualifier are treated. The configurations are in `$LATEST`'s record, a function has none where
     /// nobody set one (Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
     pub(crate) fn event_policy(&self, qualifier: Option<&Qualifier>) -> Option<EventPolicy> {
@@ -203,12 +217,15 @@ impl Known {
         let latest = &self.latest.as_ref()?.record;
         let config = latest.event_invoke.get(&qualifier.unwrap_or(&Qualifier::Latest).to_string());
         let age = config.and_then(|config| config.event_age_s);
+        let settings = &self.settings(qualifier).unwrap_or(latest).settings;
         Some(EventPolicy {
             retries: config.and_then(|config| config.retries).unwrap_or(RETRIES),
             max_age: age.map_or(MAX_AGE, |seconds| Duration::from_secs(seconds.into())),
             switched_off: latest.reserved_concurrency == Some(0),
             on_success: config.and_then(|config| config.on_success.clone()),
             on_failure: config.and_then(|config| config.on_failure.clone()),
+            dead_letters: settings.surroundings.dead_letters.clone(),
+            role: settings.role.clone(),
         })
     }
 }

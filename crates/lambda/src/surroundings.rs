@@ -1,7 +1,8 @@
 //! Settings that say what AWS has around a function: networks, keys, file systems, traces, a queue for what failed.
 //!
-//! None of them acts yet. They are checked, kept and shown, because deploy tools send them and compare what they get;
-//! [`Surroundings::without_effect`] names them for the warning that goes with it.
+//! Failed events go to their queue or topic. None of the others acts yet: they are checked, kept and shown, because deploy
+//! tools send them and compare what they get; [`Surroundings::without_effect`] names them for the warning that goes with
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +112,6 @@ impl Surroundings {
         let all = [
             (self.vpc.is_some(), "VpcConfig"),
             (!self.file_systems.is_empty(), "FileSystemConfigs"),
-            (self.dead_letters.is_some(), "DeadLetterConfig"),
             (self.traced, "TracingConfig.Mode Active"),
             (self.kms_key.is_some(), "KMSKeyArn"),
         ];
@@ -145,7 +145,7 @@ mod tests {
             file_systems: Some(vec![FileSystem { arn: "fs".into(), path: "/mnt/x".into() }]),
         };
         let all = Surroundings::default().changed(change).unwrap();
-        assert_eq!(all.without_effect().len(), 5);
+        assert_eq!(all.without_effect().len(), 4);
         assert_eq!(all.changed(SurroundingsChange::default()), Ok(all.clone()));
         let none = SurroundingsChange {
             dead_letters: Some(String::new()),

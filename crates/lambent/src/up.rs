@@ -74,6 +74,7 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         store: arguments.store,
         functions_may_admin: arguments.functions_may_admin,
         prewarm: arguments.prewarm,
+        endpoints: arguments.aws_endpoints,
         log: arguments.log,
         log_format: arguments.log_format.map(name),
     };

@@ -19,6 +19,10 @@ pub struct EventPolicy {
     pub on_success: Option<String>,
     /// ARN that is sent the record of a failure.
     pub on_failure: Option<String>,
+    /// ARN of the queue or topic that is sent the event itself where it is given up.
+    pub dead_letters: Option<String>,
+    /// The function's execution role, in whose name its events and records are sent on.
+    pub role: String,
 }
 
 /// An event was not accepted: the caller has to be told, for it will not be delivered.

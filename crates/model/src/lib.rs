@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows tokio. A type moves in when a third crate needs it, not before.
 
 mod arn;
+mod aws_call;
 mod event;
 mod ids;
 mod invoke;
@@ -14,6 +15,7 @@ pub mod trace;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
+pub use aws_call::{AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest};
 pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
 pub use ids::{
     AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256,

@@ -1,5 +1,6 @@
 //! Configuration: flags and environment over file over defaults, all faults reported at once.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use lambent_fabric::events::TimeScale;
 use lambent_sandbox_client::{Isolation, Network};
 use serde::Deserialize;
 
+use crate::endpoints::{Endpoints, Given};
 use crate::prewarm::Prewarm;
 use crate::telemetry::{LogFilter, LogFormat};
 
@@ -36,6 +38,8 @@ pub struct Overrides {
     pub functions_may_admin: Option<bool>,
     /// `--prewarm`, `LAMBENT_PREWARM`.
     pub prewarm: Option<String>,
+    /// `--aws-endpoint`, `LAMBENT_AWS_ENDPOINTS`: `SERVICE=URL`.
+    pub endpoints: Vec<String>,
     /// `--log`, `LAMBENT_LOG`.
     pub log: Option<String>,
     /// `--log-format`, `LAMBENT_LOG_FORMAT`.
@@ -79,6 +83,9 @@ struct File {
     event_time_scale: Option<f64>,
     /// How fast responses are streamed after their first 6 MB. Default as fast as possible.
     stream_bytes_per_second: Option<u64>,
+    /// Where other AWS services are: a table of addresses. Default none.
+    #[serde(default)]
+    endpoints: BTreeMap<String, Given>,
 }
 
 /// A word, or a number with or without quotes.
@@ -129,6 +136,8 @@ pub struct Config {
     pub event_time_scale: TimeScale,
     /// How fast responses are streamed after their first 6 MB; `None` for as fast as possible.
     pub stream_rate: Option<StreamRate>,
+    /// Where other AWS services are.
+    pub endpoints: Endpoints,
 }
 
 /// Everything that is wrong with a configuration.
@@ -176,6 +185,7 @@ impl Config {
         let stream_rate = note(&mut faults, parse_stream_rate(file.stream_bytes_per_second)).flatten();
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
         let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
+        let endpoints = Endpoints::resolve(file.endpoints, &overrides.endpoints, &mut faults);
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
             faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
@@ -199,6 +209,7 @@ impl Config {
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
                 event_time_scale: event_time_scale.unwrap_or(TimeScale(1.0)),
                 stream_rate,
+                endpoints,
             }),
             _ => Err(ConfigError(faults)),
         }

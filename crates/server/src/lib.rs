@@ -12,10 +12,12 @@
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
 
 mod activation;
+mod calls;
 mod compose;
 mod config;
 pub mod discovery;
 pub mod doctor;
+mod endpoints;
 mod entrypoint;
 mod feed;
 mod folder;

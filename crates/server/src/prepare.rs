@@ -18,6 +18,7 @@ use lambent_sandbox_client::{
 };
 
 use crate::discovery::Discovery;
+use crate::endpoints::Keys;
 use crate::server::{StartError, data_dir_error};
 use crate::user::{ServiceUser, is_root};
 use crate::{Config, activation, folder};
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub(crate) launcher: Spawned,
     pub(crate) discovery: Discovery,
     pub(crate) user: Option<ServiceUser>,
+    /// What calls of other services are signed with.
+    pub(crate) keys: Keys,
 }
 
 impl Prepared {
@@ -42,6 +45,8 @@ impl Prepared {
     /// [`StartError`], with what to do. The process must not serve then.
     pub fn new(config: Config) -> Result<Self, StartError> {
         raise_descriptor_limit();
+        // Before rights go: the shared credentials file is private to who starts the server.
+        let keys = Keys::read(&config.endpoints)?;
         let user = is_root().then(ServiceUser::find).transpose().map_err(StartError::User)?;
         let dir = folder::prepare(&config.data_dir, user)
             .map_err(|source| data_dir_error(&config.data_dir, source))?;
@@ -55,7 +60,7 @@ impl Prepared {
         if let Some(user) = user {
             lose_root(user, &dir)?;
         }
-        Ok(Self { config, dir, listener, address, launcher, discovery, user })
+        Ok(Self { config, dir, listener, address, launcher, discovery, user, keys })
     }
 }
 

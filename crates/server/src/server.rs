@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
 use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
+use lambent_fabric::deliveries::DeliveryCourier;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
-use lambent_model::{Bytes, Clock, Entropy, MetricSink};
+use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::logs::Logs;
 use lambent_store::{CodeOptions, CodeStore, Store};
@@ -20,8 +21,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::calls::{Calls, ClientStartError};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
+use crate::endpoints::KeysError;
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
 use crate::kept::Kept;
@@ -99,6 +102,12 @@ pub enum StartError {
     /// Namespaces were asked for, and the host or the user's rights do not give them.
     #[error("functions cannot be isolated here: {0}")]
     Isolation(String),
+    /// What calls of other services are to be signed with is not there.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Calls of other services cannot be made.
+    #[error(transparent)]
+    Calls(#[from] ClientStartError),
     /// Functions were to reach the outside by address translation, which this host does not give.
     #[error(
         "functions cannot reach the outside by `--network nat` here: {0}; remove the cause, or choose --network none; \
@@ -139,7 +148,7 @@ impl Server {
     /// # Errors
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
-        let Prepared { config, dir, listener, address, launcher, discovery, user } = prepared;
+        let Prepared { config, dir, listener, address, launcher, discovery, user, keys } = prepared;
         let listener =
             TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
         let dir = dir.as_path();
@@ -188,10 +197,13 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
+        let calls: Arc<dyn AwsCall> =
+            Arc::new(Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?);
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
             invoke: feed.fresh(),
+            calls: Arc::clone(&calls),
             events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock), Arc::clone(&counted))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -219,9 +231,14 @@ impl Server {
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
-        let events = events(&store, &feed, &gateway, counted, &config);
         let (stop, stopped) = watch::channel(false);
-        tasks.spawn(named("delivery of events", events.run(until(stopped.clone()))));
+        let couriers = [
+            ("delivery of events", events(&store, &feed, &gateway, Arc::clone(&counted), &config)),
+            ("delivery of what follows events", deliveries(&store, &gateway, calls, counted, &config)),
+        ];
+        for (what, dispatcher) in couriers {
+            tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
+        }
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
@@ -384,6 +401,20 @@ fn events(
         scale: config.event_time_scale,
     };
     Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
+}
+
+/// What sends records and dead letters to other services.
+fn deliveries(
+    store: &Store,
+    gateway: &Gateway,
+    calls: Arc<dyn AwsCall>,
+    metrics: Arc<dyn MetricSink>,
+    config: &Config,
+) -> Dispatcher {
+    let clock = Arc::clone(&gateway.clock);
+    let courier =
+        DeliveryCourier { calls, metrics, clock: Arc::clone(&clock), scale: config.event_time_scale };
+    Dispatcher::new(store.clone(), clock, Arc::new(courier))
 }
 
 /// Resolves when a task fails, not when one ends.

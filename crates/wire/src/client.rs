@@ -18,7 +18,7 @@ use crate::tree::Tree;
 use crate::{Blob, common};
 
 /// RFC 3986's unreserved characters; SigV4 wants everything else encoded.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why there is no output.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -233,7 +233,7 @@ fn header_tree(value: &HeaderValue, scalar: Scalar) -> Result<Tree<'_>, String> 
     }
 }
 
-fn service_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError {
+pub(crate) fn service_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError {
     // A body that is no JSON comes from a proxy, not from the service; code and message then fall back to the status.
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);

@@ -30,6 +30,7 @@ mod route;
 mod shape;
 mod timestamp;
 mod tree;
+pub mod untyped;
 
 pub use blob::Blob;
 pub use client::{ClientError, decode_response, encode_request};

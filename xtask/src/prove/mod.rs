@@ -3,6 +3,8 @@
 mod api;
 mod events;
 mod fuzz;
+mod power;
+mod simulation;
 mod soak;
 mod vm;
 
@@ -39,6 +41,16 @@ const PROOFS: &[Proof] = &[
         name: "events",
         what: "[KILLS [FUNCTIONS]]  100 kills of the server while it takes and delivers events: none is lost",
         run: events::run,
+    },
+    Proof {
+        name: "power",
+        what: "[RUNS]  2,000 cuts of the power under the store, on a file system that loses what was not synced",
+        run: power::run,
+    },
+    Proof {
+        name: "simulation",
+        what: "[STEPS]  20,000,000 steps of queues, retries and crashes under a virtual clock",
+        run: simulation::run,
     },
 ];
 

@@ -20,6 +20,7 @@ fn definition_holds_together() {
 fn up_takes_every_fixed_flag() {
     let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network nat \
                 --private-networks allow --auth off --store sqlite --functions-may-admin --prewarm 2 --log debug \
+                --aws-endpoint sqs=http://h:1,sns=http://h:2 --aws-endpoint s3=http://h:3 \
                 --log-format json --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
     let expected = UpArgs {
@@ -33,6 +34,7 @@ fn up_takes_every_fixed_flag() {
         store: Some("sqlite".into()),
         functions_may_admin: Some(true),
         prewarm: Some("2".into()),
+        aws_endpoints: vec!["sqs=http://h:1".into(), "sns=http://h:2".into(), "s3=http://h:3".into()],
         log: Some("debug".into()),
         log_format: Some(LogFormatArg::Json),
         demo: true,

@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Row] = &[
                 Differs,
                 "signatures cannot be verified: `Enforce` refuses every package, `Warn` takes every one",
             ),
-            part("DeadLetterConfig", ShownOnly, "nothing is sent there yet"),
+            part("DeadLetterConfig", Differs, "see Asynchronous invocation below"),
             part("DurableConfig", Refused, ""),
             part("EphemeralStorage", Differs, "see Settings below"),
             part("FileSystemConfigs", ShownOnly, "nothing is mounted below `/mnt`; S3FilesConfig is refused"),

@@ -214,7 +214,7 @@ pub(super) const ROWS: &[Row] = &[
         "AcceleratorConfig Description Environment FunctionName Handler LoggingConfig RevisionId RuntimeConfig Timeout",
         &[
             part("CapacityProviderConfig", Refused, ""),
-            part("DeadLetterConfig", ShownOnly, "nothing is sent there yet"),
+            part("DeadLetterConfig", Differs, "see Asynchronous invocation below"),
             part("DurableConfig", Refused, ""),
             part("EphemeralStorage", Differs, "see Settings below"),
             part("FileSystemConfigs", ShownOnly, "nothing is mounted below `/mnt`; S3FilesConfig is refused"),

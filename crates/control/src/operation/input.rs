@@ -96,6 +96,10 @@ impl NotYet {
     }
 }
 
+fn change_of_dead_letters(around: &Around) -> Option<&String> {
+    around.dead_letter_config.as_ref().and_then(|config| config.target_arn.as_ref())
+}
+
 /// A number that the model's range keeps positive.
 fn positive(value: i32) -> u32 {
     u32::try_from(value).expect("the model's minimum is at least 1")
@@ -112,6 +116,7 @@ impl Shared {
         if let Some(runtime) = &self.runtime {
             check_runtime(context, runtime.as_str())?;
         }
+        context.control.check_reachable(change_of_dead_letters(&self.around))?;
         let used = match &self.layers {
             Some(arns) => Some(context.use_layers(function, arns).await?),
             None => None,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{
-    Clock, Completed, Count, Entropy, EventPolicy, FunctionArn, FunctionReference, Invoke, InvokeError,
-    Invoked, Measure, MetricSink, Outcome, RequestId, Scope, Target, trace,
+    Clock, Completed, Count, Entropy, EventPolicy, Invoke, InvokeError, Invoked, Measure, MetricSink, Outcome,
 };
 use lambent_store::queue::Message;
 
-use super::record::{self, Answer};
+use super::outbox::End;
+use super::record::Answer;
 use super::retry::{self, Attempted, Condition, Next, TimeScale};
 use super::{Envelope, PREFIX, State};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
@@ -62,12 +62,13 @@ impl EventCourier {
             return Verdict::Settled(Vec::new());
         };
         if let Some(condition) = retry::before(&policy, envelope.accepted, self.clock.now(), self.scale) {
-            return self.give_up(&envelope, state, &policy, condition, None);
+            return self.end(&envelope, state, &policy, Some(condition), None);
         }
         let age = self.clock.now().micros() - envelope.accepted.micros();
         let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
         super::series(&*self.metrics, &envelope.target).measure(Measure::AsyncEventAge, age);
         let invoked = self.invoke.invoke(envelope.target.clone(), envelope.invocation()).await;
+        let mut state = state;
         let (attempted, answer) = match &invoked {
             Ok(Invoked { executed_version, completed: Completed { outcome, .. } }) => match outcome {
                 Outcome::Success(payload) => {
@@ -77,11 +78,18 @@ impl EventCourier {
                     Attempted::Failed,
                     Some(Answer { executed_version, payload: &failure.body, failed: true }),
                 ),
-                Outcome::Platform(_) => (Attempted::Deferred, None),
+                Outcome::Platform(_) => {
+                    state.refused_by = Some(500);
+                    (Attempted::Deferred, None)
+                }
             },
-            Err(InvokeError::Throttled { .. } | InvokeError::NotReady { .. }) => (Attempted::Deferred, None),
+            Err(error @ (InvokeError::Throttled { .. } | InvokeError::NotReady { .. })) => {
+                state.refused_by =
+                    Some(if matches!(error, InvokeError::NotReady { .. }) { 409 } else { 429 });
+                (Attempted::Deferred, None)
+            }
             Err(InvokeError::Recursive(_)) => {
-                return self.give_up(&envelope, state, &policy, Condition::RecursiveInvocation, None);
+                return self.end(&envelope, state, &policy, Some(Condition::RecursiveInvocation), None);
             }
             // The version or the alias: the function itself was there a moment ago.
             Err(InvokeError::NotFound) => return Verdict::Settled(Vec::new()),
@@ -92,65 +100,28 @@ impl EventCourier {
                 let refused = attempted == Attempted::Deferred;
                 Verdict::Later { due, state: state.encode(), refused }
             }
-            Next::Done => self.follow(policy.on_success.as_deref(), &envelope, state, None, answer),
+            Next::Done => self.end(&envelope, state, &policy, None, answer),
             Next::GiveUp(condition) => {
                 let failed = state.failed + u32::from(attempted == Attempted::Failed);
-                self.give_up(&envelope, State { failed, ..state }, &policy, condition, answer)
+                self.end(&envelope, State { failed, ..state }, &policy, Some(condition), answer)
             }
         }
     }
 
-    fn give_up(
+    /// The end of an event, with all that goes out because of it in the same commit.
+    fn end(
         &self,
         envelope: &Envelope,
         state: State,
         policy: &EventPolicy,
-        condition: Condition,
-        answer: Option<Answer<'_>>,
-    ) -> Verdict {
-        super::series(&*self.metrics, &envelope.target).count(Count::AsyncEventsDropped, 1);
-        self.follow(policy.on_failure.as_deref(), envelope, state, Some(condition), answer)
-    }
-
-    /// The end of an event, and the record for its destination in the same commit.
-    fn follow(
-        &self,
-        destination: Option<&str>,
-        envelope: &Envelope,
-        state: State,
         condition: Option<Condition>,
         answer: Option<Answer<'_>>,
     ) -> Verdict {
-        let Some(destination) = destination else { return Verdict::Settled(Vec::new()) };
-        let now = self.clock.now();
-        let Some(target) = function(destination, &envelope.target.function.scope) else {
-            super::series(&*self.metrics, &envelope.target).count(Count::DestinationDeliveryFailures, 1);
-            tracing::warn!(
-                request_id = %envelope.request_id,
-                function = envelope.target.qualified(),
-                destination,
-                "the record of an event cannot be sent: only functions of the same account and region are reached yet"
-            );
-            return Verdict::Settled(Vec::new());
-        };
-        let next = Envelope {
-            target,
-            request_id: RequestId::random(&*self.entropy),
-            payload: record::render(envelope, state, condition, answer, now).into(),
-            // Of the same chain: a function that is its own destination, by whatever detour, is a loop. Where this one was
-            // the last that is allowed, the next one is stopped.
-            trace_id: trace::step(&envelope.trace_id, &envelope.target.function)
-                .unwrap_or_else(|_| envelope.trace_id.clone()),
-            client_context: None,
-            accepted: now,
-        };
-        Verdict::Settled(vec![next.enqueue(now)])
+        if condition.is_some() {
+            super::series(&*self.metrics, &envelope.target).count(Count::AsyncEventsDropped, 1);
+        }
+        let patience = self.scale.apply(policy.max_age);
+        let end = End { envelope, state, condition, answer, now: self.clock.now(), patience };
+        Verdict::Settled(end.writes(policy, &*self.entropy))
     }
-}
-
-/// The function of the same account and region that an ARN names; what others permit is not looked at here.
-fn function(destination: &str, scope: &Scope) -> Option<Target> {
-    let FunctionReference { region, account, name, qualifier } = destination.parse().ok()?;
-    let same = region.as_ref() == Some(&scope.region) && account.as_ref() == Some(&scope.account);
-    same.then(|| Target { function: FunctionArn { scope: scope.clone(), name }, qualifier })
 }

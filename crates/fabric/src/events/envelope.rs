@@ -33,6 +33,9 @@ pub struct State {
     pub failed: u32,
     /// Attempts in a row that could not be made.
     pub deferred: u32,
+    /// The HTTP status that a caller would have had for the last of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_by: Option<u16>,
 }
 
 /// The first line of a body; the payload follows as it came.

@@ -18,6 +18,17 @@ pub struct Answer<'a> {
     pub failed: bool,
 }
 
+impl Answer<'_> {
+    /// The text of an error: what the document says, or the document where it says nothing.
+    pub(super) fn error_message(&self) -> String {
+        let document = json_or_text(self.payload);
+        match document.get("errorMessage").and_then(Value::as_str) {
+            Some(message) => message.to_owned(),
+            None => String::from_utf8_lossy(self.payload).into_owned(),
+        }
+    }
+}
+
 /// The record of an event's end; `condition` is `None` after a success. `now` is when it is written.
 #[must_use]
 pub fn render(

@@ -75,7 +75,7 @@ pub enum Next {
 pub struct TimeScale(pub f64);
 
 impl TimeScale {
-    fn apply(self, duration: Duration) -> Duration {
+    pub(crate) fn apply(self, duration: Duration) -> Duration {
         duration.mul_f64(self.0)
     }
 }
@@ -115,7 +115,7 @@ pub fn after(
                 return Next::GiveUp(Condition::RetriesExhausted);
             }
             let wait = RETRY_WAITS[(failed as usize).min(RETRY_WAITS.len()) - 1];
-            (wait, State { failed, deferred: 0 })
+            (wait, State { failed, ..State::default() })
         }
         Attempted::Deferred => {
             let wait = FIRST_DEFERRAL.saturating_mul(1 << state.deferred.min(16)).min(LONGEST_DEFERRAL);
@@ -137,7 +137,15 @@ mod tests {
 
     fn policy(retries: u8, seconds: u64) -> EventPolicy {
         let max_age = Duration::from_secs(seconds);
-        EventPolicy { retries, max_age, switched_off: false, on_success: None, on_failure: None }
+        EventPolicy {
+            retries,
+            max_age,
+            switched_off: false,
+            on_success: None,
+            on_failure: None,
+            dead_letters: None,
+            role: String::new(),
+        }
     }
 
     /// The times of all attempts in seconds, and how it ends, if each attempt ends alike and takes no time.
@@ -175,11 +183,11 @@ mod tests {
 
     #[test]
     fn deferrals_use_up_no_attempts_and_a_failure_begins_them_anew() {
-        let state = State { failed: 1, deferred: 5 };
+        let state = State { failed: 1, deferred: 5, refused_by: None };
         let next = |attempted| after(attempted, state, &policy(2, 21_600), START, START, TimeScale(0.5));
         let again = |millis, failed, deferred| Next::Again {
             due: Timestamp::from_millis(millis),
-            state: State { failed, deferred },
+            state: State { failed, deferred, refused_by: None },
         };
         assert_eq!(next(Attempted::Deferred), again(16_000, 1, 6));
         assert_eq!(next(Attempted::Failed), again(60_000, 2, 0));

@@ -8,6 +8,7 @@ mod authorise;
 mod begun;
 mod body;
 mod guard;
+mod inside;
 mod orphans;
 mod own;
 mod places;
@@ -36,6 +37,7 @@ use crate::traces::Ring;
 pub(crate) use authorise::Authoriser;
 pub(crate) use body::Bodies;
 pub(crate) use guard::Guard;
+pub(crate) use inside::is_offered;
 pub(crate) use orphans::Orphans;
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
@@ -166,10 +168,21 @@ impl Gateway {
 
     async fn make(self: Arc<Self>, call: Call) -> Response<Bytes> {
         let Call { matched, caller, request, request_id, _places } = call;
+        self.dispatch(&matched, &caller, request, &request_id).await
+    }
+
+    /// Hands an authorised call to its service.
+    async fn dispatch(
+        &self,
+        matched: &Matched,
+        caller: &Caller,
+        request: Request<Bytes>,
+        request_id: &str,
+    ) -> Response<Bytes> {
         if std::ptr::eq(matched.operation().service, &raw const lambda::SERVICE) {
-            self.control.call(&matched, &caller, request, &request_id).await
+            self.control.call(matched, caller, request, request_id).await
         } else {
-            self.logs.call(&caller.scope, request, &request_id).await
+            self.logs.call(&caller.scope, request, request_id).await
         }
     }
 

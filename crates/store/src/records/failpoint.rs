@@ -35,3 +35,20 @@ pub(super) fn hit(site: &str, moment: Moment) {
 /// Nothing, in a release build.
 #[cfg(not(debug_assertions))]
 pub(super) fn hit(_site: &str, _moment: Moment) {}
+
+/// How commits are synced. A debug build can be told not to (`LAMBENT_STORE_SYNCHRONOUS`), so that the test that cuts the
+/// power is seen to fail.
+#[cfg(debug_assertions)]
+pub(super) fn synchronous() -> &'static str {
+    match std::env::var("LAMBENT_STORE_SYNCHRONOUS").as_deref() {
+        Ok("NORMAL") => "NORMAL",
+        Ok("OFF") => "OFF",
+        _ => "FULL",
+    }
+}
+
+/// All of them, in a release build.
+#[cfg(not(debug_assertions))]
+pub(super) fn synchronous() -> &'static str {
+    "FULL"
+}

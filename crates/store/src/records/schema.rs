@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::Error;
+use super::{Error, failpoint};
 
 /// Each entry takes the schema one number further (`PRAGMA user_version`). Entries are never edited, only added.
 const MIGRATIONS: &[&str] = &["
@@ -97,7 +97,9 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     }
     // FULL is what makes a commit durable in WAL mode; the default of many builds, NORMAL, loses the last commits
     // with the power.
-    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(sqlite)?;
+    let synchronous = failpoint::synchronous();
+    conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"))
+        .map_err(sqlite)?;
     migrate(&mut conn, path)?;
     // The directory entries of new files have to survive the power, too.
     if let Some(dir) = path.parent() {
