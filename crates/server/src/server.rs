@@ -14,7 +14,9 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Compose, Invoker, Options as InvokerOptions};
 use lambent_model::{Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
+use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sts::Sts;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -189,6 +191,7 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
+        let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
@@ -197,11 +200,14 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
+            roles: Arc::new(iam.clone()),
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            sts: Sts::new(iam.clone(), sessions.clone()),
+            iam,
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
             places: Places::default(),

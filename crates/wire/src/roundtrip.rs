@@ -216,7 +216,7 @@ round_trips!(logs, logs_inputs_survive_the_wire,
     PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter StartLiveTail StartQuery StopQuery TagLogGroup
     TagResource TestMetricFilter UntagLogGroup UntagResource);
 round_trips!(iam, iam_inputs_survive_the_wire,
-    AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole CreateServiceLinkedRole DeletePolicy
+    AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy
     DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy DetachRolePolicy
     GetAccountSummary GetPolicy GetPolicyVersion GetRole GetRolePolicy GetUser ListAccountAliases
     ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfilesForRole ListPolicies ListPolicyTags

@@ -92,7 +92,6 @@ pub(crate) const SERVICES: &[Service] = &[
             "CreatePolicy",
             "CreatePolicyVersion",
             "CreateRole",
-            "CreateServiceLinkedRole",
             "DeletePolicy",
             "DeletePolicyVersion",
             "DeleteRole",

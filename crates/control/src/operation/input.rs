@@ -112,6 +112,9 @@ impl Shared {
         if let Some(runtime) = &self.runtime {
             check_runtime(context, runtime.as_str())?;
         }
+        if let Some(role) = &self.role {
+            context.check_role(role, function).await?;
+        }
         let used = match &self.layers {
             Some(arns) => Some(context.use_layers(function, arns).await?),
             None => None,

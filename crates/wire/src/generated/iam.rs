@@ -113,26 +113,6 @@ pub mod types {
         #[serde(rename = "Role", default, skip_serializing_if = "Option::is_none")]
         pub role: Option<Role>,
     }
-    /// `CreateServiceLinkedRoleRequest`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
-    pub struct CreateServiceLinkedRoleRequest {
-        /// `AWSServiceName`
-        #[serde(rename = "AWSServiceName")]
-        pub aws_service_name: String,
-        /// `Description`
-        #[serde(rename = "Description", default, skip_serializing_if = "Option::is_none")]
-        pub description: Option<String>,
-        /// `CustomSuffix`
-        #[serde(rename = "CustomSuffix", default, skip_serializing_if = "Option::is_none")]
-        pub custom_suffix: Option<String>,
-    }
-    /// `CreateServiceLinkedRoleResponse`.
-    #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
-    pub struct CreateServiceLinkedRoleResponse {
-        /// `Role`
-        #[serde(rename = "Role", default, skip_serializing_if = "Option::is_none")]
-        pub role: Option<Role>,
-    }
     /// `DeletePolicyRequest`.
     #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
     pub struct DeletePolicyRequest {
@@ -1340,9 +1320,9 @@ mod operation {
     pub(super) static CREATE_SERVICE_LINKED_ROLE: Operation = Operation {
         name: "CreateServiceLinkedRole",
         service: &SERVICE,
-        typed: true,
+        typed: false,
         route: Route { method: "POST", path: &[], query: &[], status: 200 },
-        input: Some(&shape::CREATE_SERVICE_LINKED_ROLE_REQUEST),
+        input: None,
         has_output: true,
         output: &[],
     };
@@ -2803,14 +2783,6 @@ pub mod op {
         type Output = super::types::CreateRoleResponse;
         const OPERATION: &'static crate::Operation = &super::operation::CREATE_ROLE;
     }
-    /// `CreateServiceLinkedRole`.
-    #[derive(Debug, Clone, Copy)]
-    pub struct CreateServiceLinkedRole;
-    impl crate::Call for CreateServiceLinkedRole {
-        type Input = super::types::CreateServiceLinkedRoleRequest;
-        type Output = super::types::CreateServiceLinkedRoleResponse;
-        const OPERATION: &'static crate::Operation = &super::operation::CREATE_SERVICE_LINKED_ROLE;
-    }
     /// `DeletePolicy`.
     #[derive(Debug, Clone, Copy)]
     pub struct DeletePolicy;
@@ -3713,35 +3685,6 @@ mod shape {
             ],
         },
     };
-    pub(super) static CREATE_SERVICE_LINKED_ROLE_REQUEST: Shape = Shape {
-        name: "CreateServiceLinkedRoleRequest",
-        sensitive: false,
-        kind: Kind::Structure {
-            members: &[
-                Member {
-                    name: "AWSServiceName",
-                    key: "AWSServiceName",
-                    required: true,
-                    place: Place::Body,
-                    shape: &GROUP_NAME_TYPE,
-                },
-                Member {
-                    name: "Description",
-                    key: "Description",
-                    required: false,
-                    place: Place::Body,
-                    shape: &ROLE_DESCRIPTION_TYPE,
-                },
-                Member {
-                    name: "CustomSuffix",
-                    key: "CustomSuffix",
-                    required: false,
-                    place: Place::Body,
-                    shape: &CUSTOM_SUFFIX_TYPE,
-                },
-            ],
-        },
-    };
     pub(super) static DELETE_POLICY_REQUEST: Shape = Shape {
         name: "DeletePolicyRequest",
         sensitive: false,
@@ -4537,26 +4480,8 @@ mod shape {
     };
     pub(super) static BOOLEAN_TYPE: Shape =
         Shape { name: "booleanType", sensitive: false, kind: Kind::Boolean };
-    pub(super) static CUSTOM_SUFFIX_TYPE: Shape = Shape {
-        name: "customSuffixType",
-        sensitive: false,
-        kind: Kind::String {
-            length: Bounds { min: Some(1), max: Some(64) },
-            pattern: Some(Pattern::new("[\\w+=,.@-]+")),
-            values: &[],
-        },
-    };
     pub(super) static EXISTING_USER_NAME_TYPE: Shape = Shape {
         name: "existingUserNameType",
-        sensitive: false,
-        kind: Kind::String {
-            length: Bounds { min: Some(1), max: Some(128) },
-            pattern: Some(Pattern::new("[\\w+=,.@-]+")),
-            values: &[],
-        },
-    };
-    pub(super) static GROUP_NAME_TYPE: Shape = Shape {
-        name: "groupNameType",
         sensitive: false,
         kind: Kind::String {
             length: Bounds { min: Some(1), max: Some(128) },
