@@ -4,8 +4,8 @@
 //! given twice.
 
 use lambent_lambda::{
-    Access, Architecture, Decision, GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, Who, check_layers,
-    check_unpacked,
+    Access, Architecture, Decision, GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, Who,
+    check_layers, check_unpacked,
 };
 use lambent_model::{FunctionArn, Scope};
 use lambent_store::{Expect, Key, Package, Partition, Store, Write};

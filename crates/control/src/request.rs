@@ -54,7 +54,9 @@ impl Context<'_> {
         match self.decision(&target, action, is_own).await {
             Decision::Allow => Ok(target),
             Decision::Silent if is_own => Ok(target),
-            Decision::Deny => Err(self.refused(&target, action, "with an explicit deny in a resource-based policy")),
+            Decision::Deny => {
+                Err(self.refused(&target, action, "with an explicit deny in a resource-based policy"))
+            }
             Decision::Silent => {
                 let why = format!("because no resource-based policy allows the lambda:{action} action");
                 Err(self.refused(&target, action, &why))

@@ -72,7 +72,8 @@ mod tests {
     fn principals_read_as_their_arns() {
         let account = AccountId::default_account();
         assert_eq!(Principal::Root(account.clone()).to_string(), "arn:aws:iam::000000000000:root");
-        let session = RoleSession::for_function(account, "arn:aws:iam::000000000000:role/service-role/r", "f");
+        let session =
+            RoleSession::for_function(account, "arn:aws:iam::000000000000:role/service-role/r", "f");
         assert_eq!(session.to_string(), "arn:aws:sts::000000000000:assumed-role/r/f");
     }
 }

@@ -147,7 +147,10 @@ mod tests {
             assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
             let opened = sessions.open(key, token, Timestamp::from_millis(1_999)).unwrap().unwrap();
             assert_eq!(opened, OpenedSession { principal, secret: credentials.secret.clone() });
-            assert_eq!(sessions.open(key, token, Timestamp::from_millis(2_000)), Err(AuthError::ExpiredToken));
+            assert_eq!(
+                sessions.open(key, token, Timestamp::from_millis(2_000)),
+                Err(AuthError::ExpiredToken)
+            );
         }
     }
 

@@ -5,8 +5,8 @@
 //! principals yet; trust policies are, by STS and where a function is given a role.
 
 mod account;
-mod aws;
 mod attach;
+mod aws;
 mod call;
 mod documents;
 mod inline;
@@ -16,8 +16,6 @@ mod policies;
 mod records;
 mod roles;
 mod tags;
-#[cfg(test)]
-mod tests;
 mod trust;
 mod versions;
 

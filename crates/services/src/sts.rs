@@ -87,7 +87,8 @@ impl Sts {
             Principal::Root(account) => account.to_string(),
             Principal::AssumedRole(session) => {
                 let role = self.iam.role_named(&session.account, &session.role).await?;
-                let id = role.map_or_else(|| unknown_role_id(&session.account, &session.role), |role| role.id);
+                let id =
+                    role.map_or_else(|| unknown_role_id(&session.account, &session.role), |role| role.id);
                 format!("{id}:{}", session.name)
             }
         };
@@ -104,12 +105,15 @@ impl Sts {
         input: &t::GetSessionTokenRequest,
     ) -> Result<t::GetSessionTokenResponse, Error> {
         if input.serial_number.is_some() || input.token_code.is_some() {
-            return Err(common::validation_exception("lambent has no MFA devices; leave SerialNumber and TokenCode out"));
+            return Err(common::validation_exception(
+                "lambent has no MFA devices; leave SerialNumber and TokenCode out",
+            ));
         }
         if let Principal::AssumedRole(_) = principal {
             return Err(common::access_denied("Cannot call GetSessionToken with session credentials"));
         }
-        let credentials = self.credentials(principal, input.duration_seconds.unwrap_or(SESSION_TOKEN_SECONDS));
+        let credentials =
+            self.credentials(principal, input.duration_seconds.unwrap_or(SESSION_TOKEN_SECONDS));
         Ok(t::GetSessionTokenResponse { credentials: Some(credentials), ..Default::default() })
     }
 
@@ -130,7 +134,8 @@ impl Sts {
 
 /// Functions may have roles that IAM does not know; the same one has the same id all the same.
 fn unknown_role_id(account: &AccountId, role: &str) -> String {
-    let letters = role.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_uppercase()));
+    let letters =
+        role.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_uppercase()));
     let name: String = letters.chain(std::iter::repeat('A')).take(5).collect();
     format!("AROA{account}{name}")
 }

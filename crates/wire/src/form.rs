@@ -109,7 +109,8 @@ fn structure(
 fn below<'f>(fields: &[Field<'f>], name: &str) -> Vec<Field<'f>> {
     let fields = fields.iter().filter_map(|(key, text)| {
         let rest = key.strip_prefix(name)?;
-        let rest = if rest.is_empty() { rest } else { rest.strip_prefix('.').filter(|rest| !rest.is_empty())? };
+        let rest =
+            if rest.is_empty() { rest } else { rest.strip_prefix('.').filter(|rest| !rest.is_empty())? };
         Some((rest, *text))
     });
     fields.collect()
@@ -123,7 +124,9 @@ fn value(shape: &'static Shape, fields: &[Field<'_>], path: &mut Path<'_>) -> Re
             let elements = numbered(fields, "member")?;
             let elements = elements.into_values().enumerate();
             elements
-                .map(|(index, fields)| path.within(Step::Element(index), |path| value(element, &fields, path)))
+                .map(|(index, fields)| {
+                    path.within(Step::Element(index), |path| value(element, &fields, path))
+                })
                 .collect::<Result<_, _>>()
                 .map(Tree::List)
         }

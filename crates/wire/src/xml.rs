@@ -35,7 +35,9 @@ pub(crate) fn response<T: Serialize>(
         element(&mut xml, &format!("{name}Result"), &result);
     }
     let id = escaped(request_id);
-    xml.push_str(&format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{name}Response>\n"));
+    xml.push_str(&format!(
+        "<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{name}Response>\n"
+    ));
     Ok(xml)
 }
 

@@ -104,7 +104,10 @@ fn outputs_are_xml_that_a_client_reads_back() {
     let output = iam::GetAccountSummaryResponse { summary_map: Some(summary) };
     let response = encode::<iam::op::GetAccountSummary>(&output, REQUEST_ID);
     let body = String::from_utf8(response.body().to_vec()).unwrap();
-    assert!(body.contains("<SummaryMap><entry><key>Roles</key><value>3</value></entry></SummaryMap>"), "{body}");
+    assert!(
+        body.contains("<SummaryMap><entry><key>Roles</key><value>3</value></entry></SummaryMap>"),
+        "{body}"
+    );
     assert_eq!(decode_response::<iam::op::GetAccountSummary>(response).unwrap(), output);
     // Without an output there is no result, and a list is there when it is empty.
     let response = encode::<iam::op::DeleteRole>(&Empty {}, REQUEST_ID);
@@ -117,7 +120,8 @@ fn outputs_are_xml_that_a_client_reads_back() {
 
 #[test]
 fn errors_are_xml_with_the_protocols_own_codes() {
-    let not_offered = iam::SERVICE.operations.iter().find(|operation| operation.name == "CreateGroup").unwrap();
+    let not_offered =
+        iam::SERVICE.operations.iter().find(|operation| operation.name == "CreateGroup").unwrap();
     for (error, code, kind, status) in [
         (iam::error::no_such_entity_exception("a & b"), "NoSuchEntity", "Sender", 404),
         (common::access_denied("no"), "AccessDenied", "Sender", 403),

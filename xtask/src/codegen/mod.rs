@@ -78,10 +78,9 @@ fn generate(service: &Service, model: &Model) -> Result<String, String> {
 /// The query protocol is written with the names that lists and maps have by default, `member` and `entry`.
 fn plain_in_query(model: &Model, name: &str) -> Result<(), String> {
     let shape = model.shape(name)?;
-    let renamed = [&shape.member, &shape.key, &shape.value]
-        .into_iter()
-        .flatten()
-        .any(|part| part.location_name.as_deref().is_some_and(|name| !["member", "key", "value"].contains(&name)));
+    let renamed = [&shape.member, &shape.key, &shape.value].into_iter().flatten().any(|part| {
+        part.location_name.as_deref().is_some_and(|name| !["member", "key", "value"].contains(&name))
+    });
     if model.metadata.protocol == "query" && (shape.flattened || renamed) {
         return Err(format!("'{name}' names its elements itself, which the generator does not write yet"));
     }

@@ -16,7 +16,9 @@ pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
             Kind::Structure if shape.document => {}
             Kind::Structure if shape.is_one_of() => out.push_str(&one_of(model, name, shape)?),
             Kind::Structure => out.push_str(&structure(model, name, shape, reach)?),
-            Kind::String if !shape.values.is_empty() => out.push_str(&enumeration(&names::type_name(name), &shape.values)?),
+            Kind::String if !shape.values.is_empty() => {
+                out.push_str(&enumeration(&names::type_name(name), &shape.values)?)
+            }
             _ => {}
         }
     }

@@ -48,7 +48,12 @@ pub(crate) const TABLE: &[Rule] = &[
         ],
     ),
     rule("control", &["lambda", "model", "store", "wire"]),
-    Rule { name: "services", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
+    Rule {
+        name: "services",
+        uses: &["identity", "model", "store", "wire"],
+        exceptions: &[],
+        tests: &["testkit"],
+    },
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },

@@ -123,9 +123,8 @@ impl Operator {
             false => Some(pieces(text)),
         };
         let patterns: Vec<Vec<Piece>> = values.iter().filter_map(pattern).collect();
-        let one = |value: &String| {
-            patterns.iter().any(|pattern| self.test.holds(pattern, value)) != self.negative
-        };
+        let one =
+            |value: &String| patterns.iter().any(|pattern| self.test.holds(pattern, value)) != self.negative;
         match self.set {
             Set::ForAllValues => found.iter().all(one),
             Set::ForAnyValue => found.iter().any(one),
@@ -183,7 +182,9 @@ impl Test {
             Self::Equals | Self::Binary => text() == found,
             Self::EqualsIgnoringCase => text().to_lowercase() == found.to_lowercase(),
             Self::Bool => text().eq_ignore_ascii_case(found),
-            Self::Ip => network(&text()).zip(found.parse().ok()).is_some_and(|(network, ip)| contains(network, ip)),
+            Self::Ip => {
+                network(&text()).zip(found.parse().ok()).is_some_and(|(network, ip)| contains(network, ip))
+            }
             Self::Numeric(order) => compare(order, number(&text()), number(found)),
             Self::Date(order) => compare(order, seconds(&text()), seconds(found)),
             // Answered before, from whether the key is there.

@@ -68,7 +68,8 @@ impl Statement {
         };
         let is_resource = |names: &OneOrMany| {
             names.iter().any(|name| {
-                let pattern = if variables { expand(name, |key| access.value_of(key)) } else { Some(pieces(name)) };
+                let pattern =
+                    if variables { expand(name, |key| access.value_of(key)) } else { Some(pieces(name)) };
                 pattern.is_some_and(|pattern| matches(&pattern, access.resource))
             })
         };

@@ -43,8 +43,8 @@ impl Document {
             return Malformed::new("Missing required field Statement");
         }
         // From the text, not the value: keys keep their order, and one that comes twice is refused.
-        let document: Self =
-            serde_json::from_str(text).map_err(|error| Malformed(format!("Syntax errors in policy. ({error})")))?;
+        let document: Self = serde_json::from_str(text)
+            .map_err(|error| Malformed(format!("Syntax errors in policy. ({error})")))?;
         if document.version.as_deref().is_some_and(|version| version != LANGUAGE && version != OLDER) {
             return Malformed::new("The policy must contain a valid version string");
         }
@@ -79,7 +79,9 @@ impl Statement {
         let given = [&self.principal, &self.not_principal].into_iter().flatten();
         match (kind, given.clone().count()) {
             (PolicyKind::Identity, 0) => {}
-            (PolicyKind::Identity, _) => return Malformed::new("Policy document should not specify a principal."),
+            (PolicyKind::Identity, _) => {
+                return Malformed::new("Policy document should not specify a principal.");
+            }
             (_, 1) => {}
             (_, 0) => return Malformed::new("Missing required field Principal"),
             _ => return Malformed::new("Syntax errors in policy. (both Principal and NotPrincipal)"),
@@ -93,7 +95,9 @@ impl Statement {
     fn check_actions(&self, kind: PolicyKind) -> Result<(), Malformed> {
         let actions = match (&self.action, &self.not_action) {
             (Some(actions), None) | (None, Some(actions)) => actions,
-            (None, None) if kind == PolicyKind::Trust => return Malformed::new("Missing required field Action"),
+            (None, None) if kind == PolicyKind::Trust => {
+                return Malformed::new("Missing required field Action");
+            }
             (None, None) => return Malformed::new("Policy statement must contain actions."),
             _ => return Malformed::new("Syntax errors in policy. (both Action and NotAction)"),
         };
@@ -108,7 +112,9 @@ impl Statement {
                     return Malformed::new("AssumeRole policy may only specify STS AssumeRole actions.");
                 }
                 (_, None) if action != "*" => {
-                    return Malformed::new("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
+                    return Malformed::new(
+                        "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+                    );
                 }
                 (_, Some("")) => return Malformed::new("Vendor is not valid"),
                 _ => {}
@@ -120,8 +126,12 @@ impl Statement {
     fn check_resources(&self, kind: PolicyKind) -> Result<(), Malformed> {
         let resources = match (&self.resource, &self.not_resource) {
             (None, None) if kind == PolicyKind::Trust => return Ok(()),
-            (Some(_), _) if kind == PolicyKind::Trust => return Malformed::new("Has prohibited field Resource"),
-            (_, Some(_)) if kind == PolicyKind::Trust => return Malformed::new("Has prohibited field NotResource"),
+            (Some(_), _) if kind == PolicyKind::Trust => {
+                return Malformed::new("Has prohibited field Resource");
+            }
+            (_, Some(_)) if kind == PolicyKind::Trust => {
+                return Malformed::new("Has prohibited field NotResource");
+            }
             (Some(resources), None) | (None, Some(resources)) => resources,
             (None, None) => return Malformed::new("Policy statement must contain resources."),
             _ => return Malformed::new("Syntax errors in policy. (both Resource and NotResource)"),

@@ -33,7 +33,11 @@ fn every_operator_holds_and_does_not() {
         (r#"{"NumericLessThanEquals":{"k":10}}"#, "10", "10.5"),
         (r#"{"NumericGreaterThan":{"k":10}}"#, "100", "9"),
         (r#"{"NumericGreaterThanEquals":{"k":10}}"#, "10", "-10"),
-        (r#"{"DateEquals":{"k":"2026-01-01T00:00:00Z"}}"#, "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:01Z"),
+        (
+            r#"{"DateEquals":{"k":"2026-01-01T00:00:00Z"}}"#,
+            "2026-01-01T01:00:00+01:00",
+            "2026-01-01T00:00:01Z",
+        ),
         (r#"{"DateNotEquals":{"k":"2026-01-01"}}"#, "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"),
         (r#"{"DateLessThan":{"k":"2026-01-01T00:00:00Z"}}"#, "1767225599", "1767225600"),
         (r#"{"DateLessThanEquals":{"k":"1767225600"}}"#, "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"),
@@ -100,8 +104,14 @@ fn elements_have_opposites_and_denials_win() {
         (format!(r#"{allow},{{"Effect":"Deny","Action":"s3:get*","Resource":"*"}}"#), Decision::Deny),
         (format!(r#"{allow},{{"Effect":"Deny","NotAction":"s3:Get*","Resource":"*"}}"#), Decision::Allow),
         (format!(r#"{allow},{{"Effect":"Deny","NotAction":"sqs:*","Resource":"*"}}"#), Decision::Deny),
-        (format!(r#"{allow},{{"Effect":"Deny","Action":"*","NotResource":"arn:aws:s3:::b/*"}}"#), Decision::Allow),
-        (r#"{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::c/*"}"#.to_owned(), Decision::Allow),
+        (
+            format!(r#"{allow},{{"Effect":"Deny","Action":"*","NotResource":"arn:aws:s3:::b/*"}}"#),
+            Decision::Allow,
+        ),
+        (
+            r#"{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::c/*"}"#.to_owned(),
+            Decision::Allow,
+        ),
         (r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::c/*"}"#.to_owned(), Decision::Silent),
     ] {
         let decision =
@@ -117,7 +127,8 @@ fn elements_have_opposites_and_denials_win() {
         (r#""NotPrincipal":{"AWS":"999999999999"}"#, Decision::Allow),
         (r#""Principal":{"Service":"s3.amazonaws.com"}"#, Decision::Silent),
     ] {
-        let decision = decide(PolicyKind::Resource, &resource(principal), "lambda:InvokeFunction", "arn:x", &[]);
+        let decision =
+            decide(PolicyKind::Resource, &resource(principal), "lambda:InvokeFunction", "arn:x", &[]);
         assert_eq!(decision, expected, "{principal}");
     }
 }
@@ -125,11 +136,14 @@ fn elements_have_opposites_and_denials_win() {
 #[test]
 fn variables_are_values_and_no_patterns() {
     let policy = |version: &str, resource: &str| {
-        format!(r#"{{"Version":"{version}","Statement":{{"Effect":"Allow","Action":"*","Resource":"{resource}"}}}}"#)
+        format!(
+            r#"{{"Version":"{version}","Statement":{{"Effect":"Allow","Action":"*","Resource":"{resource}"}}}}"#
+        )
     };
     let keys = [("aws:username", "*"), ("aws:PrincipalTag/team", "red")];
     let allowed = |resource: &str, text: &str| {
-        decide(PolicyKind::Identity, &policy("2012-10-17", resource), "s3:GetObject", text, &keys) == Decision::Allow
+        decide(PolicyKind::Identity, &policy("2012-10-17", resource), "s3:GetObject", text, &keys)
+            == Decision::Allow
     };
     assert!(allowed("arn:aws:s3:::b/${aws:PrincipalTag/team}/*", "arn:aws:s3:::b/red/key"));
     assert!(!allowed("arn:aws:s3:::b/${aws:PrincipalTag/team}/*", "arn:aws:s3:::b/blue/key"));
@@ -147,7 +161,8 @@ fn variables_are_values_and_no_patterns() {
 #[test]
 fn what_is_no_policy_of_its_kind_is_refused() {
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-    let identity = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    let identity =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
     assert!(Document::parse(trust, PolicyKind::Trust).is_ok());
     assert!(Document::parse(identity, PolicyKind::Identity).is_ok());
     for (kind, from, to, message) in [
@@ -155,18 +170,48 @@ fn what_is_no_policy_of_its_kind_is_refused() {
         (PolicyKind::Trust, "2012-10-17", "2012-10-18", "The policy must contain a valid version string"),
         (PolicyKind::Trust, "sts:", "s3:", "AssumeRole policy may only specify STS AssumeRole actions."),
         (PolicyKind::Trust, "\"Action\"", "\"Resource\":\"*\",\"Action\"", "Has prohibited field Resource"),
-        (PolicyKind::Trust, "\"Principal\":{\"Service\":\"lambda.amazonaws.com\"},", "", "Missing required field Principal"),
-        (PolicyKind::Trust, "lambda.amazonaws.com", "lambda", "Invalid principal in policy: \"Service\":\"lambda\""),
+        (
+            PolicyKind::Trust,
+            "\"Principal\":{\"Service\":\"lambda.amazonaws.com\"},",
+            "",
+            "Missing required field Principal",
+        ),
+        (
+            PolicyKind::Trust,
+            "lambda.amazonaws.com",
+            "lambda",
+            "Invalid principal in policy: \"Service\":\"lambda\"",
+        ),
         (PolicyKind::Trust, "\"Statement\"", "\"Statements\"", "Missing required field Statement"),
         (PolicyKind::Trust, "Allow", "Permit", "Syntax errors in policy."),
         (PolicyKind::Trust, "\"Sid\"", "\"Foo\"", "Syntax errors in policy."),
-        (PolicyKind::Trust, "\"Sid\":\"s\"", "\"Condition\":{\"Equals\":{}}", "Invalid Condition type : Equals"),
-        (PolicyKind::Identity, "\"Action\"", "\"Principal\":\"*\",\"Action\"", "Policy document should not specify a principal."),
+        (
+            PolicyKind::Trust,
+            "\"Sid\":\"s\"",
+            "\"Condition\":{\"Equals\":{}}",
+            "Invalid Condition type : Equals",
+        ),
+        (
+            PolicyKind::Identity,
+            "\"Action\"",
+            "\"Principal\":\"*\",\"Action\"",
+            "Policy document should not specify a principal.",
+        ),
         (PolicyKind::Identity, ",\"Resource\":\"*\"", "", "Policy statement must contain resources."),
         (PolicyKind::Identity, "\"Action\":\"s3:*\",", "", "Policy statement must contain actions."),
-        (PolicyKind::Identity, "s3:*", "s3", "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
+        (
+            PolicyKind::Identity,
+            "s3:*",
+            "s3",
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        ),
         (PolicyKind::Identity, "\"*\"", "\"bucket\"", "Resource bucket must be in ARN format or \"*\"."),
-        (PolicyKind::Identity, "\"Effect\"", "\"Condition\":{\"DateLessThan\":{\"k\":\"soon\"}},\"Effect\"", "'soon' is not a value"),
+        (
+            PolicyKind::Identity,
+            "\"Effect\"",
+            "\"Condition\":{\"DateLessThan\":{\"k\":\"soon\"}},\"Effect\"",
+            "'soon' is not a value",
+        ),
         (PolicyKind::Identity, "\"Effect\"", "\"Effect\":\"Deny\",\"Effect\"", "Syntax errors in policy."),
     ] {
         let base = if kind == PolicyKind::Trust { trust } else { identity };

@@ -136,16 +136,21 @@ impl Policy {
 /// What a policy of a function may say beyond the language's rules.
 fn check(statement: &Statement, arn: &str) -> Result<(), String> {
     let principals = [&statement.principal, &statement.not_principal].into_iter().flatten();
-    if let Some(kind) = principals.flat_map(|all| all.kinds()).find(|kind| *kind != "AWS" && *kind != "Service") {
+    if let Some(kind) =
+        principals.flat_map(|all| all.kinds()).find(|kind| *kind != "AWS" && *kind != "Service")
+    {
         return Err(format!("principals of the kind '{kind}' are not supported"));
     }
     let actions = [&statement.action, &statement.not_action].into_iter().flatten();
-    if let Some(action) = actions.flat_map(|all| all.iter()).find(|a| *a != "*" && !a.starts_with("lambda:")) {
+    if let Some(action) = actions.flat_map(|all| all.iter()).find(|a| *a != "*" && !a.starts_with("lambda:"))
+    {
         return Err(format!("'{action}' is not an action of Lambda"));
     }
     // One with a variable is known with the call.
     let is_here = |pattern: &str| pattern.contains("${") || like(pattern, arn);
-    if let Some(other) = statement.resource.iter().flat_map(|all| all.iter()).find(|pattern| !is_here(pattern)) {
+    if let Some(other) =
+        statement.resource.iter().flat_map(|all| all.iter()).find(|pattern| !is_here(pattern))
+    {
         return Err(format!("the resource '{other}' is not {arn}"));
     }
     Ok(())

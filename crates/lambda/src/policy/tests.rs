@@ -155,7 +155,9 @@ fn documents_are_taken_whole_or_refused() {
     assert_eq!(denied.decision(&Access { action: "lambda:GetFunction", ..ask }), Decision::Deny);
     assert_eq!(denied.decision(&ask), Decision::Silent);
     let not_action = Policy::parse(&given.replace("\"Action\"", "\"NotAction\""), ARN).unwrap();
-    assert!(allows(&not_action, &ask) && !allows(&not_action, &Access { action: "lambda:GetFunction", ..ask }));
+    assert!(
+        allows(&not_action, &ask) && !allows(&not_action, &Access { action: "lambda:GetFunction", ..ask })
+    );
     for refused in [
         document("Forbid", ARN, "{}"),
         document("Allow", "arn:aws:lambda:us-east-1:000000000000:function:g", "{}"),

@@ -242,5 +242,7 @@ fn base_url(parts: &http::request::Parts) -> String {
 
 /// The services that are offered, by their names in signatures.
 fn service(name: &str) -> Option<&'static Service> {
-    [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE].into_iter().find(|service| service.name == name)
+    [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE]
+        .into_iter()
+        .find(|service| service.name == name)
 }

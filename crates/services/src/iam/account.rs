@@ -14,7 +14,9 @@ impl Iam {
         input: t::GetUserRequest,
     ) -> Result<t::GetUserResponse, Error> {
         if let Some(name) = input.user_name {
-            return Err(error::no_such_entity_exception(format!("The user with name {name} cannot be found.")));
+            return Err(error::no_such_entity_exception(format!(
+                "The user with name {name} cannot be found."
+            )));
         }
         match principal {
             Principal::Root(account) => Ok(t::GetUserResponse {
@@ -24,9 +26,9 @@ impl Iam {
                     ..t::User::default()
                 }),
             }),
-            Principal::AssumedRole(_) => {
-                Err(common::validation_exception("Must specify userName when calling with non-User credentials"))
-            }
+            Principal::AssumedRole(_) => Err(common::validation_exception(
+                "Must specify userName when calling with non-User credentials",
+            )),
         }
     }
 

@@ -59,7 +59,9 @@ impl Iam {
     ) -> Result<Empty, Error> {
         let change = |role: &mut Role| match role.attached.remove(&input.policy_arn) {
             true => Ok(Empty {}),
-            false => Err(error::no_such_entity_exception(format!("Policy {} was not found.", input.policy_arn))),
+            false => {
+                Err(error::no_such_entity_exception(format!("Policy {} was not found.", input.policy_arn)))
+            }
         };
         self.change_role(account, &input.role_name, change).await
     }
@@ -105,7 +107,8 @@ impl Iam {
             };
             wants_roles && meant && role.path.starts_with(input.path_prefix.as_deref().unwrap_or("/"))
         });
-        let page = page(roles, |role| role.name.to_ascii_lowercase(), input.marker.as_deref(), input.max_items)?;
+        let page =
+            page(roles, |role| role.name.to_ascii_lowercase(), input.marker.as_deref(), input.max_items)?;
         let shown = |role: &Role| t::PolicyRole {
             role_name: Some(role.name.clone()),
             role_id: Some(role.id.clone()),

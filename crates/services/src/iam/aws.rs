@@ -91,7 +91,11 @@ mod tests {
     fn the_table_of_what_works_names_them_all() {
         let page = include_str!("../../../../docs/compatibility.md");
         for policy in all() {
-            assert!(page.contains(&format!("`{}`", policy.name)), "{} is not in docs/compatibility.md", policy.name);
+            assert!(
+                page.contains(&format!("`{}`", policy.name)),
+                "{} is not in docs/compatibility.md",
+                policy.name
+            );
         }
     }
 }

@@ -95,7 +95,11 @@ fn absent(arn: &str) -> Error {
 
 impl Iam {
     /// The policy of an ARN; `None` where there is none.
-    pub(super) async fn find_managed(&self, account: &AccountId, arn: &str) -> Result<Option<Managed>, Error> {
+    pub(super) async fn find_managed(
+        &self,
+        account: &AccountId,
+        arn: &str,
+    ) -> Result<Option<Managed>, Error> {
         let named = parse_policy_arn(arn)?;
         if named.owner == "aws" {
             return Ok(aws::find(arn).map(Managed::Aws));

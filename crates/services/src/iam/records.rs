@@ -119,7 +119,11 @@ impl Iam {
         self.all(POLICY, account).await
     }
 
-    async fn all<T: DeserializeOwned>(&self, kind: &'static str, account: &AccountId) -> Result<Vec<T>, Error> {
+    async fn all<T: DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        account: &AccountId,
+    ) -> Result<Vec<T>, Error> {
         let partition = Partition { kind, partition: account.to_string() };
         let (mut all, mut after) = (Vec::new(), None::<String>);
         loop {

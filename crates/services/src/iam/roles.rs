@@ -38,9 +38,13 @@ fn shown(account: &AccountId, role: &Role, form: Form) -> t::Role {
         assume_role_policy_document: Some(encoded(&role.trust)),
         description: role.description.clone(),
         max_session_duration: Some(role.session_seconds),
-        permissions_boundary: role.boundary.clone().filter(|_| whole).map(|arn| t::AttachedPermissionsBoundary {
-            permissions_boundary_type: Some(t::PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy),
-            permissions_boundary_arn: Some(arn),
+        permissions_boundary: role.boundary.clone().filter(|_| whole).map(|arn| {
+            t::AttachedPermissionsBoundary {
+                permissions_boundary_type: Some(
+                    t::PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy,
+                ),
+                permissions_boundary_arn: Some(arn),
+            }
         }),
         tags: (whole && !role.tags.is_empty()).then(|| tags::shown(&role.tags)),
         role_last_used: whole.then(t::RoleLastUsed::default),
@@ -56,7 +60,9 @@ impl Iam {
     ) -> Result<t::CreateRoleResponse, Error> {
         let path = input.path.unwrap_or_else(|| "/".to_owned());
         if path.starts_with(SERVICE_PATH) {
-            return Err(error::invalid_input_exception(format!("Path {SERVICE_PATH} is reserved for services.")));
+            return Err(error::invalid_input_exception(format!(
+                "Path {SERVICE_PATH} is reserved for services."
+            )));
         }
         check_trust(&input.assume_role_policy_document)?;
         if let Some(boundary) = &input.permissions_boundary {
@@ -104,9 +110,14 @@ impl Iam {
     ) -> Result<t::ListRolesResponse, Error> {
         let mut roles = self.roles(account).await?;
         roles.retain(|role| role.path.starts_with(input.path_prefix.as_deref().unwrap_or("/")));
-        let page = page(roles, |role| role.name.to_ascii_lowercase(), input.marker.as_deref(), input.max_items)?;
+        let page =
+            page(roles, |role| role.name.to_ascii_lowercase(), input.marker.as_deref(), input.max_items)?;
         let roles = page.items.iter().map(|role| shown(account, role, Form::Listed)).collect();
-        Ok(t::ListRolesResponse { is_truncated: page.is_truncated(), roles: Some(roles), marker: page.marker })
+        Ok(t::ListRolesResponse {
+            is_truncated: page.is_truncated(),
+            roles: Some(roles),
+            marker: page.marker,
+        })
     }
 
     pub(super) async fn update_role(

@@ -42,7 +42,11 @@ fn without(tags: &mut Tags, keys: &[String]) {
 }
 
 impl Iam {
-    pub(super) async fn tag_role(&self, account: &AccountId, input: t::TagRoleRequest) -> Result<Empty, Error> {
+    pub(super) async fn tag_role(
+        &self,
+        account: &AccountId,
+        input: t::TagRoleRequest,
+    ) -> Result<Empty, Error> {
         let change = |role: &mut Role| {
             role.tags = given(std::mem::take(&mut role.tags), input.tags.clone())?;
             Ok(Empty {})

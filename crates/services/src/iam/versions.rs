@@ -54,7 +54,9 @@ impl Iam {
                 policy.default = number;
             }
             policy.versions.insert(number, version.clone());
-            Ok(t::CreatePolicyVersionResponse { policy_version: Some(shown(policy, number, &version, false)) })
+            Ok(t::CreatePolicyVersionResponse {
+                policy_version: Some(shown(policy, number, &version, false)),
+            })
         };
         self.change_policy(account, &input.policy_arn, change).await
     }
@@ -86,7 +88,9 @@ impl Iam {
             Managed::Aws(policy) => vec![(1, policy.version(false))],
             Managed::Own(own) => {
                 let versions = own.value.versions.iter();
-                versions.map(|(number, version)| (*number, shown(&own.value, *number, version, false))).collect()
+                versions
+                    .map(|(number, version)| (*number, shown(&own.value, *number, version, false)))
+                    .collect()
             }
         };
         // The newest come first.
@@ -123,7 +127,9 @@ impl Iam {
             let found = number(&input.version_id).filter(|number| policy.versions.contains_key(number));
             let number = found.ok_or_else(|| absent(&input.policy_arn, &input.version_id))?;
             if number == policy.default {
-                return Err(error::delete_conflict_exception("Cannot delete the default version of a policy."));
+                return Err(error::delete_conflict_exception(
+                    "Cannot delete the default version of a policy.",
+                ));
             }
             policy.versions.remove(&number);
             Ok(Empty {})
