@@ -61,7 +61,8 @@ fn every_operator_holds_and_does_not() {
 #[test]
 fn absent_keys_and_sets() {
     let (one, two, three) = (("k", "1"), ("k", "2"), ("k", "3"));
-    let cases: &[(&str, &[(&str, &str)], bool)] = &[
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+    let cases: &[Case<'_>] = &[
         (r#"{"StringEquals":{"k":"1"}}"#, &[], false),
         (r#"{"StringNotEquals":{"k":"1"}}"#, &[], true),
         (r#"{"StringEqualsIfExists":{"k":"1"}}"#, &[], true),

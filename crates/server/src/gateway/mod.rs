@@ -204,7 +204,7 @@ impl Gateway {
     }
 
     async fn stream(self: Arc<Self>, call: Call, outlet: Outlet) -> Response<Bytes> {
-        let Call { matched, caller, request, request_id, _places } = call;
+        let Call { matched, caller, request, request_id, _places, .. } = call;
         self.control.stream(&matched, &caller, request, &request_id, outlet).await
     }
 
