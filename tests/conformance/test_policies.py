@@ -279,15 +279,81 @@ def test_whole_documents(lambda_, function, permit, stranger):
     assert refused(stranger.invoke, FunctionName=arn(function)).code == "AccessDeniedException"
 
 
+def statements(function, *all_of):
+    """A document of statements that differ from one that lets the other account invoke."""
+    usual = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": INVOKE, "Resource": arn(function)}
+    kept = [{key: value for key, value in (usual | each).items() if value is not None} for each in all_of]
+    return json.dumps({"Version": "2012-10-17", "Statement": kept})
+
+
+STRANGER = f"arn:aws:iam::{OTHER}:root"
+DENY = {"Effect": "Deny"}
+
+
+@pytest.mark.parametrize(
+    ("given", "invoked", "read"),
+    [
+        ([{}], True, False),
+        ([{}, DENY], False, False),
+        ([{}, DENY | {"Principal": {"AWS": "999999999999"}}], True, False),
+        ([{"Action": "lambda:*"}, DENY | {"Action": None, "NotAction": INVOKE}], True, False),
+        ([{"Action": None, "NotAction": INVOKE}], False, True),
+        ([{"Principal": None, "NotPrincipal": {"AWS": "999999999999"}}], True, False),
+        ([{}, DENY | {"Principal": None, "NotPrincipal": {"AWS": [STRANGER, "000000000000"]}}], True, False),
+        ([{"Resource": None, "NotResource": arn("another")}], True, False),
+        ([{"Condition": {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}}], True, False),
+        ([{"Condition": {"DateGreaterThan": {"aws:CurrentTime": "2100-01-01T00:00:00Z"}}}], False, False),
+        ([{"Condition": {"NumericGreaterThan": {"aws:EpochTime": 1_700_000_000}}}], True, False),
+        ([{"Condition": {"Bool": {"aws:SecureTransport": "true"}}}], False, False),
+        ([{"Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}}], True, False),
+        ([{"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}], False, False),
+        ([{"Condition": {"Null": {"aws:SourceVpc": "true"}}}], True, False),
+        ([{"Condition": {"StringEquals": {"aws:PrincipalAccount": ["1", OTHER]}}}], True, False),
+        ([{"Condition": {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:*"}}}], True, False),
+        ([{"Condition": {"ForAnyValue:StringEquals": {"aws:PrincipalOrgPaths": "o-x/*"}}}], False, False),
+        ([{"Condition": {"ForAllValues:StringEquals": {"aws:PrincipalOrgPaths": "o-x/*"}}}], True, False),
+        ([{"Condition": {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}}], True, False),
+    ],
+)
+def test_what_a_document_decides(lambda_, function, stranger, given, invoked, read):
+    lambda_.put_resource_policy(ResourceArn=arn(function), Policy=statements(function, *given))
+
+    def works(call, **options):
+        try:
+            call(FunctionName=arn(function), **options)
+        except stranger.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "AccessDeniedException"
+            return False
+        return True
+
+    assert (works(stranger.invoke, Payload=b"{}"), works(stranger.get_function)) == (invoked, read)
+    assert lambda_.invoke(FunctionName=function, Payload=b"{}")["StatusCode"] == 200, "the owner needs no permission"
+
+
+def test_a_denial_holds_for_the_owner_who_can_repair_it(lambda_, function):
+    everything = {"Effect": "Deny", "Principal": "*", "Action": "lambda:*"}
+    lambda_.put_resource_policy(ResourceArn=arn(function), Policy=statements(function, everything))
+    for call in (lambda_.invoke, lambda_.get_function, lambda_.delete_function):
+        error = refused(call, FunctionName=function)
+        assert (error.status, error.code) == (403, "AccessDeniedException")
+        assert error.message.endswith(f"{arn(function)} with an explicit deny in a resource-based policy")
+    # A version has a policy of its own.
+    assert lambda_.invoke(FunctionName=function, Qualifier="1", Payload=b"{}")["StatusCode"] == 200
+    assert lambda_.get_resource_policy(ResourceArn=arn(function))["Policy"]
+    lambda_.delete_resource_policy(ResourceArn=arn(function))
+    assert lambda_.invoke(FunctionName=function, Payload=b"{}")["StatusCode"] == 200
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"Effect": "Deny"},
+        {"Effect": "Forbid"},
         {"Resource": arn("another")},
         {"Action": "s3:GetObject"},
         {"NotAction": "lambda:*"},
         {"Principal": {"Federated": "x"}},
-        {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+        {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/33"}}},
+        {"Condition": {"Equals": {"aws:SourceIp": "10.0.0.0"}}},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lambent_model::{AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope};
+use lambent_model::{
+    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope, TrustedRoles,
+};
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
 use lambent_wire::{Call as _, Error, Matched};
@@ -57,6 +59,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Runtimes.
     pub runtimes: RuntimeRules,
+    /// Knows which roles trust Lambda.
+    pub roles: Arc<dyn TrustedRoles>,
     /// Signs `Code.Location`.
     pub location: LocationSigner,
 }

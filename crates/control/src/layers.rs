@@ -4,8 +4,8 @@
 //! given twice.
 
 use lambent_lambda::{
-    Access, Architecture, GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, Who, check_layers,
-    check_unpacked,
+    Access, Architecture, Decision, GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, Who,
+    check_layers, check_unpacked,
 };
 use lambent_model::{FunctionArn, Scope};
 use lambent_store::{Expect, Key, Package, Partition, Store, Write};
@@ -183,7 +183,7 @@ impl Context<'_> {
             keys: &[],
         };
         // Whether a version that the caller may not see exists is not said either.
-        match found.filter(|version| version.policy.allows(&access)) {
+        match found.filter(|version| version.policy.decision(&access) == Decision::Allow) {
             Some(version) => Ok(Some(version)),
             None => Err(self.layer_refused(&arn, GET_LAYER_VERSION)),
         }

@@ -1,7 +1,7 @@
 //! Who calls, and which function they mean.
 
-use lambent_lambda::{Access, Policy, Who};
-use lambent_model::{FunctionArn, FunctionReference, Qualifier, Scope, Target};
+use lambent_lambda::{Access, Decision, Policy, Who};
+use lambent_model::{FunctionArn, FunctionReference, Qualifier, RoleTrust, Scope, Target};
 use lambent_wire::{Error, common, lambda};
 
 use crate::Control;
@@ -14,6 +14,8 @@ pub struct Caller {
     pub scope: Scope,
     /// The caller's ARN, for policies and error texts.
     pub arn: String,
+    /// Whether the caller is the account itself and not a role's session.
+    pub is_account: bool,
     /// Scheme, host and port under which the caller reached us: what links in answers begin with.
     pub base_url: String,
 }
@@ -30,9 +32,14 @@ pub(crate) struct Context<'a> {
 /// and condition keys for AWS Lambda").
 pub(crate) const INVOKE: &str = "InvokeFunction";
 
+/// What the account itself may always do, so that no policy locks everybody out of its function.
+const REPAIRS: [&str; 5] =
+    ["DeleteResourcePolicy", "GetPolicy", "GetResourcePolicy", "PutResourcePolicy", "RemovePermission"];
+
 impl Context<'_> {
     /// Finds out which function `name` and `qualifier` mean (names, partial and full ARNs). The shapes' patterns have
-    /// been checked already. Another account's function has to permit `action` by its policy.
+    /// been checked already. Another account's function has to permit `action` by its policy, and the own account's must
+    /// not deny it.
     pub(crate) async fn target(
         &self,
         name: &str,
@@ -40,12 +47,21 @@ impl Context<'_> {
         action: &str,
     ) -> Result<Target, Error> {
         let target = self.named(name, qualifier)?;
-        if target.function.scope.account != self.caller.scope.account
-            && !self.permitted(&target, action).await
-        {
-            return Err(self.refused(&target, action));
+        let is_own = target.function.scope.account == self.caller.scope.account;
+        if is_own && self.caller.is_account && REPAIRS.contains(&action) {
+            return Ok(target);
         }
-        Ok(target)
+        match self.decision(&target, action, is_own).await {
+            Decision::Allow => Ok(target),
+            Decision::Silent if is_own => Ok(target),
+            Decision::Deny => {
+                Err(self.refused(&target, action, "with an explicit deny in a resource-based policy"))
+            }
+            Decision::Silent => {
+                let why = format!("because no resource-based policy allows the lambda:{action} action");
+                Err(self.refused(&target, action, &why))
+            }
+        }
     }
 
     fn named(&self, name: &str, qualifier: Option<&str>) -> Result<Target, Error> {
@@ -74,8 +90,8 @@ impl Context<'_> {
         Ok(Target { function, qualifier: reference.qualifier.or(given) })
     }
 
-    /// Whether the policy of exactly this qualifier lets the caller, who is of another account, do it.
-    async fn permitted(&self, target: &Target, action: &str) -> bool {
+    /// What the policy of exactly this qualifier says to the caller.
+    async fn decision(&self, target: &Target, action: &str, is_own: bool) -> Decision {
         let parts = &self.control.parts;
         let policy = if action == INVOKE {
             // Invocations read nothing from the store; whoever runs the function knows its policy.
@@ -84,23 +100,43 @@ impl Context<'_> {
             // Whether a function that the caller may not see exists is not said either.
             Found::load(&parts.store, target.clone()).await.ok().map(|found| found.policy().document())
         };
+        // The own account needs no permission, so that only a denial is worth the reading.
+        let policy = policy.filter(|policy| !is_own || policy.contains("\"Deny\""));
+        let Some(policy) = policy.and_then(|policy| Policy::stored(&policy)) else { return Decision::Silent };
         let (action, arn) = (format!("lambda:{action}"), shown(target));
-        let access = Access {
-            who: Who::Aws { account: &self.caller.scope.account, arn: &self.caller.arn },
-            action: &action,
-            resource: &arn,
-            keys: &[],
-        };
-        policy.is_some_and(|policy| Policy::stored(&policy).is_some_and(|policy| policy.allows(&access)))
+        let now = parts.clock.now();
+        let (time, seconds) = (now.to_string(), (now.millis() / 1000).to_string());
+        let keys = [
+            ("aws:CurrentTime", time.as_str()),
+            ("aws:EpochTime", &seconds),
+            ("aws:RequestedRegion", self.caller.scope.region.as_str()),
+            ("aws:ResourceAccount", target.function.scope.account.as_str()),
+            // The server speaks HTTP alone.
+            ("aws:SecureTransport", "false"),
+            ("lambda:InvokedViaFunctionUrl", "false"),
+        ];
+        let who = Who::Aws { account: &self.caller.scope.account, arn: &self.caller.arn };
+        policy.decision(&Access { who, action: &action, resource: &arn, keys: &keys })
     }
 
-    fn refused(&self, target: &Target, action: &str) -> Error {
+    fn refused(&self, target: &Target, action: &str, why: &str) -> Error {
         common::access_denied(format!(
-            "User: {} is not authorized to perform: lambda:{action} on resource: {} because no resource-based policy \
-             allows the lambda:{action} action",
+            "User: {} is not authorized to perform: lambda:{action} on resource: {} {why}",
             self.caller.arn,
             shown(target)
         ))
+    }
+
+    /// Refuses a role that exists and does not trust Lambda. One that nobody has made is taken: a machine of one's own
+    /// needs no roles, and most functions on it name one of another account.
+    pub(crate) async fn check_role(&self, role: &str, function: &FunctionArn) -> Result<(), Error> {
+        match self.control.parts.roles.trust(role, &function.to_string()).await {
+            Ok(RoleTrust::Unknown | RoleTrust::Given) => Ok(()),
+            Ok(RoleTrust::Denied) => {
+                Err(invalid("The role defined for the function cannot be assumed by Lambda."))
+            }
+            Err(reason) => Err(lambda::error::service_exception(reason)),
+        }
     }
 
     /// The function of an operation that takes no versions and aliases.

@@ -1,4 +1,4 @@
-//! Principals and AWS Signature Version 4.
+//! Principals, their policies, and AWS Signature Version 4.
 //!
 //! A request is *parsed* (is it signed, how, and is the signature well formed?) and then *verified* (does it match
 //! the secret, and is it current?). The two are apart because whoever holds the secrets must first learn whose to
@@ -16,6 +16,7 @@ mod credential;
 mod date;
 mod error;
 mod parse;
+pub mod policy;
 mod principal;
 mod session;
 mod sign;

@@ -44,15 +44,17 @@ pub struct RoleSession {
     pub role: String,
     /// The session's name: for a function its own.
     pub name: String,
+    /// Whether it is a function's, or was assumed by one: then it may do what functions may, and no more.
+    pub of_function: bool,
 }
 
 impl RoleSession {
-    /// The session of the role that `arn` names, in `account`. Of a path in the role's ARN the session keeps nothing
+    /// The session that a function calls as, of the role that `arn` names, in `account`. Of a path in the role's ARN the session keeps nothing
     /// (IAM User Guide, "IAM identifiers": assumed-role).
     #[must_use]
-    pub fn of_role(account: AccountId, arn: &str, name: impl Into<String>) -> Self {
+    pub fn for_function(account: AccountId, arn: &str, name: impl Into<String>) -> Self {
         let role = arn.rsplit('/').next().unwrap_or_default().to_owned();
-        Self { account, role, name: name.into() }
+        Self { account, role, name: name.into(), of_function: true }
     }
 }
 
@@ -70,7 +72,8 @@ mod tests {
     fn principals_read_as_their_arns() {
         let account = AccountId::default_account();
         assert_eq!(Principal::Root(account.clone()).to_string(), "arn:aws:iam::000000000000:root");
-        let session = RoleSession::of_role(account, "arn:aws:iam::000000000000:role/service-role/r", "f");
+        let session =
+            RoleSession::for_function(account, "arn:aws:iam::000000000000:role/service-role/r", "f");
         assert_eq!(session.to_string(), "arn:aws:sts::000000000000:assumed-role/r/f");
     }
 }

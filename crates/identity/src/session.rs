@@ -1,4 +1,4 @@
-//! Temporary credentials of role sessions, made and recognised without keeping any of them.
+//! Temporary credentials, of role sessions and of accounts, made and recognised without keeping any of them.
 //!
 //! The session token holds whose session it is and until when, under a message authentication code of the server's
 //! secret; the secret access key is derived from the token. So a token cannot be changed, and whoever sees one (it
@@ -7,10 +7,10 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambent_model::{AccountId, Entropy, Sha256, Timestamp};
 
-use crate::{AuthError, Credentials, RoleSession};
+use crate::{AuthError, Credentials, Principal, RoleSession};
 
 /// What tokens of this form begin with; another form would have another.
-const FORM: &str = "lambent1";
+const FORM: &str = "lambent2";
 /// Base 32 (RFC 4648), of which access key ids are made.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -23,8 +23,8 @@ pub struct Sessions {
 /// What temporary credentials stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedSession {
-    /// Whose session it is.
-    pub session: RoleSession,
+    /// Whom they make their holder.
+    pub principal: Principal,
     /// The secret access key that its requests are signed with.
     pub secret: String,
 }
@@ -36,17 +36,23 @@ impl Sessions {
         Self { secret }
     }
 
-    /// Credentials of a session that ends at `expires`.
+    /// Credentials of a principal that end at `expires`.
     #[must_use]
-    pub fn issue(&self, session: &RoleSession, expires: Timestamp, entropy: &dyn Entropy) -> Credentials {
+    pub fn issue(&self, principal: &Principal, expires: Timestamp, entropy: &dyn Entropy) -> Credentials {
         let mut random = [0; 16];
         entropy.fill(&mut random);
         let id: String =
             random.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect();
         // "ASIA" marks temporary credentials (IAM User Guide, "IAM identifiers": unique id prefixes).
         let access_key = format!("ASIA{id}");
-        let RoleSession { account, role, name } = session;
-        let claims = format!("{FORM}/{access_key}/{}/{account}/{role}/{name}", expires.millis());
+        let whose = match principal {
+            Principal::Root(account) => format!("{account}/account//"),
+            Principal::AssumedRole(RoleSession { account, role, name, of_function }) => {
+                let kind = if *of_function { "function" } else { "role" };
+                format!("{account}/{kind}/{role}/{name}")
+            }
+        };
+        let claims = format!("{FORM}/{access_key}/{}/{whose}", expires.millis());
         let tag = Sha256(self.mac("token", &claims).finalize().into_bytes().into());
         let token = format!("{claims}/{tag}");
         let secret = self.secret_of(&token);
@@ -69,7 +75,7 @@ impl Sessions {
             tag.parse::<Sha256>().is_ok_and(|tag| self.mac("token", claims).verify_slice(&tag.0).is_ok());
         // Role and session names cannot hold a slash (IAM API Reference: RoleName; STS: RoleSessionName).
         let parts: Vec<&str> = claims.split('/').collect();
-        let (true, [FORM, key, expires, account, role, name]) = (genuine, &parts[..]) else {
+        let (true, [FORM, key, expires, account, kind, role, name]) = (genuine, &parts[..]) else {
             return Ok(None);
         };
         let (Ok(expires), Ok(account)) = (expires.parse::<i64>(), account.parse::<AccountId>()) else {
@@ -81,8 +87,16 @@ impl Sessions {
         if now.millis() >= expires {
             return Err(AuthError::ExpiredToken);
         }
-        let session = RoleSession { account, role: (*role).to_owned(), name: (*name).to_owned() };
-        Ok(Some(OpenedSession { session, secret: self.secret_of(token) }))
+        let principal = match *kind {
+            "account" => Principal::Root(account),
+            kind => Principal::AssumedRole(RoleSession {
+                account,
+                role: (*role).to_owned(),
+                name: (*name).to_owned(),
+                of_function: kind != "role",
+            }),
+        };
+        Ok(Some(OpenedSession { principal, secret: self.secret_of(token) }))
     }
 
     fn secret_of(&self, token: &str) -> String {
@@ -111,32 +125,39 @@ mod tests {
         }
     }
 
-    fn issued(sessions: &Sessions, expires: i64) -> (RoleSession, Credentials) {
-        let session = RoleSession {
+    fn session(of_function: bool) -> Principal {
+        Principal::AssumedRole(RoleSession {
             account: AccountId::default_account(),
             role: "role_+=,.@-".into(),
             name: "fn_name-1".into(),
-        };
-        let entropy = Counting(9.into());
-        let credentials = sessions.issue(&session, Timestamp::from_millis(expires), &entropy);
-        (session, credentials)
+            of_function,
+        })
+    }
+
+    fn issued(sessions: &Sessions, principal: &Principal, expires: i64) -> Credentials {
+        sessions.issue(principal, Timestamp::from_millis(expires), &Counting(9.into()))
     }
 
     #[test]
     fn what_was_issued_is_recognised_until_it_expires() {
         let sessions = Sessions::new([7; 32]);
-        let (session, credentials) = issued(&sessions, 2_000);
-        let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
-        assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
-        let opened = sessions.open(key, token, Timestamp::from_millis(1_999)).unwrap().unwrap();
-        assert_eq!(opened, OpenedSession { session, secret: credentials.secret.clone() });
-        assert_eq!(sessions.open(key, token, Timestamp::from_millis(2_000)), Err(AuthError::ExpiredToken));
+        for principal in [session(true), session(false), Principal::Root("123456789012".parse().unwrap())] {
+            let credentials = issued(&sessions, &principal, 2_000);
+            let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
+            assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
+            let opened = sessions.open(key, token, Timestamp::from_millis(1_999)).unwrap().unwrap();
+            assert_eq!(opened, OpenedSession { principal, secret: credentials.secret.clone() });
+            assert_eq!(
+                sessions.open(key, token, Timestamp::from_millis(2_000)),
+                Err(AuthError::ExpiredToken)
+            );
+        }
     }
 
     #[test]
     fn nothing_else_is() {
         let sessions = Sessions::new([7; 32]);
-        let (_, credentials) = issued(&sessions, 2_000);
+        let credentials = issued(&sessions, &session(true), 2_000);
         let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
         let now = Timestamp::from_millis(0);
         assert_eq!(Sessions::new([8; 32]).open(key, token, now), Ok(None));
@@ -144,6 +165,7 @@ mod tests {
             token.replace("/2000/", "/9999/"),
             token.replace("/000000000000/", "/000000000001/"),
             token.replace("/role_", "/admin_"),
+            token.replace("/function/", "/role/"),
             token[1..].to_owned(),
             String::new(),
         ] {

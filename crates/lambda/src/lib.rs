@@ -31,7 +31,7 @@ pub use layer::{
     layer_statement,
 };
 pub use mapping::{Mapping, MappingSettings, Pollers, SourceKind};
-pub use policy::{Access, AddStatement, Policy, Statement, Who};
+pub use policy::{Access, AddStatement, Decision, Policy, Statement, Who};
 pub use publish::Publication;
 pub use refusal::Refusal;
 pub use settings::{Architecture, Change, LogFormat, Logging, Settings};

@@ -10,6 +10,7 @@ mod invoke;
 mod metric;
 mod port;
 mod respond;
+mod role;
 mod time;
 pub mod trace;
 mod units;
@@ -27,6 +28,7 @@ pub use invoke::{
 pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use respond::{PieceFuture, ResponseHead, TakeResponse};
+pub use role::{RoleTrust, RoleTrustFuture, TrustedRoles};
 pub use time::Timestamp;
 pub use trace::{Segment, TraceSink};
 pub use units::{Bytes, MemorySize};

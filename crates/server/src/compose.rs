@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
-use lambent_identity::{RoleSession, Sessions};
+use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
 use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
 use lambent_runtimes::{Catalogue, Credentials, Family, Layout, VariableInput};
@@ -102,7 +102,11 @@ impl Composer {
             package,
             layers,
             isolated,
-            session: RoleSession::of_role(arn.scope.account.clone(), &settings.role, &*arn.name),
+            session: Principal::AssumedRole(RoleSession::for_function(
+                arn.scope.account.clone(),
+                &settings.role,
+                &*arn.name,
+            )),
             issuer: self.issuer.clone(),
         };
         Function {
@@ -162,7 +166,7 @@ struct FunctionPlan {
     /// The merged tree of its layers, where it has any; held likewise.
     layers: Result<Option<Package>, StartError>,
     isolated: bool,
-    session: RoleSession,
+    session: Principal,
     issuer: Issuer,
 }
 

@@ -15,7 +15,9 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
+use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sts::Sts;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -199,6 +201,7 @@ impl Server {
         let location = LocationSigner::new(secret);
         let calls: Arc<dyn AwsCall> =
             Arc::new(Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?);
+        let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
@@ -208,11 +211,14 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
+            roles: Arc::new(iam.clone()),
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            sts: Sts::new(iam.clone(), sessions.clone()),
+            iam,
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
             places: Places::default(),

@@ -1,6 +1,8 @@
-//! Companion services: CloudWatch Logs.
+//! Companion services: IAM, STS and CloudWatch Logs.
 
 /// For the project's own fuzzers.
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod iam;
 pub mod logs;
+pub mod sts;

@@ -15,7 +15,8 @@ use crate::error::{ERROR_TYPE, Error, REQUEST_ID};
 use crate::operation::{Call, Operation, Protocol, Segment};
 use crate::shape::{Place, Scalar};
 use crate::tree::Tree;
-use crate::{Blob, common};
+use crate::xml::read::Element;
+use crate::{Blob, common, form};
 
 /// RFC 3986's unreserved characters; SigV4 wants everything else encoded.
 pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -59,14 +60,18 @@ pub fn encode_request<C: Call>(input: &C::Input) -> Result<Request<Bytes>, Error
         other => return Err(unfit(operation, &format!("the input is {other} and not a structure"))),
     };
     let mut headers = HeaderMap::new();
-    let uri = if operation.service.protocol == Protocol::RestJson1 {
-        rest_headers(operation, &mut members, &mut headers)?;
-        rest_uri(operation, &mut members)?
-    } else {
-        let target = format!("{}.{}", operation.service.target_prefix, operation.name);
-        let target = HeaderValue::from_str(&target).expect("the model's names are ASCII");
-        headers.insert(HeaderName::from_static("x-amz-target"), target);
-        "/".to_owned()
+    let uri = match operation.service.protocol {
+        Protocol::RestJson1 => {
+            rest_headers(operation, &mut members, &mut headers)?;
+            rest_uri(operation, &mut members)?
+        }
+        Protocol::Json1_0 | Protocol::Json1_1 => {
+            let target = format!("{}.{}", operation.service.target_prefix, operation.name);
+            let target = HeaderValue::from_str(&target).expect("the model's names are ASCII");
+            headers.insert(HeaderName::from_static("x-amz-target"), target);
+            "/".to_owned()
+        }
+        Protocol::Query => "/".to_owned(),
     };
     let body = request_body::<C>(input, members, &mut headers);
     let mut request = Request::new(body);
@@ -153,6 +158,11 @@ fn request_body<C: Call>(
     headers: &mut HeaderMap,
 ) -> Bytes {
     let operation = C::OPERATION;
+    if operation.service.protocol == Protocol::Query {
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        headers.insert(CONTENT_TYPE, content_type);
+        return Bytes::from(form::encode(operation, &members));
+    }
     let json = HeaderValue::from_static(operation.service.protocol.content_type());
     let places = || operation.members().iter().map(|member| member.place);
     if places().any(|place| place == Place::RawBody) {
@@ -179,14 +189,25 @@ fn request_body<C: Call>(
 /// The service's error, or that the response is not what the model says.
 pub fn decode_response<C: Call>(response: Response<Bytes>) -> Result<C::Output, ClientError> {
     let (parts, body) = response.into_parts();
-    if !parts.status.is_success() {
-        return Err(service_error(parts.status, &parts.headers, &body));
-    }
     let malformed = |reason: String| ClientError::Malformed {
         operation: C::OPERATION.name,
         status: parts.status,
         reason,
     };
+    if C::OPERATION.service.protocol == Protocol::Query {
+        let root = Element::parse(&body).map_err(malformed)?;
+        return match parts.status.is_success() {
+            true => {
+                let none = Element::default();
+                let result = root.child(&format!("{}Result", C::OPERATION.name)).unwrap_or(&none);
+                C::Output::deserialize(result).map_err(|error| malformed(error.to_string()))
+            }
+            false => Err(query_error(parts.status, &root)),
+        };
+    }
+    if !parts.status.is_success() {
+        return Err(service_error(parts.status, &parts.headers, &body));
+    }
     let bindings = C::OPERATION.output;
     let raw = bindings.iter().any(|binding| binding.place == Place::RawBody);
     let document = if raw || body.is_empty() {
@@ -230,6 +251,16 @@ fn header_tree(value: &HeaderValue, scalar: Scalar) -> Result<Tree<'_>, String> 
             text.parse().map(Tree::Integer).map_err(|_| format!("'{text}' is not a whole number"))
         }
         Scalar::Boolean => text.parse().map(Tree::Boolean).map_err(|_| format!("'{text}' is not a boolean")),
+    }
+}
+
+fn query_error(status: StatusCode, root: &Element) -> ClientError {
+    let part = |name| root.child("Error").and_then(|error| error.text_of(name)).map(str::to_owned);
+    ClientError::Service {
+        code: part("Code").unwrap_or_else(|| status.as_u16().to_string()),
+        message: part("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or_default().to_owned()),
+        status,
+        request_id: root.text_of("RequestId").map(str::to_owned),
     }
 }
 

@@ -28,6 +28,8 @@ common_errors! {
     serialization_exception = "SerializationException", 400, Client;
     /// No operation has this route or target.
     unknown_operation = "UnknownOperationException", 404, Client;
+    /// A form of the query protocol names no operation.
+    missing_action = "MissingAction", 400, Client;
     /// The operation exists and is not offered.
     not_implemented = "NotImplementedException", 501, Server;
     /// A policy does not allow the call.

@@ -11,7 +11,8 @@ use http::request::Parts;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::operation::{Call, Operation};
+use crate::form::Form;
+use crate::operation::{Call, Operation, Protocol};
 use crate::overrides::Overrides;
 use crate::path::{Path, Step};
 use crate::route::{Matched, query_pairs};
@@ -49,7 +50,10 @@ impl Matched {
         body: &'a [u8],
     ) -> Result<Tree<'a>, Error> {
         let members = operation.members();
-        let mut document = read_document(members, body)?;
+        let mut document = match operation.service.protocol {
+            Protocol::Query => Some(Form::read(parts, body)?.tree(members)?),
+            _ => read_document(members, body)?,
+        };
         let mut fields = Vec::with_capacity(members.len());
         let mut path = Path::default();
         for member in members {
@@ -121,7 +125,7 @@ fn header_value<'a>(parts: &'a Parts, name: &str) -> Result<Option<Tree<'a>>, Er
 }
 
 /// Gives text from outside the body the type of its member.
-fn from_text<'a>(shape: &Shape, tree: Tree<'a>, path: &Path<'_>) -> Result<Tree<'a>, Error> {
+pub(crate) fn from_text<'a>(shape: &Shape, tree: Tree<'a>, path: &Path<'_>) -> Result<Tree<'a>, Error> {
     let text = match tree {
         Tree::String(text) => text,
         // A list in the query string: each of its elements is text.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::common;
 use crate::error::REQUEST_ID;
-use crate::operation::{Call, Operation};
+use crate::operation::{Call, Operation, Protocol};
 use crate::shape::Place;
+use crate::xml;
 
 /// The response that carries an output. The status is the model's, unless an output member is bound to it and set.
 #[must_use]
@@ -27,7 +28,11 @@ fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<
     // Room for what is set here and what a server adds; growing in steps would hash every name again.
     *response.headers_mut() = HeaderMap::with_capacity(12);
     response.headers_mut().insert(REQUEST_ID, request_id_value(request_id));
-    let body = if !operation.has_output {
+    let body = if operation.service.protocol == Protocol::Query {
+        let result = operation.has_output.then_some(output);
+        let body = xml::response(operation, result, request_id).map_err(|error| error.to_string())?;
+        Some(body.into())
+    } else if !operation.has_output {
         None
     } else if operation.output.is_empty() {
         Some(serde_json::to_vec(output).map_err(|error| error.to_string())?.into())

@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::operation::{Protocol, Service};
+use crate::xml;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -111,9 +112,12 @@ impl Service {
     /// The response for an error, in the service's protocol.
     #[must_use]
     pub fn error_response(&self, error: &Error, request_id: &str) -> Response<Bytes> {
-        let body = serde_json::to_vec(&Body { error, protocol: self.protocol });
-        let mut response =
-            Response::new(Bytes::from(body.expect("strings and JSON values always serialise")));
+        let body = match self.protocol {
+            Protocol::Query => xml::error(self, error, request_id).into_bytes(),
+            protocol => serde_json::to_vec(&Body { error, protocol })
+                .expect("strings and JSON values always serialise"),
+        };
+        let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status(error, self.protocol);
         let length = HeaderValue::from(response.body().len());
         let headers = response.headers_mut();
@@ -131,10 +135,16 @@ impl Service {
 }
 
 /// The JSON protocols answer 400 to every common error of the client (Amazon DynamoDB Developer Guide: "Error handling
-/// with DynamoDB"; Amazon CloudWatch Logs API Reference: "Common Errors"); REST distinguishes.
+/// with DynamoDB"; Amazon CloudWatch Logs API Reference: "Common Errors"); REST distinguishes, and so does the query
+/// protocol (AWS Identity and Access Management API Reference: "Common Error Types"), to which an unknown operation is a
+/// wrong parameter.
 fn status(error: &Error, protocol: Protocol) -> StatusCode {
-    let common_refusal = matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    if protocol != Protocol::RestJson1 && common_refusal { StatusCode::BAD_REQUEST } else { error.status }
+    let refusal = matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    match protocol {
+        Protocol::Json1_0 | Protocol::Json1_1 if refusal => StatusCode::BAD_REQUEST,
+        Protocol::Query if error.code == "UnknownOperationException" => StatusCode::BAD_REQUEST,
+        _ => error.status,
+    }
 }
 
 fn header_extras(error: &Error) -> impl Iterator<Item = (&'static str, HeaderValue)> {

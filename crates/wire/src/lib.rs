@@ -1,12 +1,12 @@
 //! AWS protocols in both directions, with shapes generated from the service models.
 //!
 //! ```text
-//! server: request ─ Service::route ─▶ Matched ─ decode::<op::X> ─▶ input … output ─ encode::<op::X> ─▶ response
+//! server: request ─ Service::route(_form) ─▶ Matched ─ decode::<op::X> ─▶ input … output ─ encode::<op::X> ─▶ response
 //!                        └───────────────┴── Error ── Service::error_response ─────────────────────▶ response
 //! client: input ─ encode_request::<op::X> ─▶ request … response ─ decode_response::<op::X> ─▶ output | ClientError
 //! ```
 //!
-//! A service is a module ([`lambda`], [`logs`]) with its `SERVICE`, its shapes, its operations as types in `op` and
+//! A service is a module ([`lambda`], [`logs`], [`iam`], [`sts`]) with its `SERVICE`, its shapes, its operations as types in `op` and
 //! its errors as functions in `error`; all of it is written by `cargo xtask codegen`. What is written by hand here
 //! knows protocols and no service, except for the table in `overrides`. Nothing here does I/O or reads a clock.
 
@@ -18,6 +18,7 @@ mod decode;
 mod encode;
 mod error;
 pub mod event_stream;
+mod form;
 mod generated;
 mod open_enum;
 mod operation;
@@ -31,13 +32,14 @@ mod shape;
 mod timestamp;
 mod tree;
 pub mod untyped;
+mod xml;
 
 pub use blob::Blob;
 pub use client::{ClientError, decode_response, encode_request};
 pub use constraint::violation_message;
 pub use encode::encode;
 pub use error::{Error, Fault};
-pub use generated::{lambda, logs};
+pub use generated::{iam, lambda, logs, sts};
 pub use operation::{Call, Empty, Operation, Protocol, Service};
 pub use route::Matched;
 pub use timestamp::{DateTime, EpochSeconds};

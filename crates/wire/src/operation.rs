@@ -15,16 +15,19 @@ pub enum Protocol {
     Json1_0,
     /// The same with `application/x-amz-json-1.1`.
     Json1_1,
+    /// A form with `Action` and `Version` among its fields, and XML for an answer (Smithy: "AWS query protocol").
+    Query,
 }
 
 impl Protocol {
-    /// The content type of JSON bodies.
+    /// The content type of responses with a body.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::RestJson1 => "application/json",
             Self::Json1_0 => "application/x-amz-json-1.0",
             Self::Json1_1 => "application/x-amz-json-1.1",
+            Self::Query => "text/xml",
         }
     }
 }
@@ -38,6 +41,10 @@ pub struct Service {
     pub protocol: Protocol,
     /// What precedes the operation's name in `X-Amz-Target`; empty where the protocol has no such header.
     pub target_prefix: &'static str,
+    /// The version of the API, which requests of the query protocol name: `2010-05-08`.
+    pub version: &'static str,
+    /// The namespace of XML responses; empty where there are none.
+    pub namespace: &'static str,
     /// Every operation of the model, offered or not.
     pub operations: &'static [&'static Operation],
 }

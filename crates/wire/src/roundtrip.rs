@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::shape::{Bounds, Kind, Member, Place, Shape};
-use crate::{Blob, Call, encode_request, lambda, logs};
+use crate::{Blob, Call, encode_request, iam, lambda, logs, sts};
 
 const ROUNDS: u64 = 60;
 
@@ -60,6 +60,13 @@ const SAMPLES: &[&str] = &[
     "o-0123456789",
     "00000000-0000-4000-8000-000000000000",
     "arn:aws:lambda:us-east-1::runtime:0123456789abcdef",
+    "/",
+    "/path/of/more/",
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    "v12",
+    "lambda.amazonaws.com",
+    "ASIAIOSFODNN7EXAMPLE",
+    "123456",
     "é %2F&?#[]{}\"\\\u{1F525}",
     "",
 ];
@@ -150,7 +157,11 @@ fn check<C: Call>() {
         }
         let context = format!("{} with seed {seed}: {expected}", operation.name);
         let (parts, body) = encode_request::<C>(&input).expect(&context).into_parts();
-        let matched = operation.service.route(&parts).expect(&context);
+        let matched = match operation.service.is_routed_by_body() {
+            true => operation.service.route_form(&parts, &body),
+            false => operation.service.route(&parts),
+        };
+        let matched = matched.expect(&context);
         assert_eq!(matched.operation().name, operation.name, "{context}");
         let mut decoded = matched.decode::<C>(&parts, body).expect(&context);
         let (left, right) = (serde_json::to_value(&decoded).unwrap(), serde_json::to_value(&input).unwrap());
@@ -204,3 +215,13 @@ round_trips!(logs, logs_inputs_survive_the_wire,
     ListLogGroups ListTagsForResource ListTagsLogGroup PutLogEvents PutMetricFilter PutQueryDefinition
     PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter StartLiveTail StartQuery StopQuery TagLogGroup
     TagResource TestMetricFilter UntagLogGroup UntagResource);
+round_trips!(iam, iam_inputs_survive_the_wire,
+    AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy
+    DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy DetachRolePolicy
+    GetAccountSummary GetPolicy GetPolicyVersion GetRole GetRolePolicy GetUser ListAccountAliases
+    ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfilesForRole ListPolicies ListPolicyTags
+    ListPolicyVersions ListRolePolicies ListRoleTags ListRoles PutRolePermissionsBoundary PutRolePolicy
+    SetDefaultPolicyVersion TagPolicy TagRole UntagPolicy UntagRole UpdateAssumeRolePolicy UpdateRole
+    UpdateRoleDescription);
+round_trips!(sts, sts_inputs_survive_the_wire,
+    AssumeRole DecodeAuthorizationMessage GetAccessKeyInfo GetCallerIdentity GetSessionToken);

@@ -19,6 +19,11 @@ pub struct Matched {
 }
 
 impl Matched {
+    /// A request for an operation whose members are all in the body.
+    pub(crate) fn of(operation: &'static Operation) -> Self {
+        Self { operation, labels: Vec::new() }
+    }
+
     /// The operation asked for, which may be one that is not offered.
     #[must_use]
     pub fn operation(&self) -> &'static Operation {
@@ -41,6 +46,8 @@ impl Service {
         match self.protocol {
             Protocol::RestJson1 => self.route_by_path(parts),
             Protocol::Json1_0 | Protocol::Json1_1 => self.route_by_target(parts),
+            // Without a body: what the query string says.
+            Protocol::Query => self.route_form(parts, &[]),
         }
     }
 
@@ -51,7 +58,7 @@ impl Service {
         let operation = self.operations.iter().find(|operation| Some(operation.name) == name);
         match operation {
             Some(operation) if parts.method == "POST" && parts.uri.path() == "/" => {
-                Ok(Matched { operation, labels: Vec::new() })
+                Ok(Matched::of(operation))
             }
             _ => Err(common::unknown_operation(format!("{} has no operation '{target}'", self.name))),
         }

@@ -7,10 +7,7 @@ use super::{names, text};
 
 /// A module `error`.
 pub(crate) fn emit(model: &Model) -> Result<String, String> {
-    let mut out = String::from(
-        "/// The errors of the service's model, each built from its message.\npub mod error {\n",
-    );
-    out.push_str("use crate::error::{Error, ErrorShape, Extra, Fault};\n");
+    let mut out = String::new();
     for (name, shape) in model.shapes.iter().filter(|(_, shape)| shape.exception) {
         let constant = names::constant(name);
         write!(
@@ -22,8 +19,12 @@ pub(crate) fn emit(model: &Model) -> Result<String, String> {
         )
         .map_err(text)?;
     }
-    out.push_str("}\n");
-    Ok(out)
+    // An import without a use would be a warning in the generated file.
+    let extra = if out.contains("Extra {") { "Extra, " } else { "" };
+    Ok(format!(
+        "/// The errors of the service's model, each built from its message.\npub mod error {{\nuse crate::error::{{Error, \
+         ErrorShape, {extra}Fault}};\n{out}}}\n"
+    ))
 }
 
 fn entry(name: &str, shape: &Shape) -> String {

@@ -36,6 +36,7 @@ pub(crate) struct Metadata {
     pub(crate) service_full_name: String,
     pub(crate) endpoint_prefix: String,
     pub(crate) signing_name: Option<String>,
+    pub(crate) xml_namespace: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +63,8 @@ pub(crate) struct Reference {
     pub(crate) timestamp_format: Option<String>,
     #[serde(default)]
     pub(crate) jsonvalue: bool,
+    /// The element around an output of the query protocol.
+    pub(crate) result_wrapper: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +98,9 @@ pub(crate) struct Shape {
     /// Any JSON value.
     #[serde(default)]
     pub(crate) document: bool,
+    /// A list whose elements stand without an element around them.
+    #[serde(default)]
+    pub(crate) flattened: bool,
     #[serde(rename = "timestampFormat")]
     pub(crate) timestamp_format: Option<String>,
 }

@@ -38,6 +38,12 @@ pub(crate) fn field(name: &str) -> String {
     }
 }
 
+/// A type's name: models of before there were conventions have `policyScopeType`.
+pub(crate) fn type_name(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
+}
+
 /// A static's name: `CreateFunctionRequest` becomes `CREATE_FUNCTION_REQUEST`.
 pub(crate) fn constant(name: &str) -> String {
     snake(name).to_ascii_uppercase()

@@ -13,12 +13,14 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
     let name = metadata.signing_name.as_ref().unwrap_or(&metadata.endpoint_prefix);
     let target = metadata.target_prefix.as_deref().unwrap_or_default();
     let protocol = protocol(model)?;
+    let (version, namespace) = (service.version, metadata.xml_namespace.as_deref().unwrap_or_default());
     let all: Vec<String> =
         model.operations.keys().map(|name| format!("&operation::{}", names::constant(name))).collect();
     write!(
         out,
         "/// The service.\npub static SERVICE: crate::Service = crate::Service {{\nname: {name:?},\nprotocol: \
-         crate::Protocol::{protocol},\ntarget_prefix: {target:?},\noperations: &[{}],\n}};\n",
+         crate::Protocol::{protocol},\ntarget_prefix: {target:?},\nversion: {version:?},\nnamespace: \
+         {namespace:?},\noperations: &[{}],\n}};\n",
         all.join(",")
     )
     .map_err(text)?;
@@ -51,6 +53,7 @@ fn protocol(model: &Model) -> Result<&'static str, String> {
         ("rest-json", _) => Ok("RestJson1"),
         ("json", Some("1.0")) => Ok("Json1_0"),
         ("json", Some("1.1")) => Ok("Json1_1"),
+        ("query", _) => Ok("Query"),
         (other, version) => {
             Err(format!("protocol '{other}' {version:?} is not one the generator writes yet"))
         }
@@ -63,7 +66,10 @@ fn operation_static(typed: bool, model: &Model, name: &str, operation: &Operatio
         _ => "None".to_owned(),
     };
     let output = match &operation.output {
-        Some(output) if typed => bindings(model, output)?,
+        Some(output) if typed => {
+            check_wrapper(model, name, output)?;
+            bindings(model, output)?
+        }
         _ => String::new(),
     };
     Ok(format!(
@@ -73,6 +79,18 @@ fn operation_static(typed: bool, model: &Model, name: &str, operation: &Operatio
         route(operation)?,
         operation.output.is_some(),
     ))
+}
+
+/// Responses of the query protocol are written with the operation's name alone.
+fn check_wrapper(model: &Model, name: &str, output: &Reference) -> Result<(), String> {
+    let expected = format!("{name}Result");
+    match &output.result_wrapper {
+        None if model.metadata.protocol == "query" => Err(format!("the output of '{name}' has no wrapper")),
+        Some(wrapper) if *wrapper != expected => {
+            Err(format!("the output of '{name}' is wrapped in '{wrapper}' and not in '{expected}'"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn route(operation: &Operation) -> Result<String, String> {

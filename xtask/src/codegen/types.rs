@@ -16,7 +16,9 @@ pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
             Kind::Structure if shape.document => {}
             Kind::Structure if shape.is_one_of() => out.push_str(&one_of(model, name, shape)?),
             Kind::Structure => out.push_str(&structure(model, name, shape, reach)?),
-            Kind::String if !shape.values.is_empty() => out.push_str(&enumeration(name, &shape.values)?),
+            Kind::String if !shape.values.is_empty() => {
+                out.push_str(&enumeration(&names::type_name(name), &shape.values)?)
+            }
             _ => {}
         }
     }
@@ -139,15 +141,15 @@ fn rust_type(model: &Model, reference: &Reference) -> Result<String, String> {
     };
     Ok(match shape.kind {
         Kind::Structure if shape.document => "serde_json::Value".to_owned(),
-        Kind::Structure => reference.shape.clone(),
+        Kind::Structure => names::type_name(&reference.shape),
         Kind::String if shape.values.is_empty() => "String".to_owned(),
-        Kind::String => reference.shape.clone(),
+        Kind::String => names::type_name(&reference.shape),
         Kind::Blob => "crate::Blob".to_owned(),
         Kind::Boolean => "bool".to_owned(),
         Kind::Integer => "i32".to_owned(),
         Kind::Long => "i64".to_owned(),
         Kind::Float | Kind::Double => "f64".to_owned(),
-        Kind::Timestamp => timestamp(reference, shape)?.to_owned(),
+        Kind::Timestamp => timestamp(model, reference, shape)?.to_owned(),
         Kind::List => format!("Vec<{}>", part(&shape.member)?),
         // Keys that are enums stay text: an open enum has no order to sort a map by.
         Kind::Map => format!("std::collections::BTreeMap<String, {}>", part(&shape.value)?),
@@ -155,8 +157,10 @@ fn rust_type(model: &Model, reference: &Reference) -> Result<String, String> {
 }
 
 /// The encoding follows from the place (Smithy: "timestampFormat trait", and the protocols' defaults).
-fn timestamp(reference: &Reference, shape: &Shape) -> Result<&'static str, String> {
+fn timestamp(model: &Model, reference: &Reference, shape: &Shape) -> Result<&'static str, String> {
     let format = reference.timestamp_format.as_deref().or(shape.timestamp_format.as_deref());
+    // The query protocol has text everywhere.
+    let format = format.or((model.metadata.protocol == "query").then_some("iso8601"));
     match (format, reference.location.as_deref()) {
         (Some("unixTimestamp"), _) | (None, None) => Ok("crate::EpochSeconds"),
         (Some("iso8601"), _) | (None, Some("querystring" | "uri")) => Ok("crate::DateTime"),

@@ -48,7 +48,12 @@ pub(crate) const TABLE: &[Rule] = &[
         ],
     ),
     rule("control", &["lambda", "model", "store", "wire"]),
-    Rule { name: "services", uses: &["model", "wire"], exceptions: &[], tests: &["testkit"] },
+    Rule {
+        name: "services",
+        uses: &["identity", "model", "store", "wire"],
+        exceptions: &[],
+        tests: &["testkit"],
+    },
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },
@@ -71,7 +76,8 @@ pub(crate) const TABLE: &[Rule] = &[
     rule("store", &["model"]),
     // Pure: no I/O, no clock.
     rule("identity", &["model"]),
-    rule("lambda", &["model", "patterns"]),
+    // Policies of functions are in the language that identity reads (docs/adr/0015).
+    rule("lambda", &["identity", "model", "patterns"]),
     rule("patterns", &[]),
     rule("wire", &["model"]),
     rule("model", &[]),

@@ -81,7 +81,11 @@ pub(super) const ROWS: &[Row] = &[
             part("MemorySize", Differs, "see Settings below"),
             part("PackageType", Refused, "`Zip` is taken"),
             part("PublishTo", Refused, ""),
-            part("Role", Differs, "its form is checked; there is no IAM that knows it"),
+            part(
+                "Role",
+                Differs,
+                "one that exists in IAM has to trust Lambda; any other well-formed one is taken as well",
+            ),
             part("Runtime", Differs, "the interpreter is the host's; ARNs of runtime versions are not taken"),
             part("SnapStart", Refused, "`None` is taken"),
             part("TenancyConfig", Refused, ""),

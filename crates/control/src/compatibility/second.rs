@@ -222,7 +222,11 @@ pub(super) const ROWS: &[Row] = &[
             part("KMSKeyArn", ShownOnly, "variables are kept in the clear in the data folder"),
             part("Layers", Differs, "extensions in `/opt/extensions` are not started"),
             part("MemorySize", Differs, "see Settings below"),
-            part("Role", Differs, "its form is checked; there is no IAM that knows it"),
+            part(
+                "Role",
+                Differs,
+                "one that exists in IAM has to trust Lambda; any other well-formed one is taken as well",
+            ),
             part("Runtime", Differs, "the interpreter is the host's; ARNs of runtime versions are not taken"),
             part("SnapStart", Refused, "`None` is taken"),
             part("TracingConfig", ShownOnly, "`Active` records nothing"),

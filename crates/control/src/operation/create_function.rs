@@ -31,6 +31,7 @@ pub(crate) async fn answer(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
         ));
     };
+    context.check_role(&input.role, &arn).await?;
     let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
     let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
     let tags = input::tags(input.tags.clone())?;

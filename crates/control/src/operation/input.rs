@@ -117,6 +117,9 @@ impl Shared {
             check_runtime(context, runtime.as_str())?;
         }
         context.control.check_reachable(change_of_dead_letters(&self.around))?;
+        if let Some(role) = &self.role {
+            context.check_role(role, function).await?;
+        }
         let used = match &self.layers {
             Some(arns) => Some(context.use_layers(function, arns).await?),
             None => None,

@@ -1,8 +1,10 @@
 //! The statement that `AddPermission` makes of its parameters.
 
+use lambent_identity::policy::{
+    Effect, OneOrMany, Ordered, Principals, Statement, is_principal_arn, is_service,
+};
 use lambent_model::AccountId;
 
-use super::{OneOrMany, Ordered, Principal, Statement};
 use crate::Refusal;
 
 /// The parameters of `AddPermission`, checked against the model's patterns.
@@ -43,10 +45,13 @@ impl AddStatement {
         let condition = self.condition();
         Ok(Statement {
             sid: Some(self.sid),
-            effect: "Allow".into(),
-            principal,
-            action: OneOrMany::One(self.action),
-            resource: OneOrMany::One(arn.to_owned()),
+            effect: Effect::Allow,
+            principal: Some(principal),
+            not_principal: None,
+            action: Some(OneOrMany::One(self.action)),
+            not_action: None,
+            resource: Some(OneOrMany::One(arn.to_owned())),
+            not_resource: None,
             condition,
         })
     }
@@ -83,48 +88,20 @@ impl AddStatement {
     }
 }
 
-fn principal(text: &str) -> Result<Principal, Refusal> {
-    let kind =
-        |kind: &str, text: String| Principal::Kinds(Ordered(vec![(kind.to_owned(), OneOrMany::One(text))]));
+fn principal(text: &str) -> Result<Principals, Refusal> {
     if text == "*" {
-        return Ok(Principal::Any(text.into()));
+        return Ok(Principals::Any(text.into()));
     }
     if text.parse::<AccountId>().is_ok() {
-        return Ok(kind("AWS", format!("arn:aws:iam::{text}:root")));
+        return Ok(Principals::of_kind("AWS", format!("arn:aws:iam::{text}:root")));
     }
     if is_principal_arn(text) {
-        return Ok(kind("AWS", text.into()));
+        return Ok(Principals::of_kind("AWS", text.into()));
     }
     if is_service(text) {
-        return Ok(kind("Service", text.into()));
+        return Ok(Principals::of_kind("Service", text.into()));
     }
     Err(Refusal::InvalidParameter(
         "The provided principal was invalid. Please check the principal and try again.".into(),
     ))
-}
-
-/// `arn:aws:iam::123456789012:role/r` and its kin (IAM User Guide, "IAM JSON policy elements: Principal").
-fn is_principal_arn(text: &str) -> bool {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, service, "", account, name] = parts[..] else { return false };
-    let kinds: &[&str] = match service {
-        "iam" => &["root", "user/", "role/"],
-        "sts" => &["assumed-role/", "federated-user/"],
-        _ => return false,
-    };
-    partition.starts_with("aws")
-        && account.parse::<AccountId>().is_ok()
-        && kinds.iter().any(|kind| match kind.ends_with('/') {
-            true => name.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()),
-            false => name == *kind,
-        })
-}
-
-/// `s3.amazonaws.com`, and the few services under `amazon.com`.
-fn is_service(text: &str) -> bool {
-    let text = text.strip_suffix(".cn").unwrap_or(text);
-    let name = text.strip_suffix(".amazonaws.com").or_else(|| text.strip_suffix(".amazon.com"));
-    name.is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-    })
 }

@@ -2,13 +2,11 @@
 //! resource-based IAM policies in Lambda"; IAM User Guide, "IAM JSON policy element reference").
 
 mod add;
-mod document;
-mod evaluate;
 
 pub use add::AddStatement;
-pub use document::Statement;
-pub(crate) use document::{OneOrMany, Ordered, Principal};
-pub use evaluate::{Access, Who};
+use lambent_identity::policy::like;
+pub use lambent_identity::policy::{Access, Decision, Statement, Who};
+use lambent_identity::policy::{Document, PolicyKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,31 +25,6 @@ pub struct Policy {
 /// The version of the policy language (IAM User Guide, "IAM JSON policy elements: Version").
 const LANGUAGE: &str = "2012-10-17";
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document<'a> {
-    version: &'a str,
-    id: &'a str,
-    statement: &'a [Statement],
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Given {
-    version: String,
-    #[serde(default)]
-    id: Option<String>,
-    statement: OneOrMore,
-}
-
-/// A document may hold its only statement without a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    Many(Vec<Statement>),
-    One(Box<Statement>),
-}
-
 impl Policy {
     /// No policy.
     pub const NONE: Self = Self { id: None, statements: Vec::new() };
@@ -59,9 +32,19 @@ impl Policy {
     /// A document that [`Policy::document`] made; `None` for another text.
     #[must_use]
     pub fn stored(document: &str) -> Option<Self> {
-        let given: Given = serde_json::from_str(document).ok()?;
-        let OneOrMore::Many(statements) = given.statement else { return None };
-        Some(Self { id: given.id, statements })
+        let Document { id, statement, .. } = serde_json::from_str(document).ok()?;
+        Some(Self { id, statements: statement })
+    }
+
+    /// What the policy says to `access`.
+    #[must_use]
+    pub fn decision(&self, access: &Access<'_>) -> Decision {
+        self.whole().decision(access)
+    }
+
+    fn whole(&self) -> Document {
+        let id = Some(self.id.clone().unwrap_or_else(|| "default".to_owned()));
+        Document { version: Some(LANGUAGE.to_owned()), id, statement: self.statements.clone() }
     }
 
     /// Whether nobody is permitted anything.
@@ -73,9 +56,7 @@ impl Policy {
     /// The document, compact JSON.
     #[must_use]
     pub fn document(&self) -> String {
-        let id = self.id.as_deref().unwrap_or("default");
-        let document = Document { version: LANGUAGE, id, statement: &self.statements };
-        serde_json::to_string(&document).expect("statements are text, lists and maps of text")
+        serde_json::to_string(&self.whole()).expect("statements are text, lists and maps of text")
     }
 
     /// Reads a whole document for the resource `arn` (API Reference, `PutResourcePolicy`).
@@ -85,20 +66,18 @@ impl Policy {
     pub fn parse(document: &str, arn: &str) -> Result<Self, Refusal> {
         let invalid =
             |why: String| Refusal::InvalidParameter(format!("The policy document is not valid: {why}"));
-        let given: Given = serde_json::from_str(document).map_err(|error| invalid(error.to_string()))?;
-        if given.version != LANGUAGE {
-            return Err(invalid(format!("its Version is '{}' and has to be '{LANGUAGE}'", given.version)));
-        }
-        let statements = match given.statement {
-            OneOrMore::Many(statements) => statements,
-            OneOrMore::One(statement) => vec![*statement],
-        };
-        if statements.is_empty() {
-            return Err(invalid("it has no statement".into()));
+        let given =
+            Document::parse(document, PolicyKind::Resource).map_err(|error| invalid(error.to_string()))?;
+        if given.version.as_deref() != Some(LANGUAGE) {
+            let version = given.version.unwrap_or_default();
+            return Err(invalid(format!("its Version is '{version}' and has to be '{LANGUAGE}'")));
         }
         let mut policy = Self { id: given.id, statements: Vec::new() };
-        for statement in statements {
-            statement.check(arn)?;
+        for statement in given.statement {
+            check(&statement, arn).map_err(|why| {
+                let sid = statement.sid.as_deref().unwrap_or("without a Sid");
+                invalid(format!("statement {sid}: {why}"))
+            })?;
             policy.push(statement)?;
         }
         policy.check_size()?;
@@ -152,6 +131,29 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// What a policy of a function may say beyond the language's rules.
+fn check(statement: &Statement, arn: &str) -> Result<(), String> {
+    let principals = [&statement.principal, &statement.not_principal].into_iter().flatten();
+    if let Some(kind) =
+        principals.flat_map(|all| all.kinds()).find(|kind| *kind != "AWS" && *kind != "Service")
+    {
+        return Err(format!("principals of the kind '{kind}' are not supported"));
+    }
+    let actions = [&statement.action, &statement.not_action].into_iter().flatten();
+    if let Some(action) = actions.flat_map(|all| all.iter()).find(|a| *a != "*" && !a.starts_with("lambda:"))
+    {
+        return Err(format!("'{action}' is not an action of Lambda"));
+    }
+    // One with a variable is known with the call.
+    let is_here = |pattern: &str| pattern.contains("${") || like(pattern, arn);
+    if let Some(other) =
+        statement.resource.iter().flat_map(|all| all.iter()).find(|pattern| !is_here(pattern))
+    {
+        return Err(format!("the resource '{other}' is not {arn}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

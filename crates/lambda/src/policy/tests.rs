@@ -66,6 +66,10 @@ fn ids_are_unique_and_length_is_limited() {
     assert!(policy.document().len() <= 20_480);
 }
 
+fn allows(policy: &Policy, access: &Access<'_>) -> bool {
+    policy.decision(access) == Decision::Allow
+}
+
 fn asks<'a>(account: &'a lambent_model::AccountId, arn: &'a str) -> Access<'a> {
     Access { who: Who::Aws { account, arn }, action: "lambda:InvokeFunction", resource: ARN, keys: &[] }
 }
@@ -87,7 +91,7 @@ fn principals_are_meant_by_arn_account_and_role() {
         ("s3.amazonaws.com", false),
     ] {
         let policy = Policy::default().with(add("s", principal).statement(ARN).unwrap()).unwrap();
-        assert_eq!(policy.allows(&asks(&account, session)), allowed, "{principal}");
+        assert_eq!(allows(&policy, &asks(&account, session)), allowed, "{principal}");
     }
 }
 
@@ -97,13 +101,13 @@ fn action_and_resource_have_to_be_the_statements() {
     let arn = "arn:aws:iam::123456789012:root";
     let policy = Policy::default().with(add("s", "123456789012").statement(ARN).unwrap()).unwrap();
     let ask = asks(&account, arn);
-    assert!(policy.allows(&ask));
-    assert!(!policy.allows(&Access { action: "lambda:GetFunction", ..ask }));
+    assert!(allows(&policy, &ask));
+    assert!(!allows(&policy, &Access { action: "lambda:GetFunction", ..ask }));
     let alias = format!("{ARN}:live");
-    assert!(!policy.allows(&Access { resource: &alias, ..ask }), "a policy is for exactly its qualifier");
+    assert!(!allows(&policy, &Access { resource: &alias, ..ask }), "a policy is for exactly its qualifier");
     let every = AddStatement { action: "lambda:*".into(), ..add("s", "123456789012") };
     let policy = Policy::default().with(every.statement(ARN).unwrap()).unwrap();
-    assert!(policy.allows(&Access { action: "lambda:GetFunction", ..ask }));
+    assert!(allows(&policy, &Access { action: "lambda:GetFunction", ..ask }));
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn conditions_hold_all_or_nothing() {
     for (keys, allowed) in cases {
         let who = Who::Service("s3.amazonaws.com");
         let access = Access { who, action: "lambda:InvokeFunction", resource: ARN, keys };
-        assert_eq!(policy.allows(&access), *allowed, "{keys:?}");
+        assert_eq!(allows(&policy, &access), *allowed, "{keys:?}");
     }
 }
 
@@ -144,13 +148,22 @@ fn documents_are_taken_whole_or_refused() {
     assert_eq!(policy.document(), given);
     let account = "123456789012".parse().unwrap();
     let ask = asks(&account, "arn:aws:iam::123456789012:root");
-    assert!(policy.allows(&Access { action: "lambda:GetFunction", ..ask }));
-    assert!(!policy.allows(&ask));
+    assert!(allows(&policy, &Access { action: "lambda:GetFunction", ..ask }));
+    assert!(!allows(&policy, &ask));
+    // Each element has its opposite, and a denial wins over everything.
+    let denied = Policy::parse(&document("Deny", ARN, "{}"), ARN).unwrap();
+    assert_eq!(denied.decision(&Access { action: "lambda:GetFunction", ..ask }), Decision::Deny);
+    assert_eq!(denied.decision(&ask), Decision::Silent);
+    let not_action = Policy::parse(&given.replace("\"Action\"", "\"NotAction\""), ARN).unwrap();
+    assert!(
+        allows(&not_action, &ask) && !allows(&not_action, &Access { action: "lambda:GetFunction", ..ask })
+    );
     for refused in [
-        document("Deny", ARN, "{}"),
+        document("Forbid", ARN, "{}"),
         document("Allow", "arn:aws:lambda:us-east-1:000000000000:function:g", "{}"),
-        document("Allow", ARN, "{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/8\"}}"),
-        given.replace("\"Action\"", "\"NotAction\""),
+        document("Allow", ARN, "{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/33\"}}"),
+        given.replace("[\"lambda:Get*\"]", "\"s3:*\""),
+        given.replace("\"AWS\"", "\"Federated\""),
         given.replace("2012", "2008"),
         "{}".into(),
         "nothing".into(),

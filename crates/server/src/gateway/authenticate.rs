@@ -49,19 +49,19 @@ pub(super) fn identify(
 
 /// The session that a function calls as; Lambda names it after the function.
 fn session_of(function: &lambent_environment::Function) -> RoleSession {
-    RoleSession::of_role(function.arn.scope.account.clone(), &function.role, &*function.arn.name)
+    RoleSession::for_function(function.arn.scope.account.clone(), &function.role, &*function.arn.name)
 }
 
 type Claim = (Principal, Option<(Signed, String)>);
 
-/// Whoever brings credentials of a function is that function's session, and has to know their secret. Any others stand
-/// for an account.
+/// Whoever brings credentials that this server made, a function's or STS's, is who they were made for, and has to know
+/// their secret. Any others stand for an account.
 fn client(sessions: &Sessions, signed: Signed, now: Timestamp) -> Result<Claim, AuthError> {
     let key = &signed.credential().access_key;
     if let Some(token) = signed.session_token()
         && let Some(opened) = sessions.open(key, token, now)?
     {
-        return Ok((Principal::AssumedRole(opened.session), Some((signed, opened.secret))));
+        return Ok((opened.principal, Some((signed, opened.secret))));
     }
     let principal = Principal::Root(account_of(key));
     // A header cannot be sent across sites without the guard noticing; a query can, in any link.
@@ -81,8 +81,15 @@ fn guess(parts: &Parts) -> &'static Service {
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     match target {
         Some(target) if target.starts_with("Logs_") => &lambent_wire::logs::SERVICE,
+        // Forms are the query protocol's alone, and all its services word errors in the same way.
+        None if is_form(parts) => &lambent_wire::sts::SERVICE,
         _ => &lambda::SERVICE,
     }
+}
+
+fn is_form(parts: &Parts) -> bool {
+    let content_type = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
 }
 
 fn refused(error: &AuthError) -> Error {

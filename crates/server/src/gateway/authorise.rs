@@ -1,17 +1,19 @@
 //! What a caller may do.
 //!
-//! There is no policy engine yet. On a loopback address an account may do everything; a role's session, which is what a
-//! function calls as, may read, invoke and log. Changing the API's resources would let one function rewrite another, so
+//! The policies of principals are not enforced yet. On a loopback address an account may do everything, and so may a
+//! session of a role that somebody assumed; a function's session, and what that has assumed, may read, invoke and log. Changing the API's resources would let one function rewrite another, so
 //! that is the owner's to allow for all of them: `--functions-may-admin`.
 
 use lambent_identity::{Principal, RoleSession};
 use lambent_model::{FunctionArn, FunctionReference, Scope};
 use lambent_wire::{Error, Matched, Operation, common};
 
-/// What is not read from an operation's name, and is no change of the API's resources either: running functions, and
-/// what durable functions say of their own executions while they run.
-const WORK: [&str; 7] = [
+/// What is not read from an operation's name, and is no change of the API's resources either: running functions,
+/// assuming roles that trust the function's, and what durable functions say of their own executions while they run.
+const WORK: [&str; 9] = [
+    "AssumeRole",
     "CheckpointDurableExecution",
+    "DecodeAuthorizationMessage",
     "Invoke",
     "InvokeAsync",
     "InvokeWithResponseStream",
@@ -43,7 +45,7 @@ impl Authoriser {
     pub(super) fn check(&self, principal: &Principal, matched: &Matched, scope: &Scope) -> Result<(), Error> {
         let Principal::AssumedRole(session) = principal else { return Ok(()) };
         let operation = matched.operation();
-        if self.functions_may_admin || may(operation) {
+        if !session.of_function || self.functions_may_admin || may(operation) {
             return Ok(());
         }
         let name = matched.label("FunctionName");
@@ -81,7 +83,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
-    use lambent_wire::{lambda, logs};
+    use lambent_wire::{iam, lambda, logs, sts};
 
     use super::*;
 
@@ -98,8 +100,9 @@ mod tests {
             assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
         }
         // Each name in the list is one of the model: a spelling mistake would forbid it in silence.
+        let known = || lambda::SERVICE.operations.iter().chain(sts::SERVICE.operations);
         for name in WORK {
-            assert!(lambda::SERVICE.operations.iter().any(|operation| operation.name == name), "{name}");
+            assert!(known().any(|operation| operation.name == name), "{name}");
         }
         for name in LOGGING {
             assert!(logs::SERVICE.operations.iter().any(|operation| operation.name == name), "{name}");
@@ -126,9 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn functions_read_roles_and_make_none() {
+        let allowed: Vec<&str> = iam::SERVICE.operations.iter().filter(|o| may(o)).map(|o| o.name).collect();
+        assert!(allowed.contains(&"GetRole") && allowed.contains(&"ListPolicies"));
+        let verbs = ["Add", "Attach", "Create", "Delete", "Detach", "Put", "Set", "Tag", "Untag", "Update"];
+        for name in allowed {
+            assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
+        }
+    }
+
+    #[test]
     fn the_refusal_names_caller_action_and_function() {
         let scope = Scope { account: AccountId::default_account(), region: "eu-west-1".parse().unwrap() };
-        let session = RoleSession::of_role(scope.account.clone(), "arn:aws:iam::0:role/r", "f");
+        let session = RoleSession::for_function(scope.account.clone(), "arn:aws:iam::0:role/r", "f");
+        let assumed = Principal::AssumedRole(RoleSession { of_function: false, ..session.clone() });
         let principal = Principal::AssumedRole(session);
         let request = http::Request::builder().method("DELETE").uri("/2015-03-31/functions/other").body(());
         let matched = lambda::SERVICE.route(&request.unwrap().into_parts().0).unwrap();
@@ -144,6 +158,7 @@ mod tests {
             "{error}"
         );
         assert!(check(true, &principal).is_ok());
+        assert!(check(false, &assumed).is_ok(), "a role that a deploy tool has assumed");
         assert!(check(false, &Principal::Root(scope.account.clone())).is_ok());
     }
 }

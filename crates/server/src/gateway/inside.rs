@@ -30,7 +30,7 @@ impl Gateway {
         };
         let (account, session) = (call.caller.account.clone(), call.caller.session.as_str());
         let principal =
-            Principal::AssumedRole(RoleSession::of_role(account.clone(), &call.caller.role, session));
+            Principal::AssumedRole(RoleSession::for_function(account.clone(), &call.caller.role, session));
         // The caller's own account, in the region of what it calls: another account's resources are named by ARNs.
         let scope = Scope { account, region: call.scope.region.clone() };
         let (parts, body) = request.into_parts();
@@ -42,7 +42,12 @@ impl Gateway {
             Ok(matched) => matched,
             Err(error) => return service.error_response(&error, &request_id),
         };
-        let caller = Caller { scope, arn: principal.to_string(), base_url: "http://localhost".to_owned() };
-        self.dispatch(&matched, &caller, Request::from_parts(parts, body), &request_id).await
+        let caller = Caller {
+            scope,
+            arn: principal.to_string(),
+            is_account: false,
+            base_url: "http://localhost".to_owned(),
+        };
+        self.dispatch(&matched, &caller, &principal, Request::from_parts(parts, body), &request_id).await
     }
 }

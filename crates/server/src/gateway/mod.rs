@@ -23,11 +23,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner, Outlet};
-use lambent_identity::Sessions;
+use lambent_identity::{Principal, Sessions};
 use lambent_model::{Clock, Entropy, RequestId};
+use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sts::Sts;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Matched, Service, common, lambda, logs};
+use lambent_wire::{Error, Matched, Service, common, iam, lambda, logs, sts};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
@@ -60,7 +62,9 @@ pub(crate) struct Gateway {
     pub(crate) bodies: Bodies,
     pub(crate) orphans: Arc<Orphans>,
     pub(crate) control: Control,
+    pub(crate) iam: Iam,
     pub(crate) logs: Logs,
+    pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
     pub(crate) location: LocationSigner,
     pub(crate) clock: Arc<dyn Clock>,
@@ -79,6 +83,7 @@ pub(crate) struct Gateway {
 struct Call {
     matched: Matched,
     caller: Caller,
+    principal: Principal,
     request: Request<Bytes>,
     request_id: String,
     /// The place of the call, and that of its body, which is in memory until the call is answered.
@@ -150,25 +155,49 @@ impl Gateway {
             .map_err(|(service, error)| Instead::Refusal(service, error))?;
         let service = signed.service;
         let refuse = |error| Instead::Refusal(service, error);
-        let matched = service.route(&parts).map_err(refuse)?;
-        *asked = Asked::Operation(matched.operation());
-        // Before the body: who is refused has not filled the memory first.
-        self.authoriser.check(&signed.principal, &matched, &signed.scope).map_err(refuse)?;
+        let routed = match service.is_routed_by_body() {
+            true => None,
+            // Before the body: who is refused has not filled the memory first.
+            false => Some(self.admit(&signed, service.route(&parts), asked).map_err(refuse)?),
+        };
         let place = self.places.take(origin).ok_or(Instead::Shed(service))?;
         let (body, room) = self.bodies.read(origin, &parts, body).await.map_err(|failure| match failure {
             body::Refused::Full => Instead::Shed(service),
             body::Refused::Error(error) => refuse(error),
         })?;
+        let matched = match routed {
+            Some(matched) => matched,
+            None => self.admit(&signed, service.route_form(&parts, &body), asked).map_err(refuse)?,
+        };
         signed.verify(&parts, &body, self.clock.now()).map_err(refuse)?;
-        let caller =
-            Caller { scope: signed.scope, arn: signed.principal.to_string(), base_url: base_url(&parts) };
+        let caller = Caller {
+            scope: signed.scope,
+            arn: signed.principal.to_string(),
+            is_account: matches!(signed.principal, Principal::Root(_)),
+            base_url: base_url(&parts),
+        };
+        let principal = signed.principal;
         let request = Request::from_parts(parts, body);
-        Ok(Call { matched, caller, request, request_id: request_id.to_owned(), _places: (place, room) })
+        let request_id = request_id.to_owned();
+        Ok(Call { matched, caller, principal, request, request_id, _places: (place, room) })
+    }
+
+    /// Notes what is asked for, and whether the caller may.
+    fn admit(
+        &self,
+        signed: &authenticate::Identified,
+        routed: Result<Matched, Error>,
+        asked: &mut Asked,
+    ) -> Result<Matched, Error> {
+        let matched = routed?;
+        *asked = Asked::Operation(matched.operation());
+        self.authoriser.check(&signed.principal, &matched, &signed.scope)?;
+        Ok(matched)
     }
 
     async fn make(self: Arc<Self>, call: Call) -> Response<Bytes> {
-        let Call { matched, caller, request, request_id, _places } = call;
-        self.dispatch(&matched, &caller, request, &request_id).await
+        let Call { matched, caller, principal, request, request_id, _places } = call;
+        self.dispatch(&matched, &caller, &principal, request, &request_id).await
     }
 
     /// Hands an authorised call to its service.
@@ -176,18 +205,20 @@ impl Gateway {
         &self,
         matched: &Matched,
         caller: &Caller,
+        principal: &Principal,
         request: Request<Bytes>,
         request_id: &str,
     ) -> Response<Bytes> {
-        if std::ptr::eq(matched.operation().service, &raw const lambda::SERVICE) {
-            self.control.call(matched, caller, request, request_id).await
-        } else {
-            self.logs.call(&caller.scope, request, request_id).await
+        match matched.operation().service.name {
+            "iam" => self.iam.call(matched, principal, request, request_id).await,
+            "logs" => self.logs.call(&caller.scope, request, request_id).await,
+            "sts" => self.sts.call(matched, principal, request, request_id).await,
+            _ => self.control.call(matched, caller, request, request_id).await,
         }
     }
 
     async fn stream(self: Arc<Self>, call: Call, outlet: Outlet) -> Response<Bytes> {
-        let Call { matched, caller, request, request_id, _places } = call;
+        let Call { matched, caller, request, request_id, _places, .. } = call;
         self.control.stream(&matched, &caller, request, &request_id, outlet).await
     }
 
@@ -225,5 +256,7 @@ fn base_url(parts: &http::request::Parts) -> String {
 
 /// The services that are offered, by their names in signatures.
 fn service(name: &str) -> Option<&'static Service> {
-    [&lambda::SERVICE, &logs::SERVICE].into_iter().find(|service| service.name == name)
+    [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE]
+        .into_iter()
+        .find(|service| service.name == name)
 }

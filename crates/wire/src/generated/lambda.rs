@@ -4866,6 +4866,8 @@ pub static SERVICE: crate::Service = crate::Service {
     name: "lambda",
     protocol: crate::Protocol::RestJson1,
     target_prefix: "",
+    version: "2015-03-31",
+    namespace: "",
     operations: &[
         &operation::ADD_LAYER_VERSION_PERMISSION,
         &operation::ADD_PERMISSION,

@@ -1487,6 +1487,8 @@ pub static SERVICE: crate::Service = crate::Service {
     name: "logs",
     protocol: crate::Protocol::Json1_1,
     target_prefix: "Logs_20140328",
+    version: "2014-03-28",
+    namespace: "",
     operations: &[
         &operation::ASSOCIATE_KMS_KEY,
         &operation::ASSOCIATE_SOURCE_TO_S3_TABLE_INTEGRATION,

@@ -1,4 +1,4 @@
-//! Statements as JSON, keys in the order in which they were written.
+//! Documents as JSON, keys in the order in which they were written.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,8 +8,44 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::evaluate;
-use crate::Refusal;
+use super::Principals;
+
+/// A policy document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Document {
+    /// The version of the language; without one it is `2008-10-17`, which knows no variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The document's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it says; a document may hold its only statement without a list.
+    #[serde(deserialize_with = "one_or_more")]
+    pub statement: Vec<Statement>,
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Statement>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        Many(Vec<Statement>),
+        One(Box<Statement>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::Many(statements) => statements,
+        OneOrMore::One(statement) => vec![*statement],
+    })
+}
+
+/// What a statement does with what it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Lets it happen.
+    Allow,
+    /// Forbids it, whatever else allows it.
+    Deny,
+}
 
 /// One statement of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,64 +54,29 @@ pub struct Statement {
     /// Its name in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// `Allow`.
-    pub effect: String,
+    /// Allow or deny.
+    pub effect: Effect,
     /// To whom.
-    pub principal: Principal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Principals>,
+    /// To everybody but these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_principal: Option<Principals>,
     /// What: `lambda:InvokeFunction`, `lambda:*`.
-    pub action: OneOrMany,
-    /// On which function, version or alias.
-    pub resource: OneOrMany,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<OneOrMany>,
+    /// Everything but this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_action: Option<OneOrMany>,
+    /// On what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<OneOrMany>,
+    /// On everything but this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_resource: Option<OneOrMany>,
     /// Under which conditions: operator, then key, then values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Ordered<Ordered<OneOrMany>>>,
-}
-
-/// `Principal`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Principal {
-    /// `*`.
-    Any(String),
-    /// By kind: `AWS`, `Service`.
-    Kinds(Ordered<OneOrMany>),
-}
-
-impl Statement {
-    /// Refuses what the evaluation would not keep to.
-    pub(super) fn check(&self, arn: &str) -> Result<(), Refusal> {
-        let invalid = |why: String| {
-            let sid = self.sid.as_deref().unwrap_or("without a Sid");
-            Refusal::InvalidParameter(format!("The policy document is not valid: statement {sid}: {why}"))
-        };
-        match self.effect.as_str() {
-            "Allow" => {}
-            "Deny" => return Err(Refusal::Unsupported("Deny in resource policies")),
-            other => return Err(invalid(format!("its Effect is '{other}'"))),
-        }
-        match &self.principal {
-            Principal::Any(text) if text == "*" => {}
-            Principal::Any(text) => return Err(invalid(format!("its Principal is '{text}'"))),
-            Principal::Kinds(kinds) => {
-                if let Some((kind, _)) = kinds.0.iter().find(|(kind, _)| kind != "AWS" && kind != "Service") {
-                    return Err(invalid(format!("principals of the kind '{kind}' are not supported")));
-                }
-            }
-        }
-        if let Some(action) = self.action.iter().find(|a| *a != "*" && !a.starts_with("lambda:")) {
-            return Err(invalid(format!("'{action}' is not an action of Lambda")));
-        }
-        if let Some(other) = self.resource.iter().find(|pattern| !evaluate::like(pattern, arn)) {
-            return Err(invalid(format!("the resource '{other}' is not {arn}")));
-        }
-        let operators = self.condition.iter().flat_map(|condition| &condition.0);
-        for (operator, _) in operators {
-            if !evaluate::is_operator(operator) {
-                return Err(invalid(format!("the condition operator '{operator}' is not supported")));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A text, or a list of texts. Numbers and booleans, which conditions may hold, are their texts.

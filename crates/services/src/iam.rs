@@ -1,0 +1,51 @@
+//! IAM: the roles and policies that deploy tools make before they make functions.
+//!
+//! Records in the store, a file of operations for each thing: roles, their inline policies, managed policies and their
+//! versions, attachments, tags. IAM knows no regions: each account is one partition. Nothing enforces the policies of
+//! principals yet; trust policies are, by STS and where a function is given a role.
+
+mod account;
+mod attach;
+mod aws;
+mod call;
+mod documents;
+mod inline;
+mod names;
+mod page;
+mod policies;
+mod records;
+mod roles;
+mod tags;
+mod trust;
+mod versions;
+
+use std::sync::Arc;
+
+use lambent_model::{Clock, Entropy, Timestamp};
+use lambent_store::Store;
+
+pub(crate) use records::Role;
+
+/// The service. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Iam {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Iam {
+    /// The service over a store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { store, clock, entropy }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+}

@@ -1,0 +1,179 @@
+"""STS: who calls, and sessions of roles (STS API Reference; Lambda Developer Guide: "Defining Lambda function permissions
+with an execution role")."""
+
+import datetime
+import json
+import re
+
+import pytest
+
+from support.errors import refused
+from support.functions import ROLE, probe_zip, unique
+from support.inside import call
+
+ACCOUNT, OTHER = "000000000000", "111122223333"
+
+
+def trust(principal, **changes):
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"} | changes
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def sts(clients):
+    return clients.boto("sts")
+
+
+@pytest.fixture
+def role(clients):
+    """Makes roles of any account, and deletes them."""
+    made = []
+
+    def make(principal=None, key="test", **options):
+        changes = options.pop("statement", {})
+        iam, name = clients.boto("iam", key=key), unique("role")
+        document = trust(principal or {"AWS": ACCOUNT}, **changes)
+        made.append((iam, name))
+        return iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, **options)["Role"]
+
+    yield make
+    for iam, name in made:
+        iam.delete_role(RoleName=name)
+
+
+def session_of(clients, service, credentials, secret=None):
+    return clients.boto(
+        service,
+        key=credentials["AccessKeyId"],
+        secret=secret or credentials["SecretAccessKey"],
+        token=credentials["SessionToken"],
+    )
+
+
+def test_who_calls(clients, sts):
+    identity = sts.get_caller_identity()
+    assert (identity["Account"], identity["UserId"], identity["Arn"]) == (
+        ACCOUNT, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root",
+    )
+    assert clients.boto("sts", key=OTHER).get_caller_identity()["Account"] == OTHER
+    assert sts.get_access_key_info(AccessKeyId="A" * 16)["Account"] == ACCOUNT
+    error = refused(sts.decode_authorization_message, EncodedMessage="x")
+    assert (error.status, error.code) == (400, "InvalidAuthorizationMessageException")
+
+
+def test_a_session_is_its_role_until_it_ends(clients, sts, role):
+    made = role()
+    answer = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="deploy", DurationSeconds=900)
+    user, credentials = answer["AssumedRoleUser"], answer["Credentials"]
+    assert user["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{made['RoleName']}/deploy"
+    assert user["AssumedRoleId"] == f"{made['RoleId']}:deploy"
+    assert re.fullmatch(r"ASIA[A-Z2-7]{16}", credentials["AccessKeyId"])
+    left = credentials["Expiration"] - datetime.datetime.now(datetime.UTC)
+    assert datetime.timedelta(seconds=800) < left <= datetime.timedelta(seconds=901)
+    session = session_of(clients, "sts", credentials)
+    identity = session.get_caller_identity()
+    assert (identity["Arn"], identity["UserId"]) == (user["Arn"], user["AssumedRoleId"])
+    # A tool that has assumed a role deploys with it.
+    name = unique("role")
+    iam = session_of(clients, "iam", credentials)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"Service": "lambda.amazonaws.com"}))
+    iam.delete_role(RoleName=name)
+    assert refused(iam.get_user).code == "ValidationError"
+    assert refused(session.get_session_token).code == "AccessDenied"
+    wrong = session_of(clients, "sts", credentials, secret="wrong")
+    error = refused(wrong.get_caller_identity)
+    assert (error.status, error.code) == (403, "SignatureDoesNotMatch")
+    token = credentials["SessionToken"].replace("/deploy/", "/root/")
+    forged = clients.boto("lambda", key=credentials["AccessKeyId"], secret="x", token=token)
+    assert forged.list_functions()["ResponseMetadata"]["HTTPStatusCode"] == 200, "on loopback any key is its account"
+
+
+def test_session_tokens_are_the_accounts(clients, sts):
+    credentials = clients.boto("sts", key=OTHER).get_session_token(DurationSeconds=900)["Credentials"]
+    identity = session_of(clients, "sts", credentials).get_caller_identity()
+    assert (identity["Account"], identity["Arn"]) == (OTHER, f"arn:aws:iam::{OTHER}:root")
+    assert refused(sts.get_session_token, SerialNumber="GAHT12345678", TokenCode="123456").code == "ValidationError"
+
+
+@pytest.mark.parametrize(
+    ("principal", "statement", "options", "assumed"),
+    [
+        ({"AWS": ACCOUNT}, {}, {}, True),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, {}, {}, True),
+        ("*", {}, {}, True),
+        ({"AWS": OTHER}, {}, {}, False),
+        ({"Service": "lambda.amazonaws.com"}, {}, {}, False),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:user/dev"}, {}, {}, False),
+        ({"AWS": ACCOUNT}, {"Condition": {"StringEquals": {"sts:ExternalId": "secret"}}}, {"ExternalId": "secret"}, True),
+        ({"AWS": ACCOUNT}, {"Condition": {"StringEquals": {"sts:ExternalId": "secret"}}}, {"ExternalId": "other"}, False),
+        ({"AWS": ACCOUNT}, {"Condition": {"StringEquals": {"sts:ExternalId": "secret"}}}, {}, False),
+        ({"AWS": ACCOUNT}, {"Condition": {"StringLike": {"sts:RoleSessionName": "ci-*"}}}, {}, False),
+        ({"AWS": ACCOUNT}, {"Condition": {"DateLessThan": {"aws:CurrentTime": "2020-01-01"}}}, {}, False),
+        ({"AWS": ACCOUNT}, {"Effect": "Deny"}, {}, False),
+    ],
+)
+def test_the_trust_policy_decides(sts, role, principal, statement, options, assumed):
+    made = role(principal, statement=statement)
+    request = {"RoleArn": made["Arn"], "RoleSessionName": "session", **options}
+    if assumed:
+        sts.assume_role(**request)
+        return
+    error = refused(sts.assume_role, **request)
+    assert (error.status, error.code) == (403, "AccessDenied")
+    begin = f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: sts:AssumeRole on resource: {made['Arn']}"
+    assert error.message.startswith(begin)
+
+
+def test_another_accounts_role(clients, role):
+    made = role({"AWS": ACCOUNT}, key=OTHER)
+    credentials = clients.boto("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="s2")["Credentials"]
+    assert session_of(clients, "sts", credentials).get_caller_identity()["Account"] == OTHER
+    assert refused(clients.boto("sts", key=OTHER).assume_role, RoleArn=made["Arn"], RoleSessionName="s2").status == 403
+    absent = f"arn:aws:iam::{OTHER}:role/absent"
+    assert refused(clients.boto("sts").assume_role, RoleArn=absent, RoleSessionName="s2").code == "AccessDenied"
+
+
+def test_what_a_session_may_not_be_asked_for(clients, sts, role):
+    made = role(MaxSessionDuration=3600)
+    request = {"RoleArn": made["Arn"], "RoleSessionName": "session"}
+    for options, part in [
+        ({"DurationSeconds": 3601}, "exceeds the MaxSessionDuration"),
+        ({"DurationSeconds": 60}, "greater than or equal to 900"),
+        ({"RoleSessionName": "a b"}, "regular expression"),
+        ({"Policy": "{}"}, "Policy"),
+        ({"Tags": [{"Key": "k", "Value": "v"}]}, "Tags"),
+        ({"SourceIdentity": "someone"}, "SourceIdentity"),
+    ]:
+        error = refused(sts.assume_role, **{**request, **options})
+        assert (error.status, error.code) == (400, "ValidationError") and part in error.message, options
+    longer = role({"AWS": ACCOUNT}, MaxSessionDuration=7200)
+    session = session_of(clients, "sts", sts.assume_role(**request)["Credentials"])
+    error = refused(session.assume_role, RoleArn=longer["Arn"], RoleSessionName="next", DurationSeconds=7200)
+    assert (error.code, "role chaining" in error.message) == ("ValidationError", True)
+    session.assume_role(RoleArn=longer["Arn"], RoleSessionName="next")
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def inside(lambda_, probe, action, **fields):
+    """A call that a function makes: status and XML."""
+    body = "&".join(f"{key}={value}" for key, value in {"Action": action, "Version": "2011-06-15", **fields}.items())
+    return call(lambda_, probe, "POST", "/", body=body, headers=FORM, service="sts")
+
+
+def test_a_functions_trust_is_checked_where_its_role_exists(lambda_, make, role):
+    trusted = role({"Service": "lambda.amazonaws.com"})
+    strangers = role({"Service": "ec2.amazonaws.com"})
+    name = make.create("roled", Role=trusted["Arn"])
+    for operation, options in [
+        (lambda_.update_function_configuration, {}),
+        (
+            lambda_.create_function,
+            {"FunctionName": unique("new"), "Runtime": make.python, "Handler": "h.h", "Code": {"ZipFile": probe_zip()}},
+        ),
+    ]:
+        error = refused(operation, **{"FunctionName": name, "Role": strangers["Arn"], **options})
+        assert (error.status, error.code) == (400, "InvalidParameterValueException")
+        assert error.message == "The role defined for the function cannot be assumed by Lambda."
+    lambda_.update_function_configuration(FunctionName=name, Role=ROLE)
