@@ -8,6 +8,7 @@ mod ids;
 mod invoke;
 mod metric;
 mod port;
+mod provisioned;
 mod respond;
 mod time;
 pub mod trace;
@@ -24,6 +25,7 @@ pub use invoke::{
 };
 pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
+pub use provisioned::{Provisioning, ProvisioningFuture, ProvisioningStatus};
 pub use respond::{PieceFuture, ResponseHead, TakeResponse};
 pub use time::Timestamp;
 pub use trace::{Segment, TraceSink};

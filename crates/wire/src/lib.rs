@@ -36,7 +36,7 @@ pub use client::{ClientError, decode_response, encode_request};
 pub use constraint::violation_message;
 pub use encode::encode;
 pub use error::{Error, Fault};
-pub use generated::{lambda, logs};
+pub use generated::{application_autoscaling, lambda, logs};
 pub use operation::{Call, Empty, Operation, Protocol, Service};
 pub use route::Matched;
 pub use timestamp::{DateTime, EpochSeconds};
