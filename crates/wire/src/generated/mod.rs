@@ -1,4 +1,5 @@
 //! What `cargo xtask codegen` writes, a file for each service. AWS's API references document the members.
 
+pub mod application_autoscaling;
 pub mod lambda;
 pub mod logs;
