@@ -78,7 +78,8 @@ pub fn spawn(
     initialization: Initialization,
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
-    let shared = Shared::new(Arc::clone(&world), Arc::clone(&function), id, initialization, Arc::clone(&notify));
+    let shared =
+        Shared::new(Arc::clone(&world), Arc::clone(&function), id, initialization, Arc::clone(&notify));
     // Here, so that it is part of the invocation that needs the environment; the life goes on without that.
     let launching = tracing::info_span!(target: "lambent::request", "launch", environment = %id);
     let farewell = Farewell { id, notify, shared: Arc::clone(&shared) };
@@ -100,7 +101,9 @@ pub fn spawn(
         world.metrics.work(work, began.elapsed());
         let problem = match launched {
             Ok(Ok(sandbox)) => {
-                return Task { world: &world, function: &function, shared, initialization }.live(sandbox).await;
+                return Task { world: &world, function: &function, shared, initialization }
+                    .live(sandbox)
+                    .await;
             }
             Ok(Err(error)) => error.to_string(),
             // Dropping the launch has it undone.

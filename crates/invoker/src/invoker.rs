@@ -9,7 +9,8 @@ use lambent_environment::{Function, Handle, Initialization, Notify as StatusNoti
 use lambent_lambda as lambda;
 use lambent_model::{
     Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
-    InvokeError, InvokeFuture, Invoked, ProvisioningFuture, Qualifier, ResourcePolicyFuture, Scope, TakeResponse, Target, trace,
+    InvokeError, InvokeFuture, Invoked, ProvisioningFuture, Qualifier, ResourcePolicyFuture, Scope,
+    TakeResponse, Target, trace,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -309,7 +310,10 @@ impl Inner {
         if let Some(standing) = standing
             && let Some(handle) = standing.pool.take()
         {
-            entry.share.admit(Concurrency::Provisioned, now).inspect_err(|_| standing.give_back(handle.id()))?;
+            entry
+                .share
+                .admit(Concurrency::Provisioned, now)
+                .inspect_err(|_| standing.give_back(handle.id()))?;
             return Ok(Placed { handle, is_new: false, ran: Ran::Provisioned });
         }
         entry.share.admit(Concurrency::OnDemand, now)?;

@@ -41,7 +41,8 @@ impl Inner {
             let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
             for (arn, known) in &*functions {
                 let pairs = known.standing();
-                standing.extend(pairs.map(|(entry, kept)| (arn.clone(), Arc::clone(entry), Arc::clone(kept))));
+                standing
+                    .extend(pairs.map(|(entry, kept)| (arn.clone(), Arc::clone(entry), Arc::clone(kept))));
                 if known.has_arrivals() {
                     arrived.push(arn.clone());
                 }

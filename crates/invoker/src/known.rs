@@ -107,9 +107,8 @@ impl Known {
             let provisioned = record.as_ref().map_or(0, lambda::Function::provisioned_total);
             self.share.reserve(reserved, provisioned);
         }
-        let stays = |entry: &Arc<Entry>| {
-            record.as_ref().is_some_and(|record| keeps_environments(entry, record))
-        };
+        let stays =
+            |entry: &Arc<Entry>| record.as_ref().is_some_and(|record| keeps_environments(entry, record));
         if let (Some(number), false) = (number, previous.as_ref().is_some_and(stays)) {
             self.configured.values_mut().for_each(|configured| configured.drop_version(number));
         }

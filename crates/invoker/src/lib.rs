@@ -16,9 +16,9 @@
 //! it.
 
 mod invoker;
+mod keep;
 mod known;
 mod measure;
-mod keep;
 mod place;
 mod pool;
 mod provisioned;

@@ -110,12 +110,7 @@ mod tests {
         noted_of(Ran::OnDemand, outcome, init, waited)
     }
 
-    fn noted_of(
-        ran: Ran,
-        outcome: Outcome,
-        init: Option<Duration>,
-        waited: Option<Duration>,
-    ) -> Vec<String> {
+    fn noted_of(ran: Ran, outcome: Outcome, init: Option<Duration>, waited: Option<Duration>) -> Vec<String> {
         let duration = Duration::from_millis(5);
         let report = Report { duration, init, memory: MemorySize(128), max_memory_used_mb: None };
         let series = Noted::default();

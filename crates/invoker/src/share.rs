@@ -350,7 +350,11 @@ pub(crate) mod tests {
         assert_eq!(admit(&provisioned, OnDemand), OWN, "the reservation holds both");
         assert_eq!(admit(&other, OnDemand), ALL);
         provisioned.release(Provisioned);
-        assert_eq!(admit(&provisioned, OnDemand), OWN, "what is provisioned is not for others of the function");
+        assert_eq!(
+            admit(&provisioned, OnDemand),
+            OWN,
+            "what is provisioned is not for others of the function"
+        );
         provisioned.release(OnDemand);
         provisioned.release(Provisioned);
         provisioned.reserve(None, 0);

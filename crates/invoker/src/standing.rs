@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lambent_environment::Initialization;
+use lambent_environment::{Handle, Initialization};
 use lambent_lambda::{Alias, Pointed};
 use lambent_model::{EnvironmentId, Provisioning};
 
-use crate::pool::{Ahead, Pool, Purpose};
+use crate::pool::{Ahead, Member, Pool, Purpose};
 use crate::provisioned::{Attempts, Census, Steps, decide, told};
 
 /// So many environments of one version, all the time.
-pub(crate) struct Standing {
+pub(crate) struct Standing<M = Handle> {
     /// Of provisioned concurrency its own, of a stock that of the version.
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool<M>>,
     pub(crate) purpose: Purpose,
     state: Mutex<State>,
 }
@@ -25,7 +25,7 @@ struct State {
     attempts: Attempts,
 }
 
-impl Standing {
+impl<M: Member> Standing<M> {
     /// Of provisioned concurrency, in a pool of its own. Environments take invocations until they are so old, by when
     /// another has long taken their place.
     pub(crate) fn provisioned(lifetime: Duration) -> Self {
@@ -34,7 +34,7 @@ impl Standing {
     }
 
     /// Of a version's own pool: `wanted` environments for those invocations that find no other.
-    pub(crate) fn stock(pool: Arc<Pool>, wanted: u32) -> Self {
+    pub(crate) fn stock(pool: Arc<Pool<M>>, wanted: u32) -> Self {
         let state = State { wanted, attempts: Attempts::default() };
         Self { pool, purpose: Purpose::Stock, state: Mutex::new(state) }
     }
@@ -45,7 +45,7 @@ impl Standing {
     }
 
     /// From now on so many.
-    fn want(&self, wanted: u32) {
+    pub(crate) fn want(&self, wanted: u32) {
         let mut state = self.state();
         if state.wanted != wanted {
             state.wanted = wanted;
@@ -212,9 +212,7 @@ impl Configured {
             .targets
             .iter()
             .map(|(version, wanted)| match self.parts.get(version) {
-                Some(part) => {
-                    (*wanted, part.census(Duration::MAX, now), part.state().attempts.clone())
-                }
+                Some(part) => (*wanted, part.census(Duration::MAX, now), part.state().attempts.clone()),
                 None => (*wanted, Census::default(), Attempts::default()),
             })
             .collect();

@@ -217,7 +217,9 @@ mod tests {
             ("1", Err("Version is pointed by a Provisioned Concurrency alias")),
             (
                 "next",
-                Err("Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"),
+                Err(
+                    "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
+                ),
             ),
         ] {
             assert_eq!(check(qualifier), expected.map_err(str::to_owned), "{qualifier}");
