@@ -28,8 +28,7 @@ pub(crate) async fn answer(
         if stored.function.provisioned.remove(&of.to_string()).is_none() {
             return Ok(Empty {});
         }
-        let site = "delete-provisioned-concurrency-config";
-        let saved = functions::replace(site, store, &arn, &stored).await;
+        let saved = functions::replace("delete-provisioned-concurrency-config", store, &arn, &stored).await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(Empty {});
         }
