@@ -59,6 +59,9 @@ def populate(client):
     client.create_function_url_config(FunctionName="base", AuthType="NONE")
     client.put_function_event_invoke_config(FunctionName="base", MaximumRetryAttempts=1)
     client.put_function_concurrency(FunctionName="base", ReservedConcurrentExecutions=5)
+    client.put_provisioned_concurrency_config(
+        FunctionName="base", Qualifier="2", ProvisionedConcurrentExecutions=1
+    )
     client.create_event_source_mapping(FunctionName="base", EventSourceArn=QUEUE)
     for description in ("free", "used"):
         client.create_code_signing_config(
@@ -96,6 +99,9 @@ ACTIONS = {
     "delete-function-concurrency": lambda c: c.delete_function_concurrency(FunctionName="base"),
     "delete-function-event-invoke-config": lambda c: c.delete_function_event_invoke_config(FunctionName="base"),
     "delete-function-url-config": lambda c: c.delete_function_url_config(FunctionName="base"),
+    "delete-provisioned-concurrency-config": lambda c: c.delete_provisioned_concurrency_config(
+        FunctionName="base", Qualifier="2"
+    ),
     "delete-version": lambda c: c.delete_function(FunctionName="base", Qualifier="2"),
     "event-invoke-config": lambda c: c.update_function_event_invoke_config(FunctionName="base", MaximumRetryAttempts=0),
     "layer-delete": lambda c: c.delete_layer_version(LayerName="shared", VersionNumber=1),
@@ -118,6 +124,9 @@ ACTIONS = {
     ),
     "put-function-recursion-config": lambda c: c.put_function_recursion_config(
         FunctionName="base", RecursiveLoop="Allow"
+    ),
+    "put-provisioned-concurrency-config": lambda c: c.put_provisioned_concurrency_config(
+        FunctionName="base", Qualifier="2", ProvisionedConcurrentExecutions=2
     ),
     "put-runtime-management-config": lambda c: c.put_runtime_management_config(
         FunctionName="base", UpdateRuntimeOn="FunctionUpdate"
@@ -177,6 +186,12 @@ def snapshot(client):
             absent(client.list_function_event_invoke_configs, FunctionName=name),
             absent(client.get_function_recursion_config, FunctionName=name),
             absent(client.get_runtime_management_config, FunctionName=name),
+            [
+                (config["FunctionArn"], config["RequestedProvisionedConcurrentExecutions"])
+                for config in client.list_provisioned_concurrency_configs(FunctionName=name)[
+                    "ProvisionedConcurrencyConfigs"
+                ]
+            ],
         ]
     for layer in client.list_layers()["Layers"]:
         listed = client.list_layer_versions(LayerName=layer["LayerName"])["LayerVersions"]

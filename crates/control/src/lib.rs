@@ -19,6 +19,7 @@ mod operation;
 mod outlet;
 mod paging;
 mod present;
+mod provisioned;
 mod references;
 mod refuse;
 mod request;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use lambent_lambda::Code;
+use lambent_lambda::{Code, ProvisionedConfigs};
 use lambent_model::Scope;
 use lambent_store::{Changes, ChangesError, Error as StoreError, Key, Partition, Store};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(crate) struct Usage {
     /// Bytes of packages.
     pub(crate) bytes: u64,
     pub(crate) functions: usize,
-    /// Concurrent executions that functions have reserved.
+    /// Concurrent executions that are set aside for functions: reserved, or else provisioned.
     pub(crate) reserved: u32,
 }
 
@@ -60,6 +60,8 @@ struct Counted {
     code: Code,
     #[serde(default)]
     reserved_concurrency: Option<u32>,
+    #[serde(default)]
+    provisioned: ProvisionedConfigs,
 }
 
 impl Usages {
@@ -160,7 +162,8 @@ impl Records {
 
 impl From<Counted> for Weight {
     fn from(counted: Counted) -> Self {
-        Self { bytes: counted.code.size, reserved: counted.reserved_concurrency.unwrap_or(0) }
+        let provisioned = || counted.provisioned.values().map(|config| config.wanted).sum();
+        Self { bytes: counted.code.size, reserved: counted.reserved_concurrency.unwrap_or_else(provisioned) }
     }
 }
 

@@ -13,7 +13,7 @@ use lambent_sandbox_client::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{IdleFreezer, Logging, StreamRate};
+use crate::{IdleFreezer, Initialization, Logging, StreamRate};
 
 /// Who calls the platform from inside an environment.
 #[derive(Clone)]
@@ -77,6 +77,8 @@ pub struct Placement {
     pub platform: SocketAddr,
     /// `AWS_LAMBDA_LOG_STREAM_NAME`.
     pub log_stream: String,
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+    pub initialization: Initialization,
 }
 
 /// Why the function's runtime cannot be started.
@@ -134,6 +136,8 @@ pub struct Function {
 /// What an environment tells its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
+    /// Its sandbox stands, and the runtime in it is being started.
+    Launched,
     /// Its runtime is initialised, and has taken the memory for that. Nothing else changes.
     Initialised,
     /// It can take an invocation.

@@ -20,6 +20,7 @@ mod function;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod heads;
+mod initialization;
 mod log;
 mod machine;
 mod output;
@@ -34,6 +35,7 @@ pub use function::{
     Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, StartError, Status,
     World,
 };
+pub use initialization::Initialization;
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};
 pub use steady::steady;

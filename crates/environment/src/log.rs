@@ -7,7 +7,7 @@ use lambent_model::{Clock, EnvironmentId, LogRecord, LogSink, LogStream, Origin,
 use crate::flood::{Dropped, Fate, Flood};
 use crate::output::{Frame, Frames, Lines};
 use crate::record::{Logging, Record, Subject};
-use crate::{Function, World};
+use crate::{Function, Initialization, World};
 
 /// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
 const TAIL: usize = 4096;
@@ -26,7 +26,12 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(world: &World, function: &Function, id: EnvironmentId) -> Self {
+    pub(crate) fn new(
+        world: &World,
+        function: &Function,
+        id: EnvironmentId,
+        initialization: Initialization,
+    ) -> Self {
         let (year, month, day, ..) = world.clock.now().civil();
         let name = &function.arn.name;
         // A group that functions share names the function in its streams.
@@ -50,6 +55,7 @@ impl Log {
                 function_version: function.version.clone(),
                 runtime_version: function.runtime_version.clone(),
                 runtime_version_arn: function.runtime_version_arn.clone(),
+                initialization,
             },
             logging: function.logging,
             flood: Flood::new(world.clock.now()),

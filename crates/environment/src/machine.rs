@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Invocation, MemorySize};
 
+use crate::Initialization;
 use crate::record::{Phase, Record, Verdict};
 
 mod damper;
@@ -38,8 +39,6 @@ use damper::Damper;
 pub(crate) use effect::{Effect, Verdicted};
 pub(crate) use event::{Event, Reported, Start};
 
-/// "The Init phase is limited to 10 seconds."
-const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Result of a synchronous invocation: 6 MB and 100 bytes of slack, as AWS's own message says.
 pub(crate) const RESPONSE_LIMIT: usize = 6_291_556;
 
@@ -60,6 +59,7 @@ const SIGKILL: i32 = 9;
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) memory: MemorySize,
+    pub(crate) initialization: Initialization,
 }
 
 /// An invocation that the function has.
@@ -197,7 +197,8 @@ impl Machine {
             State::Initializing { since, waiting } => {
                 let duration = step.now - since;
                 self.initialised(step);
-                self.unreported_init = Some(duration);
+                // One ahead of invocations has a report of its own, and is no part of what an invocation is billed.
+                self.unreported_init = (!self.settings.initialization.is_ahead()).then_some(duration);
                 step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Success });
                 match waiting {
                     Some(invocation) => {

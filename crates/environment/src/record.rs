@@ -9,6 +9,8 @@ use std::time::Duration;
 use lambent_model::{RequestId, Timestamp};
 use serde_json::{Value, json};
 
+use crate::Initialization;
+
 use lambent_model::Report;
 
 /// `LoggingConfig.LogFormat`.
@@ -112,6 +114,7 @@ pub(crate) struct Subject {
     pub(crate) function_version: String,
     pub(crate) runtime_version: String,
     pub(crate) runtime_version_arn: String,
+    pub(crate) initialization: Initialization,
 }
 
 /// Why [`Record::LogsDropped`].
@@ -159,8 +162,11 @@ impl Record {
                 "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
                 subject.runtime_version, subject.runtime_version_arn
             ),
-            // Printed on failure alone for on-demand environments.
-            Self::InitReport { verdict: Verdict::Success, .. } => return None,
+            // "If the Init phase is successful, Lambda doesn't emit the INIT_REPORT log unless SnapStart or provisioned
+            // concurrency is enabled" (Developer Guide, "Understanding the Lambda execution environment lifecycle").
+            Self::InitReport { verdict: Verdict::Success, .. } if !subject.initialization.is_ahead() => {
+                return None;
+            }
             Self::InitReport { duration, phase, verdict } => {
                 let phase = if *phase == Phase::Init { "init" } else { "invoke" };
                 let mut line = format!(
@@ -189,7 +195,7 @@ impl Record {
             Self::InitStart { phase } => (
                 "platform.initStart",
                 json!({
-                    "initializationType": "on-demand",
+                    "initializationType": subject.initialization.as_str(),
                     "phase": phase_name(*phase),
                     "runtimeVersion": subject.runtime_version,
                     "runtimeVersionArn": subject.runtime_version_arn,
@@ -201,7 +207,7 @@ impl Record {
                 "platform.initReport",
                 with_verdict(
                     json!({
-                        "initializationType": "on-demand",
+                        "initializationType": subject.initialization.as_str(),
                         "phase": phase_name(*phase),
                         "metrics": { "durationMs": rounded(*duration) },
                     }),
@@ -298,6 +304,7 @@ mod tests {
             function_version: "$LATEST".into(),
             runtime_version: "python:3.12.v7".into(),
             runtime_version_arn: "arn:aws:lambda:us-east-1::runtime:ab".into(),
+            initialization: Initialization::OnDemand,
         }
     }
 
@@ -337,6 +344,26 @@ mod tests {
         assert_eq!(value["type"], "platform.report");
         assert_eq!(value["record"]["metrics"]["billedDurationMs"], 114);
         assert_eq!(value["record"]["errorType"], "Runtime.ExitError");
+    }
+
+    #[test]
+    fn an_initialisation_ahead_of_invocations_is_reported_when_it_succeeds_too() {
+        let record = Record::InitReport {
+            duration: Duration::from_millis(20),
+            phase: Phase::Init,
+            verdict: Verdict::Success,
+        };
+        let text = Logging { format: LogFormat::Text, system_level: SystemLogLevel::Info };
+        let ahead = Subject { initialization: Initialization::ProvisionedConcurrency, ..subject() };
+        let at = Timestamp::from_millis(0);
+        assert_eq!(record.render(text, &subject(), at), None);
+        assert_eq!(
+            record.render(text, &ahead, at).unwrap(),
+            "INIT_REPORT Init Duration: 20.00 ms\tPhase: init\tStatus: success"
+        );
+        let json = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Debug };
+        let line = record.render(json, &ahead, at).unwrap();
+        assert!(line.contains(r#""initializationType":"provisioned-concurrency""#), "{line}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::api::{self, Requests};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
 use crate::steady::steady;
-use crate::{Function, Guest, Notify, Placement, Status, World};
+use crate::{Function, Guest, Initialization, Notify, Placement, Status, World};
 
 /// "File descriptors and processes/threads: 1,024 each" (Lambda quotas).
 const PIDS: u32 = 1024;
@@ -76,9 +76,11 @@ pub fn spawn(
     world: Arc<World>,
     function: Arc<Function>,
     id: EnvironmentId,
+    initialization: Initialization,
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
-    let shared = Shared::new(Arc::clone(&world), Arc::clone(&function), id, Arc::clone(&notify));
+    let shared =
+        Shared::new(Arc::clone(&world), Arc::clone(&function), id, initialization, Arc::clone(&notify));
     // Here, so that it is part of the invocation that needs the environment; the life goes on without that.
     let launching = tracing::info_span!(target: "lambent::request", "launch", environment = %id);
     let farewell = Farewell { id, notify, shared: Arc::clone(&shared) };
@@ -100,7 +102,9 @@ pub fn spawn(
         world.metrics.work(work, began.elapsed());
         let problem = match launched {
             Ok(Ok(sandbox)) => {
-                return Task { world: &world, function: &function, shared }.live(sandbox).await;
+                return Task { world: &world, function: &function, shared, initialization }
+                    .live(sandbox)
+                    .await;
             }
             Ok(Err(error)) => error.to_string(),
             // Dropping the launch has it undone.
@@ -134,6 +138,7 @@ struct Task<'a> {
     world: &'a World,
     function: &'a Arc<Function>,
     shared: &'a Arc<Shared>,
+    initialization: Initialization,
 }
 
 impl Task<'_> {
@@ -148,6 +153,7 @@ impl Task<'_> {
             runtime_api: runtime_api.address(),
             platform: platform.address(),
             log_stream: shared.log_stream(),
+            initialization: self.initialization,
         };
         shared.launched(control.clone(), placement, pipes);
         let requests = Requests::new(shared.clone(), self.world.stream_rate);

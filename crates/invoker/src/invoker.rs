@@ -5,20 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use lambent_environment::{Function, Handle, Notify, Status, World};
+use lambent_environment::{Function, Handle, Initialization, Notify as StatusNotify, Status, World};
 use lambent_lambda as lambda;
 use lambent_model::{
     Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
-    InvokeError, InvokeFuture, Invoked, ResourcePolicyFuture, Scope, TakeResponse, Target, trace,
+    InvokeError, InvokeFuture, Invoked, ProvisioningFuture, Qualifier, ResourcePolicyFuture, Scope,
+    TakeResponse, Target, trace,
 };
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::known::{Entry, Known};
-use crate::measure;
+use crate::known::{Entry, Known, Resolved};
+use crate::measure::{self, Ran};
 use crate::place::{Others, Place, Refused, place};
 use crate::room::{Idle, Room};
-use crate::share::{Account, Share};
+use crate::share::{Account, Concurrency, Share};
+use crate::standing::Standing;
 use crate::starts::{Starts, Turn};
 
 /// Turns a stored function into what an environment runs: finds its code, its interpreter, its variables.
@@ -55,26 +58,28 @@ pub enum Heard {
     Alias(FunctionArn, String),
 }
 
-struct Inner {
+pub(crate) struct Inner {
     world: Arc<World>,
-    entropy: Arc<dyn Entropy>,
-    compose: Compose,
-    available: Available,
-    options: Options,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) compose: Compose,
+    pub(crate) available: Available,
+    pub(crate) options: Options,
     starts: Arc<Starts>,
     /// Taken before a pool's lock, never under one, nor under an environment's.
     room: Mutex<Room>,
     told_full: Mutex<Option<Instant>>,
-    functions: RwLock<HashMap<FunctionArn, Known>>,
+    pub(crate) functions: RwLock<HashMap<FunctionArn, Known>>,
     accounts: Mutex<HashMap<Scope, Arc<Account>>>,
     environments: Mutex<JoinSet<()>>,
-    closed: AtomicBool,
+    pub(crate) closed: AtomicBool,
+    /// There may be something to start or to end of what is kept initialised.
+    pub(crate) kept: Notify,
 }
 
 /// See the crate's text. Cheap to clone.
 #[derive(Clone)]
 pub struct Invoker {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Invoker {
@@ -100,6 +105,7 @@ impl Invoker {
             accounts: Mutex::default(),
             environments: Mutex::default(),
             closed: AtomicBool::new(false),
+            kept: Notify::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -149,7 +155,7 @@ impl Invoker {
     /// Takes no more invocations, lets running ones finish until `deadline`, then kills what is left.
     pub async fn shutdown(&self, deadline: Duration) {
         self.inner.closed.store(true, Ordering::Release);
-        let retire = |known: &Known| known.entries().for_each(|entry| entry.pool.retire());
+        let retire = |known: &Known| known.pools().for_each(|pool| pool.retire());
         self.inner.functions.read().unwrap_or_else(PoisonError::into_inner).values().for_each(retire);
         let environments = &self.inner.environments;
         let mut set = std::mem::take(&mut *environments.lock().unwrap_or_else(PoisonError::into_inner));
@@ -193,8 +199,8 @@ impl Invoker {
     pub fn states(&self) -> [(&'static str, usize); 3] {
         let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
         let mut sums = [0; 3];
-        for entry in functions.values().flat_map(Known::entries) {
-            let states = entry.pool.states();
+        for pool in functions.values().flat_map(Known::pools) {
+            let states = pool.states();
             sums.iter_mut().zip(states).for_each(|(sum, state)| *sum += state);
         }
         [("busy", sums[0]), ("free", sums[1]), ("away", sums[2])]
@@ -205,7 +211,7 @@ impl Inner {
     /// Takes note of a record that was there when the server started: what it runs is composed when it is wanted.
     fn load(&self, arn: &FunctionArn, number: Option<u64>, record: lambda::Function) {
         let compose = |record: &lambda::Function| (self.compose)(arn, record);
-        self.change(arn, |known| known.apply(number, Some(record), None, compose, self.options.lifetime));
+        self.change(arn, |known| known.apply(number, Some(record), None, compose));
     }
 
     fn note(&self, arn: &FunctionArn, number: Option<u64>, record: Option<lambda::Function>) {
@@ -217,17 +223,20 @@ impl Inner {
             functions.get(arn).is_none_or(|known| known.needs_composing(number, record))
         });
         let composed = needed.map(compose);
-        self.change(arn, |known| known.apply(number, record, composed, compose, self.options.lifetime));
+        self.change(arn, |known| known.apply(number, record, composed, compose));
     }
 
-    fn change(&self, arn: &FunctionArn, change: impl FnOnce(&mut Known)) {
+    pub(crate) fn change(&self, arn: &FunctionArn, change: impl FnOnce(&mut Known)) {
         let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
         let known = functions.entry(arn.clone()).or_insert_with(|| {
-            Known::new(Arc::new(Share::of(self.account(arn), self.world.metrics.function(arn))))
+            let share = Share::of(self.account(arn), self.world.metrics.function(arn));
+            Known::new(Arc::new(share), self.options.lifetime)
         });
         change(known);
         if known.is_empty() {
             functions.remove(arn);
+        } else if known.standing().next().is_some() {
+            self.kept.notify_one();
         }
     }
 
@@ -246,16 +255,16 @@ impl Inner {
         f64::from(u32::from_le_bytes(bytes)) / 4_294_967_296.0
     }
 
-    fn find(&self, target: &Target) -> Result<Arc<Entry>, InvokeError> {
+    fn find(&self, target: &Target) -> Result<(Arc<Entry>, Option<Arc<Standing>>), InvokeError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(InvokeError::ShuttingDown);
         }
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
         let known = functions.get(&target.function).ok_or(InvokeError::NotFound)?;
-        let entry =
+        let Resolved { entry, standing } =
             known.resolve(target.qualifier.as_ref(), || self.random()).ok_or(InvokeError::NotFound)?;
         match entry.record.state {
-            lambda::State::Active => Ok(Arc::clone(entry)),
+            lambda::State::Active => Ok((Arc::clone(entry), standing.cloned())),
             state @ lambda::State::Pending => Err(InvokeError::NotReady { state: state.as_str() }),
         }
     }
@@ -269,35 +278,24 @@ impl Inner {
         self.continue_trace(&target, &mut invocation)?;
         // When this began, if it has to wait for a new environment.
         let mut cold = None;
-        let (entry, completed) = loop {
+        let (entry, ran, completed) = loop {
             // Anew each time: an environment also declines because its function was updated or deleted.
-            let entry = self.find(&target)?;
-            // One more busy environment; `Status` messages count it off again.
+            let (entry, standing) = self.find(&target)?;
             let now = Instant::now();
             let refused = |error: &InvokeError| measure::refused(&*entry.series(&target), error);
-            entry.share.admit(now).inspect_err(refused)?;
-            let function = entry.function(|record| (self.compose)(&target.function, record));
-            let handle = match self.place(&entry, function).await {
-                Ok((handle, is_new)) => {
-                    // The time from the first try on is what its caller waits.
-                    if is_new {
-                        cold.get_or_insert(now);
-                    }
-                    handle
-                }
-                Err(error) => {
-                    entry.share.release();
-                    refused(&error);
-                    return Err(error);
-                }
-            };
+            let found = self.admit(&target, &entry, standing.as_deref(), now).await.inspect_err(refused)?;
+            let Placed { handle, is_new, ran } = found;
+            if is_new {
+                // The time from the first try on is what its caller waits.
+                cold.get_or_insert(now);
+            }
             match handle.invoke(invocation, taker.clone()).await {
                 Ok(completed) => {
                     if let Some(peak) = completed.report.and_then(|report| report.max_memory_used_mb) {
                         entry.estimate.learn(peak);
                         entry.pool.measured(handle.id(), Bytes::mib(peak).0);
                     }
-                    break (entry, completed);
+                    break (entry, ran, completed);
                 }
                 // The environment ended or lingers; the function has not seen the event. Each round uses up a free
                 // environment or makes a new one, so this comes to an end.
@@ -305,9 +303,35 @@ impl Inner {
             }
         };
         let waited = cold.map(|began| began.elapsed());
-        measure::ended(&*entry.series(&target), &completed, waited);
+        measure::ended(&*entry.series(&target), &completed, ran, waited);
         measure::complete_span(&entry.version, &completed, waited.is_some());
         Ok(Invoked { executed_version: entry.version.clone(), completed })
+    }
+
+    /// Counts one more busy environment, which its `Status` messages count off again, and finds it: one that is kept
+    /// initialised for what was invoked, or any other of the version, or a new one.
+    async fn admit(
+        self: &Arc<Self>,
+        target: &Target,
+        entry: &Arc<Entry>,
+        standing: Option<&Standing>,
+        now: Instant,
+    ) -> Result<Placed, InvokeError> {
+        if let Some(standing) = standing
+            && let Some(handle) = standing.pool.take()
+        {
+            entry
+                .share
+                .admit(Concurrency::Provisioned, now)
+                .inspect_err(|_| standing.give_back(handle.id()))?;
+            return Ok(Placed { handle, is_new: false, ran: Ran::Provisioned });
+        }
+        entry.share.admit(Concurrency::OnDemand, now)?;
+        let function = entry.function(|record| (self.compose)(&target.function, record));
+        let placed = self.place(entry, function).await;
+        let (handle, is_new) = placed.inspect_err(|_| entry.share.release(Concurrency::OnDemand))?;
+        let ran = if standing.is_some() { Ran::SpilledOver } else { Ran::OnDemand };
+        Ok(Placed { handle, is_new, ran })
     }
 
     /// Makes the invocation the next of its chain, unless that is a loop.
@@ -374,13 +398,13 @@ impl Inner {
         }
     }
 
-    fn room(&self) -> MutexGuard<'_, Room> {
+    pub(crate) fn room(&self) -> MutexGuard<'_, Room> {
         // Nothing panics between two statements that belong together.
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The operator's word on a full machine, now and then: callers are told that they are throttled, not why.
-    fn tell(&self, refused: &Refused) {
+    pub(crate) fn tell(&self, refused: &Refused) {
         let Refused::Full { available, need } = refused else { return };
         let mut told = self.told_full.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -405,28 +429,55 @@ impl Inner {
         let turn = Mutex::new(Some(turn));
         // Not the invoker itself, which owns the environments' tasks.
         let invoker = Arc::downgrade(self);
-        let notify: Notify = Arc::new(move |id: EnvironmentId, status: Status| {
+        let notify: StatusNotify = Arc::new(move |id: EnvironmentId, status: Status| {
             if matches!(status, Status::Initialised | Status::Ended) {
                 drop(turn.lock().unwrap_or_else(PoisonError::into_inner).take());
             }
-            if pool.note(id, status, Instant::now()) {
-                share.release();
+            if pool.note(id, status, Instant::now()).freed {
+                share.release(Concurrency::OnDemand);
             }
-            match (status, invoker.upgrade()) {
-                (Status::Initialised, Some(invoker)) => invoker.room().initialised(id),
-                (Status::Ended, Some(invoker)) => invoker.room().ended(id),
-                _ => {}
+            if let Some(invoker) = invoker.upgrade() {
+                invoker.noted(id, status);
             }
         });
-        let (handle, life) =
-            lambent_environment::spawn(Arc::clone(&self.world), Arc::clone(function), id, notify);
-        entry.pool.add(handle.clone(), Instant::now());
+        let add = |handle| entry.pool.add(handle, Instant::now());
+        self.spawn(function, id, Initialization::OnDemand, notify, add)
+    }
+
+    /// What an environment's status means to the machine's memory.
+    pub(crate) fn noted(&self, id: EnvironmentId, status: Status) {
+        match status {
+            Status::Initialised => self.room().initialised(id),
+            Status::Ended => self.room().ended(id),
+            _ => {}
+        }
+    }
+
+    /// Spawns an environment that `add` has put into its pool.
+    pub(crate) fn spawn(
+        &self,
+        function: &Arc<Function>,
+        id: EnvironmentId,
+        initialization: Initialization,
+        notify: StatusNotify,
+        add: impl FnOnce(Handle),
+    ) -> Handle {
+        let (world, function) = (Arc::clone(&self.world), Arc::clone(function));
+        let (handle, life) = lambent_environment::spawn(world, function, id, initialization, notify);
+        add(handle.clone());
         let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         // Reap the ended ones here, so that the set holds no more than what has lived since the last start.
         while environments.try_join_next().is_some() {}
         environments.spawn(life);
         handle
     }
+}
+
+/// Where an admitted invocation runs.
+struct Placed {
+    handle: Handle,
+    is_new: bool,
+    ran: Ran,
 }
 
 impl Others for Inner {
@@ -460,6 +511,14 @@ impl Invoke for Invoker {
         let known = functions.get(&target.function);
         let policy = known.and_then(|known| known.event_policy(target.qualifier.as_ref()));
         Box::pin(std::future::ready(policy))
+    }
+
+    fn provisioning(&self, target: &Target) -> ProvisioningFuture {
+        let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let qualifier = target.qualifier.as_ref().unwrap_or(&Qualifier::Latest);
+        let known = functions.get(&target.function);
+        let told = known.and_then(|known| known.provisioning(qualifier, Instant::now()));
+        Box::pin(std::future::ready(told))
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {

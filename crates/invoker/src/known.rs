@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::{Count, EventPolicy, MemorySize, Qualifier, Series, Target};
+use lambent_model::{Count, EventPolicy, MemorySize, Provisioning, Qualifier, Series, Target};
 
 use crate::pool::Pool;
 use crate::room::Estimate;
 use crate::share::Share;
+use crate::standing::{Configured, Standing};
 
 /// One version, or `$LATEST`.
 pub(crate) struct Entry {
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     /// versions never are.
     function: OnceLock<Arc<Function>>,
     pub(crate) pool: Arc<Pool>,
+    /// What is kept initialised for those invocations that find no other environment.
+    stock: Option<Arc<Standing>>,
     pub(crate) share: Arc<Share>,
     pub(crate) estimate: Arc<Estimate>,
 }
@@ -42,12 +45,23 @@ pub(crate) struct Known {
     latest: Option<Arc<Entry>>,
     versions: HashMap<u64, Arc<Entry>>,
     aliases: HashMap<String, Alias>,
+    /// Provisioned concurrency, by version or alias.
+    configured: HashMap<Qualifier, Configured>,
     share: Arc<Share>,
+    lifetime: Duration,
+}
+
+/// What runs an invocation.
+pub(crate) struct Resolved<'a> {
+    pub(crate) entry: &'a Arc<Entry>,
+    /// The environments that are kept initialised for what was invoked, if there are any.
+    pub(crate) standing: Option<&'a Arc<Standing>>,
 }
 
 impl Known {
-    pub(crate) fn new(share: Arc<Share>) -> Self {
-        Self { latest: None, versions: HashMap::new(), aliases: HashMap::new(), share }
+    pub(crate) fn new(share: Arc<Share>, lifetime: Duration) -> Self {
+        let (versions, aliases, configured) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { latest: None, versions, aliases, configured, share, lifetime }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,26 +97,100 @@ impl Known {
         record: Option<lambda::Function>,
         composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
-        lifetime: Duration,
     ) {
         let previous = match number {
             None => self.latest.take(),
             Some(number) => self.versions.remove(&number),
         };
         if number.is_none() {
-            self.share.reserve(record.as_ref().and_then(|record| record.reserved_concurrency));
+            let reserved = record.as_ref().and_then(|record| record.reserved_concurrency);
+            let provisioned = record.as_ref().map_or(0, lambda::Function::provisioned_total);
+            self.share.reserve(reserved, provisioned);
         }
-        let Some(record) = record else {
-            if let Some(entry) = previous {
-                entry.pool.retire();
+        let stays =
+            |entry: &Arc<Entry>| record.as_ref().is_some_and(|record| keeps_environments(entry, record));
+        if let (Some(number), false) = (number, previous.as_ref().is_some_and(stays)) {
+            self.configured.values_mut().for_each(|configured| configured.drop_version(number));
+        }
+        if let Some(record) = record {
+            let entry = Arc::new(self.entry(previous, record, composed, compose));
+            match number {
+                None => self.latest = Some(entry),
+                Some(number) => drop(self.versions.insert(number, entry)),
             }
-            return;
-        };
-        let entry = Arc::new(self.entry(previous, record, composed, compose, lifetime));
-        match number {
-            None => self.latest = Some(entry),
-            Some(number) => drop(self.versions.insert(number, entry)),
+        } else if let Some(entry) = previous {
+            entry.pool.retire();
         }
+        self.provision();
+    }
+
+    /// Keeps what is configured: by `$LATEST`'s record, for the versions that there are.
+    fn provision(&mut self) {
+        let (aliases, versions) = (&self.aliases, &self.versions);
+        let there = |parts: Vec<(u64, u32)>| -> Vec<(u64, u32)> {
+            parts.into_iter().filter(|(version, _)| versions.contains_key(version)).collect()
+        };
+        let wanted: HashMap<Qualifier, u32> = match &self.latest {
+            Some(latest) => {
+                let configs = latest.record.provisioned.iter();
+                configs.map(|(name, config)| (Qualifier::parse(name), config.wanted)).collect()
+            }
+            None => HashMap::new(),
+        };
+        self.configured.retain(|qualifier, configured| {
+            let stays = wanted.contains_key(qualifier);
+            if !stays {
+                configured.end();
+            }
+            stays
+        });
+        for (qualifier, wanted) in wanted {
+            let (alias, version) = match &qualifier {
+                Qualifier::Alias(name) => (aliases.get(name), None),
+                Qualifier::Version(number) => (None, Some(*number)),
+                Qualifier::Latest => (None, None),
+            };
+            let configured = self.configured.entry(qualifier).or_default();
+            let split = |alias: &Alias| there(lambda::split(wanted, alias));
+            let targets = match version {
+                Some(number) => there(vec![(number, wanted)]),
+                None => alias.map(split).unwrap_or_default(),
+            };
+            let before = configured.previous().map(split).unwrap_or_default();
+            configured.keep(wanted, targets, before, self.lifetime + self.lifetime / 8);
+        }
+    }
+
+    /// What is kept initialised, with what it runs: provisioned concurrency, and the stocks of versions.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = (&Arc<Entry>, &Arc<Standing>)> {
+        let provisioned = self.configured.values().flat_map(Configured::parts);
+        let provisioned =
+            provisioned.filter_map(|(version, standing)| Some((self.versions.get(&version)?, standing)));
+        let stocks = self.versions.values().filter_map(|entry| Some((entry, entry.stock.as_ref()?)));
+        provisioned.chain(stocks)
+    }
+
+    /// Whether an alias can be used as it is, since what is provisioned where it was moved to is ready.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.configured.values().any(Configured::has_arrived)
+    }
+
+    /// Uses those aliases as they are.
+    pub(crate) fn arrive(&mut self) {
+        let arrived = self.configured.values_mut().filter(|configured| configured.has_arrived());
+        arrived.for_each(Configured::arrive);
+        self.provision();
+    }
+
+    /// What is kept initialised for exactly this qualifier.
+    pub(crate) fn provisioning(&self, qualifier: &Qualifier, now: Instant) -> Option<Provisioning> {
+        self.configured.get(qualifier).map(|configured| configured.told(now))
+    }
+
+    /// Every pool.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        let provisioned = self.configured.values().flat_map(Configured::parts);
+        self.entries().map(|entry| &entry.pool).chain(provisioned.map(|(_, standing)| &standing.pool))
     }
 
     fn entry(
@@ -111,13 +199,13 @@ impl Known {
         record: lambda::Function,
         composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
-        lifetime: Duration,
     ) -> Entry {
         let kept = |entry: &Entry, record| Entry {
             record,
             version: entry.version.clone(),
             function: entry.function.clone(),
             pool: Arc::clone(&entry.pool),
+            stock: entry.stock.clone(),
             share: Arc::clone(&entry.share),
             estimate: Arc::clone(&entry.estimate),
         };
@@ -135,11 +223,13 @@ impl Known {
                 if let Some(entry) = previous {
                     entry.pool.retire();
                 }
+                let pool = Arc::new(Pool::new(self.lifetime));
                 Entry {
                     version: record.version_text(),
                     function: composed.map_or_else(OnceLock::new, |composed| Arc::new(composed).into()),
                     estimate: Arc::new(Estimate::new(MemorySize(record.settings.memory_mb))),
-                    pool: Arc::new(Pool::new(lifetime)),
+                    stock: stock_of(&record, &pool),
+                    pool,
                     share: Arc::clone(&self.share),
                     record,
                 }
@@ -148,10 +238,14 @@ impl Known {
     }
 
     pub(crate) fn apply_alias(&mut self, name: &str, alias: Option<Alias>) {
+        if let Some(configured) = self.configured.get_mut(&Qualifier::Alias(name.to_owned())) {
+            configured.moving(self.aliases.get(name), alias.as_ref());
+        }
         match alias {
             Some(alias) => drop(self.aliases.insert(name.to_owned(), alias)),
             None => drop(self.aliases.remove(name)),
         }
+        self.provision();
     }
 
     /// What runs for a qualifier; an alias of two versions chooses by `random`.
@@ -159,15 +253,22 @@ impl Known {
         &self,
         qualifier: Option<&Qualifier>,
         random: impl FnOnce() -> f64,
-    ) -> Option<&Arc<Entry>> {
+    ) -> Option<Resolved<'_>> {
+        let configured = qualifier.and_then(|qualifier| self.configured.get(qualifier));
         let version = match qualifier {
             None | Some(Qualifier::Latest) => Pointed::Latest,
             Some(Qualifier::Version(number)) => Pointed::Version(*number),
-            Some(Qualifier::Alias(name)) => self.aliases.get(name)?.pick(random),
+            Some(Qualifier::Alias(name)) => {
+                let previous = configured.and_then(Configured::previous);
+                previous.or_else(|| self.aliases.get(name))?.pick(random)
+            }
         };
         match version {
-            Pointed::Latest => self.latest.as_ref(),
-            Pointed::Version(number) => self.versions.get(&number),
+            Pointed::Latest => self.latest.as_ref().map(|entry| Resolved { entry, standing: None }),
+            Pointed::Version(number) => Some(Resolved {
+                entry: self.versions.get(&number)?,
+                standing: configured.and_then(|configured| configured.part(number)),
+            }),
         }
     }
 
@@ -228,6 +329,11 @@ impl Known {
             role: settings.role.clone(),
         })
     }
+}
+
+/// What of a version is kept in stock: nothing.
+fn stock_of(_: &lambda::Function, _: &Arc<Pool>) -> Option<Arc<Standing>> {
+    None
 }
 
 fn in_progress(record: &lambda::Function) -> bool {

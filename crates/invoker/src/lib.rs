@@ -12,17 +12,24 @@
 //!                                                            ▼
 //!                 caller ◀── 429 ── share: new environments a second, room: memory ──▶ start ──▶ invoke
 //! ```
+//!
+//! Beside the pools of versions stand those of provisioned concurrency, from which an invocation of exactly that version or
+//! alias is served first. `provisioned` decides, purely, how many environments are to start and to end there; `keep` does
+//! it.
 
 mod invoker;
+mod keep;
 mod known;
 mod measure;
 mod place;
 mod pool;
+mod provisioned;
 mod rate;
 mod room;
 mod share;
 #[cfg(test)]
 mod simulation;
+mod standing;
 mod starts;
 
 pub use invoker::{Available, Compose, Heard, Invoker, Options};

@@ -7,9 +7,18 @@ use lambent_model::{Completed, Count, Invocation, InvokeError, Measure, Outcome,
 use tracing::Span;
 use tracing::field::Empty;
 
+/// On which concurrency an invocation ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ran {
+    OnDemand,
+    Provisioned,
+    /// On demand, because all that is provisioned for what was invoked was in use.
+    SpilledOver,
+}
+
 /// Counts an invocation that came to an end. `waited` is the time from the request to the answer when the invocation
 /// had an environment made for it.
-pub(crate) fn ended(series: &dyn Series, completed: &Completed, waited: Option<Duration>) {
+pub(crate) fn ended(series: &dyn Series, completed: &Completed, ran: Ran, waited: Option<Duration>) {
     match &completed.outcome {
         // "Invocations aren't recorded if the invocation request … results in an invocation error."
         Outcome::Platform(_) => return series.count(Count::Faults, 1),
@@ -17,6 +26,11 @@ pub(crate) fn ended(series: &dyn Series, completed: &Completed, waited: Option<D
         Outcome::Success(_) => {}
     }
     series.count(Count::Invocations, 1);
+    match ran {
+        Ran::OnDemand => {}
+        Ran::Provisioned => series.count(Count::ProvisionedConcurrencyInvocations, 1),
+        Ran::SpilledOver => series.count(Count::ProvisionedConcurrencySpilloverInvocations, 1),
+    }
     let Some(report) = completed.report else { return };
     series.measure(Measure::Duration, report.duration);
     if let Some(init) = report.init {
@@ -93,11 +107,15 @@ mod tests {
     }
 
     fn noted(outcome: Outcome, init: Option<Duration>, waited: Option<Duration>) -> Vec<String> {
+        noted_of(Ran::OnDemand, outcome, init, waited)
+    }
+
+    fn noted_of(ran: Ran, outcome: Outcome, init: Option<Duration>, waited: Option<Duration>) -> Vec<String> {
         let duration = Duration::from_millis(5);
         let report = Report { duration, init, memory: MemorySize(128), max_memory_used_mb: None };
         let series = Noted::default();
         let report = (!matches!(outcome, Outcome::Platform(_))).then_some(report);
-        ended(&series, &Completed { outcome, report, log_tail: None }, waited);
+        ended(&series, &Completed { outcome, report, log_tail: None }, ran, waited);
         series.0.into_inner().unwrap()
     }
 
@@ -116,6 +134,17 @@ mod tests {
             noted(Outcome::Success(Default::default()), Some(init), Some(waited)),
             ["Invocations 1", "Duration 5ms", "InitDuration 40ms", "ColdStart 60ms"]
         );
+    }
+
+    #[test]
+    fn provisioned_concurrency_and_what_it_does_not_suffice_for_are_counted_too() {
+        for (ran, count) in [
+            (Ran::Provisioned, "ProvisionedConcurrencyInvocations 1"),
+            (Ran::SpilledOver, "ProvisionedConcurrencySpilloverInvocations 1"),
+        ] {
+            let noted = noted_of(ran, Outcome::Success(Default::default()), None, None);
+            assert_eq!(noted, ["Invocations 1", count, "Duration 5ms"]);
+        }
     }
 
     #[test]

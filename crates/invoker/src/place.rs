@@ -40,20 +40,46 @@ pub(crate) fn place<M: Member>(
     if let Some(member) = pool.take() {
         return Ok(Place::Free(member));
     }
+    let scale = || share.scale(now).map_err(Refused::TooFast);
+    make_room(estimate, room, available, others, scale).map(Place::New)
+}
+
+/// Makes room for one more environment, if need be by ending what others have free, once `allowed` has nothing against
+/// it. How much is to be kept for it.
+///
+/// # Errors
+/// That of `allowed`, or that the machine's memory is full.
+pub(crate) fn make_room(
+    estimate: &Estimate,
+    room: &mut Room,
+    available: Option<u64>,
+    others: &impl Others,
+    allowed: impl FnOnce() -> Result<(), Refused>,
+) -> Result<u64, Refused> {
     let need = estimate.bytes();
-    if let Some(available) = available {
-        let ending = room.find(need, available, || others.idle()).ok_or(Refused::Full { available, need })?;
-        share.scale(now).map_err(Refused::TooFast)?;
-        for idle in ending {
-            // Taken by an invocation meanwhile: it stays, and so much less comes back. The reserve stands for that.
-            if others.end(&idle) {
-                room.returning(&idle);
-            }
+    let Some(available) = available else { return allowed().map(|()| need) };
+    let ending = room.find(need, available, || others.idle()).ok_or(Refused::Full { available, need })?;
+    allowed()?;
+    for idle in ending {
+        // Taken by an invocation meanwhile: it stays, and so much less comes back. The reserve stands for that.
+        if others.end(&idle) {
+            room.returning(&idle);
         }
-    } else {
-        share.scale(now).map_err(Refused::TooFast)?;
     }
-    Ok(Place::New(need))
+    Ok(need)
+}
+
+/// No environment of others is to end.
+pub(crate) struct Nobody;
+
+impl Others for Nobody {
+    fn idle(&self) -> Vec<Idle> {
+        Vec::new()
+    }
+
+    fn end(&self, _: &Idle) -> bool {
+        false
+    }
 }
 
 /// Why there is no place.

@@ -26,13 +26,23 @@ pub(crate) struct Account {
     metrics: Arc<dyn Levels>,
 }
 
+/// Which concurrency an execution has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Concurrency {
+    /// What is left.
+    OnDemand,
+    /// That of an environment which is kept initialised. It is set aside, used or not, so there is nothing to count it
+    /// against ("provisioned concurrency counts towards a function's reserved concurrency and Regional quotas").
+    Provisioned,
+}
+
 #[derive(Default)]
 struct Counts {
-    /// Running now, of functions without a reservation.
+    /// Running now on demand, of functions without a reservation.
     unreserved: u32,
     /// Running now, of all functions.
     running: u32,
-    /// The sum of the reservations.
+    /// The sum of what is set aside for functions: reservations, and provisioned concurrency without one.
     reserved: u32,
     /// The requests of all functions together.
     requests: Option<Bucket>,
@@ -50,11 +60,24 @@ pub(crate) struct Share {
 #[derive(Default)]
 struct Own {
     running: u32,
+    /// Of these, those on provisioned concurrency.
+    on_provisioned: u32,
     reserved: Option<u32>,
+    provisioned: u32,
     /// The function's requests, where it has a reservation.
     requests: Option<Bucket>,
     /// New environments.
     starts: Option<Bucket>,
+}
+
+impl Own {
+    fn on_demand(&self) -> u32 {
+        self.running - self.on_provisioned
+    }
+
+    fn set_aside(&self) -> u32 {
+        self.reserved.unwrap_or(self.provisioned)
+    }
 }
 
 impl Account {
@@ -77,6 +100,8 @@ impl Share {
     fn show(&self, counts: &Counts, own: &Own) {
         self.account.show(counts);
         self.metrics.set(Level::ConcurrentExecutions, own.running.into());
+        self.metrics.set(Level::ProvisionedConcurrentExecutions, own.on_provisioned.into());
+        self.metrics.set(Level::ProvisionedConcurrency, own.provisioned.into());
     }
 
     fn lock(&self) -> (MutexGuard<'_, Counts>, MutexGuard<'_, Own>) {
@@ -86,11 +111,12 @@ impl Share {
     }
 
     /// Counts one more execution, or refuses.
-    pub(crate) fn admit(&self, now: Instant) -> Result<(), InvokeError> {
+    pub(crate) fn admit(&self, concurrency: Concurrency, now: Instant) -> Result<(), InvokeError> {
         let (mut guard, mut own) = self.lock();
         let (counts, own) = (&mut *guard, &mut *own);
         match own.reserved {
-            Some(reserved) if own.running >= reserved => {
+            _ if concurrency == Concurrency::Provisioned => {}
+            Some(reserved) if own.on_demand() >= reserved.saturating_sub(own.provisioned) => {
                 return Err(InvokeError::Throttled {
                     reason: "ReservedFunctionConcurrentInvocationLimitExceeded",
                 });
@@ -117,10 +143,11 @@ impl Share {
                 }
                 reserved.take();
             }
-            None => counts.unreserved += 1,
+            None => counts.unreserved += u32::from(concurrency == Concurrency::OnDemand),
         }
         all.take();
         own.running += 1;
+        own.on_provisioned += u32::from(concurrency == Concurrency::Provisioned);
         counts.running += 1;
         self.show(counts, own);
         Ok(())
@@ -145,30 +172,33 @@ impl Share {
     }
 
     /// Counts one execution off.
-    pub(crate) fn release(&self) {
+    pub(crate) fn release(&self, concurrency: Concurrency) {
         let (mut counts, mut own) = self.lock();
         own.running -= 1;
         counts.running -= 1;
-        if own.reserved.is_none() {
-            counts.unreserved -= 1;
+        match concurrency {
+            Concurrency::Provisioned => own.on_provisioned -= 1,
+            Concurrency::OnDemand if own.reserved.is_none() => counts.unreserved -= 1,
+            Concurrency::OnDemand => {}
         }
         self.show(&counts, &own);
     }
 
-    /// Sets or ends the function's reservation. What runs goes on, and counts where it would count now.
-    pub(crate) fn reserve(&self, reserved: Option<u32>) {
+    /// Sets or ends the function's reservation, and how much of its concurrency is provisioned. What runs goes on, and
+    /// counts where it would count now.
+    pub(crate) fn reserve(&self, reserved: Option<u32>, provisioned: u32) {
         let (mut counts, mut own) = self.lock();
-        match own.reserved {
-            Some(before) => counts.reserved -= before,
-            None => counts.unreserved -= own.running,
+        counts.reserved -= own.set_aside();
+        if own.reserved.is_none() {
+            counts.unreserved -= own.on_demand();
         }
         if own.reserved != reserved {
             own.requests = None;
         }
-        own.reserved = reserved;
-        match reserved {
-            Some(now) => counts.reserved += now,
-            None => counts.unreserved += own.running,
+        (own.reserved, own.provisioned) = (reserved, provisioned);
+        counts.reserved += own.set_aside();
+        if own.reserved.is_none() {
+            counts.unreserved += own.on_demand();
         }
         self.show(&counts, &own);
     }
@@ -220,11 +250,11 @@ pub(crate) mod tests {
         let account = Arc::new(Account::new(5, Arc::clone(&of_all) as Arc<dyn Levels>));
         let one = Share::of(Arc::clone(&account), Arc::clone(&of_one) as Arc<dyn FunctionMetrics>);
         let reserved = share(&account);
-        reserved.reserve(Some(1));
+        reserved.reserve(Some(1), 0);
         for share in [&one, &one, &reserved] {
-            share.admit(Instant::now()).unwrap();
+            share.admit(Concurrency::OnDemand, Instant::now()).unwrap();
         }
-        one.release();
+        one.release(Concurrency::OnDemand);
         let shown = |shown: &Shown| shown.0.load(Ordering::Relaxed);
         assert_eq!((shown(&of_one), shown(&of_all)), (1, 2));
     }
@@ -233,11 +263,11 @@ pub(crate) mod tests {
     fn requests_are_ten_a_second_for_each_execution_and_starts_a_hundred() {
         let (account, start) = (account(100), Instant::now());
         let (reserved, other) = (share(&account), share(&account));
-        reserved.reserve(Some(2));
+        reserved.reserve(Some(2), 0);
         let run = |share: &Share, at| {
-            let admitted = reason(share.admit(at));
+            let admitted = reason(share.admit(Concurrency::OnDemand, at));
             if admitted.is_none() {
-                share.release();
+                share.release(Concurrency::OnDemand);
             }
             admitted
         };
@@ -270,34 +300,66 @@ pub(crate) mod tests {
     fn a_reservation_is_the_functions_own_and_all_it_has() {
         let (account, now) = (account(5), Instant::now());
         let (reserved, other) = (share(&account), share(&account));
-        reserved.reserve(Some(2));
+        reserved.reserve(Some(2), 0);
         for expected in [None, None, OWN] {
-            assert_eq!(reason(reserved.admit(now)), expected);
+            assert_eq!(reason(reserved.admit(Concurrency::OnDemand, now)), expected);
         }
         for expected in [None, None, None, ALL] {
-            assert_eq!(reason(other.admit(now)), expected);
+            assert_eq!(reason(other.admit(Concurrency::OnDemand, now)), expected);
         }
-        reserved.release();
-        assert_eq!(reason(other.admit(now)), ALL, "what is reserved is nobody else's");
-        assert_eq!(reason(reserved.admit(now)), None);
+        reserved.release(Concurrency::OnDemand);
+        assert_eq!(reason(other.admit(Concurrency::OnDemand, now)), ALL, "what is reserved is nobody else's");
+        assert_eq!(reason(reserved.admit(Concurrency::OnDemand, now)), None);
     }
 
     #[test]
     fn what_runs_while_a_reservation_changes_is_counted_once() {
         let (account, now) = (account(3), Instant::now());
         let (changing, other) = (share(&account), share(&account));
-        changing.admit(now).unwrap();
-        changing.reserve(Some(0));
-        assert_eq!(reason(changing.admit(now)), OWN, "0 switches the function off");
+        changing.admit(Concurrency::OnDemand, now).unwrap();
+        changing.reserve(Some(0), 0);
+        assert_eq!(reason(changing.admit(Concurrency::OnDemand, now)), OWN, "0 switches the function off");
         for expected in [None, None, None, ALL] {
-            assert_eq!(reason(other.admit(now)), expected);
+            assert_eq!(reason(other.admit(Concurrency::OnDemand, now)), expected);
         }
-        other.release();
-        changing.reserve(None);
-        assert_eq!(reason(other.admit(now)), ALL, "what went on running counts again");
-        changing.release();
-        assert_eq!(reason(other.admit(now)), None);
-        (0..3).for_each(|_| other.release());
-        assert_eq!(reason(changing.admit(now)), None);
+        other.release(Concurrency::OnDemand);
+        changing.reserve(None, 0);
+        assert_eq!(reason(other.admit(Concurrency::OnDemand, now)), ALL, "what went on running counts again");
+        changing.release(Concurrency::OnDemand);
+        assert_eq!(reason(other.admit(Concurrency::OnDemand, now)), None);
+        (0..3).for_each(|_| other.release(Concurrency::OnDemand));
+        assert_eq!(reason(changing.admit(Concurrency::OnDemand, now)), None);
+    }
+
+    #[test]
+    fn provisioned_concurrency_is_set_aside_used_or_not() {
+        use Concurrency::{OnDemand, Provisioned};
+        let (account, now) = (account(5), Instant::now());
+        let (provisioned, other) = (share(&account), share(&account));
+        provisioned.reserve(None, 2);
+        let admit = |share: &Share, concurrency| reason(share.admit(concurrency, now));
+        for expected in [None, None, None, ALL] {
+            assert_eq!(admit(&other, OnDemand), expected);
+        }
+        assert_eq!(admit(&provisioned, OnDemand), ALL, "it has no more than the others beyond it");
+        assert_eq!(admit(&provisioned, Provisioned), None);
+        assert_eq!(admit(&provisioned, Provisioned), None);
+        other.release(OnDemand);
+        assert_eq!(admit(&provisioned, OnDemand), None, "spill-over");
+        provisioned.reserve(Some(3), 2);
+        assert_eq!(admit(&provisioned, OnDemand), OWN, "the reservation holds both");
+        assert_eq!(admit(&other, OnDemand), ALL);
+        provisioned.release(Provisioned);
+        assert_eq!(
+            admit(&provisioned, OnDemand),
+            OWN,
+            "what is provisioned is not for others of the function"
+        );
+        provisioned.release(OnDemand);
+        provisioned.release(Provisioned);
+        provisioned.reserve(None, 0);
+        for expected in [None, None, None, ALL] {
+            assert_eq!(admit(&provisioned, OnDemand), expected);
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, EventInvoke, FunctionUrl, Policy, Refusal, Settings};
+use crate::{Architecture, EventInvoke, FunctionUrl, Policy, ProvisionedConfigs, Refusal, Settings};
 
 /// The deployment package of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,9 @@ pub struct Function {
     /// Concurrent executions that are the function's alone, and all it has. Versions share the function's.
     #[serde(default)]
     pub reserved_concurrency: Option<u32>,
+    /// Provisioned concurrency, by version or alias. Versions have none of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provisioned: ProvisionedConfigs,
     /// How asynchronous invocations are treated, by qualifier, `$LATEST` among them. Versions have none of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub event_invoke: BTreeMap<String, EventInvoke>,
@@ -145,6 +148,7 @@ impl Function {
             published_description: None,
             policy: Policy::default(),
             reserved_concurrency: None,
+            provisioned: BTreeMap::new(),
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
             code_signing: None,

@@ -13,6 +13,7 @@ mod layer;
 pub mod limits;
 mod mapping;
 mod policy;
+mod provisioned;
 mod publish;
 mod refusal;
 mod settings;
@@ -32,6 +33,7 @@ pub use layer::{
 };
 pub use mapping::{Mapping, MappingSettings, Pollers, SourceKind};
 pub use policy::{Access, AddStatement, Decision, Policy, Statement, Who};
+pub use provisioned::{Provisioned, ProvisionedConfigs, split};
 pub use publish::Publication;
 pub use refusal::Refusal;
 pub use settings::{Architecture, Change, LogFormat, Logging, Settings};

@@ -44,6 +44,7 @@ impl Function {
             policy: Policy::default(),
             tags: std::collections::BTreeMap::new(),
             reserved_concurrency: None,
+            provisioned: std::collections::BTreeMap::new(),
             event_invoke: std::collections::BTreeMap::new(),
             urls: std::collections::BTreeMap::new(),
             code_signing: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{EventPolicy, FunctionArn, MemorySize, Qualifier, RequestId, TakeResponse};
+use crate::{EventPolicy, FunctionArn, MemorySize, ProvisioningFuture, Qualifier, RequestId, TakeResponse};
 
 /// One event on its way to a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,9 @@ pub trait Invoke: Send + Sync {
 
     /// How events of exactly this function, version or alias are treated; `None` where there is no such function.
     fn event_policy(&self, target: &Target) -> EventPolicyFuture;
+
+    /// The environments that are kept initialised for exactly this version or alias; `None` where none are.
+    fn provisioning(&self, target: &Target) -> ProvisioningFuture;
 
     /// Runs one invocation to its end. Dropping the future does not cancel it.
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture;

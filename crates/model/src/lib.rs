@@ -9,6 +9,7 @@ mod ids;
 mod invoke;
 mod metric;
 mod port;
+mod provisioned;
 mod respond;
 mod role;
 mod time;
@@ -27,6 +28,7 @@ pub use invoke::{
 };
 pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
+pub use provisioned::{Provisioning, ProvisioningFuture, ProvisioningStatus};
 pub use respond::{PieceFuture, ResponseHead, TakeResponse};
 pub use role::{RoleTrust, RoleTrustFuture, TrustedRoles};
 pub use time::Timestamp;

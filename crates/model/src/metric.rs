@@ -103,14 +103,17 @@ pub enum Level {
     UnreservedConcurrentExecutions,
     /// Environments that process events on provisioned concurrency.
     ProvisionedConcurrentExecutions,
+    /// Provisioned concurrency that is configured; of this the one before is `ProvisionedConcurrencyUtilization`.
+    ProvisionedConcurrency,
 }
 
 impl Level {
     /// All of them, each at the place that its discriminant says.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::ConcurrentExecutions,
         Self::UnreservedConcurrentExecutions,
         Self::ProvisionedConcurrentExecutions,
+        Self::ProvisionedConcurrency,
     ];
 }
 

@@ -246,7 +246,7 @@ impl FunctionPlan {
             region: &self.region,
             log_group: &self.log_group,
             log_stream: &placement.log_stream,
-            initialization_type: "on-demand",
+            initialization_type: placement.initialization.as_str(),
             runtime_api: &placement.runtime_api.to_string(),
             xray_daemon: &format!("{}:2000", placement.runtime_api.ip()),
             credentials: Some(Credentials {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
 use lambent_model::{
-    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ResourcePolicyFuture,
-    TakeResponse, Target,
+    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ProvisioningFuture,
+    ResourcePolicyFuture, TakeResponse, Target,
 };
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
@@ -188,6 +188,14 @@ impl Invoke for Fresh {
         Box::pin(async move {
             catch_up(behind).await;
             invoker.event_policy(&target).await
+        })
+    }
+
+    fn provisioning(&self, target: &Target) -> ProvisioningFuture {
+        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        Box::pin(async move {
+            catch_up(behind).await;
+            invoker.provisioning(&target).await
         })
     }
 

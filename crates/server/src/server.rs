@@ -250,6 +250,8 @@ impl Server {
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         let (tended, stopping) = (invoker.clone(), stopped.clone());
         tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
+        let (keeping, stopping) = (invoker.clone(), stopped.clone());
+        tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
         tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped))));
         Ok(Self {
             address,

@@ -39,7 +39,7 @@ pub use client::{ClientError, decode_response, encode_request};
 pub use constraint::violation_message;
 pub use encode::encode;
 pub use error::{Error, Fault};
-pub use generated::{iam, lambda, logs, sts};
+pub use generated::{application_autoscaling, iam, lambda, logs, sts};
 pub use operation::{Call, Empty, Operation, Protocol, Service};
 pub use route::Matched;
 pub use timestamp::{DateTime, EpochSeconds};

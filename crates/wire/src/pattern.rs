@@ -104,7 +104,9 @@ mod tests {
     #[test]
     fn every_generated_pattern_compiles() {
         let mut compiled = 0;
-        for service in [&crate::lambda::SERVICE, &crate::logs::SERVICE] {
+        for service in
+            [&crate::application_autoscaling::SERVICE, &crate::lambda::SERVICE, &crate::logs::SERVICE]
+        {
             for operation in service.operations {
                 compiled += operation.input.map_or(0, compile);
             }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::shape::{Bounds, Kind, Member, Place, Shape};
-use crate::{Blob, Call, encode_request, iam, lambda, logs, sts};
+use crate::{Blob, Call, application_autoscaling, encode_request, iam, lambda, logs, sts};
 
 const ROUNDS: u64 = 60;
 
@@ -207,6 +207,10 @@ round_trips!(lambda, lambda_inputs_survive_the_wire,
     SendDurableExecutionCallbackSuccess StopDurableExecution TagResource UntagResource UpdateAlias
     UpdateCapacityProvider UpdateCodeSigningConfig UpdateEventSourceMapping UpdateFunctionCode
     UpdateFunctionConfiguration UpdateFunctionEventInvokeConfig UpdateFunctionUrlConfig);
+round_trips!(application_autoscaling, application_autoscaling_inputs_survive_the_wire,
+    DeleteScalingPolicy DeleteScheduledAction DeregisterScalableTarget DescribeScalableTargets
+    DescribeScalingActivities DescribeScalingPolicies DescribeScheduledActions ListTagsForResource PutScalingPolicy
+    PutScheduledAction RegisterScalableTarget TagResource UntagResource);
 round_trips!(logs, logs_inputs_survive_the_wire,
     CreateLogGroup CreateLogStream DeleteLogGroup DeleteLogStream DeleteMetricFilter DeleteQueryDefinition
     DeleteResourcePolicy DeleteRetentionPolicy DeleteSubscriptionFilter DescribeLogGroups DescribeLogStreams

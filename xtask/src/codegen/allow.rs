@@ -37,6 +37,26 @@ impl Service {
 
 /// Everything that `cargo xtask codegen` writes.
 pub(crate) const SERVICES: &[Service] = &[
+    Service {
+        module: "application_autoscaling",
+        folder: "application-autoscaling",
+        version: "2016-02-06",
+        operations: Operations::These(&[
+            "DeleteScalingPolicy",
+            "DeleteScheduledAction",
+            "DeregisterScalableTarget",
+            "DescribeScalableTargets",
+            "DescribeScalingActivities",
+            "DescribeScalingPolicies",
+            "DescribeScheduledActions",
+            "ListTagsForResource",
+            "PutScalingPolicy",
+            "PutScheduledAction",
+            "RegisterScalableTarget",
+            "TagResource",
+            "UntagResource",
+        ]),
+    },
     Service { module: "lambda", folder: "lambda", version: "2015-03-31", operations: Operations::All },
     Service {
         module: "logs",

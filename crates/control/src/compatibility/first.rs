@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
     row("DeleteFunctionEventInvokeConfig", Effective, "", "FunctionName Qualifier", &[]),
     row("DeleteFunctionUrlConfig", Effective, "", "FunctionName Qualifier", &[]),
     row("DeleteLayerVersion", Effective, "", "LayerName VersionNumber", &[]),
-    row("DeleteProvisionedConcurrencyConfig", Effective, "there are none", "FunctionName Qualifier", &[]),
+    row("DeleteProvisionedConcurrencyConfig", Effective, "", "FunctionName Qualifier", &[]),
     row("DeleteResourcePolicy", Differs, "policies of runtimes are refused", "ResourceArn RevisionId", &[]),
     row("GetAccountSettings", Effective, "", "", &[]),
     row("GetAlias", Effective, "", "FunctionName Name", &[]),

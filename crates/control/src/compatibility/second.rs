@@ -5,7 +5,7 @@ use super::{Row, part, row};
 
 pub(super) const ROWS: &[Row] = &[
     row("GetPolicy", Effective, "", "FunctionName Qualifier", &[]),
-    row("GetProvisionedConcurrencyConfig", Effective, "there are none", "FunctionName Qualifier", &[]),
+    row("GetProvisionedConcurrencyConfig", Effective, "", "FunctionName Qualifier", &[]),
     row("GetResourcePolicy", Differs, "policies of runtimes are refused", "ResourceArn", &[]),
     row("GetRuntimeManagementConfig", Effective, "", "FunctionName Qualifier", &[]),
     row(
@@ -59,13 +59,7 @@ pub(super) const ROWS: &[Row] = &[
         &[],
     ),
     row("ListLayers", Effective, "", "CompatibleArchitecture CompatibleRuntime Marker MaxItems", &[]),
-    row(
-        "ListProvisionedConcurrencyConfigs",
-        Effective,
-        "there are none",
-        "FunctionName Marker MaxItems",
-        &[],
-    ),
+    row("ListProvisionedConcurrencyConfigs", Effective, "", "FunctionName Marker MaxItems", &[]),
     row("ListTags", Effective, "of the same", "Resource", &[]),
     row("ListVersionsByFunction", Effective, "", "FunctionName Marker MaxItems", &[]),
     row(
@@ -113,8 +107,9 @@ pub(super) const ROWS: &[Row] = &[
     row("PutFunctionScalingConfig", Refused, "", "FunctionName FunctionScalingConfig Qualifier", &[]),
     row(
         "PutProvisionedConcurrencyConfig",
-        Refused,
-        "no environments are kept ready for one function yet",
+        Effective,
+        "four at once are initialised; an alias that is moved serves the version that it left until the other is ready, \
+         without showing weights meanwhile",
         "FunctionName ProvisionedConcurrentExecutions Qualifier",
         &[],
     ),

@@ -18,6 +18,7 @@ pub(crate) async fn answer(context: &Context<'_>, input: t::DeleteAliasRequest) 
         }
         // What is configured for it goes with it.
         stored.function.event_invoke.remove(&input.name);
+        stored.function.provisioned.remove(&input.name);
         let expect = Expect::Version(stored.version);
         let changes = Changes { delete_alias: Some(&input.name), ..Changes::default() };
         let saved = functions::save("delete-alias", store, &arn, expect, &stored.function, changes).await;

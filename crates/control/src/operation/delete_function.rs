@@ -33,6 +33,7 @@ pub(crate) async fn answer(
                 check_unreferenced(context, &arn, number).await?;
                 // What is configured for it goes with it.
                 stored.function.event_invoke.remove(&number.to_string());
+                stored.function.provisioned.remove(&number.to_string());
                 let changes = Changes { delete_version: Some(number), ..Changes::default() };
                 let expect = Expect::Version(stored.version);
                 functions::save("delete-version", store, &arn, expect, &stored.function, changes).await

@@ -19,7 +19,8 @@ pub(crate) async fn answer(
         let turn = functions::reservation_turn(store, &arn.scope).await?;
         let mut stored = functions::load(store, &arn).await?;
         let reserved = context.control.usage(&arn.scope).await?.reserved;
-        let own = stored.function.reserved_concurrency.unwrap_or(0);
+        stored.function.check_reserves_provisioned(wanted).map_err(|error| refuse::refusal(&error))?;
+        let own = stored.function.set_aside();
         check_reservation(wanted, std::iter::once(reserved.saturating_sub(own)))
             .map_err(|error| refuse::refusal(&error))?;
         stored.function.reserved_concurrency = Some(wanted);

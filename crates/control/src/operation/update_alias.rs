@@ -30,6 +30,11 @@ pub(crate) async fn answer(
         changed.description = input.description.clone().unwrap_or(changed.description);
         changed.revision = context.control.new_revision();
         alias::check(store, &arn, &stored.function, &changed).await?;
+        if !stored.function.provisioned.is_empty() {
+            let aliases = functions::aliases(store, &arn, "", usize::MAX).await?;
+            let checked = stored.function.check_provisioned_alias(&changed, &aliases);
+            checked.map_err(|error| refuse::refusal(&error))?;
+        }
         let expect = Expect::Version(stored.version);
         let saved =
             functions::save("update-alias", store, &arn, expect, &stored.function, Changes::alias(&changed))

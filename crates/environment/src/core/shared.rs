@@ -14,7 +14,7 @@ use crate::freezer::{AFTER, Freezable};
 use crate::log::Log;
 use crate::machine::{Event, Machine, Reported, Settings, Verdicted};
 use crate::pipes::Pipes;
-use crate::{Function, Notify, Placement, World};
+use crate::{Function, Initialization, Notify, Placement, Status, World};
 
 /// To a runtime that answers anew while its first answer streams.
 const SECOND_RESPONSE: Verdicted = Verdicted::InvalidState("InvocationResponse");
@@ -32,12 +32,13 @@ impl Shared {
         world: Arc<World>,
         function: Arc<Function>,
         id: EnvironmentId,
+        initialization: Initialization,
         notify: Notify,
     ) -> Arc<Self> {
-        let settings = Settings { timeout: function.timeout, memory: function.memory };
+        let settings = Settings { timeout: function.timeout, memory: function.memory, initialization };
         let core = |shared: &Weak<Self>| Core {
             machine: Machine::new(settings),
-            log: Log::new(&world, &function, id),
+            log: Log::new(&world, &function, id, initialization),
             world,
             function,
             id,
@@ -179,6 +180,7 @@ impl Shared {
         self.apply(|core| {
             let freeze_after = control.freezer().map(|_| AFTER);
             core.sandbox = Some(Grip { control, placement, pipes });
+            (core.notify)(core.id, Status::Launched);
             Some(Event::Launched { freeze_after })
         });
     }

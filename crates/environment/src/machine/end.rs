@@ -61,7 +61,8 @@ impl Machine {
 
     /// Any ⇒ Resetting; ⇒ Ended when nobody will need the environment again.
     pub(super) fn reset(&mut self, waiting: Option<Arc<Invocation>>, step: &mut Step<'_>) {
-        if self.retiring && waiting.is_none() {
+        // One that was initialised ahead is replaced by another such: its next invocation is not to wait.
+        if (self.retiring || self.settings.initialization.is_ahead()) && waiting.is_none() {
             return self.abandon(step);
         }
         step.push(Effect::Deadline(Some(step.now + RESET_TIMEOUT)));

@@ -7,7 +7,7 @@ use lambent_model::{Failure, Invocation, Outcome};
 
 use super::damper::{Cause, Damper};
 use super::words::failed;
-use super::{Effect, INIT_TIMEOUT, Machine, Start, State, Step, Verdicted};
+use super::{Effect, Machine, Start, State, Step, Verdicted};
 use crate::record::{Phase, Record, Verdict};
 
 impl Machine {
@@ -25,7 +25,8 @@ impl Machine {
         self.state = State::Initializing { since: step.now, waiting };
         step.log(Record::InitStart { phase: Phase::Init });
         step.push(Effect::StartRuntime);
-        step.push(Effect::Deadline(Some(step.now + INIT_TIMEOUT)));
+        let limit = self.settings.initialization.limit(self.settings.timeout);
+        step.push(Effect::Deadline(Some(step.now + limit)));
     }
 
     /// Cold ⇒ Reinitializing, Resetting ⇒ Reinitializing; ⇒ Cold at once where one initialisation after the other fails.

@@ -17,7 +17,11 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128) };
+        Self::of(Initialization::OnDemand)
+    }
+
+    fn of(initialization: Initialization) -> Self {
+        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization };
         Self { machine: Machine::new(settings), now: Instant::now() }
     }
 
@@ -403,4 +407,36 @@ fn initialisations_that_fail_again_and_again_are_not_tried_at_every_invocation()
     story.then(crash());
     story.then(Event::Reset);
     story.then(Event::Invoke(invocation(5))).has(&Effect::StartRuntime);
+}
+
+#[test]
+fn an_environment_initialised_ahead_bills_its_first_invocation_for_nothing_but_itself() {
+    let mut story = Story::of(Initialization::ProvisionedConcurrency);
+    story.then(LAUNCHED).has(&Effect::StartRuntime);
+    story.after(20_000 * MS, Event::Next).has(&Effect::Initialised).has(&Effect::Available);
+    story.then(Event::Invoke(invocation(1))).delivers(1);
+    let report = story.then(success(1)).answers_success();
+    assert_eq!((report.init, report.billed_ms()), (None, 1));
+}
+
+#[test]
+fn an_environment_initialised_ahead_has_130_seconds_and_ends_when_they_are_over() {
+    let mut story = Story::of(Initialization::ProvisionedConcurrency);
+    let until = story.now + MS + Duration::from_secs(130);
+    story.then(LAUNCHED).has(&Effect::Deadline(Some(until)));
+    story.after(130_000 * MS, Event::Deadline).has(&Effect::Kill);
+    assert!(story.machine.has_ended());
+}
+
+#[test]
+fn an_environment_initialised_ahead_ends_where_another_would_be_reset() {
+    let mut story = Story::of(Initialization::ProvisionedConcurrency);
+    story.then(LAUNCHED);
+    story.then(Event::Next);
+    story.then(Event::Invoke(invocation(1)));
+    let told = story.after(3000 * MS, Event::Deadline);
+    assert_eq!(told.fails().0, "Sandbox.Timedout");
+    told.has(&Effect::Kill).lacks(&Effect::Reset);
+    // The pool may have given it another before it heard of the end.
+    story.then(Event::Invoke(invocation(2))).has(&Effect::Decline(invocation(2)));
 }

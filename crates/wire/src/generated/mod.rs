@@ -1,5 +1,6 @@
 //! What `cargo xtask codegen` writes, a file for each service. AWS's API references document the members.
 
+pub mod application_autoscaling;
 pub mod iam;
 pub mod lambda;
 pub mod logs;
