@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from conftest import Maker
-from support.clients import ACCOUNT, REGION
+from support.clients import ACCOUNT, REGION, Clients
 from support.functions import arn, source
 from support.packages import pack
 from support.urls import PERMISSIONS, connect, open_url, request
@@ -262,8 +262,6 @@ def test_a_changed_url_acts_at_once_and_a_deleted_one_is_gone(lambda_, make):
 
 
 def test_urls_outlive_a_restart(own_server):
-    from support.clients import Clients
-
     own_server.start()
     client = Clients(own_server).boto("lambda")
     name = Maker(client, own_server.python()).create("kept", url_zip())
@@ -273,6 +271,41 @@ def test_urls_outlive_a_restart(own_server):
     own_server.start()
     host = urlsplit(url).hostname
     assert request(f"http://{host}:{own_server.port}/").status == 200
+
+
+def test_urls_are_served_on_ipv6(own_server):
+    own_server.listen = "[::1]:0"
+    own_server.start()
+    client = Clients(own_server).boto("lambda")
+    name = Maker(client, own_server.python()).create("six", url_zip())
+    event = request(open_url(client, name), address="::1").json["event"]
+    assert event["requestContext"]["http"]["sourceIp"] == event["headers"]["x-forwarded-for"] == "::1"
+
+
+def test_further_domains_are_served(own_server):
+    (own_server.home / "lambent.toml").write_text('url_domains = ["fn.example"]\n')
+    own_server.arguments += ["--config", own_server.home / "lambent.toml"]
+    own_server.start()
+    client = Clients(own_server).boto("lambda")
+    name = Maker(client, own_server.python()).create("domain", url_zip())
+    url = open_url(client, name).replace("localhost", "fn.example")
+    assert request(url).json["event"]["requestContext"]["domainName"] == urlsplit(url).hostname
+    assert request(url.replace("fn.example", "other.example")).status == 403
+
+
+CALLS = """
+import os, urllib.request
+def lambda_handler(event, context):
+    asked = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"] + "/from/inside", headers={"Host": event["host"]})
+    with urllib.request.urlopen(asked) as answer:
+        return answer.read().decode()
+"""
+
+
+def test_functions_call_urls(url, make, invoke):
+    name = make.create("calls", pack({"lambda_function.py": CALLS}))
+    event = json.loads(invoke(name, {"host": urlsplit(url).netloc}).ok)["event"]
+    assert event["rawPath"] == "/from/inside"
 
 
 def test_one_connection_takes_many_requests(url):

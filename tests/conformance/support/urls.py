@@ -31,17 +31,17 @@ class Answer:
         return json.loads(self.body)
 
 
-def connect(address, timeout=30):
+def connect(url, address="127.0.0.1", timeout=30):
     """To the server; the URL's name is in the `Host` header, so that no resolver is asked."""
-    return http.client.HTTPConnection("127.0.0.1", urlsplit(address).port, timeout=timeout)
+    return http.client.HTTPConnection(address, urlsplit(url).port, timeout=timeout)
 
 
-def request(address, method="GET", path="/", body=None, headers=(), connection=None):
+def request(url, method="GET", path="/", body=None, headers=(), connection=None, address="127.0.0.1"):
     """One request, with exactly these headers and the host; `headers` are pairs, so that one may come twice."""
-    own = connection or connect(address)
+    own = connection or connect(url, address)
     try:
         own.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        own.putheader("Host", urlsplit(address).netloc)
+        own.putheader("Host", urlsplit(url).netloc)
         if body is not None:
             own.putheader("Content-Length", str(len(body)))
         for name, value in headers:
