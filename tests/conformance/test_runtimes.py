@@ -11,6 +11,7 @@ import pytest
 from support.functions import REPOSITORY, SOURCES, source
 from support.packages import pack
 from support.server import ISOLATION, with_either_rights
+from support.urls import open_url, request
 from support.wait import until
 
 CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", REPOSITORY / "target" / "test-functions"))
@@ -180,3 +181,18 @@ def test_a_web_application_of_axum_answers_http_events(make, invoke, runtimes):
     assert json.loads(shown["body"]) == {"hello": "Ada", "query": {"a": "1"}}
     assert invoke(name, http_event("POST", "/echo", body='{"b":[1]}')).ok["statusCode"] == 201
     assert invoke(name, http_event("GET", "/nowhere")).ok["statusCode"] == 404
+
+
+@pytest.mark.parametrize("mode", ["BUFFERED", "RESPONSE_STREAM"])
+def test_a_web_application_of_axum_answers_behind_a_url(lambda_, make, runtimes, mode):
+    variables = {"STREAM": "1"} if mode == "RESPONSE_STREAM" else {}
+    function = rust_function(runtimes, "axum", "axum-function")
+    name = make.create("axum", MemorySize=256, Environment={"Variables": variables}, **function)
+    url = open_url(lambda_, name, InvokeMode=mode)
+    shown = request(url, path="/hello/Ada%20L?a=1&a=2&b=%C3%A4")
+    assert (shown.status, shown.headers["content-type"]) == (200, "application/json")
+    assert shown.json["hello"] == "Ada L" and shown.json["query"]["b"] == "ä"
+    body = '{"b":["ü"]}'.encode()
+    made = request(url, "POST", "/echo", body, [("content-type", "application/json")])
+    assert (made.status, made.json) == (201, {"b": ["ü"]})
+    assert request(url, path="/nowhere").status == 404

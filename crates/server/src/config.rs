@@ -81,6 +81,9 @@ struct File {
     drain_seconds: Option<u64>,
     /// By how much waits and ages of asynchronous invocation are multiplied, above 0 and up to 1. Default 1.
     event_time_scale: Option<f64>,
+    /// Further domains below which function URLs are served. Default none.
+    #[serde(default)]
+    url_domains: Vec<String>,
     /// How fast responses are streamed after their first 6 MB. Default as fast as possible.
     stream_bytes_per_second: Option<u64>,
     /// Where other AWS services are: a table of addresses. Default none.
@@ -134,6 +137,8 @@ pub struct Config {
     pub drain: Duration,
     /// How fast time goes for events between their attempts.
     pub event_time_scale: TimeScale,
+    /// Domains below which function URLs are served, beside `localhost`.
+    pub url_domains: Vec<String>,
     /// How fast responses are streamed after their first 6 MB; `None` for as fast as possible.
     pub stream_rate: Option<StreamRate>,
     /// Where other AWS services are.
@@ -208,6 +213,7 @@ impl Config {
                 idle: Duration::from_secs(file.idle_seconds.unwrap_or(600)),
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
                 event_time_scale: event_time_scale.unwrap_or(TimeScale(1.0)),
+                url_domains: file.url_domains,
                 stream_rate,
                 endpoints,
             }),

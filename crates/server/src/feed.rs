@@ -12,11 +12,14 @@ use lambent_model::{
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
 
+use crate::urls::Index;
+
 /// Applies every change to the invoker, in order, until the store closes.
 pub(crate) struct Feed {
     store: Store,
     changes: Changes,
     invoker: Invoker,
+    urls: Arc<Index>,
     /// The version of the last change applied; `None` until everything has been read once.
     applied: watch::Sender<Option<u64>>,
     /// Changes up to here were part of what was read. Applied once more they would take functions back to what they
@@ -34,7 +37,8 @@ impl Feed {
     pub(crate) fn new(store: Store, invoker: Invoker) -> Self {
         let changes = store.changes();
         let (applied, ahead) = (watch::Sender::new(None), HashMap::new());
-        Self { store, changes, invoker, applied, read: 0, ahead }
+        let urls = Arc::default();
+        Self { store, changes, invoker, urls, applied, read: 0, ahead }
     }
 
     async fn load(&mut self) -> Result<(), Error> {
@@ -65,8 +69,17 @@ impl Feed {
 
     /// The invoker behind a door that opens when it has heard of every commit so far.
     pub(crate) fn fresh(&self) -> Arc<dyn Invoke> {
-        let (store, invoker) = (self.store.clone(), self.invoker.clone());
-        Arc::new(Fresh { store, invoker, applied: self.applied.subscribe() })
+        Arc::new(Fresh { invoker: self.invoker.clone(), progress: self.progress() })
+    }
+
+    /// The URLs of all functions.
+    pub(crate) fn urls(&self) -> Arc<Index> {
+        Arc::clone(&self.urls)
+    }
+
+    /// How far it has come.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { store: self.store.clone(), applied: self.applied.subscribe() }
     }
 
     pub(crate) async fn run(mut self) -> Result<(), Error> {
@@ -92,7 +105,11 @@ impl Feed {
     /// Tells the invoker of what was there before.
     fn note(&self, key: &Key, body: &[u8]) {
         match named(key) {
-            Some(Named::Function(arn)) => self.invoker.load(&arn, None, read(body)),
+            Some(Named::Function(arn)) => {
+                let record = read(body);
+                self.urls.note(&arn, Some(&record));
+                self.invoker.load(&arn, None, record);
+            }
             Some(Named::Version(arn, number)) => self.invoker.load(&arn, Some(number), read(body)),
             Some(Named::Alias(arn, name)) => self.invoker.apply_alias(&arn, &name, Some(read(body))),
             None => {}
@@ -101,7 +118,11 @@ impl Feed {
 
     fn apply(&self, key: &Key, body: Option<&[u8]>) {
         match named(key) {
-            Some(Named::Function(arn)) => self.invoker.apply(&arn, body.map(read)),
+            Some(Named::Function(arn)) => {
+                let record = body.map(read);
+                self.urls.note(&arn, record.as_ref());
+                self.invoker.apply(&arn, record);
+            }
             Some(Named::Version(arn, number)) => {
                 self.invoker.apply_version(&arn, number, body.map(read));
             }
@@ -127,7 +148,10 @@ impl Feed {
         }
         for heard in gone {
             match heard {
-                Heard::Latest(arn) => self.invoker.apply(&arn, None),
+                Heard::Latest(arn) => {
+                    self.urls.note(&arn, None);
+                    self.invoker.apply(&arn, None);
+                }
                 Heard::Version(arn, number) => self.invoker.apply_version(&arn, number, None),
                 Heard::Alias(arn, name) => self.invoker.apply_alias(&arn, &name, None),
             }
@@ -143,12 +167,23 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> T {
 
 /// Read-your-writes for invocations: whoever has seen a commit answered finds its function in the invoker.
 struct Fresh {
-    store: Store,
     invoker: Invoker,
+    progress: Progress,
+}
+
+/// What has been committed, and how much of that has been applied.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    store: Store,
     applied: watch::Receiver<Option<u64>>,
 }
 
-impl Fresh {
+impl Progress {
+    /// Waits until everything that has been committed by now is applied.
+    pub(crate) async fn caught_up(&self) {
+        catch_up(self.behind()).await;
+    }
+
     /// `None` when nothing is to be waited for, which is nearly always.
     fn behind(&self) -> Option<Behind> {
         let committed = Some(self.store.last_version());
@@ -168,7 +203,7 @@ async fn catch_up(behind: Option<Behind>) {
 
 impl Invoke for Fresh {
     fn check(&self, target: &Target) -> InvokeCheckFuture {
-        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
         Box::pin(async move {
             catch_up(behind).await;
             invoker.check(&target).await
@@ -176,7 +211,7 @@ impl Invoke for Fresh {
     }
 
     fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture {
-        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
         Box::pin(async move {
             catch_up(behind).await;
             invoker.resource_policy(&target).await
@@ -184,7 +219,7 @@ impl Invoke for Fresh {
     }
 
     fn event_policy(&self, target: &Target) -> EventPolicyFuture {
-        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
         Box::pin(async move {
             catch_up(behind).await;
             invoker.event_policy(&target).await
@@ -200,7 +235,7 @@ impl Invoke for Fresh {
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {
-        match self.behind() {
+        match self.progress.behind() {
             None => self.invoker.invoke(target, invocation),
             behind => {
                 let invoker = self.invoker.clone();
@@ -218,7 +253,7 @@ impl Invoke for Fresh {
         invocation: Arc<Invocation>,
         taker: Arc<dyn TakeResponse>,
     ) -> InvokeFuture {
-        let (behind, invoker) = (self.behind(), self.invoker.clone());
+        let (behind, invoker) = (self.progress.behind(), self.invoker.clone());
         Box::pin(async move {
             catch_up(behind).await;
             invoker.invoke_streaming(target, invocation, taker).await

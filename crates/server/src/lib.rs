@@ -34,6 +34,7 @@ mod server;
 mod telemetry;
 mod traces;
 mod unpacker;
+mod urls;
 mod user;
 mod world;
 

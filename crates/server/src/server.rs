@@ -38,6 +38,7 @@ use crate::prewarm::Stock;
 use crate::telemetry::Telemetry;
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
+use crate::urls::{Domains, Urls};
 use crate::user::ServiceUser;
 use crate::world::{SystemClock, SystemEntropy};
 use crate::{Config, listener, secret};
@@ -225,6 +226,7 @@ impl Server {
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
             control,
+            urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
             code: code.clone(),
             location,
@@ -391,6 +393,11 @@ async fn feed_after(
     search.await?;
     stock.expect_usual(runtimes.catalogue.get());
     Ok(feed.run().await?)
+}
+
+fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
+    let domains = Domains::new(&config.url_domains);
+    Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
 }
 
 /// What delivers asynchronous invocations.

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from support.functions import source
 from support.installed import http_event, node_packages, packed
+from support.packages import pack
 from support.server import ISOLATION
+from support.urls import open_url, request
 
 HERE = Path(__file__).resolve().parent
 # The newest first. What hooks `require` does not see handlers from nodejs24.x on, on AWS neither.
@@ -112,6 +115,21 @@ def test_hono_streams(deploy, invoke):
     assert json.loads(prelude)["statusCode"] == 200 and body == b"one two"
 
 
+def test_hono_behind_a_url(deploy, lambda_):
+    name = deploy("web", ["hono.mjs"], "hono.handler")
+    url = open_url(lambda_, name)
+    assert request(url, path="/items/tea?a=1").json["name"] == "tea"
+    made = request(url, "POST", "/orders", '{"name":"ü"}'.encode(), [("content-type", "application/json")])
+    assert (made.status, made.json) == (201, {"name": "ü"})
+
+
+def test_hono_streams_behind_a_url(deploy, lambda_):
+    name = deploy("web", ["hono.mjs"], "hono.streaming")
+    answer = request(open_url(lambda_, name, InvokeMode="RESPONSE_STREAM"), path="/stream")
+    assert (answer.status, answer.body) == (200, b"one two")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
 def test_middy(deploy, invoke):
     name = deploy("web", ["middy.mjs"], "middy.handler")
     answer = invoke(name, http_event("/orders", "POST", '{"name":"ü"}'))
@@ -124,3 +142,15 @@ def test_the_sdk_calls_the_platform_unaided(deploy, invoke, probe):
     invoke(name, {"other": probe})
     again = invoke(name, {"other": probe}).ok
     assert again == {"answer": 5, "groups": [f"/aws/lambda/{name}"]}
+
+
+@pytest.mark.skipif(ISOLATION == "process", reason="without a sandbox the variables of this process' SDK would decide")
+def test_the_sdk_reads_a_stream(deploy, invoke, make):
+    zip_file = pack({"bootstrap": (source("stream/bootstrap"), 0o755)})
+    other = make.create("stream", zip_file, Runtime="provided.al2023", Handler="any")
+    name = deploy("sdk", ["streams.mjs"], "streams.handler")
+    steps = [{"text": "one "}, {"text": "two"}]
+    whole = invoke(name, {"other": other, "payload": {"steps": steps}}).ok
+    assert whole == {"text": "one two", "version": "$LATEST"}
+    steps.append({"trailers": {"type": "Function.Broken", "body": "{}"}})
+    assert invoke(name, {"other": other, "payload": {"steps": steps}}).ok["error"] == "Function.Broken"

@@ -141,7 +141,7 @@ class Server:
     def _is_ready(self):
         output = self.output()
         assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{output}"
-        address = re.search(r"http://127\.0\.0\.1:(\d+)", output)
+        address = re.search(r"http://(?:127\.0\.0\.1|\[::1\]):(\d+)", output)
         if not address or not re.search(r"^Ready\.$", output, re.MULTILINE):
             return False
         self.url = address.group(0)

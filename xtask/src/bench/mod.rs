@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → many environments → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -32,6 +32,7 @@ mod server;
 mod share;
 mod startup;
 mod stats;
+mod stream;
 mod subject;
 mod table;
 mod warm;
@@ -68,12 +69,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let last = subjects.last().context("there is always the function in Rust")?;
     let shares = share::measure(&place, &subjects, &server)?;
     let logs = logs::measure(&place, &subjects, &server, &programs, &options)?;
+    let streams = stream::measure(&place, &subjects, &server, &options)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
     server.stop()?;
     drop(awake);
 
     let machine = machine::describe(before)?;
-    let report = Report::new(&options, machine, report::Parts { startup, environments, shares, logs, rows });
+    let report =
+        Report::new(&options, machine, report::Parts { startup, environments, shares, logs, streams, rows });
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", file.display()))?;

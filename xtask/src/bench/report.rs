@@ -12,6 +12,7 @@ use super::options::Options;
 use super::print::Print;
 use super::share::Shares;
 use super::startup::Startup;
+use super::stream::Streams;
 use super::subject::Subject;
 use super::warm::Scenario;
 
@@ -23,6 +24,9 @@ const PRINT: f64 = 1.15;
 const ENVIRONMENT_MB: f64 = 1.0;
 /// The queue of logs and the batch that is being written, 32 MB each, and a segment that is being closed.
 const FLOOD_MB: f64 = 128.0;
+const STREAM_MB_PER_SECOND: f64 = 400.0;
+/// A few pieces, and what an allocator keeps.
+const STREAM_MB: f64 = 8.0;
 /// 128 of 1,769 MB.
 const SMALLEST_SHARE: f64 = 128.0 / 1769.0;
 
@@ -36,6 +40,7 @@ pub(crate) struct Report {
     pub(crate) environments: Environments,
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
+    pub(crate) streams: Option<Streams>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -46,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) environments: Environments,
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
+    pub(crate) streams: Option<Streams>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -117,7 +123,7 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, rows } = parts;
+        let Parts { startup, environments, shares, logs, streams, rows } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -147,7 +153,8 @@ impl Report {
             FLOOD_MB,
             logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
         ));
-        Self { options: options.clone(), machine, startup, environments, shares, logs, rows, goals }
+        goals.extend(stream_goals(streams.as_ref()));
+        Self { options: options.clone(), machine, startup, environments, shares, logs, streams, rows, goals }
     }
 }
 
@@ -188,6 +195,23 @@ fn warm_goals(row: &Row) -> Vec<Goal> {
         goals.push(Goal::new(format!("environments left of {}, {label}", crowd.count), 0.0, Some(left)));
     }
     goals
+}
+
+fn stream_goals(streams: Option<&Streams>) -> [Goal; 3] {
+    let first = streams.and_then(|streams| streams.first_byte_us.as_ref());
+    [
+        Goal::new("a streamed byte at the client, p50, µs", 2_000.0, first.map(|first| first.p50)),
+        Goal::new(
+            "a streamed MB, µs",
+            1e6 / STREAM_MB_PER_SECOND,
+            streams.map(|streams| 1e6 / streams.mb_per_second),
+        ),
+        Goal::new(
+            "server's memory gained by streams of 200 MB, MB",
+            STREAM_MB,
+            streams.map(|streams| megabytes(streams.most_bytes.saturating_sub(streams.before_bytes))),
+        ),
+    ]
 }
 
 /// What a cold start may take: an interpreter and its client wait for their function, a program of the function's own does

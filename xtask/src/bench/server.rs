@@ -56,6 +56,11 @@ impl Server {
         Ok(Self { process, address, lambent: programs.lambent.clone(), ready_after })
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where clients invoke a function.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("http://{}/2015-03-31/functions/{name}/invocations", self.address)

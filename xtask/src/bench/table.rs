@@ -20,6 +20,7 @@ pub(crate) fn render(report: &Report) -> String {
         beside(&report.rows),
         server(report),
         logs(report),
+        streams(report),
         goals(report),
     ]
     .join("\n")
@@ -239,6 +240,20 @@ fn logs(report: &Report) -> String {
         p50(&logs.beside_us),
         logs.search_ms,
         logs.found,
+    )
+}
+
+fn streams(report: &Report) -> String {
+    let Some(streams) = &report.streams else { return "Streams: not measured without Python\n".to_owned() };
+    let of = |take: fn(&Summary) -> f64| number(streams.first_byte_us.as_ref().map(take), 0);
+    format!(
+        "Streams\na byte at the client after p50 {} µs, p99 {} µs; 200 MB at {:.0} MB a second; server {:.1} MB before, {:.1} MB \
+         at most\n",
+        of(|first| first.p50),
+        of(|first| first.p99),
+        streams.mb_per_second,
+        megabytes(streams.before_bytes),
+        megabytes(streams.most_bytes),
     )
 }
 

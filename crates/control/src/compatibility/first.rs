@@ -95,8 +95,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "CreateFunctionUrlConfig",
-        ShownOnly,
-        "nothing answers at the URL yet; it ends in `lambda-url.REGION.localhost` and this server's port",
+        Differs,
+        "the URL is `http:` and ends in `lambda-url.REGION.localhost` and this server's port; see Invocation below",
         "AuthType Cors FunctionName InvokeMode Qualifier",
         &[],
     ),

@@ -235,11 +235,5 @@ pub(super) const ROWS: &[Row] = &[
         "FunctionName MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier",
         &[part("DestinationConfig", Differs, "see Asynchronous invocation below")],
     ),
-    row(
-        "UpdateFunctionUrlConfig",
-        ShownOnly,
-        "nothing answers at the URL yet",
-        "AuthType Cors FunctionName InvokeMode Qualifier",
-        &[],
-    ),
+    row("UpdateFunctionUrlConfig", Effective, "", "AuthType Cors FunctionName InvokeMode Qualifier", &[]),
 ];

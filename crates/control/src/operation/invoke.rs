@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 use lambent_lambda::limits;
-use lambent_model::{Completed, Entropy, Invocation, Outcome, Report, RequestId, Target};
+use lambent_model::{Completed, Entropy, Invocation, Outcome, Report, RequestId, Target, Timestamp};
 use lambent_wire::lambda::{self, op, types as t};
 use lambent_wire::{Error, common};
 use serde::de::IgnoredAny;
@@ -123,6 +123,8 @@ pub(super) fn invocation(
     let client_context = input.client_context.as_deref().map(decode_client_context).transpose()?;
     let request_id: RequestId =
         context.request_id.parse().map_err(|_| common::internal_failure("the request id is not a UUID"))?;
+    let parts = &context.control.parts;
+    let new_trace = || new_trace_id(&*parts.entropy, parts.clock.now());
     Ok(Invocation {
         request_id,
         payload,
@@ -131,7 +133,7 @@ pub(super) fn invocation(
             Some(_) => target.qualified(),
             None => target.function.to_string(),
         },
-        trace_id: context.trace_id.map_or_else(|| new_trace_id(context), str::to_owned),
+        trace_id: context.trace_id.map_or_else(new_trace, str::to_owned),
         client_context,
         tail: input.log_type == Some(t::LogType::Tail),
     })
@@ -201,10 +203,8 @@ fn decode_client_context(text: &str) -> Result<String, Error> {
 
 /// A root for a trace that nobody started: never sampled, since nothing records it (X-Ray Developer Guide, "Tracing
 /// header").
-fn new_trace_id(context: &Context<'_>) -> String {
-    let parts = &context.control.parts;
+pub fn new_trace_id(entropy: &dyn Entropy, now: Timestamp) -> String {
     let mut random = [0; 20];
-    let entropy: &dyn Entropy = &*parts.entropy;
     entropy.fill(&mut random);
     // As three numbers: text byte by byte costs more than all the rest of an invocation's headers.
     let number = |from: usize| {
@@ -212,7 +212,7 @@ fn new_trace_id(context: &Context<'_>) -> String {
         u64::from_be_bytes(bytes)
     };
     let (high, low, parent) = (number(0) >> 32, number(4), number(12));
-    let seconds = parts.clock.now().seconds();
+    let seconds = now.seconds();
     format!("Root=1-{seconds:08x}-{high:08x}{low:016x};Parent={parent:016x};Sampled=0")
 }
 

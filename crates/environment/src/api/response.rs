@@ -132,3 +132,114 @@ impl Bucket {
         Duration::from_secs_f64((-self.tokens).max(0.0) / rate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+    use lambent_model::{PieceFuture, ResponseHead};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// So many pieces of this size, and how many of them were asked for.
+    struct Pieces<'a>(usize, Bytes, &'a AtomicUsize);
+
+    impl Body for Pieces<'_> {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+            self.0 = left;
+            self.2.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(self.1.clone()))))
+        }
+    }
+
+    /// Has room when it is given some; wants so many pieces.
+    struct Taker {
+        room: Semaphore,
+        wanted: usize,
+        had: Mutex<Vec<usize>>,
+    }
+
+    impl TakeResponse for Taker {
+        fn begin(&self, _head: ResponseHead) {}
+
+        fn piece(&self, piece: Bytes) -> PieceFuture<'_> {
+            Box::pin(async move {
+                self.room.acquire().await.unwrap().forget();
+                let mut had = self.had.lock().unwrap();
+                had.push(piece.len());
+                had.len() < self.wanted
+            })
+        }
+    }
+
+    fn taker(room: usize, wanted: usize) -> Taker {
+        Taker { room: Semaphore::new(room), wanted, had: Mutex::default() }
+    }
+
+    #[tokio::test]
+    async fn a_taker_without_room_stops_the_reading() {
+        let (taker, read) = (taker(2, usize::MAX), AtomicUsize::new(0));
+        let mut stream = std::pin::pin!(stream(Pieces(9, Bytes::from_static(b"x"), &read), &taker, None));
+        assert!(poll_once(stream.as_mut()).await.is_none());
+        assert_eq!(read.load(Ordering::Relaxed), 3, "two that were taken and the one that waits");
+        taker.room.add_permits(7);
+        assert!(matches!(stream.await, Reported::Streamed));
+        assert_eq!(taker.had.lock().unwrap().len(), 9);
+    }
+
+    async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_nobody_wants_is_read_to_its_end() {
+        let (taker, read) = (taker(9, 2), AtomicUsize::new(0));
+        let reported = stream(Pieces(5, Bytes::from_static(b"x"), &read), &taker, None).await;
+        assert!(matches!(reported, Reported::Streamed));
+        assert_eq!((taker.had.lock().unwrap().len(), read.load(Ordering::Relaxed)), (2, 5));
+    }
+
+    #[tokio::test]
+    async fn two_hundred_megabytes_pass_and_not_one_byte_more() {
+        let piece = Bytes::from(vec![0; 1024 * 1024]);
+        for (pieces, more) in [(200, 0), (201, 1)] {
+            let (taker, read) = (taker(1000, usize::MAX), AtomicUsize::new(0));
+            let reported = stream(Pieces(pieces, piece.clone(), &read), &taker, None).await;
+            match more {
+                0 => assert!(matches!(reported, Reported::Streamed)),
+                _ => assert!(matches!(reported, Reported::TooLarge(STREAM_LIMIT))),
+            }
+            assert_eq!(taker.had.lock().unwrap().iter().sum::<usize>(), STREAM_LIMIT);
+        }
+    }
+
+    #[test]
+    fn the_first_megabytes_are_free_and_the_rest_keeps_to_the_rate() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(StreamRate(1024 * 1024), now);
+        assert_eq!(bucket.take(BURST, now), Duration::ZERO);
+        assert_eq!(bucket.take(2 * 1024 * 1024, now), Duration::from_secs(2));
+        let later = now + Duration::from_secs(3);
+        assert_eq!(bucket.take(1024 * 1024, later), Duration::ZERO);
+        // It never fills above its size.
+        let late = now + Duration::from_secs(3600);
+        assert_eq!(bucket.take(BURST + 1024 * 1024, late), Duration::from_secs(1));
+    }
+}

@@ -17,6 +17,8 @@ pub enum Who<'a> {
     },
     /// A service: `s3.amazonaws.com`.
     Service(&'a str),
+    /// Nobody in particular: whoever opens a function URL that asks for no signature.
+    Anonymous,
 }
 
 /// What is asked for.

@@ -30,6 +30,8 @@ impl Principals {
         kinds.0.iter().any(|(kind, names)| match (kind.as_str(), who) {
             ("AWS", Who::Aws { account, arn }) => names.iter().any(|name| is_aws(name, account, arn)),
             ("Service", Who::Service(service)) => names.iter().any(|name| name == *service),
+            // "Everyone", either way it is written.
+            ("AWS", Who::Anonymous) => names.iter().any(|name| name == "*"),
             _ => false,
         })
     }

@@ -10,7 +10,7 @@ use super::{Origin, service};
 
 /// The secret that goes with any access key on a loopback address. It only matters for signatures in the query: a
 /// link carries no header that a browser protects, so it must at least be made by someone who knows this.
-const LOOPBACK_SECRET: &str = "test";
+pub(crate) const LOOPBACK_SECRET: &str = "test";
 
 /// A caller as the request claims.
 pub(super) struct Identified {

@@ -51,7 +51,7 @@ impl Default for Bodies {
 
 /// Why a body was not read.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// There was no place for it.
     Full,
     /// It cannot be taken.
@@ -60,7 +60,7 @@ pub(super) enum Refused {
 
 impl Bodies {
     /// Reads a body to its end. It comes with its place, to be kept as long as the body is.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         origin: &Origin,
         parts: &Parts,
@@ -98,7 +98,7 @@ struct Room<'a> {
 
 /// What a body occupies; given back when it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(crate) struct Place {
     large: Option<OwnedSemaphorePermit>,
     part: Option<OwnedSemaphorePermit>,
 }

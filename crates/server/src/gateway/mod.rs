@@ -35,9 +35,11 @@ use tracing::Instrument as _;
 
 use crate::metrics::{Asked, Page, Requests};
 use crate::traces::Ring;
+use crate::urls::Urls;
 
+pub(crate) use authenticate::LOOPBACK_SECRET;
 pub(crate) use authorise::Authoriser;
-pub(crate) use body::Bodies;
+pub(crate) use body::{Bodies, Place as BodyPlace, Refused as BodyRefused};
 pub(crate) use guard::Guard;
 pub(crate) use inside::is_offered;
 pub(crate) use orphans::Orphans;
@@ -63,6 +65,7 @@ pub(crate) struct Gateway {
     pub(crate) orphans: Arc<Orphans>,
     pub(crate) control: Control,
     pub(crate) iam: Iam,
+    pub(crate) urls: Urls,
     pub(crate) logs: Logs,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
@@ -108,8 +111,16 @@ impl Gateway {
     ) -> Result<Response<Reply>, Infallible> {
         let (began, mut asked) = (Instant::now(), Asked::Nothing);
         let _counted = self.requests.begin();
-        let request_id = RequestId::random(&*self.entropy).to_string();
+        let id = RequestId::random(&*self.entropy);
+        let request_id = id.to_string();
         let span = trace::begin(&request, &request_id);
+        if let Some(host) = self.urls.host(&request) {
+            let response = self.answer_url(&origin, host, request, id).instrument(span.clone()).await;
+            let (status, took) = (response.status().as_u16(), began.elapsed());
+            self.requests.answered(Asked::Url, status, took);
+            trace::end(&span, Asked::Url, &request_id, status, took);
+            return Ok(response);
+        }
         let received = self.receive(&origin, request, &request_id, &mut asked).instrument(span.clone()).await;
         let response = match received {
             Ok(call) if Control::streams(&call.matched) => {

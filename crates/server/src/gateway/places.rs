@@ -30,7 +30,7 @@ impl Default for Places {
 
 impl Places {
     /// A place, if there is one; free again when it is dropped.
-    pub(super) fn take(&self, origin: &Origin) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn take(&self, origin: &Origin) -> Option<OwnedSemaphorePermit> {
         let places = match origin {
             Origin::Client => &self.clients,
             Origin::Function(_) => &self.functions,

@@ -24,7 +24,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// What is sent: the response's bytes, or the stream that it carries.
-    pub(super) fn of(mut response: Response<Bytes>) -> Response<Self> {
+    pub(crate) fn of(mut response: Response<Bytes>) -> Response<Self> {
         let streamed = response.extensions_mut().remove::<Streamed>().and_then(|streamed| streamed.take());
         match streamed {
             Some(messages) => response.map(|_| Self::Streamed(messages)),

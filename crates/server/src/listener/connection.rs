@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use super::door::Door;
 use crate::gateway::{Gateway, Origin, Reply};
+use crate::urls::Peer;
 
 /// A client that sends half a head and stops ("slow loris") loses its connection, and so does one that has not used it
 /// for so long.
@@ -69,7 +70,12 @@ fn http2(streams: Streams) -> http2::Builder<Streams> {
 }
 
 /// Serves a connection until its client or `stopped` ends it; then what was begun is finished.
-pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    gateway: Arc<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut door = Door::new(stream);
     let version = tokio::select! {
         biased;
@@ -80,14 +86,19 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, mut stopped:
     let Ok(Ok(version)) = version else { return };
     match version {
         Version::One => {
-            let service = service_fn(move |request| Arc::clone(&gateway).answer(Origin::Client, request));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                Arc::clone(&gateway).answer(Origin::Client, request)
+            });
             let connection = http1().serve_connection(TokioIo::new(door), service);
             drive(connection, stopped, std::future::pending()).await;
         }
         Version::Two => {
             let (open, under_way) = watch::channel(0);
-            let service =
-                service_fn(move |request| answer_counted(Arc::clone(&gateway), open.clone(), request));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                answer_counted(Arc::clone(&gateway), open.clone(), request)
+            });
             let connection = http2(Streams::default()).serve_connection(TokioIo::new(door), service);
             drive(connection, stopped, idle(under_way)).await;
         }

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::gateway::{Gateway, Origin};
+use crate::urls::Peer;
 
 /// Open connections: more than the 1,000 concurrent invocations of an account, with room for the rest; each costs a
 /// few kilobytes while idle.
@@ -39,8 +40,8 @@ pub(crate) async fn serve(
             Some(_ended) = connections.join_next() => continue,
             accepted = async { (place.await, listener.accept().await) } => accepted,
         };
-        let (place, stream) = match accepted {
-            (Ok(place), Ok((stream, _))) => (place, stream),
+        let (place, stream, peer) = match accepted {
+            (Ok(place), Ok((stream, from))) => (place, stream, Peer(from.ip())),
             // Out of descriptors, or the client was gone before we looked: give the others a moment to finish.
             (_, Err(_)) | (Err(_), _) => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -53,7 +54,7 @@ pub(crate) async fn serve(
         connections.spawn(async move {
             let requests = Arc::clone(&gateway.requests);
             let _counted = requests.connected();
-            steady(connection::serve(stream, gateway, stopped)).await;
+            steady(connection::serve(stream, peer, gateway, stopped)).await;
             drop(place);
         });
     }

@@ -29,6 +29,8 @@ pub(crate) enum Asked {
     Metrics,
     /// The download of a package.
     Code,
+    /// A function, by its URL.
+    Url,
     /// Refused before anybody looked at what it was for, or for nothing there is.
     Nothing,
 }
@@ -46,6 +48,7 @@ impl Asked {
             Self::Traces => ("lambent", "Traces"),
             Self::Metrics => ("lambent", "Metrics"),
             Self::Code => ("lambent", "Code"),
+            Self::Url => ("lambent", "FunctionUrl"),
             Self::Nothing => ("", ""),
         }
     }
@@ -88,6 +91,7 @@ impl Default for Requests {
             Asked::Traces,
             Asked::Metrics,
             Asked::Code,
+            Asked::Url,
             Asked::Nothing,
         ]);
         Self {

@@ -13,6 +13,9 @@ async fn main() -> Result<(), Error> {
     let application = Router::new()
         .route("/hello/{name}", get(hello))
         .route("/echo", post(|Json(body): Json<Value>| async move { (StatusCode::CREATED, Json(body)) }));
+    if std::env::var_os("STREAM").is_some() {
+        return lambda_http::run_with_streaming_response(application).await;
+    }
     lambda_http::run(application).await
 }
 
