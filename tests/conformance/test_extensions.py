@@ -5,14 +5,16 @@ import concurrent.futures
 import json
 import re
 import time
+import urllib.request
 
 import pytest
 
 from support import functions
 from support.clients import ACCOUNT
-from support.functions import source, unique
+from support.functions import probe_zip, source, unique
 from support.packages import pack
 from support.wait import until
+from test_runtimes import CACHE, build, newest
 
 pytestmark = pytest.mark.namespaces
 EVERYTHING = {"schemaVersion": "2022-12-13", "types": ["platform", "function", "extension"], "buffering": {"timeoutMs": 25}}
@@ -34,7 +36,7 @@ def extended(make, lambda_):
 
 
 @pytest.fixture
-def invoke(invoke, logs):
+def invoke(invoke, lambda_, logs):
     """Invokes, and waits until extensions are done as well: the next invocation would go to another environment."""
 
     def call(name, event=None, **options):
@@ -43,6 +45,7 @@ def invoke(invoke, logs):
         until(lambda: any(line.startswith(mine) for line in messages(logs, name)), "the invocation's report")
         return answer
 
+    call.client = lambda_
     return call
 
 
@@ -284,3 +287,120 @@ def test_ten_extensions_run_and_eleven_do_not(invoke, extended):
     assert all(len(of("event", kept(invoke, name, observer))) for observer in names)
     answer = invoke(extended(names=[*names, "one-more"]))
     assert answer.json["errorType"] == "Extension.LaunchError"
+
+
+PARTING = {
+    "python": {
+        "app.py": """
+import os, signal, sys
+
+def leave(*_):
+    print("the runtime was told", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, leave)
+
+def handler(event, context):
+    return 1
+"""
+    },
+    "nodejs": {
+        "app.mjs": """
+process.on("SIGTERM", () => { console.log("the runtime was told"); process.exit(0); });
+export const handler = async () => 1;
+"""
+    },
+}
+
+
+@pytest.mark.parametrize("family", PARTING)
+def test_the_end_of_an_idle_environment_is_told_to_the_runtime_then_to_extensions(
+    invoke, extended, lambda_, logs, runtimes, family
+):
+    package, runtime = pack(PARTING[family]), newest(runtimes, family)
+    name = extended(observer={"subscribe": EVERYTHING}, zip_file=package, Handler="app.handler", Runtime=runtime)
+    answer = invoke(name)
+    # New code: the environment of the old one ends.
+    lambda_.update_function_code(FunctionName=name, ZipFile=pack({**PARTING[family], "new": ""}))
+    reason, told = farewell(logs, name)
+    assert reason == "spindown" and 0 < of("event", told)[-1]["deadlineMs"] / 1000
+    assert any(line.endswith("the runtime was told") for line in messages(logs, name))
+    # The last report is delivered at the latest with the end.
+    reports = [record for record in of("telemetry", told) if record["type"] == "platform.report"]
+    assert [report["record"]["requestId"] for report in reports] == [answer.request_id]
+
+
+def test_segments_for_x_ray_are_kept_and_floods_are_not(server, invoke, make):
+    package = pack(
+        {
+            "app.py": """
+import os, socket, urllib.request
+
+def handler(event, context):
+    host, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].split(":")
+    daemon = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for n in range(event["count"]):
+        daemon.sendto(b'{"format": "json", "version": 1}\\n{"name": "%s"}' % event["name"].encode(), (host, int(port)))
+    daemon.sendto(b"no segment", (host, int(port)))
+    url = f"http://{os.environ['AWS_LAMBDA_METADATA_API']}/2026-01-15/metadata/execution-environment"
+    token = os.environ["AWS_LAMBDA_METADATA_TOKEN"]
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})) as answer:
+        return [answer.headers["cache-control"], answer.read().decode()]
+"""
+        }
+    )
+    name = make.create("traced", zip_file=package, Handler="app.handler")
+    answer = invoke(name, {"count": 3, "name": name}).ok
+    assert answer == ["private, max-age=43200, immutable", '{"AvailabilityZoneID":"use1-az1"}']
+
+    def segments():
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/_lambent/traces", timeout=10) as answer:
+            kept = json.load(answer)["segments"]
+        mine = [segment for segment in kept if (segment["document"] or {}).get("name") == name]
+        return len(mine) == 3 and mine
+
+    assert {segment["origin"] for segment in until(segments, "three segments")} == {"function"}
+    invoke(name, {"count": 20_000, "name": "flood"}).ok
+
+
+def test_extensions_of_json_functions_are_told_objects(invoke, extended, logs):
+    name = extended(observer={"subscribe": EVERYTHING}, LoggingConfig={"LogFormat": "JSON"})
+    # The probe prints plainly; what is no object stays a string.
+    answer = functions.invoke(invoke.client, name, {"do": "sleep", "seconds": 0, "print": '{"own": 1}'})
+    answer.ok
+
+    def told():
+        file = functions.invoke(invoke.client, name, {"do": "read", "path": "/tmp/observer.jsonl"}).ok
+        records = of("telemetry", [json.loads(line) for line in file.splitlines()])
+        return [record["record"] for record in records if record["type"] == "function"]
+
+    assert {"own": 1} in until(told, "the function's line")
+    lines = [line for line in messages(logs, name) if '"platform.extension"' in line]
+    assert json.loads(lines[0])["record"]["state"] == "Ready"
+
+
+def test_an_extension_with_aws_s_own_library(invoke, extended, lambda_, logs):
+    target = CACHE / "extension-rust"
+    build("cargo", ["build", "--quiet", "--locked"], "extension-rust", target / "debug" / "telemetry-keeper", {"CARGO_TARGET_DIR": str(target)})
+    program = (target / "debug" / "telemetry-keeper").read_bytes()
+    name = extended(files={"extensions/rust": (program, 0o755)})
+    answers = [invoke(name, {"do": "sleep", "seconds": 0, "print": "hello"}) for _ in range(2)]
+    lambda_.update_function_code(FunctionName=name, ZipFile=probe_zip("two"))
+    reason_and_told = until(
+        lambda: next((line for line in messages(logs, name) if line.startswith("rust ends: ")), None), "its end"
+    )
+    told = [json.loads(line) for line in reason_and_told.removeprefix("rust ends: ").split("\x1e") if line]
+    assert of("invoke", told) == [answer.request_id for answer in answers] and of("shutdown", told) == ["spindown"]
+    records = of("telemetry", told)
+    # Read by the library's types, and written again.
+    assert [record["type"] for record in records][:5] == [
+        "platform.initStart",
+        "platform.telemetrySubscription",
+        "platform.initRuntimeDone",
+        "platform.extension",
+        "platform.initReport",
+    ]
+    reports = [record["record"] for record in records if record["type"] == "platform.report"]
+    assert [report["requestId"] for report in reports] == [answer.request_id for answer in answers]
+    assert reports[0]["metrics"]["initDurationMs"] > 0 and "initDurationMs" not in reports[1]["metrics"]
+    assert [record["record"] for record in records if record["type"] == "function"] == ["hello", "hello"]

@@ -22,9 +22,11 @@ use crate::telemetry::{Subscription, SubscriptionError};
 mod answer;
 mod extensions;
 mod failure;
+mod metadata;
 mod response;
 mod runtime;
 
+pub(crate) use self::metadata::{Metadata, zone};
 pub use self::response::StreamRate;
 
 /// A runtime that sends half a result and stops is not served for ever. It may take as long as the longest handler,
@@ -103,6 +105,7 @@ pub(crate) struct Requests {
     extensions: Arc<dyn Extensions>,
     bodies: Arc<Semaphore>,
     rate: Option<StreamRate>,
+    metadata: Metadata,
 }
 
 impl Requests {
@@ -111,7 +114,18 @@ impl Requests {
         rate: Option<StreamRate>,
     ) -> Self {
         let extensions: Arc<dyn Extensions> = Arc::clone(&environment) as _;
-        Self { environment, extensions, bodies: Arc::new(Semaphore::new(BODIES)), rate }
+        Self {
+            environment,
+            extensions,
+            bodies: Arc::new(Semaphore::new(BODIES)),
+            rate,
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// What is answered of the environment itself; without it nobody is told.
+    pub(crate) fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
     }
 
     /// To be held from before a body is read until the environment has taken it.
@@ -146,6 +160,9 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
     let path = request.uri().path().to_owned();
     if path == "/ping" {
         return answer(StatusCode::OK, Bytes::from_static(b"pong"), "text/plain");
+    }
+    if path == metadata::PATH {
+        return metadata::handle(request.method(), request.headers(), &requests.metadata);
     }
     if let Some(call) = extensions::Call::of(&path) {
         return extensions::handle(call, request, requests).await;

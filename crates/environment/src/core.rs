@@ -12,7 +12,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use lambent_model::{Completed, EnvironmentId, Invocation, Origin, TakeResponse};
+use lambent_model::{Completed, EnvironmentId, Invocation, Measure, Origin, Qualifier, TakeResponse};
 use lambent_sandbox_client::{Control, Program};
 use tokio::sync::oneshot;
 
@@ -167,6 +167,13 @@ impl Core {
         let at = self.world.clock.now();
         if let Record::Start { .. } = record {
             self.log.tail = self.tail_wanted.then(Vec::new);
+        }
+        if let Record::Report { invocation, extensions: Some(took), .. } = record {
+            // Here, since it is known only after the caller has been answered.
+            let qualifier = invocation.invoked_arn.split(':').nth(7).map(Qualifier::parse);
+            let metrics = self.world.metrics.function(&self.function.arn);
+            let series = metrics.resource(qualifier.as_ref(), &self.function.version);
+            series.measure(Measure::PostRuntimeExtensionsDuration, *took);
         }
         self.log.platform(at, record);
     }

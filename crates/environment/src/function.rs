@@ -79,6 +79,8 @@ pub struct World {
 pub struct Placement {
     /// `AWS_LAMBDA_RUNTIME_API`.
     pub runtime_api: SocketAddr,
+    /// `AWS_LAMBDA_METADATA_TOKEN`. The metadata's address is the Runtime API's.
+    pub metadata_token: String,
     /// `AWS_XRAY_DAEMON_ADDRESS`.
     pub xray_daemon: SocketAddr,
     /// The platform's endpoint as seen from inside.

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::api::{self, Requests};
+use crate::api::{self, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
 use crate::steady::steady;
@@ -158,7 +158,9 @@ impl Task<'_> {
             Ok(pipes) => pipes,
             Err(error) => return shared.bury(&format!("its output pipes cannot be read: {error}")),
         };
+        let metadata = self.metadata();
         let placement = Placement {
+            metadata_token: metadata.token.clone(),
             runtime_api: runtime_api.address(),
             platform: platform.address(),
             xray_daemon: xray.address(),
@@ -166,7 +168,7 @@ impl Task<'_> {
             initialization: self.initialization,
         };
         shared.launched(control.clone(), placement, pipes);
-        let requests = Requests::new(shared.clone(), self.world.stream_rate);
+        let requests = Requests::new(shared.clone(), self.world.stream_rate).with_metadata(metadata);
         let guest = Guest {
             function: Arc::clone(self.function),
             bodies: Arc::new(Semaphore::new(Guest::BODIES_KIB as usize)),
@@ -270,6 +272,13 @@ impl Task<'_> {
                 .shared
                 .fail(&format!("{what}: there was no answer within {} seconds", ORDER_TIMEOUT.as_secs())),
         }
+    }
+
+    fn metadata(&self) -> Metadata {
+        let mut token = [0; 32];
+        self.world.entropy.fill(&mut token);
+        let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        Metadata { token, zone: zone(self.function.arn.scope.region.as_str()) }
     }
 
     /// Hands on what the function has sent to X-Ray's daemon: a line that says what it is, and the segment (X-Ray

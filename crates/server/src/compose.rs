@@ -264,6 +264,7 @@ impl FunctionPlan {
             log_stream: &placement.log_stream,
             initialization_type: placement.initialization.as_str(),
             runtime_api: &placement.runtime_api.to_string(),
+            metadata_token: &placement.metadata_token,
             xray_daemon: &placement.xray_daemon.to_string(),
             credentials: Some(Credentials {
                 access_key_id: &keys.access_key,
