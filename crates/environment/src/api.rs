@@ -1,5 +1,5 @@
-//! The Runtime API (AWS Lambda Developer Guide, "Using the Lambda runtime API"): HTTP from the function's runtime,
-//! turned into events for the environment's task.
+//! The Runtime API, the Extensions API and the Telemetry API: HTTP from the function's runtime and its extensions, turned
+//! into events for the environment.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,20 +9,24 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use lambent_model::{Failure, Invocation, TakeResponse};
+use lambent_model::{ExtensionId, Failure, Invocation, TakeResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use self::answer::{Answer, answer, error, verdict};
 use self::failure::failure;
 use crate::heads::{self, Heads};
-use crate::machine::{Reported, Verdicted};
+use crate::machine::{Events, Refusal, Reported, Verdicted};
+use crate::telemetry::{Subscription, SubscriptionError};
 
 mod answer;
+mod extensions;
 mod failure;
+mod metadata;
 mod response;
 mod runtime;
 
+pub(crate) use self::metadata::{Metadata, zone};
 pub use self::response::StreamRate;
 
 /// A runtime that sends half a result and stops is not served for ever. It may take as long as the longest handler,
@@ -64,17 +68,64 @@ pub(crate) enum Begun {
     Refused(Verdicted),
 }
 
+/// What a registered extension is told of itself and its function.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) identifier: ExtensionId,
+    pub(crate) function_name: String,
+    pub(crate) function_version: String,
+    pub(crate) handler: String,
+    pub(crate) account_id: String,
+}
+
+/// One event for an extension.
+#[derive(Debug)]
+pub(crate) struct ExtensionEvent {
+    /// `Lambda-Extension-Event-Identifier`.
+    pub(crate) id: String,
+    pub(crate) body: Bytes,
+}
+
+/// What the calls of extensions are put to.
+pub(crate) trait Extensions: Send + Sync {
+    /// An extension registers for events.
+    fn register(&self, name: String, events: Events) -> Result<Registered, Refusal>;
+    /// An extension is done and waits for its next event, which comes through `poller`.
+    fn next(&self, id: ExtensionId, poller: oneshot::Sender<ExtensionEvent>) -> Result<(), Refusal>;
+    /// An extension cannot initialise, or go on.
+    fn error(&self, id: ExtensionId, init: bool, error_type: String) -> Result<(), Refusal>;
+    /// An extension subscribes to telemetry.
+    fn subscribe(&self, id: ExtensionId, subscription: Subscription) -> Result<(), SubscriptionError>;
+}
+
 /// Where the connections of one environment put what they are asked.
 #[derive(Clone)]
 pub(crate) struct Requests {
     environment: Arc<dyn Environment>,
+    extensions: Arc<dyn Extensions>,
     bodies: Arc<Semaphore>,
     rate: Option<StreamRate>,
+    metadata: Metadata,
 }
 
 impl Requests {
-    pub(crate) fn new(environment: Arc<dyn Environment>, rate: Option<StreamRate>) -> Self {
-        Self { environment, bodies: Arc::new(Semaphore::new(BODIES)), rate }
+    pub(crate) fn new(
+        environment: Arc<impl Environment + Extensions + 'static>,
+        rate: Option<StreamRate>,
+    ) -> Self {
+        let extensions: Arc<dyn Extensions> = Arc::clone(&environment) as _;
+        Self {
+            environment,
+            extensions,
+            bodies: Arc::new(Semaphore::new(BODIES)),
+            rate,
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// What is answered of the environment itself; without it nobody is told.
+    pub(crate) fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
     }
 
     /// To be held from before a body is read until the environment has taken it.
@@ -110,11 +161,17 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
     if path == "/ping" {
         return answer(StatusCode::OK, Bytes::from_static(b"pong"), "text/plain");
     }
+    if path == metadata::PATH {
+        return metadata::handle(request.method(), request.headers(), &requests.metadata);
+    }
+    if let Some(call) = extensions::Call::of(&path) {
+        return extensions::handle(call, request, requests).await;
+    }
     let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
         return error(
             StatusCode::NOT_FOUND,
             "NotImplemented",
-            "this environment serves the Runtime API 2018-06-01 and not the Extensions or Telemetry API",
+            "this environment serves the Runtime API 2018-06-01, the Extensions API 2020-01-01, the Telemetry API 2022-07-01 and the Logs API 2020-08-15",
         );
     };
     let segments: Vec<&str> = path.split('/').collect();
@@ -182,6 +239,22 @@ mod tests {
         }
         fn init_error(&self, _failure: Failure) -> Verdicted {
             Verdicted::Accepted
+        }
+    }
+
+    /// No extensions.
+    impl Extensions for Recorder {
+        fn register(&self, _name: String, _events: Events) -> Result<Registered, Refusal> {
+            Err(Refusal::RegistrationClosed)
+        }
+        fn next(&self, _id: ExtensionId, _poller: oneshot::Sender<ExtensionEvent>) -> Result<(), Refusal> {
+            Err(Refusal::Unknown)
+        }
+        fn error(&self, _id: ExtensionId, _init: bool, _error_type: String) -> Result<(), Refusal> {
+            Err(Refusal::Unknown)
+        }
+        fn subscribe(&self, id: ExtensionId, _subscription: Subscription) -> Result<(), SubscriptionError> {
+            Err(SubscriptionError::Unknown(id))
         }
     }
 

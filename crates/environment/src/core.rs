@@ -12,11 +12,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use lambent_model::{Completed, EnvironmentId, Invocation, Origin, TakeResponse};
+use lambent_model::{Completed, EnvironmentId, Invocation, Measure, Origin, Qualifier, TakeResponse};
 use lambent_sandbox_client::{Control, Program};
 use tokio::sync::oneshot;
 
-use crate::api::Delivery;
+use crate::api::Delivery as RuntimeEvent;
 use crate::log::Log;
 use crate::machine::{Effect, Event, Machine, Verdicted};
 use crate::pipes::Pipes;
@@ -24,9 +24,12 @@ use crate::record::Record;
 use crate::{Function, Notify, Placement, Status, World};
 
 mod effects;
+mod extensions;
 mod output;
 mod shared;
 
+use crate::telemetry::Delivery;
+use extensions::Desk;
 pub(crate) use shared::Shared;
 
 /// The answer to an invocation, or the invocation itself when the environment could not take it.
@@ -35,6 +38,11 @@ pub(crate) type Answer = Result<Completed, Arc<Invocation>>;
 /// What only the environment's task does, because it has to wait for the sandbox.
 pub(crate) enum Chore {
     Start(Program),
+    StartExtension(u8, Program),
+    Terminate,
+    KillProgram(Option<u8>),
+    /// Bring what a subscriber is told to where it wants it.
+    Deliver(Delivery),
     Reset,
     Throttle(bool),
 }
@@ -63,7 +71,8 @@ pub(crate) struct Core {
     /// Whether that has begun.
     streaming: bool,
     /// Runtime connections that wait at `/next`.
-    pollers: Vec<oneshot::Sender<Delivery>>,
+    pollers: Vec<oneshot::Sender<RuntimeEvent>>,
+    desk: Desk,
     deadline: Option<Instant>,
     /// When the task's timer goes off, as far as it knows.
     armed: Option<Instant>,
@@ -87,6 +96,7 @@ impl Core {
                 match effect {
                     Effect::Reply(judged) => verdict = Some(judged),
                     Effect::StartRuntime => event = self.start_runtime(),
+                    Effect::StartExtensions => event = self.start_extensions(),
                     effect => self.carry_out(effect),
                 }
             }
@@ -102,6 +112,8 @@ impl Core {
             | Event::Launched { .. }
             | Event::Retire
             | Event::FreezeDue
+            | Event::Register { .. }
+            | Event::ExtensionNext { .. }
             | Event::Disconnected => None,
             _ => {
                 let peak = self.sandbox.as_ref()?.control.memory_peak()?;
@@ -123,7 +135,16 @@ impl Core {
             }
             Effect::Log(record) => self.log_platform(&record),
             Effect::Note(text) => self.log.write(self.world.clock.now(), Origin::Platform, text),
-            Effect::Initialised => (self.notify)(self.id, Status::Initialised),
+            Effect::InvokeExtension(id, invocation, deadline) => {
+                self.invoke_extension(id, &invocation, deadline);
+            }
+            Effect::ShutDownExtension(id, reason, deadline) => self.shut_down_extension(id, reason, deadline),
+            Effect::TerminateRuntime => self.chores.push(Chore::Terminate),
+            Effect::KillProgram(slot) => self.chores.push(Chore::KillProgram(slot)),
+            Effect::Initialised => {
+                self.log.close_subscriptions();
+                (self.notify)(self.id, Status::Initialised);
+            }
             Effect::Deadline(deadline) => self.deadline = deadline,
             Effect::Available => (self.notify)(self.id, Status::Available),
             Effect::Throttle(on) => self.chores.push(Chore::Throttle(on)),
@@ -136,7 +157,9 @@ impl Core {
             Effect::FreezeAt(at) => self.freeze_at(at),
             Effect::Freeze => self.freeze(),
             Effect::Thaw => self.thaw(),
-            Effect::Reply(_) | Effect::StartRuntime => unreachable!("`apply` carries these out"),
+            Effect::Reply(_) | Effect::StartRuntime | Effect::StartExtensions => {
+                unreachable!("`apply` carries these out")
+            }
         }
     }
 
@@ -145,9 +168,14 @@ impl Core {
         if let Record::Start { .. } = record {
             self.log.tail = self.tail_wanted.then(Vec::new);
         }
-        if let Some(line) = record.render(self.function.logging, &self.log.subject, at) {
-            self.log.write(at, Origin::Platform, line);
+        if let Record::Report { invocation, extensions: Some(took), .. } = record {
+            // Here, since it is known only after the caller has been answered.
+            let qualifier = invocation.invoked_arn.split(':').nth(7).map(Qualifier::parse);
+            let metrics = self.world.metrics.function(&self.function.arn);
+            let series = metrics.resource(qualifier.as_ref(), &self.function.version);
+            series.measure(Measure::PostRuntimeExtensionsDuration, *took);
         }
+        self.log.platform(at, record);
     }
 
     fn note_end(&mut self, reason: &str) {

@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{Bytes, Clock, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink};
+use lambent_model::{
+    Bytes, Clock, Entropy, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink, TraceSink,
+};
 use lambent_sandbox_client::{
     Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Spec,
 };
@@ -58,6 +60,10 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Where log records go.
     pub logs: Arc<dyn LogSink>,
+    /// Makes the identifiers of extensions.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where segments for X-Ray go.
+    pub traces: Arc<dyn TraceSink>,
     /// Where measurements go.
     pub metrics: Arc<dyn MetricSink>,
     /// CPUs of the host, in thousandths: a share above it needs no throttle. `None` where shares cannot be kept.
@@ -73,6 +79,10 @@ pub struct World {
 pub struct Placement {
     /// `AWS_LAMBDA_RUNTIME_API`.
     pub runtime_api: SocketAddr,
+    /// `AWS_LAMBDA_METADATA_TOKEN`. The metadata's address is the Runtime API's.
+    pub metadata_token: String,
+    /// `AWS_XRAY_DAEMON_ADDRESS`.
+    pub xray_daemon: SocketAddr,
     /// The platform's endpoint as seen from inside.
     pub platform: SocketAddr,
     /// `AWS_LAMBDA_LOG_STREAM_NAME`.
@@ -102,6 +112,11 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// When the host lacks what the function needs, or the package holds no entry point.
     fn program(&self, placement: &Placement) -> Result<Program, StartError>;
+    /// The command line and environment variables of an external extension, a file in `/opt/extensions`.
+    ///
+    /// # Errors
+    /// As [`Plan::program`].
+    fn extension(&self, name: &str, placement: &Placement) -> Result<Program, StartError>;
     /// What to do about a program that the kernel would not start, for the function's log; `None` if nothing better
     /// is known than the error itself. `file` is the program as the function sees it, `errno` that of `execve`.
     fn remedy(&self, file: &Path, errno: i32) -> Option<String>;
@@ -121,6 +136,10 @@ pub struct Function {
     pub memory: MemorySize,
     /// Size of `/tmp`.
     pub tmp: Bytes,
+    /// The handler, for extensions.
+    pub handler: String,
+    /// The names of the files in `/opt/extensions`, each an external extension, sorted.
+    pub extensions: Vec<String>,
     /// For `INIT_START`, such as `python:3.12.v1`.
     pub runtime_version: String,
     /// For `INIT_START`.

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lambent_model::Failure;
+use lambent_model::{ExtensionId, Failure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
-use crate::api::{Begun, Delivery, Environment, Requests, serve};
-use crate::machine::{RESPONSE_LIMIT, Reported, Verdicted};
+use crate::api::{Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered, Requests, serve};
+use crate::machine::{Events, RESPONSE_LIMIT, Refusal, Reported, Verdicted};
 use crate::output::{Frames, Lines};
+use crate::telemetry::{Subscription, SubscriptionError};
 
 /// What functions write to the log's descriptor; the first byte says where the pipe's reads are cut.
 pub fn frames(bytes: &[u8]) {
@@ -45,6 +46,27 @@ fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Takes every report for good, and looks at it.
 #[derive(Default)]
 struct Judge(Mutex<usize>);
+
+impl Extensions for Judge {
+    fn register(&self, name: String, _events: Events) -> Result<Registered, Refusal> {
+        assert!(!name.is_empty() && name.len() <= 255, "{name:?}");
+        Err(Refusal::RegistrationClosed)
+    }
+
+    fn next(&self, _id: ExtensionId, _poller: oneshot::Sender<ExtensionEvent>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn error(&self, _id: ExtensionId, _init: bool, error_type: String) -> Result<(), Refusal> {
+        assert!(error_type.len() <= 1024, "{error_type:?}");
+        Ok(())
+    }
+
+    fn subscribe(&self, _id: ExtensionId, subscription: Subscription) -> Result<(), SubscriptionError> {
+        assert!(subscription.buffering.bytes <= 1024 * 1024);
+        Ok(())
+    }
+}
 
 impl Environment for Judge {
     // Dropped, the poller answers that the environment has ended.
@@ -121,6 +143,7 @@ pub fn written() -> Vec<Vec<u8>> {
 #[must_use]
 pub fn requests() -> Vec<Vec<u8>> {
     let path = "/2018-06-01/runtime";
+    let identifier = "Lambda-Extension-Identifier: 00000000-0000-4000-8000-000000000001\r\n";
     let error = "Lambda-Runtime-Function-Error-Type: Function.Bad\r\n";
     [
         format!("GET {path}/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -137,6 +160,15 @@ pub fn requests() -> Vec<Vec<u8>> {
         ),
         format!("POST {path}/init/error HTTP/1.1\r\nHost: x\r\n{error}Content-Length: 2\r\n\r\n{{}}"),
         format!("GET {path}/restore/next HTTP/1.1\r\nHost: x\r\n\r\nGET /ping HTTP/1.1\r\nHost: x\r\n\r\n"),
+        "POST /2020-01-01/extension/register HTTP/1.1\r\nHost: x\r\nLambda-Extension-Name: x\r\n\
+         Content-Length: 30\r\n\r\n{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}"
+            .to_owned(),
+        format!("GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n{identifier}\r\n"),
+        format!(
+            "PUT /2022-07-01/telemetry HTTP/1.1\r\nHost: x\r\n{identifier}Content-Length: 118\r\n\r\n\
+             {{\"schemaVersion\":\"2022-12-13\",\"types\":[\"platform\"],\"destination\":{{\"protocol\":\"HTTP\",\
+             \"URI\":\"http://sandbox:8080\"}}}}"
+        ),
     ]
     .map(String::into_bytes)
     .to_vec()

@@ -1,4 +1,4 @@
-//! One execution environment: a sandbox, the runtime in it, and the Runtime API they speak over.
+//! One execution environment: a sandbox, the runtime and the extensions in it, and the APIs that they speak over.
 //!
 //! ```text
 //! Handle ── invoke ──▶ ┌ Shared (core.rs, one lock) ───────────────────────────────────────┐
@@ -28,6 +28,7 @@ mod pipes;
 mod record;
 mod service;
 mod steady;
+mod telemetry;
 
 pub use api::StreamRate;
 pub use freezer::IdleFreezer;

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use lambent_model::{Clock, EnvironmentId, LogRecord, LogSink, LogStream, Origin, Timestamp};
+use lambent_model::{Clock, EnvironmentId, ExtensionId, LogRecord, LogSink, LogStream, Origin, Timestamp};
 
 use crate::flood::{Dropped, Fate, Flood};
 use crate::output::{Frame, Frames, Lines};
 use crate::record::{Logging, Record, Subject};
+use crate::telemetry::{Delivery, Hub, Source, Subscription, SubscriptionError};
 use crate::{Function, Initialization, World};
 
 /// `X-Amz-Log-Result`: "the last 4 KB of the execution log".
 const TAIL: usize = 4096;
+
+/// Why records of the function are dropped.
+const FLOOD: &str = "the function writes faster than its log takes (5 MiB or 50,000 records a second)";
 
 /// The environment's log stream, and the tail of the running invocation.
 pub(crate) struct Log {
@@ -21,6 +25,9 @@ pub(crate) struct Log {
     logging: Logging,
     flood: Flood,
     lines: Lines,
+    /// What each extension has not finished, by its slot: ten at most.
+    extensions: Vec<(u8, Lines)>,
+    hub: Hub,
     frames: Frames,
     pub(crate) tail: Option<Vec<u8>>,
 }
@@ -60,6 +67,8 @@ impl Log {
             logging: function.logging,
             flood: Flood::new(world.clock.now()),
             lines: Lines::default(),
+            extensions: Vec::new(),
+            hub: Hub::new(function.logging.format),
             frames: Frames::default(),
             tail: None,
         }
@@ -76,8 +85,17 @@ impl Log {
         self.sink.write(LogRecord { stream: Arc::clone(&self.stream), at, origin, message });
     }
 
-    /// Writes what the function has written, unless that is too much.
-    fn write_function(&mut self, now: Timestamp, at: Timestamp, message: String) {
+    /// Writes a record of the platform's: into the log as far as its level lets it, and to all who subscribed.
+    pub(crate) fn platform(&mut self, at: Timestamp, record: &Record) {
+        if let Some(line) = record.render(self.logging, &self.subject, at) {
+            self.write(at, Origin::Platform, line);
+        }
+        self.hub.platform(at, record, &self.subject);
+    }
+
+    /// Writes what the function or an extension has written, unless that is too much.
+    fn write_function(&mut self, now: Timestamp, at: Timestamp, source: Source, message: String) {
+        self.hub.line(at, source, &message);
         match self.flood.take(now, message.len()) {
             Fate::Kept => self.write(at, Origin::Function, message),
             Fate::KeptAfter(dropped) => {
@@ -94,7 +112,7 @@ impl Log {
     }
 
     fn confess(&mut self, now: Timestamp, Dropped { records, bytes }: Dropped) {
-        let record = Record::LogsDropped { records, bytes };
+        let record = Record::LogsDropped { records, bytes, reason: FLOOD };
         if let Some(line) = record.render(self.logging, &self.subject, now) {
             self.write(now, Origin::Platform, line);
         }
@@ -103,8 +121,29 @@ impl Log {
     pub(crate) fn stdio(&mut self, bytes: &[u8]) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.feed(bytes, &mut |line| self.write_function(at, at, line));
+        lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Function, line));
         self.lines = lines;
+    }
+
+    /// What the extension in a slot has written.
+    pub(crate) fn extension(&mut self, slot: u8, bytes: &[u8]) {
+        let mut all = std::mem::take(&mut self.extensions);
+        if !all.iter().any(|(taken, _)| *taken == slot) {
+            all.push((slot, Lines::default()));
+        }
+        let at = self.clock.now();
+        for (_, lines) in all.iter_mut().filter(|(taken, _)| *taken == slot) {
+            lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Extension, line));
+        }
+        self.extensions = all;
+    }
+
+    /// What dead extensions have left unfinished.
+    pub(crate) fn flush_extensions(&mut self) {
+        let at = self.clock.now();
+        for (_, mut lines) in std::mem::take(&mut self.extensions) {
+            lines.flush(&mut |line| self.write_function(at, at, Source::Extension, line));
+        }
     }
 
     pub(crate) fn telemetry(&mut self, bytes: &[u8]) {
@@ -123,17 +162,42 @@ impl Log {
         // The function's own clock orders its records; one that lies about the future is not believed.
         let now = self.clock.now();
         let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
-        self.write_function(now, at, frame.message);
+        self.write_function(now, at, Source::Function, frame.message);
     }
 
     /// Writes an unfinished line as it is: what it belongs to has come to its end.
     pub(crate) fn flush_stdio(&mut self) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.flush(&mut |line| self.write_function(at, at, line));
+        lines.flush(&mut |line| self.write_function(at, at, Source::Function, line));
         self.lines = lines;
         if let Some(dropped) = self.flood.settle() {
             self.confess(at, dropped);
         }
+    }
+
+    /// A subscriber's side of the log.
+    pub(crate) fn subscribe(
+        &mut self,
+        identifier: ExtensionId,
+        subscription: Subscription,
+    ) -> Result<Delivery, SubscriptionError> {
+        self.hub.subscribe(identifier, subscription, &self.subject)
+    }
+
+    /// The environment is initialised: nobody can subscribe any more.
+    pub(crate) fn close_subscriptions(&mut self) {
+        self.hub.close();
+    }
+
+    /// What subscribers have not been told yet is to reach them now.
+    pub(crate) fn flush_subscriptions(&mut self) {
+        self.hub.flush();
+    }
+
+    /// The subscribers are dead; the next generation of processes may subscribe.
+    pub(crate) fn end_subscriptions(&mut self) {
+        self.flush_extensions();
+        self.hub.reopen();
     }
 }

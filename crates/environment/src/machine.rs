@@ -7,11 +7,15 @@
 //!                        Resetting ───reset───▶ Cold (or, with an invocation waiting, Reinitializing ──next──▶ Running)
 //! ```
 //!
+//! With extensions `next` is everybody's: the runtime's and each extension's (`roster`), and before Resetting, and before
+//! the end, comes ShuttingDown, in which they are told.
+//!
 //! The pool may hand over the next invocation as soon as the last one is answered ([`Effect::Available`]): the runtime
 //! is then a moment away from `/next` or the sandbox is being reset, and both are sooner over than a cold start. A
 //! runtime that lingers (work after the response) makes the machine decline the invocation it was given meanwhile.
 //!
-//! The transitions are in a file for each phase: `init`, `invoke`, `idle`, `end`.
+//! The transitions are in a file for each phase: `init`, `invoke`, `idle`, `end`,
+//! `shutdown`.
 //!
 //! Source of the rules: AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle"
 //! (phases, suppressed init, reset) and "Using the Lambda runtime API" (who may call what when).
@@ -19,10 +23,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{Invocation, MemorySize};
+use lambent_model::{ExtensionId, Invocation, MemorySize};
 
 use crate::Initialization;
-use crate::record::{Phase, Record, Verdict};
+use crate::record::Record;
 
 mod damper;
 mod effect;
@@ -31,6 +35,8 @@ mod event;
 mod idle;
 mod init;
 mod invoke;
+mod roster;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -38,6 +44,12 @@ mod words;
 use damper::Damper;
 pub(crate) use effect::{Effect, Verdicted};
 pub(crate) use event::{Event, Reported, Start};
+use init::Stage;
+use invoke::Open;
+use roster::Roster;
+pub(crate) use roster::{Events, MOST_EXTENSIONS, Refusal, Standing};
+pub(crate) use shutdown::Reason;
+use shutdown::Shutdown;
 
 /// Result of a synchronous invocation: 6 MB and 100 bytes of slack, as AWS's own message says.
 pub(crate) const RESPONSE_LIMIT: usize = 6_291_556;
@@ -55,11 +67,13 @@ const RESET_TIMEOUT: Duration = Duration::from_secs(30);
 const SIGKILL: i32 = 9;
 
 /// The function's settings that the machine decides by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) memory: MemorySize,
     pub(crate) initialization: Initialization,
+    /// The files in `/opt/extensions`, each an external extension of that name.
+    pub(crate) extensions: Vec<String>,
 }
 
 /// An invocation that the function has.
@@ -80,23 +94,32 @@ enum State {
     Initializing {
         since: Instant,
         waiting: Option<Arc<Invocation>>,
+        stage: Stage,
     },
-    /// The runtime waits at `/next`.
+    /// The runtime waits at `/next`, and so do all extensions.
     Idle {
         since: Instant,
     },
     /// The same, and nothing in the sandbox runs, init neither.
     Frozen,
     Running(Call),
-    /// The caller has its answer; the runtime is not back at `/next` yet, and is reset at `until`.
+    /// The runtime has answered; it or an extension is not back at `/next` yet, and all are reset at `until`.
     Settling {
         until: Instant,
         waiting: Option<Arc<Invocation>>,
+        /// Whether the runtime is.
+        back: bool,
+        /// The invocation, if it was not over with the runtime's answer.
+        open: Option<Open>,
     },
     /// Still not back at `/next`, and the pool has been told not to count on it.
     Lingering {
         until: Instant,
+        back: bool,
+        open: Option<Open>,
     },
+    /// Runtime and extensions have been told to end.
+    ShuttingDown(Shutdown),
     /// Processes are being killed; an invocation may wait for the initialisation that follows.
     Resetting {
         waiting: Option<Arc<Invocation>>,
@@ -107,6 +130,7 @@ enum State {
     Reinitializing {
         invocation: Arc<Invocation>,
         since: Instant,
+        stage: Stage,
     },
     Ended,
 }
@@ -121,6 +145,9 @@ pub(crate) struct Machine {
     /// See [`Event::Launched`].
     freeze_after: Option<Duration>,
     damper: Damper,
+    roster: Roster,
+    /// What an extension has said of its end, which is about to follow: the type of the environment's error.
+    reported: Option<&'static str>,
     retiring: bool,
 }
 
@@ -133,6 +160,8 @@ impl Machine {
             unreported_init: None,
             freeze_after: None,
             damper: Damper::default(),
+            roster: Roster::default(),
+            reported: None,
             retiring: false,
         }
     }
@@ -145,7 +174,7 @@ impl Machine {
             State::Idle { .. } | State::Frozen => "Ready",
             State::Running(_) => "Running",
             State::Settling { .. } | State::Lingering { .. } => "ResponseSent",
-            State::Resetting { .. } => "Resetting",
+            State::Resetting { .. } | State::ShuttingDown(_) => "Resetting",
             State::Cold => "Cold",
             State::Ended => "Ended",
         }
@@ -177,6 +206,15 @@ impl Machine {
             Event::Report { request_id, reported } => self.reported(&request_id, reported, step),
             Event::InitError { failure } => self.init_error(failure, step),
             Event::StartFailed { failure } => self.start_failed(&failure, step),
+            Event::Register { name, events, identifier } => self.register(&name, events, identifier, step),
+            Event::ExtensionNext { identifier } => self.extension_next(identifier, step),
+            Event::ExtensionError { identifier, init, error_type } => {
+                self.extension_error(identifier, init, error_type, step);
+            }
+            Event::ExtensionStartFailed { slot, kind, message } => {
+                self.extension_start_failed(slot, kind, &message, step);
+            }
+            Event::ExtensionExited { slot, exit } => self.extension_exited(slot, exit, step),
             Event::Exited { exit, out_of_memory } => self.exited(exit, out_of_memory, step),
             Event::Disconnected => self.disconnected(step),
             Event::FreezeDue => self.freeze_due(step),
@@ -192,54 +230,66 @@ impl Machine {
         std::mem::replace(&mut self.state, State::Ended)
     }
 
-    fn next(&mut self, step: &mut Step<'_>) {
-        self.state = match self.take() {
-            State::Initializing { since, waiting } => {
-                let duration = step.now - since;
-                self.initialised(step);
-                // One ahead of invocations has a report of its own, and is no part of what an invocation is billed.
-                self.unreported_init = (!self.settings.initialization.is_ahead()).then_some(duration);
-                step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Success });
-                match waiting {
-                    Some(invocation) => {
-                        let running = self.deliver(invocation, step);
-                        step.push(Effect::Throttle(true));
-                        running
-                    }
-                    None => {
-                        step.push(Effect::Throttle(true));
-                        self.release(step);
-                        self.idle(step)
-                    }
-                }
+    fn register(&mut self, name: &str, events: Events, identifier: ExtensionId, step: &mut Step<'_>) {
+        // Outside of an initialisation there is nobody to register: who does was not started by us.
+        let registered = match self.state {
+            State::Initializing { .. } | State::Reinitializing { .. } => {
+                self.roster.register(name, events, identifier)
             }
-            State::Reinitializing { invocation, since } => {
-                let duration = step.now - since;
-                self.initialised(step);
-                step.log(Record::InitReport { duration, phase: Phase::Invoke, verdict: Verdict::Success });
-                step.push(Effect::Throttle(true));
-                // The time of a suppressed initialisation belongs to the invocation: it counts from `since`, and
-                // the deadline set then stays.
-                let call = self.call(invocation, since, None);
-                step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
-                State::Running(call)
-            }
-            // A repeated request while an invocation runs gets the same event again.
-            State::Running(call) => {
-                step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
-                State::Running(call)
-            }
-            State::Settling { waiting: Some(invocation), .. } => self.deliver(invocation, step),
-            State::Settling { waiting: None, .. } => self.idle(step),
-            State::Lingering { .. } => {
-                self.release(step);
-                self.idle(step)
-            }
-            // A second poller of an idle environment waits beside the first; a runtime that is being killed waits
-            // for its end.
-            other => other,
+            _ => Err(Refusal::RegistrationClosed),
+        };
+        step.judge(registered);
+        self.advance(step);
+    }
+
+    fn extension_next(&mut self, identifier: ExtensionId, step: &mut Step<'_>) {
+        step.judge(self.roster.next(identifier));
+        self.advance(step);
+        self.settle(step);
+    }
+
+    fn extension_error(
+        &mut self,
+        identifier: ExtensionId,
+        init: bool,
+        error_type: String,
+        step: &mut Step<'_>,
+    ) {
+        let (state, fatal) =
+            if init { ("InitError", "Extension.InitError") } else { ("ExitError", "Extension.ExitError") };
+        let judged = self.roster.fail(identifier, state, error_type);
+        if judged.is_ok() {
+            // It is about to end, or to end its runtime; this says why. The first word counts.
+            self.reported.get_or_insert(fatal);
+        }
+        step.judge(judged);
+    }
+
+    fn extension_start_failed(&mut self, slot: u8, kind: &str, message: &str, step: &mut Step<'_>) {
+        self.roster.launch_failed(slot, kind);
+        let registering = matches!(&self.state, State::Initializing { stage, .. } | State::Reinitializing { stage, .. }
+                if *stage == Stage::Registering);
+        self.crashed("Extension.LaunchError", message, !registering, step);
+    }
+
+    /// The name of the extension with this identifier, if telemetry can be subscribed to now: until the environment is
+    /// initialised.
+    pub(crate) fn subscriber(&self, identifier: ExtensionId) -> Result<&str, NoSubscriber> {
+        let name = self.roster.name(identifier).ok_or(NoSubscriber::Unknown)?;
+        match self.state {
+            State::Initializing { .. } | State::Reinitializing { .. } => Ok(name),
+            _ => Err(NoSubscriber::Closed),
         }
     }
+}
+
+/// Why somebody cannot subscribe to telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSubscriber {
+    /// No extension has this identifier.
+    Unknown,
+    /// The environment is initialised.
+    Closed,
 }
 
 /// The effects of one event, with the moment it happened.
@@ -256,5 +306,9 @@ impl Step<'_> {
 
     fn log(&mut self, record: Record) {
         self.push(Effect::Log(record));
+    }
+
+    fn judge(&mut self, judged: Result<(), Refusal>) {
+        self.push(Effect::Reply(judged.map_or_else(Verdicted::Refused, |()| Verdicted::Accepted)));
     }
 }

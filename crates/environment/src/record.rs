@@ -1,17 +1,21 @@
-//! Platform records: `INIT_START`, `START`, `END`, `REPORT`, `INIT_REPORT`, as text or JSON.
+//! What the platform says of an environment's life: `INIT_START`, `START`, `END`, `REPORT` and their kin, for logs and for
+//! the subscribers of telemetry.
 //!
 //! Source: AWS Lambda Developer Guide, "Lambda Telemetry API Event schema reference" (JSON), "Using CloudWatch Logs
 //! with Lambda" (text).
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{RequestId, Timestamp};
-use serde_json::{Value, json};
+use lambent_model::{Invocation, Report, RequestId, Timestamp};
 
 use crate::Initialization;
+use crate::machine::Standing;
 
-use lambent_model::Report;
+mod json;
+mod text;
+
+pub(crate) use json::envelope;
 
 /// `LoggingConfig.LogFormat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ impl Verdict {
         match self {
             Self::Success => "success",
             Self::Timeout => "timeout",
+            // "failure" is the platform's.
+            Self::Error { error_type } if error_type.starts_with("Sandbox.") => "failure",
             Self::Error { .. } => "error",
         }
     }
@@ -76,11 +82,17 @@ pub(crate) enum Phase {
     Invoke,
 }
 
-/// One record that the platform writes into a function's log.
+/// One event of the platform's. Each is worded in three ways: as a line of text ([`text`]), as a line of JSON and as a
+/// record of telemetry ([`json`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
     InitStart {
         phase: Phase,
+    },
+    /// The runtime has initialised the function, or failed to.
+    InitRuntimeDone {
+        phase: Phase,
+        verdict: Verdict,
     },
     InitReport {
         duration: Duration,
@@ -88,23 +100,59 @@ pub(crate) enum Record {
         verdict: Verdict,
     },
     Start {
-        request_id: RequestId,
+        invocation: Arc<Invocation>,
+    },
+    /// The runtime has answered, or failed to.
+    RuntimeDone {
+        invocation: Arc<Invocation>,
+        duration: Duration,
+        verdict: Verdict,
+        /// Bytes of the result.
+        produced_bytes: Option<usize>,
     },
     End {
         request_id: RequestId,
-        duration: Duration,
-        verdict: Verdict,
     },
     Report {
-        request_id: RequestId,
+        invocation: Arc<Invocation>,
         report: Report,
         verdict: Verdict,
+        /// How long extensions took after the runtime was done, where they did.
+        extensions: Option<Duration>,
     },
-    /// The function wrote more than is kept of it.
+    /// How an extension's initialisation went.
+    Extension(Standing),
+    /// An extension subscribed to telemetry.
+    Subscribed {
+        api: Api,
+        name: String,
+        /// Among `platform`, `function` and `extension`.
+        types: Vec<&'static str>,
+    },
+    /// Something was written faster than it was taken.
     LogsDropped {
         records: u64,
         bytes: u64,
+        reason: &'static str,
     },
+}
+
+/// By which API an extension subscribed, which decides what it is told and in which words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// The Telemetry API.
+    Telemetry,
+    /// The Logs API that came before it. `runtime_done`: the version of its schema that has that event.
+    Logs { runtime_done: bool },
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Invoke => "invoke",
+        }
+    }
 }
 
 /// What records say about the function they belong to.
@@ -117,24 +165,14 @@ pub(crate) struct Subject {
     pub(crate) initialization: Initialization,
 }
 
-/// Why [`Record::LogsDropped`].
-const DROP_REASON: &str = "the function writes faster than its log takes (5 MiB or 50,000 records a second)";
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-/// Milliseconds with at most two decimals, as a JSON number.
-fn rounded(duration: Duration) -> Value {
-    json!((millis(duration) * 100.0).round() / 100.0)
-}
-
 impl Record {
     /// The line for a log in the given format; `None` when the level filter holds it back.
     pub(crate) fn render(&self, logging: Logging, subject: &Subject, at: Timestamp) -> Option<String> {
         match logging.format {
             LogFormat::Text => self.text(subject),
-            LogFormat::Json if self.level() >= logging.system_level => Some(self.json(subject, at)),
+            LogFormat::Json if self.level() >= logging.system_level => {
+                self.telemetry(Api::Telemetry, subject, at)
+            }
             LogFormat::Json => None,
         }
     }
@@ -143,158 +181,33 @@ impl Record {
     fn level(&self) -> SystemLogLevel {
         let failed = |verdict: &Verdict| *verdict != Verdict::Success;
         match self {
-            Self::InitReport { verdict, .. } | Self::Report { verdict, .. } | Self::End { verdict, .. }
+            Self::InitReport { verdict, .. }
+            | Self::InitRuntimeDone { verdict, .. }
+            | Self::RuntimeDone { verdict, .. }
+            | Self::Report { verdict, .. }
                 if failed(verdict) =>
             {
                 SystemLogLevel::Warn
             }
             Self::LogsDropped { .. } => SystemLogLevel::Warn,
-            Self::InitReport { .. } | Self::End { .. } => SystemLogLevel::Debug,
-            Self::InitStart { .. } | Self::Start { .. } | Self::Report { .. } => SystemLogLevel::Info,
+            Self::Extension(standing) if standing.error_type.is_some() => SystemLogLevel::Warn,
+            Self::InitReport { .. }
+            | Self::InitRuntimeDone { .. }
+            | Self::RuntimeDone { .. }
+            | Self::End { .. } => SystemLogLevel::Debug,
+            Self::InitStart { .. }
+            | Self::Start { .. }
+            | Self::Report { .. }
+            | Self::Extension(_)
+            | Self::Subscribed { .. } => SystemLogLevel::Info,
         }
     }
-
-    fn text(&self, subject: &Subject) -> Option<String> {
-        Some(match self {
-            // A suppressed initialisation does not announce itself again in the text format.
-            Self::InitStart { phase: Phase::Invoke } => return None,
-            Self::InitStart { phase: Phase::Init } => format!(
-                "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
-                subject.runtime_version, subject.runtime_version_arn
-            ),
-            // "If the Init phase is successful, Lambda doesn't emit the INIT_REPORT log unless SnapStart or provisioned
-            // concurrency is enabled" (Developer Guide, "Understanding the Lambda execution environment lifecycle").
-            Self::InitReport { verdict: Verdict::Success, .. } if !subject.initialization.is_ahead() => {
-                return None;
-            }
-            Self::InitReport { duration, phase, verdict } => {
-                let phase = if *phase == Phase::Init { "init" } else { "invoke" };
-                let mut line = format!(
-                    "INIT_REPORT Init Duration: {:.2} ms\tPhase: {phase}\tStatus: {}",
-                    millis(*duration),
-                    verdict.status()
-                );
-                if let Some(error_type) = verdict.error_type() {
-                    let _ = write!(line, "\tError Type: {error_type}");
-                }
-                line
-            }
-            Self::Start { request_id } => {
-                format!("START RequestId: {request_id} Version: {}", subject.function_version)
-            }
-            Self::End { request_id, .. } => format!("END RequestId: {request_id}"),
-            Self::Report { request_id, report, verdict } => report_text(*request_id, report, verdict),
-            Self::LogsDropped { records, bytes } => format!(
-                "LOGS_DROPPED\tDropped Records: {records}\tDropped Bytes: {bytes}\tReason: {DROP_REASON}"
-            ),
-        })
-    }
-
-    fn json(&self, subject: &Subject, at: Timestamp) -> String {
-        let (kind, record) = match self {
-            Self::InitStart { phase } => (
-                "platform.initStart",
-                json!({
-                    "initializationType": subject.initialization.as_str(),
-                    "phase": phase_name(*phase),
-                    "runtimeVersion": subject.runtime_version,
-                    "runtimeVersionArn": subject.runtime_version_arn,
-                    "functionName": subject.function_name,
-                    "functionVersion": subject.function_version,
-                }),
-            ),
-            Self::InitReport { duration, phase, verdict } => (
-                "platform.initReport",
-                with_verdict(
-                    json!({
-                        "initializationType": subject.initialization.as_str(),
-                        "phase": phase_name(*phase),
-                        "metrics": { "durationMs": rounded(*duration) },
-                    }),
-                    verdict,
-                ),
-            ),
-            Self::Start { request_id } => (
-                "platform.start",
-                json!({ "requestId": request_id.to_string(), "version": subject.function_version }),
-            ),
-            Self::End { request_id, duration, verdict } => (
-                "platform.runtimeDone",
-                with_verdict(
-                    json!({
-                        "requestId": request_id.to_string(),
-                        "metrics": { "durationMs": rounded(*duration) },
-                    }),
-                    verdict,
-                ),
-            ),
-            Self::Report { request_id, report, verdict } => {
-                let mut metrics = json!({
-                    "durationMs": rounded(report.duration),
-                    "billedDurationMs": report.billed_ms(),
-                    "memorySizeMB": report.memory.0,
-                });
-                if let Some(used) = report.max_memory_used_mb {
-                    metrics["maxMemoryUsedMB"] = json!(used);
-                }
-                if let Some(init) = report.init {
-                    metrics["initDurationMs"] = rounded(init);
-                }
-                let record = json!({ "requestId": request_id.to_string(), "metrics": metrics });
-                ("platform.report", with_verdict(record, verdict))
-            }
-            Self::LogsDropped { records, bytes } => (
-                "platform.logsDropped",
-                json!({ "droppedBytes": bytes, "droppedRecords": records, "reason": DROP_REASON }),
-            ),
-        };
-        // Written by hand for the order of the keys, which is AWS's.
-        format!(r#"{{"time":"{at}","type":"{kind}","record":{record}}}"#)
-    }
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Init => "init",
-        Phase::Invoke => "invoke",
-    }
-}
-
-fn with_verdict(mut record: Value, verdict: &Verdict) -> Value {
-    record["status"] = json!(verdict.status());
-    if let Some(error_type) = verdict.error_type() {
-        record["errorType"] = json!(error_type);
-    }
-    record
-}
-
-fn report_text(request_id: RequestId, report: &Report, verdict: &Verdict) -> String {
-    let mut line = format!(
-        "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\t",
-        millis(report.duration),
-        report.billed_ms(),
-        report.memory.0,
-    );
-    // Writing to a String cannot fail.
-    if let Some(used) = report.max_memory_used_mb {
-        let _ = write!(line, "Max Memory Used: {used} MB\t");
-    }
-    if let Some(init) = report.init {
-        let _ = write!(line, "Init Duration: {:.2} ms\t", millis(init));
-    }
-    match verdict {
-        Verdict::Success => {}
-        Verdict::Timeout => line.push_str("Status: timeout"),
-        Verdict::Error { error_type } => {
-            let _ = write!(line, "Status: error\tError Type: {error_type}");
-        }
-    }
-    line
 }
 
 #[cfg(test)]
 mod tests {
     use lambent_model::MemorySize;
+    use serde_json::Value;
 
     use super::*;
 
@@ -308,9 +221,21 @@ mod tests {
         }
     }
 
+    fn invocation() -> Arc<Invocation> {
+        Arc::new(Invocation {
+            request_id: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+            payload: bytes::Bytes::new(),
+            invoked_arn: "arn".into(),
+            trace_id: "Root=1-2-3;Sampled=0".into(),
+            client_context: None,
+            tail: false,
+        })
+    }
+
     fn report() -> Record {
         Record::Report {
-            request_id: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+            invocation: invocation(),
+            extensions: None,
             report: Report {
                 duration: Duration::from_micros(3_010),
                 init: Some(Duration::from_micros(110_100)),
@@ -368,8 +293,81 @@ mod tests {
 
     #[test]
     fn system_level_holds_back_lesser_json_records() {
-        let start = Record::Start { request_id: "00000000-0000-4000-8000-000000000001".parse().unwrap() };
+        let start = Record::Start { invocation: invocation() };
         let quiet = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Warn };
         assert_eq!(start.render(quiet, &subject(), Timestamp::from_millis(0)), None);
+    }
+
+    /// All of an invocation's and initialisation's records, as a subscriber of either API has them.
+    #[test]
+    fn subscribers_are_told_in_the_words_of_their_api() {
+        let at = Timestamp::from_millis(1_000);
+        let verdict = Verdict::Success;
+        let report = match report() {
+            Record::Report { report, .. } => report,
+            other => panic!("{other:?}"),
+        };
+        let standing =
+            Standing { name: "x".into(), state: "Ready", events: vec!["INVOKE"], error_type: None };
+        let records = [
+            Record::InitStart { phase: Phase::Init },
+            Record::InitRuntimeDone { phase: Phase::Init, verdict: verdict.clone() },
+            Record::Extension(standing),
+            Record::InitReport {
+                duration: Duration::from_millis(7),
+                phase: Phase::Invoke,
+                verdict: Verdict::Timeout,
+            },
+            Record::Start { invocation: invocation() },
+            Record::RuntimeDone {
+                invocation: invocation(),
+                duration: Duration::from_millis(3),
+                verdict: verdict.clone(),
+                produced_bytes: Some(2),
+            },
+            Record::End { request_id: invocation().request_id },
+            Record::Report {
+                invocation: invocation(),
+                report,
+                verdict,
+                extensions: Some(Duration::from_millis(5)),
+            },
+        ];
+        let told = |api| -> Vec<String> {
+            let envelopes = records.iter().filter_map(|record| record.telemetry(api, &subject(), at));
+            envelopes
+                .map(|text| text.replace(r#"{"time":"1970-01-01T00:00:01.000Z","type":"platform."#, ""))
+                .collect()
+        };
+        let id = "00000000-0000-4000-8000-000000000001";
+        let tracing = r#""tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-2-3;Sampled=0"}"#;
+        let metrics = r#""metrics":{"billedDurationMs":114,"durationMs":3.01,"initDurationMs":110.1,"maxMemoryUsedMB":36,"memorySizeMB":128}"#;
+        assert_eq!(
+            told(Api::Telemetry),
+            [
+                r#"initStart","record":{"functionName":"f","functionVersion":"$LATEST","initializationType":"on-demand","phase":"init","runtimeVersion":"python:3.12.v7","runtimeVersionArn":"arn:aws:lambda:us-east-1::runtime:ab"}}"#.to_owned(),
+                r#"initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}"#.into(),
+                r#"extension","record":{"events":["INVOKE"],"name":"x","state":"Ready"}}"#.into(),
+                r#"initReport","record":{"initializationType":"on-demand","metrics":{"durationMs":7.0},"phase":"invoke","status":"timeout"}}"#.into(),
+                format!(r#"start","record":{{"requestId":"{id}",{tracing},"version":"$LATEST"}}}}"#),
+                format!(
+                    r#"runtimeDone","record":{{"metrics":{{"durationMs":3.0,"producedBytes":2}},"requestId":"{id}","spans":[{{"durationMs":3.0,"name":"responseLatency","start":"1970-01-01T00:00:00.997Z"}},{{"durationMs":0.0,"name":"responseDuration","start":"1970-01-01T00:00:01.000Z"}}],"status":"success",{tracing}}}}}"#
+                ),
+                format!(
+                    r#"report","record":{{{metrics},"requestId":"{id}","spans":[{{"durationMs":5.0,"name":"extensionOverhead","start":"1970-01-01T00:00:00.995Z"}}],"status":"success",{tracing}}}}}"#
+                ),
+            ]
+        );
+        assert_eq!(
+            told(Api::Logs { runtime_done: true }),
+            [
+                r#"extension","record":{"events":["INVOKE"],"name":"x","state":"Ready"}}"#.to_owned(),
+                format!(r#"start","record":{{"requestId":"{id}","version":"$LATEST"}}}}"#),
+                format!(r#"runtimeDone","record":{{"requestId":"{id}","status":"success"}}}}"#),
+                format!(r#"end","record":{{"requestId":"{id}"}}}}"#),
+                format!(r#"report","record":{{{metrics},"requestId":"{id}"}}}}"#),
+            ]
+        );
+        assert_eq!(told(Api::Logs { runtime_done: false }).len(), 4);
     }
 }

@@ -1,20 +1,23 @@
 //! The task that owns an environment from the sandbox's launch to its end: connections, deaths, deadlines, chores.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{Completed, EnvironmentId, Invocation, TakeResponse, Work};
-use lambent_sandbox_client::{Control, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec};
+use lambent_model::{Completed, EnvironmentId, Invocation, Origin, Segment, TakeResponse, Work};
+use lambent_sandbox_client::{
+    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec,
+};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::api::{self, Requests};
+use crate::api::{self, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
 use crate::steady::steady;
-use crate::{Function, Guest, Initialization, Notify, Placement, Status, World};
+use crate::{Function, Guest, Initialization, Notify, Placement, Status, World, telemetry};
 
 /// "File descriptors and processes/threads: 1,024 each" (Lambda quotas).
 const PIDS: u32 = 1024;
@@ -23,12 +26,18 @@ const PIDS: u32 = 1024;
 /// out.
 const CONNECTIONS: usize = 32;
 
+/// A function traces some subsegments for each call that it makes; 12,800 a second are not dropped.
+const SEGMENTS_IN_A_ROW: u32 = 64;
+
 /// From the wish for a sandbox to its readiness. A host on which a thousand launches wait for each other takes a few
 /// seconds; one that takes longer than this hangs, and so would the caller.
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An order to the sandbox is taken within a millisecond; the task, which keeps the deadlines, waits for it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// "The X-Ray daemon receives segments of up to 64 KB"; a datagram is no larger.
+const SEGMENT_LIMIT: usize = 64 * 1024;
 
 /// Between two reads of a flood, each of at most a quarter of a megabyte of either pipe: 50 MB a second.
 const FLOOD_PAUSE: Duration = Duration::from_millis(5);
@@ -143,31 +152,42 @@ struct Task<'a> {
 
 impl Task<'_> {
     async fn live(&self, sandbox: Sandbox) {
-        let Sandbox { mut runtime_api, mut platform, output, control, mut events } = sandbox;
+        let Sandbox { mut runtime_api, mut platform, xray, output, control, mut events } = sandbox;
         let shared = self.shared;
         let pipes = match Pipes::new(output) {
             Ok(pipes) => pipes,
             Err(error) => return shared.bury(&format!("its output pipes cannot be read: {error}")),
         };
+        let metadata = self.metadata();
         let placement = Placement {
+            metadata_token: metadata.token.clone(),
             runtime_api: runtime_api.address(),
             platform: platform.address(),
+            xray_daemon: xray.address(),
             log_stream: shared.log_stream(),
             initialization: self.initialization,
         };
         shared.launched(control.clone(), placement, pipes);
-        let requests = Requests::new(shared.clone(), self.world.stream_rate);
+        let requests = Requests::new(shared.clone(), self.world.stream_rate).with_metadata(metadata);
         let guest = Guest {
             function: Arc::clone(self.function),
             bodies: Arc::new(Semaphore::new(Guest::BODIES_KIB as usize)),
         };
         // Every connection ends with the environment: dropping the sets aborts what is left.
         let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
+        let mut deliveries = JoinSet::new();
+        let (mut segment, mut segments_in_a_row) = (vec![0; SEGMENT_LIMIT], 0);
         loop {
             shared.look_around(Instant::now());
             let (chores, deadline) = shared.take_work();
             for chore in chores {
-                self.carry_out(chore, &control).await;
+                match chore {
+                    // As many as extensions at most.
+                    Chore::Deliver(delivery) => {
+                        deliveries.spawn(telemetry::deliver(delivery, control.clone()));
+                    }
+                    chore => self.carry_out(chore, &control).await,
+                }
             }
             let room = connections.len() < CONNECTIONS;
             let platform_room = platform_connections.len() < CONNECTIONS;
@@ -185,6 +205,7 @@ impl Task<'_> {
                             // Their processes are dead. What one had sent and nobody had read yet must not be taken
                             // for the next runtime's readiness.
                             connections.shutdown().await;
+                            deliveries.shutdown().await;
                         }
                         shared.sandbox_event(event);
                     }
@@ -194,6 +215,7 @@ impl Task<'_> {
                 () = shared.wake.notified() => {}
                 Some(_ended) = connections.join_next() => shared.disconnected(),
                 Some(_ended) = platform_connections.join_next() => {}
+                Some(_ended) = deliveries.join_next() => {}
                 accepted = runtime_api.accept(), if room => match accepted {
                     Ok(connection) => { connections.spawn(steady(api::serve(connection, requests.clone()))); }
                     Err(error) => shared.fail(&format!("its Runtime API socket failed: {error}")),
@@ -205,6 +227,10 @@ impl Task<'_> {
                     Err(error) => shared.fail(&format!("its platform socket failed: {error}")),
                 },
                 () = readable(&pipes, flooded) => shared.drain(),
+                received = receive(&xray, &mut segment, &mut segments_in_a_row) => match received {
+                    Ok(length) => self.segment(&segment[..length]),
+                    Err(error) => shared.fail(&format!("its X-Ray socket failed: {error}")),
+                },
             }
         }
     }
@@ -212,12 +238,28 @@ impl Task<'_> {
     async fn carry_out(&self, chore: Chore, control: &Control) {
         let what = match chore {
             Chore::Start(_) => "its runtime could not be started",
+            Chore::StartExtension(..) => "an extension could not be started",
+            Chore::Terminate | Chore::KillProgram(_) => "its processes could not be told to end",
+            Chore::Deliver(_) => unreachable!("`live` spawns these"),
             Chore::Reset => "it could not be reset",
             Chore::Throttle(_) => "its CPU share could not be set",
         };
         let order = async {
             match chore {
                 Chore::Start(program) => control.start(program).await,
+                Chore::StartExtension(slot, program) => {
+                    let output = control.start_extension(slot, program).await;
+                    output.map(|output| self.shared.extension_output(slot, output))
+                }
+                Chore::Terminate => {
+                    control.terminate().await;
+                    Ok(())
+                }
+                Chore::KillProgram(slot) => {
+                    control.kill_program(slot).await;
+                    Ok(())
+                }
+                Chore::Deliver(_) => Ok(()),
                 Chore::Reset => control.reset().await,
                 Chore::Throttle(on) => self.throttle(on, control).await,
             }
@@ -230,6 +272,26 @@ impl Task<'_> {
                 .shared
                 .fail(&format!("{what}: there was no answer within {} seconds", ORDER_TIMEOUT.as_secs())),
         }
+    }
+
+    fn metadata(&self) -> Metadata {
+        let mut token = [0; 32];
+        self.world.entropy.fill(&mut token);
+        let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        Metadata { token, zone: zone(self.function.arn.scope.region.as_str()) }
+    }
+
+    /// Hands on what the function has sent to X-Ray's daemon: a line that says what it is, and the segment (X-Ray
+    /// Developer Guide, "Sending segment documents to the X-Ray daemon").
+    fn segment(&self, datagram: &[u8]) {
+        let Some(end) = datagram.iter().position(|byte| *byte == b'\n') else { return };
+        let Ok(document) = std::str::from_utf8(&datagram[end + 1..]) else { return };
+        self.world.traces.write(Segment {
+            scope: self.function.arn.scope.clone(),
+            at: self.world.clock.now(),
+            origin: Origin::Function,
+            document: document.to_owned(),
+        });
     }
 
     async fn throttle(&self, on: bool, control: &Control) -> Result<(), SandboxError> {
@@ -248,6 +310,18 @@ async fn readable(pipes: &Pipes, flooded: bool) {
         tokio::time::sleep(FLOOD_PAUSE).await;
     }
     pipes.readable().await;
+}
+
+/// Receives a datagram. After some in a row the next is waited for a moment longer, and what comes meanwhile is dropped by
+/// the kernel: a function that sends nothing else must not cost the server as much CPU as it has.
+async fn receive(xray: &Datagrams, buffer: &mut [u8], in_a_row: &mut u32) -> io::Result<usize> {
+    if *in_a_row == SEGMENTS_IN_A_ROW {
+        tokio::time::sleep(FLOOD_PAUSE).await;
+        *in_a_row = 0;
+    }
+    let received = xray.receive(buffer).await;
+    *in_a_row += 1;
+    received
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -172,6 +172,10 @@ uuid_id! {
     RevisionId
 }
 uuid_id! {
+    /// Names a registered extension to the Extensions API (`Lambda-Extension-Identifier`).
+    ExtensionId
+}
+uuid_id! {
     /// Names one execution environment for as long as it lives.
     EnvironmentId
 }

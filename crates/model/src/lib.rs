@@ -20,7 +20,8 @@ pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
 pub use aws_call::{AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest};
 pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
 pub use ids::{
-    AccountId, EnvironmentId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope, Sha256,
+    AccountId, EnvironmentId, ExtensionId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope,
+    Sha256,
 };
 pub use invoke::{
     Completed, EventPolicyFuture, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,

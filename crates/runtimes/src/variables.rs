@@ -115,6 +115,8 @@ pub struct VariableInput<'a> {
     pub initialization_type: &'a str,
     /// `host:port` of the Runtime API.
     pub runtime_api: &'a str,
+    /// What the metadata of the environment is asked with, at the Runtime API's address; none is set where it is empty.
+    pub metadata_token: &'a str,
     /// `host:port` of the X-Ray daemon.
     pub xray_daemon: &'a str,
     /// Credentials of the function's role.
@@ -162,6 +164,7 @@ pub fn starting_variables(runtime: &str, family: Family, folders: &Folders) -> V
         log_stream: "",
         initialization_type: "",
         runtime_api: "",
+        metadata_token: "",
         xray_daemon: "",
         credentials: None,
         json_log_level: None,
@@ -323,6 +326,10 @@ fn reserved(input: &VariableInput<'_>, all: &mut Variables) {
     all.set("AWS_LAMBDA_LOG_GROUP_NAME", input.log_group);
     all.set("AWS_LAMBDA_LOG_STREAM_NAME", input.log_stream);
     all.set("AWS_LAMBDA_RUNTIME_API", input.runtime_api);
+    if !input.metadata_token.is_empty() {
+        all.set("AWS_LAMBDA_METADATA_API", input.runtime_api);
+        all.set("AWS_LAMBDA_METADATA_TOKEN", input.metadata_token);
+    }
     all.set("LAMBDA_TASK_ROOT", text(&input.folders.task));
     all.set("LAMBDA_RUNTIME_DIR", text(&input.folders.runtime));
     if let Some(level) = input.json_log_level {

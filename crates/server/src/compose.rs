@@ -109,6 +109,7 @@ impl Composer {
             )),
             issuer: self.issuer.clone(),
         };
+        let extensions = plan.extensions();
         Function {
             arn: arn.clone(),
             version: record.version_text(),
@@ -116,6 +117,8 @@ impl Composer {
             timeout: Duration::from_secs(settings.timeout_s.into()),
             memory: MemorySize(settings.memory_mb),
             tmp: Bytes::mib(settings.ephemeral_mb.into()),
+            handler: settings.handler.clone(),
+            extensions,
             runtime_version: runtime_version(&settings.runtime),
             runtime_version_arn: lambent_control::runtime_version_arn(region, &settings.runtime),
             log_group: settings.log_group(&arn.name),
@@ -194,6 +197,19 @@ impl FunctionPlan {
         }
     }
 
+    /// The names of the files in `/opt/extensions`, sorted. What is no file there is none, and neither is one whose name
+    /// no header can carry.
+    fn extensions(&self) -> Vec<String> {
+        let Ok(Some(layers)) = &self.layers else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(layers.root().join("extensions")) else { return Vec::new() };
+        // Links are the sandbox's to follow: what they lead to shows when it is started.
+        let is_program = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_dir());
+        let files = entries.filter_map(Result::ok).filter(is_program);
+        let mut names: Vec<String> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn argv(&self, layout: &Layout, package: &Package) -> Result<Vec<OsString>, StartError> {
         if layout.bootstrap_lookup.is_empty() {
             let memory = MemorySize(self.settings.memory_mb);
@@ -248,7 +264,8 @@ impl FunctionPlan {
             log_stream: &placement.log_stream,
             initialization_type: placement.initialization.as_str(),
             runtime_api: &placement.runtime_api.to_string(),
-            xray_daemon: &format!("{}:2000", placement.runtime_api.ip()),
+            metadata_token: &placement.metadata_token,
+            xray_daemon: &placement.xray_daemon.to_string(),
             credentials: Some(Credentials {
                 access_key_id: &keys.access_key,
                 secret_access_key: &keys.secret,
@@ -296,6 +313,16 @@ impl Plan for FunctionPlan {
         let env = self.environment(&layout, task.clone(), placement);
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Ok(Program { argv, env, cwd: task })
+    }
+
+    fn extension(&self, name: &str, placement: &Placement) -> Result<Program, StartError> {
+        let layout = self.layout()?;
+        let package = self.package.as_ref().map_err(Clone::clone)?;
+        let function = self.environment(&layout, self.task(package), placement);
+        let env = lambent_runtimes::extension_variables(&function);
+        let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let argv = vec![self.opt().join("extensions").join(name).into()];
+        Ok(Program { argv, env, cwd: PathBuf::from("/") })
     }
 
     fn remedy(&self, file: &Path, errno: i32) -> Option<String> {

@@ -227,7 +227,7 @@ impl Invoke for Fresh {
     }
 
     fn provisioning(&self, target: &Target) -> ProvisioningFuture {
-        let (behind, invoker, target) = (self.behind(), self.invoker.clone(), target.clone());
+        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
         Box::pin(async move {
             catch_up(behind).await;
             invoker.provisioning(&target).await

@@ -175,6 +175,7 @@ impl Server {
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
         let stock =
             Stock::new(launcher, config.isolation, config.network, config.prewarm, Arc::clone(&entropy));
+        let traces = Arc::new(Ring::default());
         let world = Arc::new(World {
             sandboxes: Arc::new(stock.clone()),
             isolation: config.isolation,
@@ -182,6 +183,8 @@ impl Server {
             freezer: IdleFreezer::start().map_err(StartError::Freezer)?,
             clock: Arc::clone(&clock),
             logs: logs.sink(),
+            entropy: Arc::clone(&entropy),
+            traces: Arc::clone(&traces) as _,
             metrics: Arc::clone(&counted),
             cpu_millis: kept.cpu.then(cpu_millis).flatten(),
             platform: platform(gateway_made),
@@ -235,7 +238,7 @@ impl Server {
             health: health(&config, kept.rootless, invoker.clone(), stock.clone()),
             requests: Arc::clone(&page.requests),
             page,
-            traces: Arc::new(Ring::default()),
+            traces,
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 

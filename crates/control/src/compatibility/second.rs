@@ -215,7 +215,7 @@ pub(super) const ROWS: &[Row] = &[
             part("FileSystemConfigs", ShownOnly, "nothing is mounted below `/mnt`; S3FilesConfig is refused"),
             part("ImageConfig", Refused, ""),
             part("KMSKeyArn", ShownOnly, "variables are kept in the clear in the data folder"),
-            part("Layers", Differs, "extensions in `/opt/extensions` are not started"),
+            part("Layers", Differs, "with `--isolation process` they are not at `/opt`"),
             part("MemorySize", Differs, "see Settings below"),
             part(
                 "Role",

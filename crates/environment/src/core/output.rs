@@ -49,6 +49,8 @@ impl Core {
                 self.oom_kills_seen = kills;
                 Event::Exited { exit, out_of_memory }
             }
+            SandboxEvent::ExtensionStartFailed { slot, errno } => self.extension_start_failed(slot, errno),
+            SandboxEvent::ExtensionExited { slot, exit } => Event::ExtensionExited { slot, exit },
             SandboxEvent::Reset => Event::Reset,
             SandboxEvent::Gone { reason } => Event::Gone { reason },
         }

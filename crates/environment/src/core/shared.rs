@@ -1,19 +1,22 @@
 //! An environment as others see it: who brings an event takes the lock and applies it.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use lambent_model::{EnvironmentId, Failure, Invocation, ResponseHead, TakeResponse};
+use lambent_model::{EnvironmentId, ExtensionId, Failure, Invocation, ResponseHead, TakeResponse};
 use lambent_sandbox_client::{Control, Event as SandboxEvent};
 use tokio::sync::{Notify as Wake, oneshot};
 
+use super::extensions::Desk;
 use super::{Answer, Chore, Core, Grip};
-use crate::api::{Begun, Delivery, Environment};
+use crate::api::{Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered};
 use crate::freezer::{AFTER, Freezable};
 use crate::log::Log;
-use crate::machine::{Event, Machine, Reported, Settings, Verdicted};
+use crate::machine::{Event, Events, Machine, Refusal, Reported, Settings, Verdicted};
 use crate::pipes::Pipes;
+use crate::telemetry::{Subscription, SubscriptionError};
 use crate::{Function, Initialization, Notify, Placement, Status, World};
 
 /// To a runtime that answers anew while its first answer streams.
@@ -35,7 +38,12 @@ impl Shared {
         initialization: Initialization,
         notify: Notify,
     ) -> Arc<Self> {
-        let settings = Settings { timeout: function.timeout, memory: function.memory, initialization };
+        let settings = Settings {
+            timeout: function.timeout,
+            memory: function.memory,
+            initialization,
+            extensions: function.extensions.clone(),
+        };
         let core = |shared: &Weak<Self>| Core {
             machine: Machine::new(settings),
             log: Log::new(&world, &function, id, initialization),
@@ -49,6 +57,7 @@ impl Shared {
             taker: None,
             streaming: false,
             pollers: Vec::new(),
+            desk: Desk::default(),
             deadline: None,
             armed: None,
             chores: Vec::new(),
@@ -70,8 +79,13 @@ impl Shared {
 
     /// Applies one event and wakes the task if that left it something to do. `event` runs under the lock, before.
     fn apply(&self, event: impl FnOnce(&mut Core) -> Option<Event>) -> Option<Verdicted> {
+        self.with(|core| event(core).and_then(|event| core.apply(event)))
+    }
+
+    /// Does something to the core and wakes the task if that left it something to do.
+    fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.core();
-        let verdict = event(&mut core).and_then(|event| core.apply(event));
+        let done = act(&mut core);
         // Only an earlier deadline needs the task: a timer that goes off too early is set again. So a stream of
         // invocations wakes it once per timeout, not once each.
         let earlier = match (core.deadline, core.armed) {
@@ -83,7 +97,7 @@ impl Shared {
         if busy {
             self.wake.notify_one();
         }
-        verdict
+        done
     }
 
     /// Hands over an invocation; the answer comes through `caller`.
@@ -163,6 +177,27 @@ impl Environment for Shared {
     }
 }
 
+impl Extensions for Shared {
+    fn register(&self, name: String, events: Events) -> Result<Registered, Refusal> {
+        self.with(|core| core.register(name, events))
+    }
+
+    fn next(&self, id: ExtensionId, poller: oneshot::Sender<ExtensionEvent>) -> Result<(), Refusal> {
+        self.with(|core| {
+            core.drain();
+            core.extension_next(id, poller)
+        })
+    }
+
+    fn error(&self, id: ExtensionId, init: bool, error_type: String) -> Result<(), Refusal> {
+        self.with(|core| core.extension_error(id, init, error_type))
+    }
+
+    fn subscribe(&self, id: ExtensionId, subscription: Subscription) -> Result<(), SubscriptionError> {
+        self.with(|core| core.subscribe(id, subscription))
+    }
+}
+
 /// The freezer's side. The lock is held while the kernel takes the write: an invocation that comes meanwhile finds the
 /// environment either idle or frozen.
 impl Freezable for Shared {
@@ -198,6 +233,11 @@ impl Shared {
         self.core().sandbox.as_ref().map(|grip| grip.pipes.clone())
     }
 
+    /// Where an extension that was started writes.
+    pub(crate) fn extension_output(&self, slot: u8, output: OwnedFd) {
+        self.core().extension_output(slot, output);
+    }
+
     pub(crate) fn drain(&self) {
         self.core().drain();
     }
@@ -211,7 +251,9 @@ impl Shared {
         self.apply(|core| {
             if event == SandboxEvent::Reset {
                 core.pollers.clear();
+                core.desk.clear();
                 core.finish_output();
+                core.log.end_subscriptions();
             } else {
                 core.flush();
             }
@@ -262,6 +304,7 @@ impl Shared {
         let mut core = self.core();
         (core.caller, core.taker) = (None, None);
         core.pollers.clear();
+        core.desk.clear();
         core.chores.clear();
         if let Some(grip) = core.sandbox.take() {
             // Under version 1 what was frozen and killed dies only now; a launcher that was killed thaws nothing. It

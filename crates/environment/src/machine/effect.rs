@@ -3,15 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lambent_model::{Invocation, Outcome, Report};
+use lambent_model::{ExtensionId, Invocation, Outcome, Report};
 
+use super::roster::Refusal;
+use super::shutdown::Reason;
 use crate::record::Record;
 
 /// What to do about it, in order.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Effect {
+    /// Start the processes of external extensions.
+    StartExtensions,
     /// Start the runtime's process.
     StartRuntime,
+    /// Send SIGTERM to the runtime.
+    TerminateRuntime,
+    /// Kill the runtime, or the extension in a slot, with its process group.
+    KillProgram(Option<u8>),
     /// Kill every process but init.
     Reset,
     /// Tear the sandbox down, frozen or not.
@@ -24,7 +32,11 @@ pub(crate) enum Effect {
     Thaw,
     /// Give this event and its deadline to the runtime's pending request for one.
     Deliver(Arc<Invocation>, Instant),
-    /// Answer the runtime's call.
+    /// Tell an extension of this invocation and its deadline, at once or when it asks.
+    InvokeExtension(ExtensionId, Arc<Invocation>, Instant),
+    /// Tell an extension that the environment shuts down, likewise.
+    ShutDownExtension(ExtensionId, Reason, Instant),
+    /// Answer the runtime's or extension's call.
     Reply(Verdicted),
     /// Answer the invocation's caller.
     Answer(Outcome, Option<Report>),
@@ -44,7 +56,7 @@ pub(crate) enum Effect {
     Decline(Arc<Invocation>),
 }
 
-/// The Runtime API's verdict on a call of the runtime.
+/// The verdict on a call of the runtime or of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdicted {
     Accepted,
@@ -53,4 +65,6 @@ pub(crate) enum Verdicted {
     TooLarge(usize),
     Truncated,
     InvalidMode,
+    /// A call of the Extensions API.
+    Refused(Refusal),
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lambent_model::{Failure, Invocation};
+use lambent_model::{ExtensionId, Failure, Invocation};
 use lambent_sandbox_client::Exit;
+
+use super::roster::Events;
 
 /// What happened.
 #[derive(Debug)]
@@ -22,6 +24,16 @@ pub(crate) enum Event {
     InitError { failure: Failure },
     /// The runtime could not be started at all.
     StartFailed { failure: Start },
+    /// An extension registers; `identifier` is to be its own.
+    Register { name: String, events: Events, identifier: ExtensionId },
+    /// An extension asked for its next event.
+    ExtensionNext { identifier: ExtensionId },
+    /// An extension reported that it cannot initialise, or go on.
+    ExtensionError { identifier: ExtensionId, init: bool, error_type: String },
+    /// An extension could not be started. `kind` is the kind of error for its record.
+    ExtensionStartFailed { slot: u8, kind: &'static str, message: String },
+    /// An extension's process ended.
+    ExtensionExited { slot: u8, exit: Exit },
     /// The runtime's process ended.
     Exited { exit: Exit, out_of_memory: bool },
     /// One of the runtime's connections has ended, as all do when it dies.

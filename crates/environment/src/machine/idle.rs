@@ -1,16 +1,20 @@
 //! Between invocations: freezing, thawing, being offered.
 
+use super::shutdown::{After, Reason};
 use super::{Effect, Machine, State, Step};
 
 impl Machine {
     /// Any ⇒ Idle. The caller has its answer by now; freezing is left to a later moment, since whoever calls again at
     /// once should pay for neither that nor the thawing.
-    pub(super) fn idle(&self, step: &mut Step<'_>) -> State {
+    pub(super) fn rest(&mut self, step: &mut Step<'_>) {
+        if self.retiring && self.roster.anyone() {
+            return self.stop(Reason::Spindown, After::End, true, step);
+        }
         step.push(Effect::Deadline(None));
         if let Some(after) = self.freeze_after {
             step.push(Effect::FreezeAt(step.now + after));
         }
-        State::Idle { since: step.now }
+        self.state = State::Idle { since: step.now };
     }
 
     /// Idle ⇒ Frozen, if it has been idle for long enough: it may have run since that was asked for.
@@ -33,8 +37,13 @@ impl Machine {
         }
     }
 
-    /// Nobody waits for the environment any more: offer it, or end it when it is to retire.
+    /// Nobody waits for the environment any more: offer it, or end it when it is to retire. Extensions are told
+    /// of that when all are back.
     pub(super) fn release(&self, step: &mut Step<'_>) {
-        step.push(if self.retiring { Effect::Kill } else { Effect::Available });
+        if !self.retiring {
+            step.push(Effect::Available);
+        } else if !self.roster.anyone() {
+            step.push(Effect::Kill);
+        }
     }
 }

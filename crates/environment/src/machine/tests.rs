@@ -6,6 +6,9 @@ use lambent_sandbox_client::Exit;
 
 use super::*;
 
+mod extensions;
+mod random;
+
 const MS: Duration = Duration::from_millis(1);
 const FREEZE_AFTER: Duration = Duration::from_millis(5);
 const LAUNCHED: Event = Event::Launched { freeze_after: Some(FREEZE_AFTER) };
@@ -21,7 +24,9 @@ impl Story {
     }
 
     fn of(initialization: Initialization) -> Self {
-        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization };
+        let extensions = Vec::new();
+        let settings =
+            Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization, extensions };
         Self { machine: Machine::new(settings), now: Instant::now() }
     }
 

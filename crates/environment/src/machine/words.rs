@@ -28,32 +28,39 @@ pub(super) fn response_too_large(limit: usize) -> Failure {
     }
 }
 
-/// How AWS words the end of a runtime; signal names are Go's, as its platform prints them.
+/// How AWS words the end of a runtime.
 pub(super) fn exit_text(exit: Exit) -> String {
     match exit {
         Exit::Code(0) => "Runtime exited without providing a reason".into(),
-        Exit::Code(code) => format!("Runtime exited with error: exit status {code}"),
-        Exit::Signal(signal) => {
-            let name = match signal {
-                1 => "hangup",
-                2 => "interrupt",
-                3 => "quit",
-                4 => "illegal instruction",
-                5 => "trace/breakpoint trap",
-                6 => "aborted",
-                7 => "bus error",
-                8 => "floating point exception",
-                SIGKILL => "killed",
-                10 => "user defined signal 1",
-                11 => "segmentation fault",
-                12 => "user defined signal 2",
-                13 => "broken pipe",
-                14 => "alarm clock",
-                15 => "terminated",
-                31 => "bad system call",
-                other => return format!("Runtime exited with error: signal: signal {other}"),
-            };
-            format!("Runtime exited with error: signal: {name}")
-        }
+        other => format!("Runtime exited with error: {}", ended(other)),
     }
+}
+
+/// How AWS words the end of a process; signal names are Go's, as its platform prints them.
+pub(super) fn ended(exit: Exit) -> String {
+    let signal = match exit {
+        Exit::Code(0) => return "exit code 0".into(),
+        Exit::Code(code) => return format!("exit status {code}"),
+        Exit::Signal(signal) => signal,
+    };
+    let name = match signal {
+        1 => "hangup",
+        2 => "interrupt",
+        3 => "quit",
+        4 => "illegal instruction",
+        5 => "trace/breakpoint trap",
+        6 => "aborted",
+        7 => "bus error",
+        8 => "floating point exception",
+        SIGKILL => "killed",
+        10 => "user defined signal 1",
+        11 => "segmentation fault",
+        12 => "user defined signal 2",
+        13 => "broken pipe",
+        14 => "alarm clock",
+        15 => "terminated",
+        31 => "bad system call",
+        other => return format!("signal: signal {other}"),
+    };
+    format!("signal: {name}")
 }

@@ -14,6 +14,7 @@ fn input<'a>(folders: &'a Folders, customer: &'a [(String, String)]) -> Variable
         log_stream: "2026/01/01/[$LATEST]0",
         initialization_type: "on-demand",
         runtime_api: "127.0.0.1:9001",
+        metadata_token: "",
         xray_daemon: "127.0.0.1:2000",
         credentials: Some(Credentials {
             access_key_id: "ASIA0",

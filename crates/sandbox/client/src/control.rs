@@ -1,5 +1,6 @@
 //! The handle by which a sandbox is steered.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lambent_model::Bytes;
 use lambent_sandbox_protocol::{self as protocol, Assignment, Freezer, Raw, Start, ToInit};
+use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) running: AtomicBool,
     /// A program that runs already and waits to be told what it is for, until it has been.
     pub(crate) client: Mutex<Option<UnixStream>>,
+    /// Who waits for a socket of init's, in the order asked: as many as there are orders under way at most.
+    pub(crate) sockets: Mutex<VecDeque<oneshot::Sender<io::Result<OwnedFd>>>>,
     pub(crate) meter: Meter,
 }
 
@@ -48,7 +52,23 @@ pub(crate) struct Order {
     pub(crate) datagram: Vec<u8>,
     /// What goes along with it.
     pub(crate) channel: Option<OwnedFd>,
+    /// Who waits for the socket that init answers it with.
+    pub(crate) socket: Option<oneshot::Sender<io::Result<OwnedFd>>>,
     pub(crate) sent: oneshot::Sender<()>,
+}
+
+impl Shared {
+    /// Hands over the socket that init has made, or its error.
+    pub(crate) fn made(&self, errno: Option<i32>, fds: Vec<OwnedFd>) {
+        let wanted = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let socket = fds.into_iter().next().ok_or_else(|| {
+            errno.map_or_else(|| io::Error::other("init sent no socket"), io::Error::from_raw_os_error)
+        });
+        if let Some(wanted) = wanted {
+            // Nobody waits for it any more: it is closed.
+            let _ = wanted.send(socket);
+        }
+    }
 }
 
 impl Control {
@@ -78,12 +98,7 @@ impl Control {
 
     /// Asks init for it; with a channel the program is to wait there.
     pub(crate) async fn start_with(&self, program: Program, channel: Option<OwnedFd>) -> Result<(), Error> {
-        let start = ToInit::Start(Start {
-            argv: program.argv.into_iter().map(Raw::from).collect(),
-            env: raw(program.env),
-            cwd: program.cwd.into(),
-        });
-        let datagram = protocol::encode(&start)?;
+        let datagram = protocol::encode(&ToInit::Start(start_message(program)))?;
         let running = &self.inner.shared.running;
         if running.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
@@ -94,6 +109,39 @@ impl Control {
     /// Keeps the channel on which the program waits.
     pub(crate) fn wait_for_assignment(&self, client: UnixStream) {
         *self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Asks for an extension to be started in a slot that is free, and answers the read end of its standard output and
+    /// error. How that went is told by the events: `ExtensionStartFailed` at once, or `ExtensionExited` when it ends.
+    ///
+    /// # Errors
+    /// [`Error::Channel`] when arguments and environment are too large to be sent, [`Error::Resources`], [`Error::Gone`].
+    pub async fn start_extension(&self, slot: u8, program: Program) -> Result<OwnedFd, Error> {
+        let start = ToInit::StartExtension { slot, start: start_message(program) };
+        let datagram = protocol::encode(&start)?;
+        let (reader, writer) =
+            pipe_with(PipeFlags::CLOEXEC).map_err(|error| Error::Resources(error.into()))?;
+        self.order(datagram, Some(writer)).await?;
+        Ok(reader)
+    }
+
+    /// Sends SIGKILL to the program, or to the extension in a slot, with its process group, if it runs.
+    pub async fn kill_program(&self, slot: Option<u8>) {
+        let datagram = protocol::encode(&ToInit::KillProgram { slot }).expect("it is a word and a number");
+        // The only error is that the sandbox is gone.
+        let _ = self.order(datagram, None).await;
+    }
+
+    /// A TCP socket in the sandbox's network that is not connected yet, and never blocks. It takes as long as init does,
+    /// which is for ever while the sandbox is frozen.
+    ///
+    /// # Errors
+    /// [`Error::Resources`] when there is none, [`Error::Gone`].
+    pub async fn socket(&self) -> Result<OwnedFd, Error> {
+        let (sender, socket) = oneshot::channel();
+        let datagram = protocol::encode(&ToInit::Socket)?;
+        self.order_with(datagram, None, Some(sender)).await?;
+        socket.await.map_err(|_| gone())?.map_err(Error::Resources)
     }
 
     /// Names the sandbox to the launcher.
@@ -110,7 +158,7 @@ impl Control {
         self.order(protocol::encode(&ToInit::Reset)?, None).await
     }
 
-    /// Sends SIGTERM to the program, if it runs. Nothing is told when the sandbox is gone: so is the program.
+    /// Sends SIGTERM to the program and its process group, if it runs. Nothing is told when the sandbox is gone: so is the program.
     pub async fn terminate(&self) {
         let datagram = protocol::encode(&ToInit::Terminate).expect("it is a single word");
         // The only error is that the sandbox is gone.
@@ -173,9 +221,26 @@ impl Control {
     }
 
     async fn order(&self, datagram: Vec<u8>, channel: Option<OwnedFd>) -> Result<(), Error> {
+        self.order_with(datagram, channel, None).await
+    }
+
+    async fn order_with(
+        &self,
+        datagram: Vec<u8>,
+        channel: Option<OwnedFd>,
+        socket: Option<oneshot::Sender<io::Result<OwnedFd>>>,
+    ) -> Result<(), Error> {
         let (sent, done) = oneshot::channel();
-        self.inner.orders.send(Order { datagram, channel, sent }).await.map_err(|_| gone())?;
+        self.inner.orders.send(Order { datagram, channel, socket, sent }).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())
+    }
+}
+
+fn start_message(program: Program) -> Start {
+    Start {
+        argv: program.argv.into_iter().map(Raw::from).collect(),
+        env: raw(program.env),
+        cwd: program.cwd.into(),
     }
 }
 

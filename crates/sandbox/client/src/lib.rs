@@ -6,6 +6,7 @@
 
 mod channel;
 mod control;
+mod datagrams;
 mod endpoint;
 mod error;
 mod launcher;
@@ -25,6 +26,7 @@ use lambent_model::{Bytes, EnvironmentId};
 pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Freezer, Host, UnpackEnd, User};
 
 pub use crate::control::Control;
+pub use crate::datagrams::Datagrams;
 pub use crate::endpoint::{Connection, Endpoint};
 pub use crate::error::Error;
 pub use crate::launcher::{Launcher, NatOptions, Options, Spawned, Trees, declarations, declare, probe};
@@ -37,6 +39,9 @@ pub use lambent_sandbox_protocol::process::{PROGRAM_IDS, SERVER_ID, has_roots_ri
 
 /// The Runtime API's port on 127.0.0.1 in every sandbox that has its own network.
 pub const RUNTIME_API_PORT: u16 = 9001;
+
+/// The port of X-Ray's daemon, likewise, by UDP.
+pub const XRAY_PORT: u16 = 2000;
 
 /// What keeps functions apart from the host and from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +143,20 @@ pub enum Event {
     },
     /// The program that [`Control::start`] started has ended.
     Exited(Exit),
+    /// An extension could not be started; `errno` as in `StartFailed`.
+    ExtensionStartFailed {
+        /// The slot that it was to have.
+        slot: u8,
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// An extension has ended.
+    ExtensionExited {
+        /// Its slot, which is free again.
+        slot: u8,
+        /// How.
+        exit: Exit,
+    },
     /// Every process of the sandbox but init is gone, as [`Control::reset`] asked.
     Reset,
     /// The sandbox is gone with all that was in it.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lambent_sandbox_protocol::{
@@ -15,14 +15,15 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::channel::Channel;
 use crate::control::{Control, Order, Shared};
+use crate::datagrams::Datagrams;
 use crate::endpoint::Endpoint;
 use crate::launcher::{Gone, Launcher, Request};
 use crate::usage::Meter;
-use crate::{Error, Event, Exit, Isolation, Mount, Network, Output, RUNTIME_API_PORT, Spec};
+use crate::{Error, Event, Exit, Isolation, Mount, Network, Output, RUNTIME_API_PORT, Spec, XRAY_PORT};
 
-/// Each order has at most two events as its answer, and few orders are under way at once; whoever does not read
-/// them makes the watcher wait, nobody else.
-const UNREAD_EVENTS: usize = 16;
+/// Each order has at most two events as its answer, few orders are under way at once, and ten extensions may end
+/// together; whoever does not read them makes the watcher wait, nobody else.
+const UNREAD_EVENTS: usize = 32;
 
 /// Orders wait only while init is busy killing; the next one's sender waits then.
 const WAITING_ORDERS: usize = 8;
@@ -39,6 +40,8 @@ pub struct Sandbox {
     pub platform: Endpoint,
     /// What the function writes. The pipes end when the sandbox does.
     pub output: Output,
+    /// Where the function sends segments for X-Ray.
+    pub xray: Datagrams,
     /// Steers the sandbox. When the last clone is dropped, the sandbox is killed.
     pub control: Control,
     /// What happens in it; the last event is `Gone`, exactly once.
@@ -72,7 +75,7 @@ impl Launcher {
         self.requests.send(request).await.map_err(|_| Error::LauncherEnded)?;
         let unfinished = Unfinished { id: Some(id.clone()), launcher: self.requests.downgrade() };
         let counters = answer.await.map_err(|_| Error::LauncherEnded)??;
-        let (runtime_api, platform) = ready(&channel, &mut gone).await?;
+        let (runtime_api, platform, xray) = ready(&channel, &mut gone).await?;
 
         let (events_sender, events) = mpsc::channel(UNREAD_EVENTS);
         let (orders_sender, orders) = mpsc::channel(WAITING_ORDERS);
@@ -80,6 +83,7 @@ impl Launcher {
             kill: Notify::new(),
             running: AtomicBool::new(false),
             client: Mutex::new(None),
+            sockets: Mutex::default(),
             meter: Meter::new(counters),
         });
         let last_word =
@@ -90,7 +94,7 @@ impl Launcher {
         // Its owners are the handles and the launcher: it ends when the sandbox has.
         drop(tokio::spawn(watcher.run(last_word)));
         unfinished.forget();
-        Ok(Sandbox { runtime_api, platform, output: Output { stdio, telemetry }, control, events })
+        Ok(Sandbox { runtime_api, platform, xray, output: Output { stdio, telemetry }, control, events })
     }
 }
 
@@ -115,8 +119,11 @@ impl Drop for Unfinished {
     }
 }
 
-/// Waits until init has bound both sockets.
-async fn ready(channel: &Channel, gone: &mut oneshot::Receiver<Gone>) -> Result<(Endpoint, Endpoint), Error> {
+/// Waits until init has bound its sockets.
+async fn ready(
+    channel: &Channel,
+    gone: &mut oneshot::Receiver<Gone>,
+) -> Result<(Endpoint, Endpoint, Datagrams), Error> {
     let received = tokio::select! {
         // A failure that init reports is more telling than its end, so it is read first.
         biased;
@@ -124,14 +131,15 @@ async fn ready(channel: &Channel, gone: &mut oneshot::Receiver<Gone>) -> Result<
         gone = &mut *gone => return Err(gone_error(gone)),
     };
     match received {
-        Some((FromInit::Ready { version: VERSION, runtime_api, platform }, fds)) => {
-            let [first, second] =
-                <[OwnedFd; 2]>::try_from(fds).map_err(|fds| protocol::Error::Unexpected {
+        Some((FromInit::Ready { version: VERSION, runtime_api, platform, xray }, fds)) => {
+            let [first, second, third] =
+                <[OwnedFd; 3]>::try_from(fds).map_err(|fds| protocol::Error::Unexpected {
                     got: format!("{} descriptors", fds.len()),
-                    expected: "two listeners",
+                    expected: "two listeners and a socket",
                 })?;
             let endpoint = |address, fd| Endpoint::new(address, fd).map_err(Error::Resources);
-            Ok((endpoint(runtime_api, first)?, endpoint(platform, second)?))
+            let datagrams = Datagrams::new(xray, third).map_err(Error::Resources)?;
+            Ok((endpoint(runtime_api, first)?, endpoint(platform, second)?, datagrams))
         }
         Some((FromInit::Ready { version, .. }, _)) => Err(protocol::Error::Version(version).into()),
         Some((FromInit::Failed(failure), _)) => Err(failure.into()),
@@ -189,6 +197,7 @@ fn init_hello(spec: &Spec, platform_port: u16) -> InitHello {
         namespaced: spec.isolation == Isolation::Namespaces,
         runtime_api: ([127, 0, 0, 1], port(RUNTIME_API_PORT)).into(),
         platform: ([127, 0, 0, 1], port(platform_port)).into(),
+        xray: ([127, 0, 0, 1], port(XRAY_PORT)).into(),
     }
 }
 
@@ -219,6 +228,7 @@ impl Watcher {
         let Self { id, channel, gone, launcher, shared, orders, .. } = self;
         // Orders under way end with an error, and init with its channel if it still runs.
         drop((orders, channel));
+        shared.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // The launcher may see init end with its channel before it sees our wish, hence our own reason.
         let (gone, ours) = match end {
             End::Gone(gone) => (gone, None),
@@ -244,6 +254,10 @@ impl Watcher {
                 () = self.shared.kill.notified() => return End::Kill,
                 received = self.channel.receive::<FromInit>() => {
                     let event = match received {
+                        Ok(Some((FromInit::Socket { errno }, fds))) => {
+                            self.shared.made(errno, fds);
+                            continue;
+                        }
                         Ok(Some((message, _))) => self.event(message),
                         // Init has ended by itself: the launcher will say how, without being asked to kill.
                         Ok(None) => return End::Gone((&mut self.gone).await.ok()),
@@ -270,6 +284,14 @@ impl Watcher {
             FromInit::ExitedWithCode(code) => Event::Exited(Exit::Code(code)),
             FromInit::ExitedBySignal(signal) => Event::Exited(Exit::Signal(signal)),
             FromInit::Reset => return Ok(Event::Reset),
+            FromInit::ExtensionStartFailed { slot, errno } => {
+                return Ok(Event::ExtensionStartFailed { slot, errno });
+            }
+            FromInit::ExtensionExited { slot, code, signal } => {
+                let exit = code.map_or_else(|| Exit::Signal(signal.unwrap_or(0)), Exit::Code);
+                return Ok(Event::ExtensionExited { slot, exit });
+            }
+            FromInit::Socket { .. } => unreachable!("`watch` takes these"),
             FromInit::Failed(failure) => return Err(failure.to_string()),
             FromInit::Ready { .. } => return Err("init said twice that it is ready".to_owned()),
         };
@@ -287,6 +309,11 @@ impl Watcher {
     }
 
     async fn pass_on(&mut self, order: Order) -> Option<End> {
+        if let Some(socket) = order.socket {
+            // Here, where orders are in the order in which init reads them.
+            let mut sockets = self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            sockets.push_back(socket);
+        }
         let fds: Vec<_> = order.channel.iter().map(AsFd::as_fd).collect();
         let sent = tokio::select! {
             biased;

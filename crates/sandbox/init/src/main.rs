@@ -12,9 +12,10 @@
 mod children;
 mod ipc;
 mod serve;
+mod socket;
 mod spawn;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use lambent_sandbox_protocol::{self as protocol, Failure, FromInit, InitHello, ToInit, VERSION, init_fd};
@@ -87,10 +88,15 @@ fn get_ready(control: &OwnedFd) -> Result<InitHello, Failure> {
     }
     let bind = |address| TcpListener::bind(address).map_err(|e| step(&format!("bind {address}"), e));
     let (runtime_api, platform) = (bind(hello.runtime_api)?, bind(hello.platform)?);
+    let xray = UdpSocket::bind(hello.xray).map_err(|e| step(&format!("bind {} by UDP", hello.xray), e))?;
     let local = |listener: &TcpListener| listener.local_addr().map_err(|e| step("read the bound address", e));
-    let ready =
-        FromInit::Ready { version: VERSION, runtime_api: local(&runtime_api)?, platform: local(&platform)? };
-    protocol::send(control, &ready, &[runtime_api.as_fd(), platform.as_fd()])
+    let ready = FromInit::Ready {
+        version: VERSION,
+        runtime_api: local(&runtime_api)?,
+        platform: local(&platform)?,
+        xray: xray.local_addr().map_err(|e| step("read the bound address", e))?,
+    };
+    protocol::send(control, &ready, &[runtime_api.as_fd(), platform.as_fd(), xray.as_fd()])
         .map_err(|e| refuse(e.to_string()))?;
     Ok(hello)
 }

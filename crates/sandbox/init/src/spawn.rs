@@ -20,11 +20,29 @@ struct Prepared {
     null: OwnedFd,
 }
 
+/// Where a program writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Outputs<'a> {
+    stdio: &'a OwnedFd,
+    /// Framed records; only the runtime has them.
+    telemetry: Option<&'a OwnedFd>,
+}
+
+impl<'a> Outputs<'a> {
+    pub(crate) fn of_program(inherited: &'a Inherited) -> Self {
+        Self { stdio: &inherited.stdio, telemetry: Some(&inherited.telemetry) }
+    }
+
+    pub(crate) fn of_extension(output: &'a OwnedFd) -> Self {
+        Self { stdio: output, telemetry: None }
+    }
+}
+
 /// Starts the program and returns once its `execve` has succeeded. With a channel it waits there for what it is for.
 ///
 /// Not `std::process::Command`: it hands a file without a known format to `/bin/sh`, where AWS answers "exec format
 /// error".
-pub(crate) fn spawn(start: &Start, inherited: &Inherited, channel: Option<&OwnedFd>) -> Result<Pid, Errno> {
+pub(crate) fn spawn(start: &Start, outputs: Outputs<'_>, channel: Option<&OwnedFd>) -> Result<Pid, Errno> {
     let prepared = prepare(start)?;
     let (status_reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     // Away from the numbers that the program gets.
@@ -35,7 +53,7 @@ pub(crate) fn spawn(start: &Start, inherited: &Inherited, channel: Option<&Owned
     let pid = match unsafe { libc::fork() } {
         -1 => return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::AGAIN)),
         0 => {
-            let errno = become_program(&prepared, inherited, channel);
+            let errno = become_program(&prepared, outputs, channel);
             // An error number that does not get through shows as exit code 127.
             let _ = rustix::io::write(&status_writer, &errno.raw_os_error().to_ne_bytes());
             // SAFETY: ends the child at once, without running what the parent registered for its own end.
@@ -77,31 +95,30 @@ fn prepare(start: &Start) -> Result<Prepared, Errno> {
 }
 
 /// In the child: never returns but with the error of what failed.
-fn become_program(prepared: &Prepared, inherited: &Inherited, channel: Option<&OwnedFd>) -> Errno {
-    match arrange(prepared, inherited, channel) {
+fn become_program(prepared: &Prepared, outputs: Outputs<'_>, channel: Option<&OwnedFd>) -> Errno {
+    match arrange(prepared, outputs, channel) {
         Ok(()) => execve(prepared),
         Err(errno) => errno,
     }
 }
 
-fn arrange(prepared: &Prepared, inherited: &Inherited, channel: Option<&OwnedFd>) -> Result<(), Errno> {
+fn arrange(prepared: &Prepared, outputs: Outputs<'_>, channel: Option<&OwnedFd>) -> Result<(), Errno> {
     rustix::process::setsid()?;
     default_signals();
     let last = |result: i64| if result < 0 { Err(last_errno()) } else { Ok(()) };
-    let copies = [
-        (&prepared.null, 0),
-        (&inherited.stdio, 1),
-        (&inherited.stdio, 2),
-        (&inherited.telemetry, TELEMETRY_FD),
-    ];
-    for (from, to) in copies.into_iter().chain(channel.map(|channel| (channel, ASSIGNMENT_FD))) {
+    let copies = [(&prepared.null, 0), (outputs.stdio, 1), (outputs.stdio, 2)];
+    let telemetry = outputs.telemetry.map(|telemetry| (telemetry, TELEMETRY_FD));
+    for (from, to) in
+        copies.into_iter().chain(telemetry).chain(channel.map(|channel| (channel, ASSIGNMENT_FD)))
+    {
         // SAFETY: `dup2` takes numbers; whatever was open at `to` is not used by this child again.
         #[allow(unsafe_code)]
         last(i64::from(unsafe { libc::dup2(from.as_raw_fd(), to) }))?;
     }
     // Everything else closes at execve, whether or not it was opened so: the channel above all.
     let above = if channel.is_some() { ASSIGNMENT_FD } else { TELEMETRY_FD } + 1;
-    let between = [(3, (TELEMETRY_FD - 1).cast_unsigned()), (above.cast_unsigned(), u32::MAX)];
+    let first = if telemetry.is_some() { TELEMETRY_FD - 1 } else { TELEMETRY_FD };
+    let between = [(3, first.cast_unsigned()), (above.cast_unsigned(), u32::MAX)];
     for (from, to) in between {
         // SAFETY: with this flag nothing is closed now; numbers only.
         #[allow(unsafe_code)]

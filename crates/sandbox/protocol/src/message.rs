@@ -422,8 +422,23 @@ pub enum ToInit {
     /// Start the program. Answered by `StartFailed`, or by `Exited` when it has ended. Descriptor, for a program that
     /// waits to be told what it is for: its end of the channel for that, which it finds at [`crate::ASSIGNMENT_FD`].
     Start(Start),
-    /// Send SIGTERM to the program, if it runs.
+    /// Start a program beside it, in this slot, of which a number of it is free. Answered by `ExtensionStartFailed`, or by
+    /// `ExtensionExited` when it has ended. Descriptor: the write end for its standard output and error.
+    StartExtension {
+        /// Names it in later messages.
+        slot: u8,
+        /// The program.
+        start: Start,
+    },
+    /// Send SIGTERM to the program and its process group, if it runs.
     Terminate,
+    /// Send SIGKILL to the program, or to the extension in a slot, and its process group, if it runs.
+    KillProgram {
+        /// The extension's slot; absent for the program itself.
+        slot: Option<u8>,
+    },
+    /// Make a TCP socket in the sandbox's network, for the server to connect. Answered by `Socket`, in the order asked.
+    Socket,
     /// Kill every process but init. Answered by `Reset`.
     Reset,
 }
@@ -440,6 +455,8 @@ pub struct InitHello {
     pub runtime_api: SocketAddr,
     /// Where to listen for calls to the platform; port 0 lets the kernel choose.
     pub platform: SocketAddr,
+    /// Where to receive segments for X-Ray by UDP; port 0 lets the kernel choose.
+    pub xray: SocketAddr,
 }
 
 /// A program to start.
@@ -469,7 +486,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum FromInit {
-    /// First message. Descriptors: the listener of the Runtime API, the platform's listener.
+    /// First message. Descriptors: the listener of the Runtime API, the platform's listener, X-Ray's UDP socket.
     Ready {
         /// [`crate::VERSION`] of the sender.
         version: u32,
@@ -477,6 +494,8 @@ pub enum FromInit {
         runtime_api: SocketAddr,
         /// Where the second listener is bound.
         platform: SocketAddr,
+        /// Where the UDP socket is bound.
+        xray: SocketAddr,
     },
     /// Init could not get ready and ends.
     Failed(Failure),
@@ -489,6 +508,27 @@ pub enum FromInit {
     ExitedWithCode(i32),
     /// A signal has ended the program.
     ExitedBySignal(i32),
+    /// An extension was not started.
+    ExtensionStartFailed {
+        /// Its slot.
+        slot: u8,
+        /// The error number of the call that failed, usually `execve`.
+        errno: i32,
+    },
+    /// An extension has ended.
+    ExtensionExited {
+        /// Its slot.
+        slot: u8,
+        /// Its exit code, where it has returned.
+        code: Option<i32>,
+        /// The signal that ended it, where one has.
+        signal: Option<i32>,
+    },
+    /// The answer to each [`ToInit::Socket`]. Descriptor: the socket, not connected; none where there is `errno`.
+    Socket {
+        /// Why there is none.
+        errno: Option<i32>,
+    },
     /// Every process but init is gone.
     Reset,
 }

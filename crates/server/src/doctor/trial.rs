@@ -91,7 +91,8 @@ impl Subject {
                         return Err(format!("/bin/sh could not be started (error {errno})"));
                     }
                     Some(Event::Gone { reason }) => return Err(format!("the trial sandbox ended: {reason}")),
-                    Some(Event::Reset) => {}
+                    // None of these was asked for.
+                    Some(Event::Reset | Event::ExtensionStartFailed { .. } | Event::ExtensionExited { .. }) => {}
                     None => return Err("the trial sandbox ended".to_owned()),
                 },
                 readable = self.output.readable() => {

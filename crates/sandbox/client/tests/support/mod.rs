@@ -215,7 +215,7 @@ pub struct Running {
 
 impl From<Sandbox> for Running {
     fn from(sandbox: Sandbox) -> Self {
-        let Sandbox { runtime_api, platform, output, control, events } = sandbox;
+        let Sandbox { runtime_api, platform, output, control, events, .. } = sandbox;
         let stdio = pipe::Receiver::from_owned_fd(output.stdio).unwrap();
         let telemetry = pipe::Receiver::from_owned_fd(output.telemetry).unwrap();
         Self { control, events, stdio, telemetry, runtime_api, platform }
