@@ -13,6 +13,7 @@ use lambent_fabric::deliveries::DeliveryCourier;
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
+use lambent_metrics::Metrics;
 use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::iam::Iam;
@@ -154,21 +155,12 @@ impl Server {
         let Prepared { config, dir, listener, address, launcher, discovery, user, keys } = prepared;
         let listener =
             TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
-        let dir = dir.as_path();
-        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
-            (Arc::new(SystemClock), Arc::new(SystemEntropy));
-
-        // The store first: it takes the data folder for this process.
-        let metrics = telemetry.metrics();
+        let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
+            Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
-        let store = Store::open(dir)?.measured_by(Arc::clone(&counted));
-        let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
-        let launcher = connect(launcher, &config).await?;
-        let code = open_code(dir, &launcher)?;
         let kept = Kept::of(launcher.host(), config.isolation);
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
-        let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
         let (search, runtimes) = discovery.share();
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
@@ -358,6 +350,38 @@ impl Server {
         tasks.shutdown().await;
         telemetry.end().await;
         ended
+    }
+}
+
+/// What all parts stand on.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
+    store: Store,
+    logs: Logs,
+    code: CodeStore,
+    launcher: Launcher,
+    secret: [u8; 32],
+}
+
+impl Ground {
+    async fn lay(
+        dir: &Path,
+        config: &Config,
+        launcher: Spawned,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartError> {
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+            (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let metrics = telemetry.metrics();
+        // The store first: it takes the data folder for this process.
+        let store = Store::open(dir)?.measured_by(Arc::clone(&metrics) as _);
+        let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
+        let launcher = connect(launcher, config).await?;
+        let code = open_code(dir, &launcher)?;
+        let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
+        Ok(Self { clock, entropy, metrics, store, logs, code, launcher, secret })
     }
 }
 

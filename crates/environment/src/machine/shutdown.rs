@@ -73,7 +73,9 @@ impl Machine {
     pub(super) fn stop(&mut self, reason: Reason, after: After, runtime_lives: bool, step: &mut Step<'_>) {
         let after = match after {
             // One that was initialised ahead is replaced by another such: its next invocation is not to wait.
-            After::Reset { waiting: None, .. } if self.retiring || self.settings.initialization.is_ahead() => {
+            After::Reset { waiting: None, .. }
+                if self.retiring || self.settings.initialization.is_ahead() =>
+            {
                 After::End
             }
             after => after,

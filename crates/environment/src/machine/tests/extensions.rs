@@ -31,7 +31,12 @@ impl Story {
     /// A launched machine with external extensions of these names.
     fn with(names: &[&str]) -> Self {
         let extensions = names.iter().map(ToString::to_string).collect();
-        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization: Initialization::OnDemand, extensions };
+        let settings = Settings {
+            timeout: Duration::from_secs(3),
+            memory: MemorySize(128),
+            initialization: Initialization::OnDemand,
+            extensions,
+        };
         let mut story = Self { machine: Machine::new(settings), now: Instant::now() };
         story.then(Event::Invoke(invocation(1)));
         story.then(LAUNCHED).has(&Effect::StartExtensions).lacks(&Effect::StartRuntime);

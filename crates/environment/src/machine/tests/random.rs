@@ -66,7 +66,12 @@ impl Game {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let extensions = (0..dice.roll(3)).map(|n| format!("e{n}")).collect();
-        let settings = Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization: Initialization::OnDemand, extensions };
+        let settings = Settings {
+            timeout: Duration::from_secs(3),
+            memory: MemorySize(128),
+            initialization: Initialization::OnDemand,
+            extensions,
+        };
         let (machine, model) = (Machine::new(settings), Model { available: true, ..Model::default() });
         Self { dice, machine, model, now: Instant::now(), ids: seed << 20, history: Vec::new() }
     }
