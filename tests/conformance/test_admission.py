@@ -67,6 +67,10 @@ def test_a_function_that_cannot_start_answers_each_caller_and_does_not_try_each_
     assert invoke(name).ok["count"] == 1, "new code is tried at once"
 
 
+def prewarmed(server):
+    return Clients(server).http("GET", "/_lambent/health", sign=False).json["prewarmed"]
+
+
 class OnASmallMachine(Server):
     """A server in a control group that has little memory."""
 
@@ -99,6 +103,7 @@ def test_a_full_machine_throttles_and_goes_on():
             Code={"ZipFile": probe_zip()},
         )
         until_active(client, "many")
+        until(lambda: prewarmed(server) > 0, "a sandbox to wait")
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
             event = {"do": "sleep", "seconds": 1}
             calls = [
@@ -106,6 +111,8 @@ def test_a_full_machine_throttles_and_goes_on():
             ]
             reasons = [call.result() for call in calls]
         assert set(reasons) == {None, "ConcurrentInvocationLimitExceeded"}, "some fit, and some do not"
+        # Those that were not taken have ended for others, and for a while no more are made.
+        assert prewarmed(server) == 0
         assert server.output().count("the machine's memory is full") == 1, "the operator is told, once"
         assert throttled(lambda: functions.invoke(client, "many", {"do": "echo", "value": 1}).ok) is None
     finally:

@@ -153,8 +153,7 @@ impl Server {
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
         let Prepared { config, dir, listener, address, launcher, discovery, user, keys } = prepared;
-        let listener =
-            TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
+        let listener = front_door(listener, address)?;
         let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
@@ -541,6 +540,10 @@ fn health(
             "prewarm_wanted": stock.wanted(),
         })
     })
+}
+
+fn front_door(listener: std::net::TcpListener, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })
 }
 
 /// What the host can give to environments. Sandboxes that wait for nobody in particular go before anybody's idle

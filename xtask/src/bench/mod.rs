@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → many functions → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -22,6 +22,7 @@ mod http;
 mod load;
 mod logs;
 mod machine;
+mod many;
 mod official;
 mod options;
 mod prepare;
@@ -72,11 +73,15 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let streams = stream::measure(&place, &subjects, &server, &options)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
     server.stop()?;
+    let many = many::measure(&place, &subjects, &programs, &options)?;
     drop(awake);
 
     let machine = machine::describe(before)?;
-    let report =
-        Report::new(&options, machine, report::Parts { startup, environments, shares, logs, streams, rows });
+    let report = Report::new(
+        &options,
+        machine,
+        report::Parts { startup, environments, shares, logs, streams, many, rows },
+    );
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", file.display()))?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 const USAGE: &str = "usage: cargo xtask bench [--quick] [--awake | --no-awake]
-  --quick      fewer rounds: below a minute once everything is built
+  --quick      fewer rounds: about two minutes once everything is built
   --awake      keep every CPU awake with threads of idle priority (the default)
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
 
@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) server_starts: usize,
     /// Environments in Rust that are busy at the same time; of Python a fifth of it.
     pub(crate) crowd: usize,
+    /// Functions of the large one of two servers.
+    pub(crate) functions: usize,
     /// Environments at once, at the end.
     pub(crate) environments: usize,
 }
@@ -42,8 +44,19 @@ impl Options {
                 _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
             }
         }
-        let (rounds, requests, cold_starts, burst, server_starts, crowd, environments) =
-            if quick { (3, 500, 5, 20, 5, 50, 30) } else { (7, 1500, 20, 100, 10, 300, 300) };
-        Ok(Self { quick, awake, rounds, requests, cold_starts, burst, server_starts, crowd, environments })
+        let (rounds, requests, cold_starts, burst, server_starts, crowd, functions, environments) =
+            if quick { (3, 500, 5, 20, 5, 50, 500, 30) } else { (7, 1500, 20, 100, 10, 300, 10_000, 300) };
+        Ok(Self {
+            quick,
+            awake,
+            rounds,
+            requests,
+            cold_starts,
+            burst,
+            server_starts,
+            crowd,
+            functions,
+            environments,
+        })
     }
 }

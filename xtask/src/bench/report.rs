@@ -8,6 +8,7 @@ use super::environments::Environments;
 use super::frozen::Frozen;
 use super::logs::Logs;
 use super::machine::Machine;
+use super::many::{Many, Side};
 use super::options::Options;
 use super::print::Print;
 use super::share::Shares;
@@ -21,6 +22,9 @@ const SERVER_MB: f64 = 30.0;
 /// What a caller may see of its environment having been frozen, and what a printed line may cost of CPU time.
 const FROZEN_US: f64 = 100.0;
 const PRINT: f64 = 1.15;
+const MANY: f64 = 1.15;
+const MANY_READY_MS: f64 = 300.0;
+const MANY_MB: f64 = 100.0;
 const ENVIRONMENT_MB: f64 = 1.0;
 /// The queue of logs and the batch that is being written, 32 MB each, and a segment that is being closed.
 const FLOOD_MB: f64 = 128.0;
@@ -41,6 +45,7 @@ pub(crate) struct Report {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -52,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -123,7 +129,7 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, streams, rows } = parts;
+        let Parts { startup, environments, shares, logs, streams, many, rows } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -154,8 +160,37 @@ impl Report {
             logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
         ));
         goals.extend(stream_goals(streams.as_ref()));
-        Self { options: options.clone(), machine, startup, environments, shares, logs, streams, rows, goals }
+        goals.extend(many.iter().flat_map(many_goals));
+        Self {
+            options: options.clone(),
+            machine,
+            startup,
+            environments,
+            shares,
+            logs,
+            streams,
+            many,
+            rows,
+            goals,
+        }
     }
+}
+
+/// What thousands of functions may cost those who use one.
+fn many_goals(many: &Many) -> Vec<Goal> {
+    let Many { few, many } = many;
+    let times = |of: fn(&Side) -> Option<f64>| of(many).zip(of(few)).map(|(many, few)| many / few);
+    let named = |what: &str| format!("{what}, {} functions", many.functions);
+    vec![
+        Goal::new(named("CPU time of GetFunction to that with few"), MANY, times(|side| side.get_us)),
+        Goal::new(named("CPU time of Invoke to that with few"), MANY, times(|side| side.invoke_us)),
+        Goal::new(
+            named("ready after start, p50, ms"),
+            MANY_READY_MS,
+            many.ready_ms.as_ref().map(|ready| ready.p50),
+        ),
+        Goal::new(named("server's memory, MB"), MANY_MB, Some(megabytes(many.memory_bytes))),
+    ]
 }
 
 /// What warm invocations may take. In Rust the server is measured alone; in the others its own clients make up for it.

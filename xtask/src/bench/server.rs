@@ -33,15 +33,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it is healthy.
+    /// Starts a server with the benchmark's data and waits until it is healthy.
     pub(crate) fn start(place: &Place, programs: &Programs) -> anyhow::Result<Self> {
+        Self::start_in(place, programs, &Place::data().join("main"))
+    }
+
+    /// The same with other data.
+    pub(crate) fn start_in(place: &Place, programs: &Programs, data: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(Place::data()).context("cannot make the folder for data")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
         let address = listener.local_addr()?;
         drop(listener);
         let log = place.bench.join("server.log");
         let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = lambent(&programs.lambent);
-        command.args(["up", "--listen", &address.to_string(), "--data-dir"]).arg(Place::data());
+        command.args(["up", "--listen", &address.to_string(), "--data-dir"]).arg(data);
         command.current_dir(&place.bench).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let began = Instant::now();
         let mut process = Running::start("lambent", &mut command)?;
@@ -64,6 +70,16 @@ impl Server {
     /// Where clients invoke a function.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("http://{}/2015-03-31/functions/{name}/invocations", self.address)
+    }
+
+    /// Where clients ask for a function.
+    pub(crate) fn function_url(&self, name: &str) -> String {
+        format!("http://{}/2015-03-31/functions/{name}", self.address)
+    }
+
+    /// Where clients list so many functions.
+    pub(crate) fn list_url(&self, items: usize) -> String {
+        format!("http://{}/2015-03-31/functions?MaxItems={items}", self.address)
     }
 
     /// Creates a function and waits until it is active.

@@ -44,7 +44,7 @@ struct Runtime {
 /// The three, without those whose interpreter Lambent does not find here: then there is nothing to compare.
 pub(crate) fn all(place: &Place, programs: &Programs) -> anyhow::Result<Vec<Subject>> {
     let mut ask = Command::new(&programs.lambent);
-    ask.args(["runtimes", "--json"]).env("LAMBENT_DATA_DIR", Place::data());
+    ask.args(["runtimes", "--json"]).env("LAMBENT_DATA_DIR", Place::data().join("main"));
     let catalogue: Catalogue =
         serde_json::from_str(&output(&mut ask)?).context("`lambent runtimes --json` cannot be read")?;
     let mut subjects = Vec::new();

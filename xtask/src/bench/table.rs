@@ -21,6 +21,7 @@ pub(crate) fn render(report: &Report) -> String {
         server(report),
         logs(report),
         streams(report),
+        many(report),
         goals(report),
     ]
     .join("\n")
@@ -255,6 +256,24 @@ fn streams(report: &Report) -> String {
         megabytes(streams.before_bytes),
         megabytes(streams.most_bytes),
     )
+}
+
+fn many(report: &Report) -> String {
+    let Some(both) = &report.many else { return "Many functions: not measured without Python\n".to_owned() };
+    let mut lines =
+        vec![words("functions|ready ms|memory MB|GetFunction µs CPU|Invoke µs CPU|list of 10 µs|of 50 µs")];
+    for side in [&both.few, &both.many] {
+        lines.push(vec![
+            side.functions.to_string(),
+            number(side.ready_ms.as_ref().map(|ready| ready.p50), 0),
+            number(Some(megabytes(side.memory_bytes)), 1),
+            number(side.get_us, 0),
+            number(side.invoke_us, 0),
+            number(side.list_us[0], 0),
+            number(side.list_us[1], 0),
+        ]);
+    }
+    format!("Many functions, each of three versions\n{}", columns(&lines))
 }
 
 fn goals(report: &Report) -> String {

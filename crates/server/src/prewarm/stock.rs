@@ -244,8 +244,13 @@ impl Inner {
         self.short_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether functions have wanted the memory of what waits, a while ago at most.
+    fn is_short(&self, now: Instant) -> bool {
+        self.short_until().is_some_and(|until| now < until)
+    }
+
     fn levels(&self, shelves: &mut [Shelf], now: Instant) -> Vec<Level> {
-        let short = self.short_until().is_some_and(|until| now < until);
+        let short = self.is_short(now);
         let level = |shelf: &mut Shelf| {
             let level = shelf.level(self.setting, now);
             if short { Level { wanted: level.wanted.min(level.waiting), ..level } } else { level }
@@ -297,6 +302,8 @@ impl Inner {
         let shelves = &mut *self.shelves();
         let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.kind == kind) else { return };
         match made {
+            // The memory has been wanted meanwhile.
+            Ok(_waiting) if self.is_short(Instant::now()) => {}
             Ok(waiting) => {
                 shelf.paused_until = None;
                 shelf.waiting.push(waiting);
