@@ -6,6 +6,7 @@ What is put in their place, and why:
 - the mapping a1b2c3d4-…EXAMPLE, the one that is there: Lambda chooses its name;
 - code from a bucket, the same from a file: there is no S3 yet;
 - the layer of AWS's own account, one that is there;
+- a hundred provisioned environments, one: they are made on the spot;
 - `--cli-binary-format`, nothing: it is an option of version 2.
 """
 
@@ -93,8 +94,9 @@ class World:
             client.update_function_configuration(**name, Description=f"version {number}")
             client.get_waiter("function_updated_v2").wait(**name, WaiterConfig={"Delay": 0.1})
             client.publish_version(**name)
-        for alias in {"LIVE", "GREEN", "BLUE"} - {but}:
-            client.create_alias(**name, Name=alias, FunctionVersion="1")
+        for alias, version in {"LIVE": "1", "GREEN": "2", "BLUE": "3"}.items():
+            if alias != but:
+                client.create_alias(**name, Name=alias, FunctionVersion=version)
         for qualifier in ("GREEN", "BLUE", "$LATEST"):
             client.put_function_event_invoke_config(
                 **name, Qualifier=qualifier, MaximumRetryAttempts=1, MaximumEventAgeInSeconds=3600
@@ -113,6 +115,7 @@ class World:
         command = re.sub(r"--content S3Bucket=\S+", "--zip-file fileb://layer.zip", command)
         command = command.replace("a1b2c3d4-5678-90ab-cdef-11111EXAMPLE", self.mapping or "")
         command = command.replace("--cli-binary-format raw-in-base64-out", "")
+        command = command.replace("--provisioned-concurrent-executions 100", "--provisioned-concurrent-executions 1")
         return command.replace("123456789012", self.account)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.errors import refused
-from support.functions import probe_zip
+from support.functions import probe_zip, source
 from support.packages import pack
 from support.server import REPOSITORY
 
@@ -40,8 +40,9 @@ class Terraform:
     def __init__(self, folder, module, url):
         self.folder = folder
         shutil.copy(MODULE / module, folder)
-        for package in ("function.zip", "published.zip"):
-            (folder / package).write_bytes(probe_zip())
+        (folder / "function.zip").write_bytes(probe_zip())
+        shell = {name: (source(f"shell/{name}"), 0o755) for name in ("bootstrap", "function.sh")}
+        (folder / "published.zip").write_bytes(pack(shell))
         (folder / "layer.zip").write_bytes(pack({"python/layer.py": "VALUE = 1\n"}))
         # A mirror in the file system: terraform asks no registry.
         mirror = folder / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / "3.3.0" / "linux_amd64"

@@ -140,10 +140,11 @@ resource "aws_lambda_alias" "live" {
 resource "aws_lambda_function" "published" {
   function_name = "tf-published"
   role          = aws_iam_role.function.arn
-  handler       = "lambda_function.lambda_handler"
-  runtime       = "python3.8"
-  filename      = var.package_of_version
-  publish       = true
+  handler       = "function.handler"
+  # The one runtime of that time that needs no interpreter of that time.
+  runtime  = "provided.al2"
+  filename = var.package_of_version
+  publish  = true
 }
 
 resource "aws_lambda_alias" "published" {
@@ -151,6 +152,12 @@ resource "aws_lambda_alias" "published" {
   description      = var.changed ? "changed" : "made"
   function_name    = aws_lambda_function.published.function_name
   function_version = aws_lambda_function.published.version
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "published" {
+  function_name                     = aws_lambda_alias.published.function_name
+  qualifier                         = aws_lambda_alias.published.name
+  provisioned_concurrent_executions = var.changed ? 2 : 1
 }
 
 resource "aws_lambda_permission" "bucket" {
