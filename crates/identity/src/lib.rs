@@ -15,6 +15,9 @@ mod canonical;
 mod credential;
 mod date;
 mod error;
+/// For the project's own fuzzers.
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod parse;
 pub mod policy;
 mod principal;

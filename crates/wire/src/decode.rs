@@ -43,7 +43,7 @@ impl Matched {
     }
 
     /// The members that are present, under their keys, in the model's order.
-    fn gather<'a>(
+    pub(crate) fn gather<'a>(
         &'a self,
         operation: &Operation,
         parts: &'a Parts,

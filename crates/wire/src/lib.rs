@@ -19,6 +19,9 @@ mod encode;
 mod error;
 pub mod event_stream;
 mod form;
+/// For the project's own fuzzers.
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod generated;
 mod open_enum;
 mod operation;

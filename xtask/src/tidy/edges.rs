@@ -75,11 +75,11 @@ pub(crate) const TABLE: &[Rule] = &[
     rule("runtimes", &["model"]),
     rule("store", &["model"]),
     // Pure: no I/O, no clock.
-    rule("identity", &["model"]),
+    Rule { name: "identity", uses: &["model"], exceptions: &[], tests: &["testkit"] },
     // Policies of functions are in the language that identity reads (docs/adr/0015).
     rule("lambda", &["identity", "model", "patterns"]),
     rule("patterns", &[]),
-    rule("wire", &["model"]),
+    Rule { name: "wire", uses: &["model"], exceptions: &[], tests: &["testkit"] },
     rule("model", &[]),
     // For tests alone.
     rule("testkit", &[]),

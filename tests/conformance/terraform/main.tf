@@ -1,0 +1,207 @@
+# Every resource of Lambda that the provider knows, with the role, policies and log group around them.
+
+terraform {
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+    }
+  }
+}
+
+variable "endpoint" { type = string }
+variable "package" { type = string }
+variable "package_of_version" { type = string }
+variable "layer" { type = string }
+# What the second round changes.
+variable "changed" { type = bool }
+
+provider "aws" {
+  region     = "us-east-1"
+  access_key = "test"
+  secret_key = "test"
+  # There is no EC2, neither its metadata nor its API; credentials and account are asked of STS and IAM.
+  skip_metadata_api_check = true
+  skip_get_ec2_platforms  = true
+
+  endpoints {
+    cloudwatchlogs = var.endpoint
+    iam            = var.endpoint
+    lambda         = var.endpoint
+    sts            = var.endpoint
+  }
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_iam_policy" "basic" {
+  arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "function" {
+  name                 = "tf-function"
+  path                 = "/terraform/"
+  description          = var.changed ? "changed" : "made"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  max_session_duration = var.changed ? 7200 : 3600
+  tags                 = { stage = var.changed ? "second" : "first" }
+}
+
+resource "aws_iam_policy" "queue" {
+  name        = "tf-queue"
+  description = "what the function may do with its queue"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = var.changed ? ["sqs:ReceiveMessage", "sqs:DeleteMessage"] : ["sqs:ReceiveMessage"]
+      Resource = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "basic" {
+  role       = aws_iam_role.function.name
+  policy_arn = data.aws_iam_policy.basic.arn
+}
+
+resource "aws_iam_role_policy_attachment" "queue" {
+  role       = aws_iam_role.function.name
+  policy_arn = aws_iam_policy.queue.arn
+}
+
+resource "aws_iam_role_policy" "inline" {
+  name = "inline"
+  role = aws_iam_role.function.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = var.changed ? "s3:Put*" : "s3:Get*", Resource = "*" }]
+  })
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  name              = "/aws/lambda/tf-function"
+  retention_in_days = var.changed ? 14 : 7
+  tags              = { stage = var.changed ? "second" : "first" }
+}
+
+resource "aws_lambda_layer_version" "layer" {
+  layer_name          = "tf-layer"
+  filename            = var.layer
+  source_code_hash    = filebase64sha256(var.layer)
+  compatible_runtimes = ["python3.8"]
+  description         = "a layer"
+  license_info        = "Apache-2.0"
+}
+
+resource "aws_lambda_function" "function" {
+  function_name                  = "tf-function"
+  role                           = aws_iam_role.function.arn
+  handler                        = "lambda_function.lambda_handler"
+  runtime                        = "python3.8"
+  filename                       = var.package
+  source_code_hash               = filebase64sha256(var.package)
+  description                    = var.changed ? "changed" : "made"
+  memory_size                    = var.changed ? 256 : 128
+  timeout                        = var.changed ? 20 : 10
+  reserved_concurrent_executions = var.changed ? 5 : 3
+  layers                         = [aws_lambda_layer_version.layer.arn]
+  tags                           = { stage = var.changed ? "second" : "first" }
+
+  environment {
+    variables = { STAGE = var.changed ? "second" : "first" }
+  }
+
+  tracing_config {
+    mode = "PassThrough"
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.basic, aws_cloudwatch_log_group.function]
+}
+
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = var.changed ? "changed" : "made"
+  function_name    = aws_lambda_function.function.arn
+  function_version = "$LATEST"
+}
+
+# By itself: this version of the provider publishes after an update without waiting for it, which Lambda has refused
+# since functions have states.
+resource "aws_lambda_function" "published" {
+  function_name = "tf-published"
+  role          = aws_iam_role.function.arn
+  handler       = "function.handler"
+  # The one runtime of that time that needs no interpreter of that time.
+  runtime  = "provided.al2"
+  filename = var.package_of_version
+  publish  = true
+}
+
+resource "aws_lambda_alias" "published" {
+  name             = "live"
+  description      = var.changed ? "changed" : "made"
+  function_name    = aws_lambda_function.published.function_name
+  function_version = aws_lambda_function.published.version
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "published" {
+  function_name                     = aws_lambda_alias.published.function_name
+  qualifier                         = aws_lambda_alias.published.name
+  provisioned_concurrent_executions = var.changed ? 2 : 1
+}
+
+resource "aws_lambda_permission" "bucket" {
+  statement_id   = var.changed ? "bucket-changed" : "bucket"
+  action         = "lambda:InvokeFunction"
+  function_name  = aws_lambda_function.function.function_name
+  qualifier      = aws_lambda_alias.live.name
+  principal      = "s3.amazonaws.com"
+  source_arn     = "arn:aws:s3:::tf-bucket"
+  source_account = data.aws_caller_identity.current.account_id
+}
+
+resource "aws_lambda_permission" "account" {
+  statement_id  = "account"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.function.function_name
+  # An account by its number would be read back as this, which this version of the provider takes for another.
+  principal = "arn:aws:iam::111122223333:root"
+}
+
+resource "aws_lambda_function_event_invoke_config" "function" {
+  function_name                = aws_lambda_function.function.function_name
+  maximum_event_age_in_seconds = var.changed ? 120 : 60
+  maximum_retry_attempts       = var.changed ? 1 : 0
+
+  destination_config {
+    on_failure {
+      destination = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf-failures"
+    }
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "queue" {
+  event_source_arn = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf"
+  function_name    = aws_lambda_function.function.arn
+  batch_size       = var.changed ? 5 : 10
+  enabled          = false
+}
+
+data "aws_lambda_function" "read" {
+  function_name = aws_lambda_function.function.function_name
+  qualifier     = aws_lambda_alias.live.name
+}
+
+output "account" { value = data.aws_caller_identity.current.account_id }
+output "qualified" { value = aws_lambda_function.published.qualified_arn }
+output "read" { value = data.aws_lambda_function.read.arn }
