@@ -3,7 +3,10 @@
 import concurrent.futures
 import time
 
+from botocore.exceptions import ClientError
+
 from support import functions
+from support.wait import until
 
 PARALLEL = 8
 
@@ -29,3 +32,37 @@ def test_a_storm_of_short_invocations_loses_none(clients, make):
         answers = [call.result() for call in calls]
     assert [answer.ok for answer in answers] == list(range(300)), "each caller has its own answer"
     assert len({answer.request_id for answer in answers}) == 300
+
+
+def test_reserved_concurrency_is_exact(clients, make, lambda_):
+    """Under 64 clients never one more runs than is reserved, and nobody is refused while one more might."""
+    reserved, clients_at_once = 5, 64
+    name = make.create("exact")
+    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+    client = clients.boto("lambda")
+    ran, refused = [], []
+
+    def call(_):
+        sent = time.monotonic()
+        try:
+            answer = functions.invoke(client, name, {"do": "sleep", "seconds": 1})
+            ran.append((sent, time.monotonic(), answer.ok["environment"]))
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+            refused.append((sent, time.monotonic(), error.response["Reason"]))
+
+    def storm():
+        with concurrent.futures.ThreadPoolExecutor(clients_at_once) as pool:
+            list(pool.map(call, range(clients_at_once)))
+        return len({environment for *_, environment in ran}) == reserved and any(
+            reason == "ReservedFunctionConcurrentInvocationLimitExceeded" for *_, reason in refused
+        )
+
+    until(storm, "a storm that meets the limit", 60)
+    # Each environment holds one invocation at a time, and so many there are at most.
+    assert len({environment for *_, environment in ran}) <= reserved
+    # While it was refused, that many were under way: as seen from outside, each for no shorter than inside.
+    for sent, answered, reason in refused:
+        if reason == "ReservedFunctionConcurrentInvocationLimitExceeded":
+            beside = sum(began < answered and ended > sent for began, ended, _ in ran)
+            assert beside >= reserved, f"refused while {beside} were under way"

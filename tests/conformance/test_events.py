@@ -1,31 +1,17 @@
 """Invocations that nobody waits for: kept before the answer, tried again as AWS does, their records sent on."""
 
-import collections
-import contextlib
-import itertools
 import json
-import os
-import random
 import re
-import socket
-import threading
 
 import pytest
-from botocore.exceptions import BotoCoreError
 
 from support import packages
 from support.clients import Clients
 from support.errors import refused
-from support.functions import ROLE, unique, until_active
+from support.functions import until_active
 from support.server import Server
 from support.streams import messages
 from support.wait import until
-
-SEED = int(os.environ.get("LAMBENT_TEST_SEED", random.SystemRandom().randrange(2**32)))
-
-# How often the server is killed, and with how many functions; `cargo xtask prove events` does it longer.
-KILLS = int(os.environ.get("LAMBENT_TEST_KILLS", "3"))
-FUNCTIONS = int(os.environ.get("LAMBENT_TEST_EVENT_FUNCTIONS", "2"))
 
 # A minute of waiting is 0.3 s, the default age of six hours 108 s.
 SCALE = 0.005
@@ -224,105 +210,3 @@ def test_throttled_events_wait_for_their_turn(lambda_, logs, teller):
         send(lambda_, teller, {"n": number, "sleep": 0.2})
     until(lambda: len(told(logs, teller)) >= 8, "all events to be handled", 60)
     assert sorted(seen["event"]["n"] for seen in told(logs, teller)) == list(range(8)), "each of them once"
-
-
-# Tells a listener outside: logs are not waited for, so a killed server may have lost lines of what was handled.
-WITNESSED = """
-import socket
-
-def lambda_handler(event, context):
-    with socket.create_connection(("127.0.0.1", event["port"]), timeout=10) as witness:
-        witness.sendall(b"%d" % event["n"])
-"""
-
-
-class Witness:
-    """Hears which events were handled, and how often."""
-
-    def __init__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._listener.getsockname()[1]
-        self.handled = collections.Counter()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                # A function that is killed meanwhile has told nothing.
-                with contextlib.suppress(OSError):
-                    if number := connection.makefile("rb").read():
-                        self.handled[int(number)] += 1
-
-    def close(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-
-@pytest.fixture
-def witness():
-    witness = Witness()
-    yield witness
-    witness.close()
-
-
-def test_accepted_events_survive_kills(own_server, witness):
-    (own_server.home / "lambent.toml").write_text("event_time_scale = 0.05\n")
-    own_server.arguments += ["--network", "host"]
-    own_server.start()
-    chance = random.Random(SEED)
-    print(f"seed {SEED}")
-    client, names = Clients(own_server).boto("lambda"), [unique("witnessed") for _ in range(FUNCTIONS)]
-    for name in names:
-        client.create_function(
-            FunctionName=name,
-            Runtime=own_server.python(),
-            Role=ROLE,
-            Handler="lambda_function.lambda_handler",
-            # A slow machine must not use up the attempts.
-            Timeout=60,
-            Code={"ZipFile": packages.pack({"lambda_function.py": WITNESSED})},
-        )
-        until_active(client, name)
-    accepted, numbers = set(), itertools.count()
-    for _ in range(KILLS):
-        senders = [
-            threading.Thread(target=_send_until_it_breaks, args=(own_server, names, witness.port, numbers, accepted))
-            for _ in range(4)
-        ]
-        enough = len(accepted) + chance.randrange(10, 60)
-        for sender in senders:
-            sender.start()
-        until(lambda: len(accepted) >= enough, "events to be accepted", 60)
-        # At some moment of whatever is going on: accepting, starting, handling, settling.
-        threading.Event().wait(chance.random() * 0.1)
-        own_server.kill()
-        for sender in senders:
-            sender.join()
-        own_server.start()
-        client = Clients(own_server).boto("lambda")
-
-    def missing():
-        return accepted - set(witness.handled)
-
-    # Many kills leave much behind: as long as something comes of it, it is waited for.
-    while before := len(missing()):
-        until(lambda: len(missing()) < before, lambda: f"{sorted(missing())} to be handled", 60)
-    twice = sum(count > 1 for count in witness.handled.values())
-    print(f"{len(accepted)} events accepted, all handled; {twice} more than once, over {KILLS} kills")
-
-
-def _send_until_it_breaks(server, names, port, numbers, accepted):
-    client = Clients(server).boto("lambda")
-    try:
-        for number in numbers:
-            name = names[number % len(names)]
-            assert send(client, name, {"n": number, "port": port})["StatusCode"] == 202
-            accepted.add(number)
-    except BotoCoreError:
-        pass  # The connection broke: that is the kill.

@@ -37,6 +37,10 @@ impl Job {
             .uri(options.url.clone())
             .header("content-type", "application/json")
             .body(Bytes::from(options.body.clone()))?;
+        if options.event {
+            let kind = http::HeaderValue::from_static("Event");
+            request.headers_mut().insert("x-amz-invocation-type", kind);
+        }
         let credentials =
             Credentials { access_key: "test".to_owned(), secret: "test".to_owned(), session_token: None };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;

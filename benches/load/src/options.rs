@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) pause_ms: u64,
     /// Whether the response has to hold the request's JSON. If not, any successful status will do.
     pub(crate) echo: bool,
+    /// Whether the function is invoked asynchronously.
+    pub(crate) event: bool,
 }
 
 impl Options {
@@ -37,10 +39,15 @@ impl Options {
             requests: 1,
             pause_ms: 0,
             echo: false,
+            event: false,
         };
         while let Some(argument) = arguments.next() {
             if argument == "--echo" {
                 options.echo = true;
+                continue;
+            }
+            if argument == "--event" {
+                options.event = true;
                 continue;
             }
             let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;

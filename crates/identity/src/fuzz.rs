@@ -17,8 +17,14 @@ pub fn policy(bytes: &[u8]) {
             Who::Aws { account: &account, arn: "arn:aws:sts::000000000000:assumed-role/r/s" },
             Who::Service("lambda.amazonaws.com"),
         ] {
-            let keys = [("aws:SourceArn", "arn:aws:s3:::b"), ("k", "1"), ("k", "10.0.0.1"), ("t", "2026-01-01")];
-            let access = Access { who, action: "sts:AssumeRole", resource: "arn:aws:lambda:x:y:function:f", keys: &keys };
+            let keys =
+                [("aws:SourceArn", "arn:aws:s3:::b"), ("k", "1"), ("k", "10.0.0.1"), ("t", "2026-01-01")];
+            let access = Access {
+                who,
+                action: "sts:AssumeRole",
+                resource: "arn:aws:lambda:x:y:function:f",
+                keys: &keys,
+            };
             assert_eq!(document.decision(&access), read.decision(&access));
         }
     }

@@ -234,11 +234,7 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
-        let couriers = [
-            ("delivery of events", events(&store, &feed, &gateway, Arc::clone(&counted), &config)),
-            ("delivery of what follows events", deliveries(&store, &gateway, calls, counted, &config)),
-        ];
-        for (what, dispatcher) in couriers {
+        for (what, dispatcher) in couriers(&store, &feed, &gateway, calls, &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
@@ -424,6 +420,21 @@ async fn feed_after(
 fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     let domains = Domains::new(&config.url_domains);
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
+}
+
+/// The users of the fabric, each with its own queues and slots.
+fn couriers(
+    store: &Store,
+    feed: &Feed,
+    gateway: &Gateway,
+    calls: Arc<dyn AwsCall>,
+    metrics: &Arc<dyn MetricSink>,
+    config: &Config,
+) -> [(&'static str, Dispatcher); 2] {
+    [
+        ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
+        ("delivery of what follows events", deliveries(store, gateway, calls, Arc::clone(metrics), config)),
+    ]
 }
 
 /// What delivers asynchronous invocations.

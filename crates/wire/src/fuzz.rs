@@ -6,7 +6,8 @@ use http::request::Parts;
 use crate::form::Form;
 use crate::overrides::Overrides;
 use crate::{
-    Call, Error, Matched, Operation, Service, constraint, decode_response, encode_request, iam, lambda, logs, sts,
+    Call, Error, Matched, Operation, Service, constraint, decode_response, encode_request, iam, lambda, logs,
+    sts,
 };
 
 static SERVICES: [&Service; 4] = [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE];
@@ -69,9 +70,11 @@ fn again<C: Call>(matched: &Matched, parts: &Parts, body: &[u8]) -> Result<(), E
     let input = matched.decode::<C>(parts, Bytes::copy_from_slice(body))?;
     let as_json = |input: &C::Input| serde_json::to_value(input).expect("inputs are JSON");
     let before = as_json(&input);
-    let (parts, body) = encode_request::<C>(&input).expect("what came in a request fits into one").into_parts();
+    let (parts, body) =
+        encode_request::<C>(&input).expect("what came in a request fits into one").into_parts();
     let service = C::OPERATION.service;
-    let routed = if service.is_routed_by_body() { service.route_form(&parts, &body) } else { service.route(&parts) };
+    let routed =
+        if service.is_routed_by_body() { service.route_form(&parts, &body) } else { service.route(&parts) };
     let read = routed.and_then(|matched| matched.decode::<C>(&parts, body));
     assert_eq!(as_json(&read.expect("what was written can be read")), before);
     Ok(())
@@ -125,7 +128,10 @@ pub fn requests() -> Vec<Vec<u8>> {
 /// Inputs to begin with, for [`form`].
 #[must_use]
 pub fn forms() -> Vec<Vec<u8>> {
-    requests().into_iter().map(|request| request.into_iter().skip_while(|byte| *byte != b'A').collect()).collect()
+    requests()
+        .into_iter()
+        .map(|request| request.into_iter().skip_while(|byte| *byte != b'A').collect())
+        .collect()
 }
 
 /// Inputs to begin with, for [`xml`].

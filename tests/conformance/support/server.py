@@ -121,6 +121,12 @@ class Server:
 
     def start(self):
         """Starts the server and waits until it is ready; raises with its output when it ends instead."""
+        self.launch()
+        until(self._is_ready, lambda: self.output(), timeout=60)
+        return self
+
+    def launch(self):
+        """Starts the server and waits for nothing."""
         self._starts += 1
         self._log = self.home / f"output-{self._starts}.txt"
         command = [self.binary(), "up", "--listen", self.listen, "--data-dir", self.data_dir]
@@ -135,8 +141,6 @@ class Server:
                 cwd=self.home,
                 start_new_session=True,
             )
-        until(self._is_ready, lambda: self.output(), timeout=60)
-        return self
 
     def _is_ready(self):
         output = self.output()

@@ -27,3 +27,24 @@ fn ask(address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
     stream.read_to_end(&mut answer)?;
     Ok(answer)
 }
+
+/// Sends an event for a function. On a loopback address a signature has to be well-formed and no more.
+pub(crate) fn event(address: SocketAddr, path: &str, body: &str) -> anyhow::Result<()> {
+    let signature = "0".repeat(64);
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_nodelay(true)?;
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Amz-Invocation-Type: Event\r\n\
+         X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, \
+         Signature={signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    anyhow::ensure!(answer.starts_with("HTTP/1.1 202"), "the event was not accepted: {answer}");
+    Ok(())
+}

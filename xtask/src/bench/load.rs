@@ -22,6 +22,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pause_ms: usize,
     /// Whether the body has to come back.
     pub(crate) echo: bool,
+    /// Whether the function is invoked asynchronously.
+    pub(crate) event: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -36,6 +38,7 @@ impl<'a> Plan<'a> {
             requests: 1,
             pause_ms: 0,
             echo: !body.is_empty(),
+            event: false,
         }
     }
 }
@@ -84,6 +87,9 @@ impl Warm {
         }
         if plan.echo {
             command.arg("--echo");
+        }
+        if plan.event {
+            command.arg("--event");
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Running::start("the load generator", &mut command)?;

@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → many functions → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → events → many functions → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -16,6 +16,7 @@ mod awake;
 mod cold;
 mod crowd;
 mod environments;
+mod events;
 mod floor;
 mod frozen;
 mod http;
@@ -72,6 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let logs = logs::measure(&place, &subjects, &server, &programs, &options)?;
     let streams = stream::measure(&place, &subjects, &server, &options)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
+    let events = events::measure(&place, &subjects, &server, &programs, &options)?;
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
     drop(awake);
@@ -80,7 +82,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let report = Report::new(
         &options,
         machine,
-        report::Parts { startup, environments, shares, logs, streams, many, rows },
+        report::Parts { startup, environments, shares, logs, streams, events, many, rows },
     );
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)

@@ -52,6 +52,8 @@ pub(crate) struct Programs {
     pub(crate) lambent: PathBuf,
     pub(crate) floor: PathBuf,
     pub(crate) load: PathBuf,
+    /// SQLite alone, in batches.
+    pub(crate) batches: PathBuf,
     /// The function in Rust, a `bootstrap`.
     pub(crate) rust_echo: PathBuf,
 }
@@ -61,6 +63,7 @@ pub(crate) fn build(place: &Place) -> anyhow::Result<Programs> {
     // Apart from each other: in one build the features that one asks of a dependency are compiled into the other.
     cargo(&["--package", "lambent"], &place.target)?;
     cargo(&["--package", "lambent-bench-floor", "--package", "lambent-bench-load"], &place.target)?;
+    cargo(&["--package", "lambent-store", "--example", "batches"], &place.target)?;
     let manifest = place.sources.join("functions/rust-echo/Cargo.toml");
     let manifest = manifest.to_str().context("the repository's path is not UTF-8")?;
     let function = place.bench.join("rust-echo");
@@ -70,6 +73,7 @@ pub(crate) fn build(place: &Place) -> anyhow::Result<Programs> {
         lambent: release.join("lambent"),
         floor: release.join("bench-floor"),
         load: release.join("bench-load"),
+        batches: release.join("examples/batches"),
         rust_echo: function.join("release/bootstrap"),
     })
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::cold::Cold;
 use super::crowd::Crowd;
 use super::environments::Environments;
+use super::events::Events;
 use super::frozen::Frozen;
 use super::logs::Logs;
 use super::machine::Machine;
@@ -45,6 +46,7 @@ pub(crate) struct Report {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) events: Option<Events>,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
@@ -57,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) events: Option<Events>,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
 }
@@ -129,7 +132,7 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, streams, many, rows } = parts;
+        let Parts { startup, environments, shares, logs, streams, events, many, rows } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -160,6 +163,7 @@ impl Report {
             logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
         ));
         goals.extend(stream_goals(streams.as_ref()));
+        goals.extend(event_goals(events.as_ref()));
         goals.extend(many.iter().flat_map(many_goals));
         Self {
             options: options.clone(),
@@ -169,6 +173,7 @@ impl Report {
             shares,
             logs,
             streams,
+            events,
             many,
             rows,
             goals,
@@ -246,6 +251,22 @@ fn stream_goals(streams: Option<&Streams>) -> [Goal; 3] {
             STREAM_MB,
             streams.map(|streams| megabytes(streams.most_bytes.saturating_sub(streams.before_bytes))),
         ),
+    ]
+}
+
+/// What accepted events may cost. Goals are limits from above, so the first is how much of the database's own rate is lost.
+fn event_goals(events: Option<&Events>) -> [Goal; 5] {
+    let of = |measure: fn(&Events) -> Option<f64>| events.and_then(measure);
+    [
+        Goal::new("database's rate lost in accepting events", 0.4, of(|events| Some(1.0 - events.share()))),
+        Goal::new("acceptance of an event, p99, ms", 50.0, of(|events| Some(events.answer_ms.as_ref()?.p99))),
+        Goal::new("begin of an event, p50, ms", 10.0, of(|events| Some(events.start_ms.as_ref()?.p50))),
+        Goal::new(
+            "server's memory beside waiting events, MB",
+            200.0,
+            of(|events| Some(megabytes(events.server_bytes))),
+        ),
+        Goal::new("warm p50 beside waiting events to that without", 1.2, of(Events::slower)),
     ]
 }
 

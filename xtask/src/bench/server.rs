@@ -160,6 +160,18 @@ impl Server {
         load::run(programs, &Plan { method: "DELETE", ..Plan::once(&url, "") }).map(drop)
     }
 
+    /// Reserves concurrency for a function.
+    pub(crate) fn reserve(&self, programs: &Programs, name: &str, concurrency: u32) -> anyhow::Result<()> {
+        let url = format!("http://{}/2017-10-31/functions/{name}/concurrency", self.address);
+        let body = format!("{{\"ReservedConcurrentExecutions\": {concurrency}}}");
+        load::run(programs, &Plan { method: "PUT", echo: false, ..Plan::once(&url, &body) }).map(drop)
+    }
+
+    /// Invokes a function asynchronously, without a process of its own for it: what follows is timed.
+    pub(crate) fn event(&self, name: &str, event: &str) -> anyhow::Result<()> {
+        http::event(self.address, &format!("/2015-03-31/functions/{name}/invocations"), event)
+    }
+
     /// CPU time so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<ServerCpu> {
         let (launcher, functions) = self.children()?;

@@ -21,6 +21,7 @@ pub(crate) fn render(report: &Report) -> String {
         server(report),
         logs(report),
         streams(report),
+        events(report),
         many(report),
         goals(report),
     ]
@@ -274,6 +275,26 @@ fn many(report: &Report) -> String {
         ]);
     }
     format!("Many functions, each of three versions\n{}", columns(&lines))
+}
+
+fn events(report: &Report) -> String {
+    let Some(events) = &report.events else { return "Events: not measured without Python\n".to_owned() };
+    let p50 = |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
+    format!(
+        "Events\n{:.0} of 1 KB accepted a second by 64 clients, {:.2} of the {:.0} that bare batches of 64 write; answered \
+         after p50 {} ms, p99 {} ms; begun on an idle server {} ms after the answer\n{} wait over 50 functions: server {:.1} \
+         MB; another function's warm p50 {} µs before, {} µs beside them\n",
+        events.accepted,
+        events.share(),
+        events.bare,
+        p50(&events.answer_ms, 2),
+        number(events.answer_ms.as_ref().map(|summary| summary.p99), 2),
+        p50(&events.start_ms, 2),
+        events.waiting,
+        megabytes(events.server_bytes),
+        p50(&events.quiet_us, 0),
+        p50(&events.beside_us, 0),
+    )
 }
 
 fn goals(report: &Report) -> String {

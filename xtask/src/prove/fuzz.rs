@@ -8,8 +8,20 @@ use std::path::Path;
 use std::process::Command;
 
 /// The programs of `fuzz/Cargo.toml`.
-const TARGETS: [&str; 12] =
-    ["frames", "lines", "runtime_api", "message", "zip", "log_pattern", "log_query", "log_segment", "wire_request", "wire_form", "wire_xml", "policy"];
+const TARGETS: [&str; 12] = [
+    "frames",
+    "lines",
+    "runtime_api",
+    "message",
+    "zip",
+    "log_pattern",
+    "log_query",
+    "log_segment",
+    "wire_request",
+    "wire_form",
+    "wire_xml",
+    "policy",
+];
 
 /// Seconds for each target, unless told otherwise.
 const SECONDS: &str = "3600";

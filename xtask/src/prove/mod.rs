@@ -39,7 +39,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "events",
-        what: "[KILLS [FUNCTIONS]]  100 kills of the server while it takes and delivers events: none is lost",
+        what: "[KILLS [FUNCTIONS [EVENTS]]]  100 kills of the server while it takes and delivers 100,000 events: none is lost",
         run: events::run,
     },
     Proof {

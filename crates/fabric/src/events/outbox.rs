@@ -119,3 +119,122 @@ fn function(destination: &str, scope: &Scope) -> Option<Target> {
     let same = region.as_ref() == Some(&scope.region) && account.as_ref() == Some(&scope.account);
     same.then(|| Target { function: FunctionArn { scope: scope.clone(), name }, qualifier })
 }
+
+#[cfg(test)]
+mod tests {
+    use lambent_model::Qualifier;
+    use serde_json::Value;
+
+    use super::*;
+
+    struct Fixed;
+
+    impl Entropy for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
+    const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:t";
+    const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:g:live";
+    const ELSEWHERE: &str = "arn:aws:lambda:us-east-1:111111111111:function:g";
+
+    fn envelope() -> Envelope {
+        let scope = Scope { account: "000000000000".parse().unwrap(), region: "us-east-1".parse().unwrap() };
+        Envelope {
+            target: Target { function: FunctionArn { scope, name: "f".into() }, qualifier: None },
+            request_id: "5b1f7b0e-0000-4000-8000-000000000001".parse().unwrap(),
+            payload: bytes::Bytes::from_static(b"{\"n\":1}"),
+            trace_id: "Root=1".into(),
+            client_context: None,
+            accepted: NOW,
+        }
+    }
+
+    fn policy(on_success: &str, on_failure: &str, dead_letters: &str) -> EventPolicy {
+        let given = |arn: &str| (!arn.is_empty()).then(|| arn.to_owned());
+        EventPolicy {
+            retries: 0,
+            max_age: Duration::from_secs(60),
+            switched_off: false,
+            on_success: given(on_success),
+            on_failure: given(on_failure),
+            dead_letters: given(dead_letters),
+            role: "arn:aws:iam::000000000000:role/r".into(),
+        }
+    }
+
+    fn end(
+        condition: Option<Condition>,
+        state: State,
+        answer: Option<Answer<'_>>,
+        policy: &EventPolicy,
+    ) -> Vec<(String, Vec<u8>)> {
+        let envelope = envelope();
+        let end = End { envelope: &envelope, state, condition, answer, now: NOW, patience: policy.max_age };
+        let enqueued = |write| match write {
+            Write::Enqueue { queue, body, .. } => (queue, body),
+            other => panic!("{other:?} is no message"),
+        };
+        end.writes(policy, &Fixed).into_iter().map(enqueued).collect()
+    }
+
+    const FAILED: Answer<'static> =
+        Answer { executed_version: "$LATEST", payload: b"{\"errorMessage\":\"bad\"}", failed: true };
+
+    #[test]
+    fn each_end_has_its_own_messages() {
+        let all = policy(TOPIC, QUEUE, TOPIC);
+        let queues = |condition, policy: &EventPolicy| -> Vec<String> {
+            end(condition, State::default(), None, policy).into_iter().map(|(queue, _)| queue).collect()
+        };
+        let gone = Some(Condition::RetriesExhausted);
+        assert_eq!(queues(None, &all), [format!("delivery/{TOPIC}")]);
+        assert_eq!(
+            queues(gone, &all),
+            [format!("delivery/{QUEUE}"), format!("delivery/{TOPIC}")],
+            "both receive"
+        );
+        assert_eq!(queues(gone, &policy(TOPIC, "", "")), [""; 0]);
+        // A function here has the record as an event, one of another account is called.
+        let here = "event/arn:aws:lambda:us-east-1:000000000000:function:g";
+        assert_eq!(queues(gone, &policy("", FUNCTION, "")), [here]);
+        assert_eq!(queues(gone, &policy("", ELSEWHERE, "")), [format!("delivery/{ELSEWHERE}")]);
+    }
+
+    #[test]
+    fn a_dead_letter_says_what_a_caller_would_have_heard() {
+        let refused = |code| State { refused_by: Some(code), ..State::default() };
+        let failed = State { failed: 1, ..State::default() };
+        let old = Condition::EventAgeExceeded;
+        for (condition, state, answer, code, text) in [
+            (Condition::RetriesExhausted, failed, Some(FAILED), 200, "bad"),
+            (Condition::ZeroReservedConcurrency, State::default(), None, 429, "Rate Exceeded."),
+            (Condition::RecursiveInvocation, State::default(), None, 400, "recursive loop"),
+            (old, refused(429), None, 429, "Rate Exceeded."),
+            (old, refused(500), None, 500, "could not be run"),
+            (old, failed, None, 200, "failed"),
+        ] {
+            let (_, body) = end(Some(condition), state, answer, &policy("", "", QUEUE)).remove(0);
+            let parcel = Parcel::decode(body).unwrap();
+            let Kind::DeadLetter { code: found, message } = &parcel.kind else { panic!("{parcel:?}") };
+            assert_eq!((*found, message.contains(text)), (code, true), "{condition:?}: {message}");
+            assert_eq!(
+                (&parcel.payload[..], parcel.until),
+                (&b"{\"n\":1}"[..], NOW.plus(Duration::from_secs(60)))
+            );
+            assert!(parcel.trace_id.starts_with("Root=1;Lineage="), "{}", parcel.trace_id);
+        }
+    }
+
+    #[test]
+    fn a_record_goes_to_the_version_that_is_named() {
+        let (_, body) = end(None, State::default(), None, &policy(FUNCTION, "", "")).remove(0);
+        let next = Envelope::decode(body).unwrap();
+        assert_eq!(next.target.qualifier, Some(Qualifier::Alias("live".into())));
+        let record: Value = serde_json::from_slice(&next.payload).unwrap();
+        assert_eq!(record["requestContext"]["condition"], "Success");
+    }
+}
