@@ -3,9 +3,12 @@ AWS Lambda"; API Reference: InvokeWithResponseStream)."""
 
 import base64
 import json
+import time
 
 import pytest
 
+from conftest import Maker
+from support.clients import Clients
 from support.errors import refused
 from support.functions import arn, source
 from support.packages import pack
@@ -16,8 +19,6 @@ from support.wait import until
 @pytest.fixture(scope="module")
 def streaming(lambda_, python):
     """A custom runtime that streams what its event says."""
-    from conftest import Maker
-
     maker = Maker(lambda_, python)
     yield maker.create("stream", stream_zip(), Runtime="provided.al2023", Handler="any", Timeout=10)
     maker.clean()
@@ -151,6 +152,19 @@ def test_a_function_goes_on_when_its_caller_is_gone(lambda_, make, logs):
     lambda_.tag_resource(Resource=arn(name), Tags={"go": "on"})
     until(lambda: "answered 202" in messages(logs, name), "the function to have written all of it")
     until(lambda: any(line.startswith("REPORT ") for line in messages(logs, name)), "its REPORT")
+
+
+def test_a_rate_holds_what_follows_the_first_six_megabytes(own_server):
+    (own_server.home / "lambent.toml").write_text("stream_bytes_per_second = 2097152\n")
+    own_server.arguments += ["--config", own_server.home / "lambent.toml"]
+    own_server.start()
+    client = Clients(own_server).boto("lambda")
+    name = Maker(client, own_server.python()).create("rate", stream_zip(), Runtime="provided.al2023", Handler="any")
+    began = time.monotonic()
+    stream = Streamed(client, name, {"steps": [{"bytes": 8 * 1024 * 1024}]})
+    assert len(stream.rest()) == 8 * 1024 * 1024 and stream.complete == {}
+    # However slow the machine is, it cannot be sooner than the second that two megabytes take.
+    assert time.monotonic() - began >= 0.9
 
 
 def test_parameters_are_those_of_invoke(lambda_, streaming, make):

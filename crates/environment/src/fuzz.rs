@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lambent_model::{ExtensionId, Failure};
+use bytes::Bytes;
+use lambent_model::{ExtensionId, Failure, PieceFuture, ResponseHead, TakeResponse};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
@@ -73,7 +74,7 @@ impl Environment for Judge {
     fn next(&self, _poller: oneshot::Sender<Delivery>) {}
 
     fn begin(&self, _request_id: &str, _content_type: Option<&str>) -> Begun {
-        Begun::Collecting
+        Begun::Streaming(Arc::new(Anybody))
     }
 
     fn report(&self, request_id: String, reported: Reported) -> Verdicted {
@@ -90,6 +91,18 @@ impl Environment for Judge {
     fn init_error(&self, failure: Failure) -> Verdicted {
         judge(&failure);
         Verdicted::Accepted
+    }
+}
+
+/// Takes whatever is streamed.
+struct Anybody;
+
+impl TakeResponse for Anybody {
+    fn begin(&self, _head: ResponseHead) {}
+
+    fn piece(&self, piece: Bytes) -> PieceFuture<'_> {
+        assert!(!piece.is_empty(), "an empty piece would be an end to some");
+        Box::pin(std::future::ready(true))
     }
 }
 

@@ -82,8 +82,12 @@ impl Sts {
         }
     }
 
-    async fn caller_identity(&self, principal: &Principal) -> Result<t::GetCallerIdentityResponse, Error> {
-        let user_id = match principal {
+    /// The unique id of a principal, as `GetCallerIdentity` and function URLs show it: of a session with its name.
+    ///
+    /// # Errors
+    /// Where the roles cannot be read.
+    pub async fn user_id(&self, principal: &Principal) -> Result<String, Error> {
+        Ok(match principal {
             Principal::Root(account) => account.to_string(),
             Principal::AssumedRole(session) => {
                 let role = self.iam.role_named(&session.account, &session.role).await?;
@@ -91,9 +95,12 @@ impl Sts {
                     role.map_or_else(|| unknown_role_id(&session.account, &session.role), |role| role.id);
                 format!("{id}:{}", session.name)
             }
-        };
+        })
+    }
+
+    async fn caller_identity(&self, principal: &Principal) -> Result<t::GetCallerIdentityResponse, Error> {
         Ok(t::GetCallerIdentityResponse {
-            user_id: Some(user_id),
+            user_id: Some(self.user_id(principal).await?),
             account: Some(principal.account().to_string()),
             arn: Some(principal.to_string()),
         })

@@ -29,9 +29,9 @@ pub(crate) const TABLE: &[Rule] = &[
         tests: &[],
     },
     // Composition: it names every part and holds none of their rules.
-    rule(
-        "server",
-        &[
+    Rule {
+        name: "server",
+        uses: &[
             "control",
             "environment",
             "fabric",
@@ -46,7 +46,9 @@ pub(crate) const TABLE: &[Rule] = &[
             "store",
             "wire",
         ],
-    ),
+        exceptions: &[],
+        tests: &["testkit"],
+    },
     rule("control", &["lambda", "model", "store", "wire"]),
     Rule {
         name: "services",

@@ -9,6 +9,8 @@
 
 mod cors;
 mod event;
+#[cfg(test)]
+mod fuzz;
 mod host;
 mod index;
 mod permission;

@@ -115,8 +115,8 @@ pub(super) async fn permit(
 
 impl Caller {
     /// For the event.
-    pub(super) fn signed_by<'a>(&'a self, owner: &'a str) -> Option<SignedBy<'a>> {
+    pub(super) fn signed_by<'a>(&'a self, owner: &'a str, id: &'a str) -> Option<SignedBy<'a>> {
         let Self::Signed { access_key, account, arn, .. } = self else { return None };
-        Some(SignedBy { owner, access_key, account, arn, id: account })
+        Some(SignedBy { owner, access_key, account, arn, id })
     }
 }

@@ -109,6 +109,13 @@ impl Gateway {
         let from = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(from)| *from);
         let permitted = permission::permit(&*self.urls.invoke, served, &caller, from, now).await;
         permitted.map_err(|refused| self::refused(&refused))?;
+        let id = match &caller {
+            permission::Caller::Anyone => String::new(),
+            permission::Caller::Signed { principal, .. } => {
+                let id = self.sts.user_id(principal).await;
+                id.map_err(|error| message(error.status, &error.message))?
+            }
+        };
         let owner = served.target.function.scope.account.to_string();
         let arrived = Arrived {
             parts: &parts,
@@ -118,7 +125,7 @@ impl Gateway {
             request_id,
             trace_id,
             at: now,
-            signed: caller.signed_by(&owner),
+            signed: caller.signed_by(&owner, &id),
         };
         let payload = arrived.event();
         if payload.len() > limits::SYNC_PAYLOAD_BYTES {
