@@ -16,6 +16,8 @@ mod policies;
 mod records;
 mod roles;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod versions;
 

@@ -1,0 +1,108 @@
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use lambent_model::{AccountId, RoleTrust, TrustedRoles};
+use lambent_wire::iam::types as t;
+
+use super::*;
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_767_225_600_000)
+    }
+}
+
+#[derive(Default)]
+struct Counting(AtomicU8);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
+    }
+}
+
+const PERMISSIONS: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#;
+
+fn trust(condition: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{{"Service":"lambda.amazonaws.com"}},"Action":"sts:AssumeRole"{condition}}}}}"#
+    )
+}
+
+async fn role(iam: &Iam, name: &str, trust: String) {
+    let input = t::CreateRoleRequest {
+        role_name: name.into(),
+        assume_role_policy_document: trust,
+        ..t::CreateRoleRequest::default()
+    };
+    iam.create_role(&AccountId::default_account(), input).await.expect("a role");
+}
+
+fn run(test: impl AsyncFnOnce(Iam)) {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(dir.path()).unwrap();
+        test(Iam::new(store.clone(), Arc::new(Still), Arc::new(Counting::default()))).await;
+        store.close().await.unwrap();
+    });
+}
+
+/// Whatever comes first: a policy that is attached is there.
+#[test]
+fn nobody_deletes_what_is_being_attached() {
+    run(async |iam| {
+        let account = AccountId::default_account();
+        role(&iam, "r", trust("")).await;
+        let (mut attached, mut deleted) = (0, 0);
+        for round in 0..60 {
+            let policy_name = format!("p{round}");
+            let input = t::CreatePolicyRequest {
+                policy_name: policy_name.clone(),
+                policy_document: PERMISSIONS.into(),
+                ..t::CreatePolicyRequest::default()
+            };
+            iam.create_policy(&account, input).await.expect("a policy");
+            let policy_arn = format!("arn:aws:iam::{account}:policy/{policy_name}");
+            let attach = t::AttachRolePolicyRequest { role_name: "r".into(), policy_arn: policy_arn.clone() };
+            let delete = t::DeletePolicyRequest { policy_arn: policy_arn.clone() };
+            let (attaching, deleting) =
+                tokio::join!(iam.attach_role_policy(&account, attach), iam.delete_policy(&account, delete));
+            let is_there = iam.find_managed(&account, &policy_arn).await.expect("a look").is_some();
+            assert!(attaching.is_ok() != deleting.is_ok(), "{attaching:?} {deleting:?}");
+            assert_eq!(attaching.is_ok(), is_there);
+            attached += u32::from(attaching.is_ok());
+            deleted += u32::from(deleting.is_ok());
+            if attaching.is_ok() {
+                let detach = t::DetachRolePolicyRequest { role_name: "r".into(), policy_arn };
+                iam.detach_role_policy(&account, detach).await.expect("it is attached");
+            }
+        }
+        assert_eq!(attached + deleted, 60);
+    });
+}
+
+#[test]
+fn lambda_is_trusted_where_the_policy_says_so() {
+    run(async |iam| {
+        role(&iam, "open", trust("")).await;
+        let bound = r#","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:lambda:*:*:function:mine-*"}}"#;
+        role(&iam, "bound", trust(bound)).await;
+        role(&iam, "closed", trust("").replace("lambda.", "ec2.")).await;
+        let arn = |role: &str| format!("arn:aws:iam::000000000000:role/{role}");
+        let function = |name: &str| format!("arn:aws:lambda:us-east-1:000000000000:function:{name}");
+        for (role, name, expected) in [
+            ("open", "any", RoleTrust::Given),
+            ("bound", "mine-1", RoleTrust::Given),
+            ("bound", "other", RoleTrust::Denied),
+            ("closed", "any", RoleTrust::Denied),
+            ("absent", "any", RoleTrust::Unknown),
+            ("path/open", "any", RoleTrust::Unknown),
+        ] {
+            let trusted = iam.trust(&arn(role), &function(name)).await;
+            assert_eq!(trusted, Ok(expected), "{role} for {name}");
+        }
+    });
+}
