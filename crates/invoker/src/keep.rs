@@ -62,8 +62,10 @@ impl Inner {
                 kept.pool.retire_idle(Duration::MAX, now);
             }
             let (steps, wait) = kept.steps(self.options.lifetime, now);
-            if kept.purpose == Purpose::Invocations {
-                kept.pool.end(steps.end_starting, steps.end_ready);
+            match kept.purpose {
+                Purpose::Invocations => kept.pool.end(steps.end_starting, steps.end_ready),
+                Purpose::Stock if steps.end_starting + steps.end_ready > 0 => kept.pool.end_stock(),
+                Purpose::Stock => {}
             }
             for _ in 0..steps.start {
                 let function = entry.function(|record| (self.compose)(&arn, record));

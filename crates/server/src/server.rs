@@ -16,6 +16,7 @@ use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
 use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
+use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
@@ -36,6 +37,7 @@ use crate::metrics::Page;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
+use crate::scaling::Lambda;
 use crate::telemetry::Telemetry;
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
@@ -164,6 +166,7 @@ impl Server {
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
+        let for_scaling = gateway_made.clone();
         let stock =
             Stock::new(launcher, config.isolation, config.network, config.prewarm, Arc::clone(&entropy));
         let traces = Arc::new(Ring::default());
@@ -210,6 +213,10 @@ impl Server {
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs);
+        let lambda = Arc::new(Lambda { gateway_made: for_scaling, entropy: Arc::clone(&entropy) });
+        let scale = config.scaling_time_scale.0;
+        let autoscaling =
+            Autoscaling::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), lambda, scale);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sts: Sts::new(iam.clone(), sessions.clone()),
@@ -222,6 +229,7 @@ impl Server {
             control,
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
+            autoscaling: autoscaling.clone(),
             code: code.clone(),
             location,
             clock,
@@ -244,6 +252,8 @@ impl Server {
         tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
         let (keeping, stopping) = (invoker.clone(), stopped.clone());
         tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
+        let scaling = until(stopped.clone());
+        tasks.spawn(succeed(async move { autoscaling.run(scaling).await }));
         tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped))));
         Ok(Self {
             address,
