@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lambent_model::{
-    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, Provisioning, RevisionId, Scope, Target, TrustedRoles,
+    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, Provisioning, RevisionId, Scope, Target,
+    TrustedRoles,
 };
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
