@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) compose: Compose,
     pub(crate) available: Available,
     pub(crate) options: Options,
-    starts: Arc<Starts>,
+    pub(crate) starts: Arc<Starts>,
     /// Taken before a pool's lock, never under one, nor under an environment's.
     room: Mutex<Room>,
     told_full: Mutex<Option<Instant>>,

@@ -5,18 +5,33 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use lambent_control::Caller;
-use lambent_model::{Entropy, Provisioning, ProvisioningStatus, RequestId, Target};
-use lambent_services::autoscaling::{Capacity, CapacityError, CapacityFuture};
+use lambent_model::{Clock, Entropy, Provisioning, ProvisioningStatus, RequestId, Target};
+use lambent_services::autoscaling::{Autoscaling, Capacity, CapacityError, CapacityFuture};
+use lambent_store::Store;
 use lambent_wire::lambda::{SERVICE, op, types as t};
 use lambent_wire::{Call, ClientError};
 use tokio::sync::watch;
 
+use crate::Config;
 use crate::gateway::Gateway;
 
+/// The service, which calls Lambda once the gateway is there.
+pub(crate) fn service(
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    gateway_made: watch::Receiver<Option<Arc<Gateway>>>,
+    config: &Config,
+) -> Autoscaling {
+    let lambda = Arc::new(Lambda { gateway_made, entropy: Arc::clone(entropy) });
+    let scale = config.scaling_time_scale.0;
+    Autoscaling::new(store.clone(), Arc::clone(clock), Arc::clone(entropy), lambda, scale)
+}
+
 /// Lambda, once the gateway is there.
-pub(crate) struct Lambda {
-    pub(crate) gateway_made: watch::Receiver<Option<Arc<Gateway>>>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+struct Lambda {
+    gateway_made: watch::Receiver<Option<Arc<Gateway>>>,
+    entropy: Arc<dyn Entropy>,
 }
 
 impl Lambda {

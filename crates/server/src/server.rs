@@ -37,7 +37,7 @@ use crate::metrics::Page;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
-use crate::scaling::Lambda;
+use crate::scaling;
 use crate::telemetry::Telemetry;
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
@@ -166,7 +166,6 @@ impl Server {
 
         // Functions reach the gateway, which is made last: the door opens once it is there.
         let (door, gateway_made) = watch::channel(None::<Arc<Gateway>>);
-        let for_scaling = gateway_made.clone();
         let stock =
             Stock::new(launcher, config.isolation, config.network, config.prewarm, Arc::clone(&entropy));
         let traces = Arc::new(Ring::default());
@@ -213,10 +212,7 @@ impl Server {
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs);
-        let lambda = Arc::new(Lambda { gateway_made: for_scaling, entropy: Arc::clone(&entropy) });
-        let scale = config.scaling_time_scale.0;
-        let autoscaling =
-            Autoscaling::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), lambda, scale);
+        let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sts: Sts::new(iam.clone(), sessions.clone()),
@@ -248,13 +244,7 @@ impl Server {
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let (tended, stopping) = (invoker.clone(), stopped.clone());
-        tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
-        let (keeping, stopping) = (invoker.clone(), stopped.clone());
-        tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
-        let scaling = until(stopped.clone());
-        tasks.spawn(succeed(async move { autoscaling.run(scaling).await }));
-        tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped))));
+        spawn_upkeep(&mut tasks, &invoker, autoscaling, stock, &stopped);
         Ok(Self {
             address,
             kept,
@@ -445,6 +435,23 @@ fn couriers(
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries(store, gateway, calls, Arc::clone(metrics), config)),
     ]
+}
+
+/// What has environments made and ended beside invocations, until the first signal.
+fn spawn_upkeep(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    invoker: &Invoker,
+    autoscaling: Autoscaling,
+    stock: Stock,
+    stopped: &watch::Receiver<bool>,
+) {
+    let (tended, stopping) = (invoker.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
+    let (keeping, stopping) = (invoker.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
+    let stopping = stopped.clone();
+    tasks.spawn(succeed(async move { autoscaling.run(until(stopping)).await }));
+    tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped.clone()))));
 }
 
 /// What delivers asynchronous invocations.
