@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lambent_model::{
-    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, RevisionId, Scope, TrustedRoles,
+    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, Provisioning, RevisionId, Scope, Target,
+    TrustedRoles,
 };
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
@@ -134,6 +135,12 @@ impl Control {
         refused.map_or(Ok(()), |reason| {
             Err(crate::request::invalid(format!("The destination cannot be reached: {reason}")))
         })
+    }
+
+    /// The environments that are kept initialised for a version or alias, with what is in use of them, which CloudWatch
+    /// would say on AWS; `None` where none are.
+    pub async fn provisioning(&self, target: &Target) -> Option<Provisioning> {
+        self.parts.invoke.provisioning(target).await
     }
 
     /// Has an accepted change settled.

@@ -86,7 +86,11 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
         }]),
         ephemeral_storage: Some(t::EphemeralStorage { size: number(settings.ephemeral_mb) }),
         snap_start: Some(t::SnapStartResponse {
-            apply_on: Some(t::SnapStartApplyOn::None),
+            apply_on: Some(match settings.snap_start {
+                true => t::SnapStartApplyOn::PublishedVersions,
+                false => t::SnapStartApplyOn::None,
+            }),
+            // There is no engine of snapshots, so there is none of any version.
             optimization_status: Some(t::SnapStartOptimizationStatus::Off),
         }),
         runtime_version_config: full.then(|| t::RuntimeVersionConfig {

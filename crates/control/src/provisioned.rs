@@ -3,7 +3,7 @@
 //! The record says what is wanted, the environments say what there is: it is asked of whoever runs functions, through the
 //! port of that name.
 
-use lambent_lambda::Provisioned;
+use lambent_lambda::{Function, Provisioned};
 use lambent_model::{FunctionArn, Provisioning, ProvisioningStatus, Qualifier, Target, Timestamp};
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
@@ -73,26 +73,26 @@ impl Context<'_> {
         }
     }
 
-    /// Refuses a version or alias that is not there.
+    /// Refuses a version or alias that is not there. The version that is meant; `None` for `$LATEST`.
     pub(crate) async fn check_is_there(
         &self,
         arn: &FunctionArn,
         stored: &Stored,
         of: &Qualifier,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Function>, Error> {
         let store = &self.control.parts.store;
-        let there = match of {
-            Qualifier::Latest => true,
-            Qualifier::Version(number) => {
-                *number <= stored.function.last_version
-                    && functions::version(store, arn, *number)
-                        .await
-                        .map_err(|error| crate::refuse::store(&error))?
-                        .is_some()
+        let absent = || not_found(arn.qualified(of));
+        let number = match of {
+            Qualifier::Latest => None,
+            Qualifier::Version(number) if *number > stored.function.last_version => return Err(absent()),
+            Qualifier::Version(number) => Some(*number),
+            Qualifier::Alias(name) => {
+                functions::alias(store, arn, name).await?.ok_or_else(absent)?.version.number()
             }
-            Qualifier::Alias(name) => functions::alias(store, arn, name).await?.is_some(),
         };
-        if there { Ok(()) } else { Err(not_found(arn.qualified(of))) }
+        let Some(number) = number else { return Ok(None) };
+        let version = functions::version(store, arn, number).await;
+        version.map_err(|error| crate::refuse::store(&error))?.map(Some).ok_or_else(absent)
     }
 }
 

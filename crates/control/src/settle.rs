@@ -27,8 +27,10 @@ impl Control {
     ) -> Result<(), StoreError> {
         let mut settling = Vec::new();
         let note = |record: lambent_store::Record| {
+            let function: Function = record.decode()?;
+            // With SnapStart the version that was published last may be what waits.
             if let Some(Named::Function(arn)) = named(&record.key)
-                && record.decode::<Function>()?.is_settling()
+                && (function.is_settling() || (function.settings.snap_start && function.last_version > 0))
             {
                 settling.push(arn);
             }
@@ -53,20 +55,35 @@ async fn settle_one(
     // A tag may be set between the read and the write; deletion ends the loop.
     while let Some(record) = store.get(&functions::key(arn)).await? {
         let function: Function = record.decode()?;
-        if !function.is_settling() {
+        // The version that was published with the change settles with it, and one with SnapStart by itself.
+        let (version, more) = first_settling(store, arn, function.last_version).await?;
+        if !function.is_settling() && version.is_none() {
             break;
         }
-        // The version that was published with the change settles with it.
-        let version = match function.last_version {
-            0 => None,
-            number => functions::version(store, arn, number).await?.filter(Function::is_settling),
-        };
         let version = version.map(|version| version.settled(RevisionId::random(entropy)));
-        let settled = function.settled(RevisionId::random(entropy));
+        let settled =
+            if function.is_settling() { function.settled(RevisionId::random(entropy)) } else { function };
         let changes = Changes::version(version.as_ref());
-        if functions::save("settle", store, arn, Expect::Version(record.version), &settled, changes).await? {
+        let saved =
+            functions::save("settle", store, arn, Expect::Version(record.version), &settled, changes).await?;
+        if saved && !more {
             break;
         }
     }
     Ok(())
+}
+
+/// Of the versions that were published last and wait, the first one, and whether there are more.
+async fn first_settling(
+    store: &lambent_store::Store,
+    arn: &FunctionArn,
+    last: u64,
+) -> Result<(Option<Function>, bool), StoreError> {
+    let (mut first, mut more) = (None, false);
+    for number in (1..=last).rev() {
+        let version = functions::version(store, arn, number).await?.filter(Function::is_settling);
+        let Some(version) = version else { break };
+        more = first.replace(version).is_some();
+    }
+    Ok((first, more))
 }

@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) compose: Compose,
     pub(crate) available: Available,
     pub(crate) options: Options,
-    starts: Arc<Starts>,
+    pub(crate) starts: Arc<Starts>,
     /// Taken before a pool's lock, never under one, nor under an environment's.
     room: Mutex<Room>,
     told_full: Mutex<Option<Instant>>,
@@ -330,6 +330,9 @@ impl Inner {
         let function = entry.function(|record| (self.compose)(&target.function, record));
         let placed = self.place(entry, function).await;
         let (handle, is_new) = placed.inspect_err(|_| entry.share.release(Concurrency::OnDemand))?;
+        if entry.stock.as_ref().is_some_and(|stock| stock.touch(now)) {
+            self.kept.notify_one();
+        }
         let ran = if standing.is_some() { Ran::SpilledOver } else { Ran::OnDemand };
         Ok(Placed { handle, is_new, ran })
     }

@@ -1,7 +1,7 @@
 //! Keeps environments initialised: provisioned concurrency, and stocks.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lambent_environment::Status;
@@ -13,6 +13,7 @@ use crate::place::{Nobody, Refused, make_room};
 use crate::pool::Purpose;
 use crate::share::Concurrency;
 use crate::standing::Standing;
+use crate::starts::Turn;
 
 /// Ages are looked at so often; everything else is told at once.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -23,7 +24,10 @@ impl Invoker {
         let mut stop = std::pin::pin!(stop);
         loop {
             let now = Instant::now();
-            let next = self.inner.keep(now);
+            let next = tokio::select! {
+                () = &mut stop => return,
+                next = self.inner.keep(now) => next,
+            };
             tokio::select! {
                 () = &mut stop => return,
                 () = self.inner.kept.notified() => {}
@@ -35,7 +39,7 @@ impl Invoker {
 
 impl Inner {
     /// Starts and ends what there is to start and to end now. When to look again, if nothing happens before.
-    fn keep(self: &Arc<Self>, now: Instant) -> Instant {
+    async fn keep(self: &Arc<Self>, now: Instant) -> Instant {
         let (mut standing, mut arrived) = (Vec::new(), Vec::new());
         if !self.closed.load(Ordering::Acquire) {
             let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
@@ -62,12 +66,19 @@ impl Inner {
                 kept.pool.retire_idle(Duration::MAX, now);
             }
             let (steps, wait) = kept.steps(self.options.lifetime, now);
-            if kept.purpose == Purpose::Invocations {
-                kept.pool.end(steps.end_starting, steps.end_ready);
+            match kept.purpose {
+                Purpose::Invocations => kept.pool.end(steps.end_starting, steps.end_ready),
+                Purpose::Stock if steps.end_starting + steps.end_ready > 0 => kept.pool.end_stock(),
+                Purpose::Stock => {}
             }
             for _ in 0..steps.start {
+                // Behind those who wait for an environment.
+                let turn = self.starts.turn().await;
+                if self.closed.load(Ordering::Acquire) {
+                    return next;
+                }
                 let function = entry.function(|record| (self.compose)(&arn, record));
-                if let Err(refused) = self.start_ahead(&entry, &kept, function, now) {
+                if let Err(refused) = self.start_ahead(&entry, &kept, function, turn) {
                     self.tell(&refused);
                     kept.full(now);
                     break;
@@ -83,9 +94,9 @@ impl Inner {
         entry: &Entry,
         kept: &Arc<Standing>,
         function: &Arc<lambent_environment::Function>,
-        now: Instant,
+        turn: Turn,
     ) -> Result<(), Refused> {
-        let estimate = &entry.estimate;
+        let (now, estimate) = (Instant::now(), &entry.estimate);
         let wanted = match kept.purpose {
             Purpose::Invocations => self.room().promised().saturating_add(estimate.bytes()),
             // Nothing is let go of for it.
@@ -108,8 +119,12 @@ impl Inner {
         };
         // Not the invoker itself, which owns the environments' tasks.
         let (invoker, notified) = (Arc::downgrade(self), Arc::clone(kept));
+        let turn = Mutex::new(Some(turn));
         let note = move |id: EnvironmentId, status: Status| {
             let now = Instant::now();
+            if matches!(status, Status::Initialised | Status::Ended) {
+                drop(turn.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
             let noted = pool.note(id, status, now);
             if noted.freed {
                 share.release(concurrency);

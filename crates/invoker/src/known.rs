@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     function: OnceLock<Arc<Function>>,
     pub(crate) pool: Arc<Pool>,
     /// What is kept initialised for those invocations that find no other environment.
-    stock: Option<Arc<Standing>>,
+    pub(crate) stock: Option<Arc<Standing>>,
     pub(crate) share: Arc<Share>,
     pub(crate) estimate: Arc<Estimate>,
 }
@@ -224,11 +224,12 @@ impl Known {
                     entry.pool.retire();
                 }
                 let pool = Arc::new(Pool::new(self.lifetime));
+                let is_new = composed.is_some().then(Instant::now);
                 Entry {
                     version: record.version_text(),
                     function: composed.map_or_else(OnceLock::new, |composed| Arc::new(composed).into()),
                     estimate: Arc::new(Estimate::new(MemorySize(record.settings.memory_mb))),
-                    stock: stock_of(&record, &pool),
+                    stock: stock_of(&record, &pool, is_new),
                     pool,
                     share: Arc::clone(&self.share),
                     record,
@@ -331,9 +332,11 @@ impl Known {
     }
 }
 
-/// What of a version is kept in stock: nothing.
-fn stock_of(_: &lambda::Function, _: &Arc<Pool>) -> Option<Arc<Standing>> {
-    None
+/// What of a version is kept in stock: with SnapStart, of which there is no engine, one environment, as long as somebody
+/// seems to want it. What was there when the server started is not wanted until it is invoked.
+fn stock_of(record: &lambda::Function, pool: &Arc<Pool>, wanted: Option<Instant>) -> Option<Arc<Standing>> {
+    let has_it = record.version.is_some() && record.settings.snap_start;
+    has_it.then(|| Arc::new(Standing::stock(Arc::clone(pool), wanted)))
 }
 
 fn in_progress(record: &lambda::Function) -> bool {

@@ -11,6 +11,9 @@ use lambent_model::{EnvironmentId, Provisioning};
 use crate::pool::{Ahead, Member, Pool, Purpose};
 use crate::provisioned::{Attempts, Census, Steps, decide, told};
 
+/// How long a stock is kept for a version that nobody invokes: as long as sandboxes are that wait for functions.
+const STOCKED_FOR: Duration = Duration::from_secs(30 * 60);
+
 /// So many environments of one version, all the time.
 pub(crate) struct Standing<M = Handle> {
     /// Of provisioned concurrency its own, of a stock that of the version.
@@ -22,6 +25,8 @@ pub(crate) struct Standing<M = Handle> {
 #[derive(Default)]
 struct State {
     wanted: u32,
+    /// When what is in stock was last asked for.
+    wanted_at: Option<Instant>,
     attempts: Attempts,
 }
 
@@ -33,11 +38,17 @@ impl<M: Member> Standing<M> {
         Self { pool, purpose: Purpose::Invocations, state }
     }
 
-    /// Of a version's own pool: `wanted` environments for those invocations that find no other.
-    #[expect(dead_code, reason = "versions with SnapStart are to have one")]
-    pub(crate) fn stock(pool: Arc<Pool<M>>, wanted: u32) -> Self {
-        let state = State { wanted, attempts: Attempts::default() };
+    /// Of a version's own pool: one environment for an invocation that finds no other, for a while after `wanted_at` and
+    /// after each invocation.
+    pub(crate) fn stock(pool: Arc<Pool<M>>, wanted_at: Option<Instant>) -> Self {
+        let state = State { wanted: 0, wanted_at, attempts: Attempts::default() };
         Self { pool, purpose: Purpose::Stock, state: Mutex::new(state) }
+    }
+
+    /// An invocation of what is kept in stock has found its environment; true when there is one to be started now.
+    pub(crate) fn touch(&self, now: Instant) -> bool {
+        self.state().wanted_at = Some(now);
+        self.pool.stocked(Duration::MAX, now) == Census::default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,6 +76,10 @@ impl<M: Member> Standing<M> {
     pub(crate) fn steps(&self, old: Duration, now: Instant) -> (Steps, Option<Instant>) {
         let census = self.census(old, now);
         let mut state = self.state();
+        if self.purpose == Purpose::Stock {
+            let is_wanted = state.wanted_at.is_some_and(|at| now.duration_since(at) < STOCKED_FOR);
+            state.wanted = u32::from(is_wanted);
+        }
         let wanted = state.wanted;
         state.attempts.see(wanted, census.ready);
         let wait = state.attempts.wait(now);

@@ -17,6 +17,7 @@ mod provisioned;
 mod publish;
 mod refusal;
 mod settings;
+mod snap_start;
 mod surroundings;
 mod tags;
 mod url;

@@ -92,6 +92,19 @@ impl Function {
         }
     }
 
+    /// Checks that this version may have provisioned concurrency: "SnapStart does not support provisioned concurrency".
+    ///
+    /// # Errors
+    /// Where it has SnapStart.
+    pub fn check_has_no_snap_start(&self) -> Result<(), Refusal> {
+        if self.version.is_some() && self.settings.snap_start {
+            return Err(Refusal::InvalidParameter(
+                "Provisioned Concurrency is not supported for SnapStart enabled functions.".into(),
+            ));
+        }
+        Ok(())
+    }
+
     fn check_qualifier(&self, qualifier: &Qualifier, aliases: &[Alias]) -> Result<(), Refusal> {
         let refused = |text: &str| Err(Refusal::InvalidParameter(text.into()));
         let is_provisioned = |qualifier: &str| self.provisioned.contains_key(qualifier);

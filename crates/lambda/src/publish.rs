@@ -52,8 +52,10 @@ impl Function {
             revision: version_revision,
             ..self.clone()
         };
-        // An update in progress is not yet what `$LATEST` runs, and to the version it is a beginning.
-        let version = if self.is_settling() { version.beginning() } else { version };
+        // An update in progress is not yet what `$LATEST` runs, and to the version it is a beginning. One with SnapStart is
+        // Pending until it has been prepared ("Activating and managing Lambda SnapStart").
+        let version =
+            if self.is_settling() || self.settings.snap_start { version.beginning() } else { version };
         Publication::New { latest: Box::new(latest), version: Box::new(version) }
     }
 

@@ -83,6 +83,9 @@ pub struct Settings {
     /// What AWS has around it.
     #[serde(default)]
     pub surroundings: Surroundings,
+    /// `SnapStart.ApplyOn` is `PublishedVersions`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snap_start: bool,
 }
 
 /// A change of some settings; `None` keeps what is.
@@ -110,6 +113,8 @@ pub struct Change {
     pub layers: Option<Vec<UsedLayer>>,
     /// What is new around the function.
     pub surroundings: SurroundingsChange,
+    /// Whether versions are to have SnapStart.
+    pub snap_start: Option<bool>,
 }
 
 impl Settings {
@@ -128,6 +133,7 @@ impl Settings {
             logging: Logging::default(),
             layers: Vec::new(),
             surroundings: Surroundings::default(),
+            snap_start: false,
         }
     }
 
@@ -152,6 +158,7 @@ impl Settings {
             logging: change.logging.unwrap_or_else(|| self.logging.clone()),
             layers: change.layers.unwrap_or_else(|| self.layers.clone()),
             surroundings: self.surroundings.changed(change.surroundings)?,
+            snap_start: change.snap_start.unwrap_or(self.snap_start),
         };
         changed.check(is_reserved)?;
         Ok(changed)
@@ -169,6 +176,9 @@ impl Settings {
         }
         if let Some(variables) = &self.variables {
             check_variables(variables, is_reserved)?;
+        }
+        if self.snap_start {
+            crate::snap_start::check(self)?;
         }
         self.logging.check()
     }

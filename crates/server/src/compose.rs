@@ -73,6 +73,19 @@ impl Composer {
         }
     }
 
+    /// One line for each start of the server.
+    fn warn_of_no_snapshots(&self, record: &lambda::Function, function: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_it = record.version.is_some() && record.settings.snap_start;
+        if has_it && warned.insert("SnapStart".to_owned()) {
+            tracing::warn!(
+                function,
+                "there is no engine of snapshots: of a version with SnapStart that is in use one environment is \
+                 initialised ahead, and its OptimizationStatus is Off; runtime hooks are not called"
+            );
+        }
+    }
+
     fn package(&self, digest: Sha256, what: &str) -> Result<Package, StartError> {
         match self.code.open_package(&digest) {
             Ok(Some(package)) => Ok(package),
@@ -86,6 +99,7 @@ impl Composer {
         let settings = &record.settings;
         self.warn_of_deprecation(&settings.runtime, &arn.name);
         self.warn_of_no_effect(&settings.surroundings, &arn.name);
+        self.warn_of_no_snapshots(record, &arn.name);
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
         let package = self.package(record.code.sha256, "code");

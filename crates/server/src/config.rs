@@ -84,6 +84,8 @@ struct File {
     /// Further domains below which function URLs are served. Default none.
     #[serde(default)]
     url_domains: Vec<String>,
+    /// The same of the minutes and cooldowns of scaling policies.
+    scaling_time_scale: Option<f64>,
     /// How fast responses are streamed after their first 6 MB. Default as fast as possible.
     stream_bytes_per_second: Option<u64>,
     /// Where other AWS services are: a table of addresses. Default none.
@@ -139,6 +141,8 @@ pub struct Config {
     pub event_time_scale: TimeScale,
     /// Domains below which function URLs are served, beside `localhost`.
     pub url_domains: Vec<String>,
+    /// How fast time goes for scaling policies.
+    pub scaling_time_scale: TimeScale,
     /// How fast responses are streamed after their first 6 MB; `None` for as fast as possible.
     pub stream_rate: Option<StreamRate>,
     /// Where other AWS services are.
@@ -186,7 +190,9 @@ impl Config {
         let log_format = overrides.log_format.or(file.log_format);
         let log_format = note(&mut faults, parse_log_format(log_format.as_deref())).unwrap_or_default();
         note(&mut faults, check_store(overrides.store.or(file.store).as_deref()));
-        let event_time_scale = note(&mut faults, parse_time_scale(file.event_time_scale));
+        let event_time_scale = note(&mut faults, parse_time_scale("event_time_scale", file.event_time_scale));
+        let scaling_time_scale =
+            note(&mut faults, parse_time_scale("scaling_time_scale", file.scaling_time_scale));
         let stream_rate = note(&mut faults, parse_stream_rate(file.stream_bytes_per_second)).flatten();
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
         let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
@@ -214,6 +220,7 @@ impl Config {
                 drain: Duration::from_secs(file.drain_seconds.unwrap_or(30)),
                 event_time_scale: event_time_scale.unwrap_or(TimeScale(1.0)),
                 url_domains: file.url_domains,
+                scaling_time_scale: scaling_time_scale.unwrap_or(TimeScale(1.0)),
                 stream_rate,
                 endpoints,
             }),
@@ -302,11 +309,11 @@ fn parse_private_networks(text: Option<&str>, network: Network) -> Result<bool, 
 }
 
 /// Only shorter: what waits longer than on AWS would be no test of anything.
-fn parse_time_scale(scale: Option<f64>) -> Result<TimeScale, String> {
+fn parse_time_scale(name: &str, scale: Option<f64>) -> Result<TimeScale, String> {
     match scale {
         None => Ok(TimeScale(1.0)),
         Some(scale) if scale > 0.0 && scale <= 1.0 => Ok(TimeScale(scale)),
-        Some(scale) => Err(format!("event_time_scale {scale} is not above 0 and up to 1")),
+        Some(scale) => Err(format!("{name} {scale} is not above 0 and up to 1")),
     }
 }
 

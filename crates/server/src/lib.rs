@@ -29,6 +29,7 @@ mod metrics;
 mod namespaces;
 mod prepare;
 mod prewarm;
+mod scaling;
 mod secret;
 mod server;
 mod telemetry;

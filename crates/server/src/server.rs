@@ -16,6 +16,7 @@ use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
 use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
+use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
@@ -36,6 +37,7 @@ use crate::metrics::Page;
 use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
+use crate::scaling;
 use crate::telemetry::Telemetry;
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
@@ -210,6 +212,7 @@ impl Server {
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs);
+        let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sts: Sts::new(iam.clone(), sessions.clone()),
@@ -222,6 +225,7 @@ impl Server {
             control,
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
+            autoscaling: autoscaling.clone(),
             code: code.clone(),
             location,
             clock,
@@ -240,11 +244,7 @@ impl Server {
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let (tended, stopping) = (invoker.clone(), stopped.clone());
-        tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
-        let (keeping, stopping) = (invoker.clone(), stopped.clone());
-        tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
-        tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped))));
+        spawn_upkeep(&mut tasks, &invoker, autoscaling, stock, &stopped);
         Ok(Self {
             address,
             kept,
@@ -435,6 +435,23 @@ fn couriers(
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries(store, gateway, calls, Arc::clone(metrics), config)),
     ]
+}
+
+/// What has environments made and ended beside invocations, until the first signal.
+fn spawn_upkeep(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    invoker: &Invoker,
+    autoscaling: Autoscaling,
+    stock: Stock,
+    stopped: &watch::Receiver<bool>,
+) {
+    let (tended, stopping) = (invoker.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
+    let (keeping, stopping) = (invoker.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
+    let stopping = stopped.clone();
+    tasks.spawn(succeed(async move { autoscaling.run(until(stopping)).await }));
+    tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped.clone()))));
 }
 
 /// What delivers asynchronous invocations.

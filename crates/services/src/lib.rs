@@ -1,4 +1,6 @@
-//! Companion services: IAM, STS and CloudWatch Logs.
+//! Companion services: IAM, STS, CloudWatch Logs and Application Auto Scaling.
+
+pub mod autoscaling;
 
 /// For the project's own fuzzers.
 #[cfg(any(test, fuzzing))]

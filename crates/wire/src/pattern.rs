@@ -33,6 +33,8 @@ impl Pattern {
 
 /// AWS's patterns are Java's, in which `\d`, `\w` and `\s` mean ASCII; here they would mean all of Unicode.
 fn translate(java: &str) -> String {
+    // Characters beyond the first 65,536 as Java's regular expressions have them, by their surrogates.
+    let java = &java.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}");
     let mut out = String::with_capacity(java.len() + 16);
     let mut in_class = false;
     let mut chars = java.chars();
@@ -94,6 +96,8 @@ mod tests {
             (r"(arn:.*)|()", "", true),
             (r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "12", false),
             (r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "a2", true),
+            (r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*", "a b\u{1F600}\n", true),
+            (r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*", "a\u{1}", false),
         ] {
             let pattern = Box::leak(Box::new(Pattern::new(pattern)));
             assert_eq!(pattern.matches(value), expected, "{} on {value:?}", pattern.text);

@@ -67,6 +67,7 @@ const SAMPLES: &[&str] = &[
     "lambda.amazonaws.com",
     "ASIAIOSFODNN7EXAMPLE",
     "123456",
+    "arn:aws:application-autoscaling:us-east-1:000000000000:scalable-target/0e1a",
     "é %2F&?#[]{}\"\\\u{1F525}",
     "",
 ];

@@ -116,9 +116,9 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
             tracing_config: input.tracing_config,
             file_system_configs: input.file_system_configs,
         },
+        snap_start: input.snap_start,
         not_yet: NotYet {
             image_config: input.image_config,
-            snap_start: input.snap_start,
             capacity_provider_config: input.capacity_provider_config,
             durable_config: input.durable_config,
         },

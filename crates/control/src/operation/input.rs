@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) logging_config: Option<t::LoggingConfig>,
     pub(crate) layers: Option<Vec<String>>,
     pub(crate) around: Around,
+    pub(crate) snap_start: Option<t::SnapStart>,
     pub(crate) not_yet: NotYet,
 }
 
@@ -74,17 +75,14 @@ impl Around {
 #[derive(Default)]
 pub(crate) struct NotYet {
     pub(crate) image_config: Option<t::ImageConfig>,
-    pub(crate) snap_start: Option<t::SnapStart>,
     pub(crate) capacity_provider_config: Option<t::CapacityProviderConfig>,
     pub(crate) durable_config: Option<t::DurableConfig>,
 }
 
 impl NotYet {
     fn refuse(&self) -> Result<(), Refusal> {
-        let snap_start = self.snap_start.as_ref().and_then(|config| config.apply_on.as_ref());
         for (asked, name) in [
             (self.image_config.is_some(), "ImageConfig"),
-            (snap_start.is_some_and(|on| *on != t::SnapStartApplyOn::None), "SnapStart"),
             (self.capacity_provider_config.is_some(), "CapacityProviderConfig"),
             (self.durable_config.is_some(), "DurableConfig"),
         ] {
@@ -136,6 +134,10 @@ impl Shared {
             logging: self.logging_config.map(logging),
             layers: used.as_ref().map(|used| used.layers.clone()),
             surroundings: self.around.change().map_err(|error| refuse::refusal(&error))?,
+            snap_start: self
+                .snap_start
+                .and_then(|config| config.apply_on)
+                .map(|apply_on| apply_on == t::SnapStartApplyOn::PublishedVersions),
         };
         Ok((change, used))
     }

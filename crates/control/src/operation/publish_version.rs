@@ -38,6 +38,9 @@ pub(crate) async fn answer(
                     // Somebody else changed the function meanwhile: decide again on what is there now.
                     continue;
                 }
+                if version.is_settling() {
+                    context.control.settle_soon(arn.clone()).await;
+                }
                 version
             }
         };

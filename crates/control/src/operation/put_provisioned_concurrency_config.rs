@@ -19,7 +19,10 @@ pub(crate) async fn answer(
         // Before the others are read: whoever reserves meanwhile makes this commit fail.
         let turn = functions::reservation_turn(store, &arn.scope).await?;
         let mut stored = functions::load(store, &arn).await?;
-        context.check_is_there(&arn, &stored, &of).await?;
+        let version = context.check_is_there(&arn, &stored, &of).await?;
+        if let Some(version) = version {
+            version.check_has_no_snap_start().map_err(|error| refuse::refusal(&error))?;
+        }
         let aliases = functions::aliases(store, &arn, "", usize::MAX).await?;
         let set_aside = context.control.usage(&arn.scope).await?.reserved;
         let others = set_aside.saturating_sub(stored.function.set_aside());

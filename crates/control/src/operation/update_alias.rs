@@ -1,6 +1,6 @@
 //! `UpdateAlias`.
 
-use lambent_lambda::Refusal;
+use lambent_lambda::{Pointed, Refusal};
 use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
@@ -34,6 +34,14 @@ pub(crate) async fn answer(
             let aliases = functions::aliases(store, &arn, "", usize::MAX).await?;
             let checked = stored.function.check_provisioned_alias(&changed, &aliases);
             checked.map_err(|error| refuse::refusal(&error))?;
+        }
+        if stored.function.provisioned.contains_key(&changed.name) {
+            for number in changed.versions().filter_map(Pointed::number) {
+                let version = functions::version(store, &arn, number).await;
+                let version = version.map_err(|error| refuse::store(&error))?;
+                let checked = version.map_or(Ok(()), |version| version.check_has_no_snap_start());
+                checked.map_err(|error| refuse::refusal(&error))?;
+            }
         }
         let expect = Expect::Version(stored.version);
         let saved =

@@ -66,9 +66,9 @@ fn shared(input: t::UpdateFunctionConfigurationRequest) -> Shared {
             tracing_config: input.tracing_config,
             file_system_configs: input.file_system_configs,
         },
+        snap_start: input.snap_start,
         not_yet: NotYet {
             image_config: input.image_config,
-            snap_start: input.snap_start,
             capacity_provider_config: input.capacity_provider_config,
             durable_config: input.durable_config,
         },

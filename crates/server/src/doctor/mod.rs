@@ -9,6 +9,7 @@ mod host;
 mod interpreters;
 mod machine;
 mod network;
+mod snapshots;
 mod trial;
 
 /// How a check went.
@@ -62,6 +63,11 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
     }
     checks.push(machine::descriptors());
     checks.push(machine::prewarm());
+    checks.push(
+        tokio::task::spawn_blocking(snapshots::criu)
+            .await
+            .unwrap_or_else(|panic| Check::new("snapshots", Status::Warning, panic.to_string(), None)),
+    );
     checks.push(machine::data_folder(data_dir));
     checks.push(interpreters::runtimes(data_dir));
     checks

@@ -25,11 +25,12 @@ use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner, Outlet};
 use lambent_identity::{Principal, Sessions};
 use lambent_model::{Clock, Entropy, RequestId};
+use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Matched, Service, common, iam, lambda, logs, sts};
+use lambent_wire::{Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sts};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
@@ -67,6 +68,7 @@ pub(crate) struct Gateway {
     pub(crate) iam: Iam,
     pub(crate) urls: Urls,
     pub(crate) logs: Logs,
+    pub(crate) autoscaling: Autoscaling,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
     pub(crate) location: LocationSigner,
@@ -221,6 +223,7 @@ impl Gateway {
         request_id: &str,
     ) -> Response<Bytes> {
         match matched.operation().service.name {
+            "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
             "iam" => self.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
             "sts" => self.sts.call(matched, principal, request, request_id).await,
@@ -267,7 +270,7 @@ fn base_url(parts: &http::request::Parts) -> String {
 
 /// The services that are offered, by their names in signatures.
 fn service(name: &str) -> Option<&'static Service> {
-    [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE]
+    [&application_autoscaling::SERVICE, &iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE]
         .into_iter()
         .find(|service| service.name == name)
 }
