@@ -164,8 +164,9 @@ impl Subscriber {
     fn platform(&self, at: Timestamp, record: &Record, subject: &Subject) {
         if self.subscription.types.platform
             && let Some(item) = record.telemetry(self.subscription.api, subject, at)
+            && self.feed.admits(at, item.len())
         {
-            self.feed.push(at, item);
+            self.feed.push(item);
         }
     }
 
@@ -175,7 +176,8 @@ impl Subscriber {
             Source::Function => (types.function, "function"),
             Source::Extension => (types.extension, "extension"),
         };
-        if !wanted {
+        // Before it is put into words: a flood must not cost that for what is dropped.
+        if !wanted || !self.feed.admits(at, line.len()) {
             return;
         }
         // "If the function's log format is JSON, the record is a JSON object" (from schema 2022-12-13 on); what is none is
@@ -184,7 +186,7 @@ impl Subscriber {
         let record = Some(format)
             .filter(|format| *format == LogFormat::Json && self.subscription.objects)
             .and_then(|_| object());
-        self.feed.push(at, envelope(at, kind, &record.unwrap_or_else(|| json!(line))));
+        self.feed.push(envelope(at, kind, &record.unwrap_or_else(|| json!(line))));
     }
 }
 

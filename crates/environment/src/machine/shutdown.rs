@@ -86,8 +86,6 @@ impl Machine {
         let external = self.roster.has_external();
         let end = step.now + if external { WITH_EXTERNAL } else { WITH_INTERNAL };
         self.state = State::ShuttingDown(Shutdown { runtime: runtime_lives, reason, end, after });
-        // With a small function's share of the CPU nobody would get anything done in this time.
-        step.push(Effect::Throttle(false));
         if !runtime_lives {
             return self.dismiss(step);
         }

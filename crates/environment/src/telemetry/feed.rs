@@ -46,18 +46,24 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one item, or drops it where the subscriber has not taken what came before.
-    pub(super) fn push(&self, at: Timestamp, item: String) {
+    /// Whether there is room for an item of about this size; where the subscriber has not taken what came before there is
+    /// none, and the item counts as dropped.
+    pub(super) fn admits(&self, at: Timestamp, bytes: usize) -> bool {
         let mut state = self.state();
-        let full =
-            state.items.len() >= self.buffering.items || state.bytes + item.len() > self.buffering.bytes;
+        let full = state.items.len() >= self.buffering.items || state.bytes + bytes > self.buffering.bytes;
         // One that is larger than the buffer is told alone.
         if full && !state.items.is_empty() {
             state.dropped += 1;
-            state.dropped_bytes += item.len() as u64;
+            state.dropped_bytes += bytes as u64;
             state.dropped_at = Some(at);
-            return;
+            return false;
         }
+        true
+    }
+
+    /// Takes one item that was admitted.
+    pub(super) fn push(&self, item: String) {
+        let mut state = self.state();
         let first = state.items.is_empty();
         state.bytes += item.len();
         state.items.push_back(item);
