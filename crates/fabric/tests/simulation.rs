@@ -12,8 +12,9 @@ use lambent_fabric::events::{State, TimeScale};
 use lambent_fabric::lanes::{Bounds, Lanes, Order, Pace};
 use lambent_model::{EventPolicy, Timestamp};
 
-/// Seeds that once found something; each run begins with them.
-const FOUND: [u64; 4] = [1, 7, 0xdead_beef, 0x5eed];
+/// Each run begins with these: they found the defects that were put into the lanes to try this test. A seed that finds one
+/// of its own is added.
+const FOUND: [u64; 2] = [1, 7];
 
 /// Steps of one seed, after which everything has to come to its end.
 const STEPS: u64 = 3_000;
