@@ -72,7 +72,10 @@ class Lambda:
 def package():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("app.py", SOURCE)
+        file = zipfile.ZipInfo("app.py")
+        # Otherwise nobody but its owner may read it, who is not the function.
+        file.external_attr = 0o644 << 16
+        archive.writestr(file, SOURCE)
     return base64.b64encode(data.getvalue()).decode()
 
 
