@@ -78,7 +78,7 @@ pub(crate) const TABLE: &[Rule] = &[
     rule("store", &["model"]),
     // Pure: no I/O, no clock.
     Rule { name: "identity", uses: &["model"], exceptions: &[], tests: &["testkit"] },
-    // Policies of functions are in the language that identity reads (docs/adr/0015).
+    // Policies of functions are in the language that identity reads (docs/adr/0013).
     rule("lambda", &["identity", "model", "patterns"]),
     rule("patterns", &[]),
     Rule { name: "wire", uses: &["model"], exceptions: &[], tests: &["testkit"] },
