@@ -1,7 +1,6 @@
 """Terraform with its provider for AWS: what is applied is what is planned, a change is one change, and nothing is left.
 
-The provider is not in any package manager that CI has; `tests/conformance/terraform/build-provider.sh` builds one, which
-takes minutes and gigabytes."""
+The provider is in no package manager; it is taken from a mirror in the file system."""
 
 import json
 import os
@@ -14,22 +13,28 @@ import pytest
 from support.errors import refused
 from support.functions import probe_zip, source
 from support.packages import pack
-from support.server import REPOSITORY
 
 MODULE = Path(__file__).parent / "terraform"
 NOTHING, CHANGES = 0, 2
+PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
-def provider():
-    """The provider's program, if there is one."""
-    default = REPOSITORY / "target" / "terraform" / "terraform-provider-aws"
-    return Path(os.environ.get("LAMBENT_TEST_TERRAFORM_PROVIDER", default))
+def mirror():
+    """A folder with the provider: one that is named, or where Terraform looks by itself (its documentation, "CLI
+    configuration file", "Implied local mirror directories"), or where else a machine may have been given one."""
+    implied = ["~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins",
+               "/usr/share/terraform/plugins"]
+    named = os.environ.get("LAMBENT_TEST_TERRAFORM_MIRROR")
+    folders = [Path(named)] if named else [Path(folder).expanduser() for folder in implied]
+    folders += [] if named else sorted(Path("/opt").glob("*"))
+    return next((folder for folder in folders if (folder / PROVIDER).is_dir()), None)
 
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("terraform") is None, reason="there is no terraform"),
     pytest.mark.skipif(
-        not provider().is_file(), reason=f"there is no provider at {provider()}: terraform/build-provider.sh makes one"
+        mirror() is None,
+        reason=f"no mirror has the provider {PROVIDER}: LAMBENT_TEST_TERRAFORM_MIRROR names one",
     ),
 ]
 
@@ -44,12 +49,9 @@ class Terraform:
         shell = {name: (source(f"shell/{name}"), 0o755) for name in ("bootstrap", "function.sh")}
         (folder / "published.zip").write_bytes(pack(shell))
         (folder / "layer.zip").write_bytes(pack({"python/layer.py": "VALUE = 1\n"}))
-        # A mirror in the file system: terraform asks no registry.
-        mirror = folder / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / "3.3.0" / "linux_amd64"
-        mirror.mkdir(parents=True)
-        (mirror / "terraform-provider-aws_v3.3.0").symlink_to(provider().resolve())
         settings = folder / "terraform.rc"
-        settings.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{folder / "mirror"}" }}\n}}\n')
+        # Terraform asks no registry.
+        settings.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror()}" }}\n}}\n')
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -110,6 +112,7 @@ def test_a_stack_of_everything(terraform, clients, lambda_, logs):
     arn = "arn:aws:lambda:us-east-1:000000000000:function:tf-function"
     published = arn.replace("tf-function", "tf-published")
     assert (stack.output("qualified"), stack.output("read")) == (f"{published}:1", arn)
+    assert "lambda-url.us-east-1" in stack.output("url") and json.loads(stack.output("result"))
     first = lambda_.get_function(FunctionName="tf-function")
     assert first["Configuration"]["Role"] == iam.get_role(RoleName="tf-function")["Role"]["Arn"]
     assert (first["Tags"], first["Concurrency"]) == ({"stage": "first"}, {"ReservedConcurrentExecutions": 3})

@@ -19,15 +19,15 @@ provider "aws" {
   region     = "us-east-1"
   access_key = "test"
   secret_key = "test"
-  # There is no EC2, neither its metadata nor its API; credentials and account are asked of STS and IAM.
+  # There is no EC2 that would know credentials; the account is asked of STS.
   skip_metadata_api_check = true
-  skip_get_ec2_platforms  = true
 
   endpoints {
     cloudwatchlogs = var.endpoint
     iam            = var.endpoint
     lambda         = var.endpoint
     sts            = var.endpoint
+    appautoscaling = var.endpoint
   }
 }
 
@@ -98,7 +98,7 @@ resource "aws_lambda_layer_version" "layer" {
   layer_name          = "tf-layer"
   filename            = var.layer
   source_code_hash    = filebase64sha256(var.layer)
-  compatible_runtimes = ["python3.8"]
+  compatible_runtimes = ["python3.12"]
   description         = "a layer"
   license_info        = "Apache-2.0"
 }
@@ -107,7 +107,7 @@ resource "aws_lambda_function" "function" {
   function_name                  = "tf-function"
   role                           = aws_iam_role.function.arn
   handler                        = "lambda_function.lambda_handler"
-  runtime                        = "python3.8"
+  runtime                        = "python3.12"
   filename                       = var.package
   source_code_hash               = filebase64sha256(var.package)
   description                    = var.changed ? "changed" : "made"
@@ -135,16 +135,13 @@ resource "aws_lambda_alias" "live" {
   function_version = "$LATEST"
 }
 
-# By itself: this version of the provider publishes after an update without waiting for it, which Lambda has refused
-# since functions have states.
 resource "aws_lambda_function" "published" {
   function_name = "tf-published"
   role          = aws_iam_role.function.arn
   handler       = "function.handler"
-  # The one runtime of that time that needs no interpreter of that time.
-  runtime  = "provided.al2"
-  filename = var.package_of_version
-  publish  = true
+  runtime       = "provided.al2023"
+  filename      = var.package_of_version
+  publish       = true
 }
 
 resource "aws_lambda_alias" "published" {
@@ -174,7 +171,7 @@ resource "aws_lambda_permission" "account" {
   statement_id  = "account"
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.function.function_name
-  # An account by its number would be read back as this, which this version of the provider takes for another.
+  # An account by its number is read back as this, and the provider takes that for another.
   principal = "arn:aws:iam::111122223333:root"
 }
 
@@ -202,6 +199,74 @@ data "aws_lambda_function" "read" {
   qualifier     = aws_lambda_alias.live.name
 }
 
+
+resource "aws_lambda_function_url" "url" {
+  function_name      = aws_lambda_function.function.function_name
+  authorization_type = var.changed ? "AWS_IAM" : "NONE"
+  invoke_mode        = "BUFFERED"
+  cors {
+    allow_origins = ["https://example.com"]
+    allow_methods = var.changed ? ["GET", "POST"] : ["GET"]
+    max_age       = 60
+  }
+}
+
+resource "aws_lambda_layer_version_permission" "layer" {
+  layer_name     = aws_lambda_layer_version.layer.layer_name
+  version_number = aws_lambda_layer_version.layer.version
+  principal      = "*"
+  action         = "lambda:GetLayerVersion"
+  statement_id   = "all"
+}
+
+resource "aws_lambda_code_signing_config" "csc" {
+  description = var.changed ? "changed" : "made"
+  allowed_publishers {
+    signing_profile_version_arns = ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/p/abcdefghij"]
+  }
+  policies {
+    untrusted_artifact_on_deployment = "Warn"
+  }
+}
+
+resource "aws_lambda_runtime_management_config" "rmc" {
+  function_name     = aws_lambda_function.function.function_name
+  update_runtime_on = var.changed ? "FunctionUpdate" : "Auto"
+}
+
+resource "aws_lambda_function_recursion_config" "rec" {
+  function_name  = aws_lambda_function.function.function_name
+  recursive_loop = var.changed ? "Terminate" : "Allow"
+}
+
+resource "aws_lambda_invocation" "call" {
+  function_name = aws_lambda_function.function.function_name
+  input         = jsonencode({ a = 1 })
+}
+
+resource "aws_appautoscaling_target" "t" {
+  max_capacity       = var.changed ? 5 : 4
+  min_capacity       = 1
+  resource_id        = "function:${aws_lambda_alias.published.function_name}:${aws_lambda_alias.published.name}"
+  scalable_dimension = "lambda:function:ProvisionedConcurrency"
+  service_namespace  = "lambda"
+  depends_on = [aws_lambda_provisioned_concurrency_config.published]
+}
+
+resource "aws_appautoscaling_policy" "p" {
+  name               = "track"
+  policy_type        = "TargetTrackingScaling"
+  resource_id        = aws_appautoscaling_target.t.resource_id
+  scalable_dimension = aws_appautoscaling_target.t.scalable_dimension
+  service_namespace  = aws_appautoscaling_target.t.service_namespace
+  target_tracking_scaling_policy_configuration {
+    target_value = var.changed ? 0.6 : 0.7
+    predefined_metric_specification { predefined_metric_type = "LambdaProvisionedConcurrencyUtilization" }
+  }
+}
+
 output "account" { value = data.aws_caller_identity.current.account_id }
 output "qualified" { value = aws_lambda_function.published.qualified_arn }
 output "read" { value = data.aws_lambda_function.read.arn }
+output "url" { value = aws_lambda_function_url.url.function_url }
+output "result" { value = aws_lambda_invocation.call.result }
