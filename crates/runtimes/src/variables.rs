@@ -1,6 +1,7 @@
 //! The environment of a function (AWS Lambda Developer Guide, "Working with Lambda environment variables").
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use lambent_model::MemorySize;
@@ -88,6 +89,16 @@ impl std::fmt::Debug for Credentials<'_> {
     }
 }
 
+/// What has to be shown to the metadata endpoint. Its text is not in logs.
+#[derive(Clone, Copy)]
+pub struct MetadataToken<'a>(pub &'a str);
+
+impl fmt::Debug for MetadataToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MetadataToken(..)")
+    }
+}
+
 /// What decides about a function's environment.
 #[derive(Debug, Clone)]
 pub struct VariableInput<'a> {
@@ -116,7 +127,7 @@ pub struct VariableInput<'a> {
     /// `host:port` of the Runtime API.
     pub runtime_api: &'a str,
     /// What the metadata of the environment is asked with, at the Runtime API's address; none is set where it is empty.
-    pub metadata_token: &'a str,
+    pub metadata_token: MetadataToken<'a>,
     /// `host:port` of the X-Ray daemon.
     pub xray_daemon: &'a str,
     /// Credentials of the function's role.
@@ -164,7 +175,7 @@ pub fn starting_variables(runtime: &str, family: Family, folders: &Folders) -> V
         log_stream: "",
         initialization_type: "",
         runtime_api: "",
-        metadata_token: "",
+        metadata_token: MetadataToken(""),
         xray_daemon: "",
         credentials: None,
         json_log_level: None,
@@ -326,9 +337,9 @@ fn reserved(input: &VariableInput<'_>, all: &mut Variables) {
     all.set("AWS_LAMBDA_LOG_GROUP_NAME", input.log_group);
     all.set("AWS_LAMBDA_LOG_STREAM_NAME", input.log_stream);
     all.set("AWS_LAMBDA_RUNTIME_API", input.runtime_api);
-    if !input.metadata_token.is_empty() {
+    if !input.metadata_token.0.is_empty() {
         all.set("AWS_LAMBDA_METADATA_API", input.runtime_api);
-        all.set("AWS_LAMBDA_METADATA_TOKEN", input.metadata_token);
+        all.set("AWS_LAMBDA_METADATA_TOKEN", input.metadata_token.0);
     }
     all.set("LAMBDA_TASK_ROOT", text(&input.folders.task));
     all.set("LAMBDA_RUNTIME_DIR", text(&input.folders.runtime));

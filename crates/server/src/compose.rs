@@ -10,7 +10,7 @@ use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartEr
 use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
 use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
-use lambent_runtimes::{Catalogue, Credentials, Family, Layout, VariableInput};
+use lambent_runtimes::{Catalogue, Credentials, Family, Layout, MetadataToken, VariableInput};
 use lambent_sandbox_client::{Isolation, Kind, Mount, Program};
 use lambent_store::{CodeStore, Package, merged_digest};
 
@@ -278,7 +278,7 @@ impl FunctionPlan {
             log_stream: &placement.log_stream,
             initialization_type: placement.initialization.as_str(),
             runtime_api: &placement.runtime_api.to_string(),
-            metadata_token: &placement.metadata_token,
+            metadata_token: MetadataToken(&placement.metadata_token),
             xray_daemon: &placement.xray_daemon.to_string(),
             credentials: Some(Credentials {
                 access_key_id: &keys.access_key,

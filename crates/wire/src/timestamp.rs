@@ -36,7 +36,8 @@ impl<'de> Deserialize<'de> for EpochSeconds {
 
 impl Serialize for DateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        // Fractions are optional (Smithy: "timestampFormat trait"), and AWS leaves out those that are none.
+        serializer.serialize_str(&self.0.to_string().replace(".000Z", "Z"))
     }
 }
 
@@ -60,6 +61,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<EpochSeconds>("1").unwrap().0.millis(), 1000);
         assert!(serde_json::from_str::<EpochSeconds>("1e300").is_err());
         assert_eq!(serde_json::to_string(&DateTime(at)).unwrap(), "\"2026-01-01T00:00:00.123Z\"");
+        let whole = DateTime(Timestamp::from_millis(1_767_225_600_000));
+        assert_eq!(serde_json::to_string(&whole).unwrap(), "\"2026-01-01T00:00:00Z\"");
         for text in ["2026-01-01T00:00:00.123Z", "2026-01-01T02:00:00.123+02:00"] {
             assert_eq!(serde_json::from_str::<DateTime>(&format!("{text:?}")).unwrap(), DateTime(at));
         }

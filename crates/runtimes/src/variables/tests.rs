@@ -14,7 +14,7 @@ fn input<'a>(folders: &'a Folders, customer: &'a [(String, String)]) -> Variable
         log_stream: "2026/01/01/[$LATEST]0",
         initialization_type: "on-demand",
         runtime_api: "127.0.0.1:9001",
-        metadata_token: "",
+        metadata_token: MetadataToken(""),
         xray_daemon: "127.0.0.1:2000",
         credentials: Some(Credentials {
             access_key_id: "ASIA0",
@@ -168,8 +168,9 @@ fn extensions_get_nothing_of_the_runtime_s() {
 #[test]
 fn credentials_do_not_show_their_secret() {
     let folders = Folders::isolated();
-    let shown = format!("{:?}", input(&folders, &[]));
-    assert!(shown.contains("ASIA0") && !shown.contains("secret") && !shown.contains("token"), "{shown}");
+    let input = VariableInput { metadata_token: MetadataToken("metadata's secret"), ..input(&folders, &[]) };
+    let shown = format!("{input:?}");
+    assert!(shown.contains("ASIA0") && !shown.contains("secret") && !shown.contains("\"token\""), "{shown}");
 }
 
 #[test]
