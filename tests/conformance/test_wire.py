@@ -83,7 +83,7 @@ def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
         assert (answer.status, answer.error) == (404, "UnknownOperationException"), (method, path)
     for call, parameters in [
         (lambda_.checkpoint_durable_execution, {"DurableExecutionArn": DURABLE, "CheckpointToken": "dG9rZW4="}),
-        (lambda_.invoke_with_response_stream, {"FunctionName": "f"}),
+        (lambda_.send_durable_execution_callback_heartbeat, {"CallbackId": "dG9rZW4="}),
     ]:
         error = refused(call, **parameters)
         assert (error.status, error.code) == (501, "NotImplementedException"), (call.__name__, error)
