@@ -171,7 +171,7 @@ PLATFORM = [
     python("fail_for_another", "400 InvalidRequestID", weakened=BELIEVER, judge=judges.victim),
     python("answer_unknown", "^(400|404) ", weakened=BELIEVER),
     python("late_init_error", "^403 InvalidStateTransition", weakened=BELIEVER),
-    python("register_extension", "^404 ", weakened=BELIEVER),
+    python("register_extension", "^403 Extension.RegistrationClosed", weakened=BELIEVER),
     python("oversized_result", "^413 RequestEntityTooLarge|^Function.ResponseSizeTooLarge", weakened=BELIEVER),
     python("second_answer", "^1 accepted$", weakened=BELIEVER, judge=judges.second_answer),
     python("bad_frames", "^({|Runtime.TruncatedResponse)", weakened=BELIEVER),
