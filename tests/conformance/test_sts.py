@@ -4,6 +4,7 @@ with an execution role")."""
 import datetime
 import json
 import re
+import urllib.parse
 
 import pytest
 
@@ -153,13 +154,20 @@ def test_what_a_session_may_not_be_asked_for(clients, sts, role):
     session.assume_role(RoleArn=longer["Arn"], RoleSessionName="next")
 
 
-FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-def inside(lambda_, probe, action, **fields):
-    """A call that a function makes: status and XML."""
-    body = "&".join(f"{key}={value}" for key, value in {"Action": action, "Version": "2011-06-15", **fields}.items())
-    return call(lambda_, probe, "POST", "/", body=body, headers=FORM, service="sts")
+def test_what_a_function_assumes_is_bound_as_the_function(lambda_, clients, make, role):
+    other = role()
+    name = make.create("assumes", Role=role({"Service": "lambda.amazonaws.com"})["Arn"])
+    form = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": other["Arn"], "RoleSessionName": "further"}
+    status, answer = call(lambda_, name, "POST", "/", body=urllib.parse.urlencode(form), service="sts")
+    assert status == 200, answer
+    parts = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    session = session_of(
+        clients, "lambda", {part: re.search(f"<{part}>([^<]+)</{part}>", answer).group(1) for part in parts}
+    )
+    assert session.get_function_configuration(FunctionName=name)["FunctionName"] == name
+    error = refused(session.delete_function, FunctionName=name)
+    assert (error.status, error.code) == (403, "AccessDeniedException")
+    assert f"assumed-role/{other['RoleName']}/further" in error.message
 
 
 def test_a_functions_trust_is_checked_where_its_role_exists(lambda_, make, role):

@@ -84,6 +84,8 @@ struct Call {
     deadline: Instant,
     /// The initialisation that this invocation's REPORT names.
     init: Option<Duration>,
+    /// Bytes of the response that the caller has had already.
+    streamed: usize,
 }
 
 #[derive(Debug)]

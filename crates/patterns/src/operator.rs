@@ -91,7 +91,6 @@ impl Operator {
                 Node::Scalar(Scalar::Bool(false)) => Ok(Self::Absent),
                 _ => Err(InvalidPattern::new("exists match pattern must be either true or false.")),
             },
-            "exactly" => Ok(Self::Equals(Scalar::Text(text(name, value)?.into()))),
             _ => Comparison::parse(name, value).map(Self::Text),
         }
     }

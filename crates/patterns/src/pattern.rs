@@ -24,7 +24,6 @@ pub enum Dialect {
 impl Dialect {
     pub(crate) fn knows(self, operator: &str) -> bool {
         match operator {
-            "exactly" => false,
             "prefix" | "suffix" | "equals-ignore-case" | "anything-but" | "numeric" | "exists" => true,
             "cidr" | "wildcard" => self != Self::Mapping,
             _ => false,

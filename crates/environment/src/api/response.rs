@@ -107,7 +107,7 @@ where
             }
         }
     }
-    Reported::Streamed
+    Reported::Streamed(length)
 }
 
 /// A token bucket that is full at first and filled at the rate.
@@ -196,7 +196,7 @@ mod tests {
         assert!(poll_once(stream.as_mut()).await.is_none());
         assert_eq!(read.load(Ordering::Relaxed), 3, "two that were taken and the one that waits");
         taker.room.add_permits(7);
-        assert!(matches!(stream.await, Reported::Streamed));
+        assert!(matches!(stream.await, Reported::Streamed(9)));
         assert_eq!(taker.had.lock().unwrap().len(), 9);
     }
 
@@ -212,7 +212,7 @@ mod tests {
     async fn what_nobody_wants_is_read_to_its_end() {
         let (taker, read) = (taker(9, 2), AtomicUsize::new(0));
         let reported = stream(Pieces(5, Bytes::from_static(b"x"), &read), &taker, None).await;
-        assert!(matches!(reported, Reported::Streamed));
+        assert!(matches!(reported, Reported::Streamed(5)), "all of it was produced");
         assert_eq!((taker.had.lock().unwrap().len(), read.load(Ordering::Relaxed)), (2, 5));
     }
 
@@ -223,7 +223,7 @@ mod tests {
             let (taker, read) = (taker(1000, usize::MAX), AtomicUsize::new(0));
             let reported = stream(Pieces(pieces, piece.clone(), &read), &taker, None).await;
             match more {
-                0 => assert!(matches!(reported, Reported::Streamed)),
+                0 => assert!(matches!(reported, Reported::Streamed(STREAM_LIMIT))),
                 _ => assert!(matches!(reported, Reported::TooLarge(STREAM_LIMIT))),
             }
             assert_eq!(taker.had.lock().unwrap().iter().sum::<usize>(), STREAM_LIMIT);

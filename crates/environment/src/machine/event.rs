@@ -54,8 +54,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Reported {
     Success(Bytes),
-    /// The caller has had it, piece by piece.
-    Streamed,
+    /// The caller has had it, so many bytes, piece by piece.
+    Streamed(usize),
     /// More than so many bytes.
     TooLarge(usize),
     Truncated,

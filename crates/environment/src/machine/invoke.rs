@@ -83,7 +83,7 @@ impl Machine {
         delivered: Instant,
         init: Option<Duration>,
     ) -> Call {
-        Call { invocation, delivered, deadline: delivered + self.settings.timeout, init }
+        Call { invocation, delivered, deadline: delivered + self.settings.timeout, init, streamed: 0 }
     }
 
     /// The runtime asks for the next event.
@@ -118,10 +118,14 @@ impl Machine {
         if call.invocation.request_id.to_string() != request_id {
             return step.push(Effect::Reply(Verdicted::InvalidRequestId));
         }
+        let mut streamed = 0;
         let (reply, outcome) = match reported {
             Reported::Success(body) => (Verdicted::Accepted, Outcome::Success(body)),
             Reported::Error(failure) => (Verdicted::Accepted, Outcome::Failed(failure)),
-            Reported::Streamed => (Verdicted::Accepted, Outcome::Success(Bytes::new())),
+            Reported::Streamed(bytes) => {
+                streamed = bytes;
+                (Verdicted::Accepted, Outcome::Success(Bytes::new()))
+            }
             Reported::TooLarge(limit) => {
                 (Verdicted::TooLarge(limit), Outcome::Failed(response_too_large(limit)))
             }
@@ -133,7 +137,8 @@ impl Machine {
                 failed(call, "Runtime.InvalidResponseModeHeader", "Unknown function response mode"),
             ),
         };
-        let State::Running(call) = self.take() else { unreachable!("checked above") };
+        let State::Running(mut call) = self.take() else { unreachable!("checked above") };
+        call.streamed = streamed;
         let until = call.deadline;
         // "The function's response is returned as soon as the function code is complete, without waiting for extensions."
         let open = if self.roster.is_busy() {
@@ -270,7 +275,7 @@ impl Step<'_> {
     /// The runtime is done with it.
     fn runtime_done(&mut self, call: &Call, outcome: &Outcome, duration: Duration) {
         let produced_bytes = match outcome {
-            Outcome::Success(body) => Some(body.len()),
+            Outcome::Success(body) => Some(call.streamed + body.len()),
             Outcome::Failed(_) | Outcome::Platform(_) => None,
         };
         let (invocation, verdict) = (Arc::clone(&call.invocation), verdict(outcome));

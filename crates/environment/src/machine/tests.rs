@@ -256,6 +256,17 @@ fn oversized_result_is_refused_and_the_environment_lives_on() {
 }
 
 #[test]
+fn what_was_streamed_counts_as_produced() {
+    let mut story = Story::running(1);
+    let told = story.then(Event::Report { request_id: id(1), reported: Reported::Streamed(7) });
+    let produced = told.records().into_iter().find_map(|record| match record {
+        Record::RuntimeDone { produced_bytes, .. } => Some(*produced_bytes),
+        _ => None,
+    });
+    assert_eq!(produced, Some(Some(7)));
+}
+
+#[test]
 fn invocation_waits_a_moment_for_a_runtime_on_its_way_back() {
     let mut story = Story::running(1);
     story.then(success(1)).answers_success();

@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::request::Parts;
 use lambent_model::{RequestId, Timestamp};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::host::UrlHost;
@@ -174,21 +175,7 @@ fn query(text: &str) -> Map<String, Value> {
 
 /// `application/x-www-form-urlencoded`'s decoding; a percent sign that begins nothing stays.
 fn decoded(text: &str) -> String {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    while let Some(byte) = bytes.get(at) {
-        let pair = bytes.get(at + 1..at + 3).and_then(|pair| Some((digit(pair[0])?, digit(pair[1])?)));
-        match (byte, pair) {
-            (b'%', Some((high, low))) => {
-                out.push(high << 4 | low);
-                at += 2;
-            }
-            (b'+', _) => out.push(b' '),
-            _ => out.push(*byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// The body as a text, and whether that is base64: what is not said to be text, or is none, is.

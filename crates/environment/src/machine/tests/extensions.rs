@@ -74,7 +74,7 @@ impl Told {
         self
     }
 
-    fn records(&self) -> Vec<&Record> {
+    pub(super) fn records(&self) -> Vec<&Record> {
         let records = self.0.iter().filter_map(|effect| match effect {
             Effect::Log(record) => Some(record),
             _ => None,
