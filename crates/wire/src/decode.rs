@@ -50,7 +50,7 @@ impl Matched {
         body: &'a [u8],
     ) -> Result<Tree<'a>, Error> {
         let members = operation.members();
-        let mut document = match operation.service.protocol {
+        let mut document = match self.dialect().protocol {
             Protocol::Query => Some(Form::read(parts, body)?.tree(members)?),
             _ => read_document(members, body)?,
         };

@@ -7,28 +7,39 @@ use serde_json::{Map, Value};
 
 use crate::common;
 use crate::error::REQUEST_ID;
-use crate::operation::{Call, Operation, Protocol};
+use crate::operation::{Call, Dialect, Operation, Protocol};
 use crate::shape::Place;
 use crate::xml;
 
 /// The response that carries an output. The status is the model's, unless an output member is bound to it and set.
 #[must_use]
 pub fn encode<C: Call>(output: &C::Output, request_id: &str) -> Response<Bytes> {
-    let operation = C::OPERATION;
-    try_encode::<C>(output, request_id).unwrap_or_else(|reason| {
-        let message = format!("cannot encode the response of {}: {reason}", operation.name);
-        operation.service.error_response(&common::internal_failure(message), request_id)
-    })
+    Dialect::from(C::OPERATION.service).encode::<C>(output, request_id)
 }
 
-fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<Bytes>, String> {
+impl Dialect {
+    /// The same in the protocol of the request that is answered, where the service has more than one.
+    #[must_use]
+    pub fn encode<C: Call>(self, output: &C::Output, request_id: &str) -> Response<Bytes> {
+        try_encode::<C>(self.protocol, output, request_id).unwrap_or_else(|reason| {
+            let message = format!("cannot encode the response of {}: {reason}", C::OPERATION.name);
+            self.error_response(&common::internal_failure(message), request_id)
+        })
+    }
+}
+
+fn try_encode<C: Call>(
+    protocol: Protocol,
+    output: &C::Output,
+    request_id: &str,
+) -> Result<Response<Bytes>, String> {
     let operation = C::OPERATION;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = model_status(operation)?;
     // Room for what is set here and what a server adds; growing in steps would hash every name again.
     *response.headers_mut() = HeaderMap::with_capacity(12);
     response.headers_mut().insert(REQUEST_ID, request_id_value(request_id));
-    let body = if operation.service.protocol == Protocol::Query {
+    let body = if protocol == Protocol::Query {
         let result = operation.has_output.then_some(output);
         let body = xml::response(operation, result, request_id).map_err(|error| error.to_string())?;
         Some(body.into())
@@ -45,7 +56,7 @@ fn try_encode<C: Call>(output: &C::Output, request_id: &str) -> Result<Response<
         return Ok(response);
     }
     if let Some(body) = body {
-        let content_type = HeaderValue::from_static(operation.service.protocol.content_type());
+        let content_type = HeaderValue::from_static(protocol.content_type());
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         *response.body_mut() = body;
     }

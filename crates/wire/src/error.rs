@@ -6,10 +6,12 @@ use http::{Response, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::operation::{Protocol, Service};
-use crate::xml;
+use crate::operation::{Dialect, Protocol, Service};
+use crate::{query_compatible, xml};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+/// Smithy: "awsQueryCompatible trait".
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Whose fault an error is; AWS prints it as `User` or `Service`.
@@ -109,23 +111,45 @@ impl Error {
 }
 
 impl Service {
-    /// The response for an error, in the service's protocol.
+    /// The response for an error, in the service's own protocol.
     #[must_use]
-    pub fn error_response(&self, error: &Error, request_id: &str) -> Response<Bytes> {
-        let body = match self.protocol {
-            Protocol::Query => xml::error(self, error, request_id).into_bytes(),
-            protocol => serde_json::to_vec(&Body { error, protocol })
+    pub fn error_response(&'static self, error: &Error, request_id: &str) -> Response<Bytes> {
+        Dialect::from(self).error_response(error, request_id)
+    }
+}
+
+impl Dialect {
+    /// The response for an error.
+    #[must_use]
+    pub fn error_response(self, error: &Error, request_id: &str) -> Response<Bytes> {
+        let Self { service, protocol } = self;
+        let in_query = service.forms.then(|| query_compatible::code(error));
+        let body = match protocol {
+            Protocol::Query => {
+                let code = in_query.map_or_else(|| xml::code(error.code), |(code, _)| code);
+                xml::error(service, error, code, request_id).into_bytes()
+            }
+            protocol => serde_json::to_vec(&Body { error, protocol, forms: service.forms })
                 .expect("strings and JSON values always serialise"),
         };
         let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = status(error, self.protocol);
+        *response.status_mut() = match (protocol, in_query) {
+            (Protocol::Query, Some((_, Some(status)))) => status,
+            _ => status(error, protocol),
+        };
         let length = HeaderValue::from(response.body().len());
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, length);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.protocol.content_type()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
         headers.insert(REQUEST_ID, crate::encode::request_id_value(request_id));
-        if self.protocol == Protocol::RestJson1 {
-            headers.insert(ERROR_TYPE, HeaderValue::from_static(error.code));
+        match (protocol, in_query) {
+            (Protocol::RestJson1, _) => {
+                headers.insert(ERROR_TYPE, HeaderValue::from_static(error.code));
+            }
+            (Protocol::Json1_0 | Protocol::Json1_1, Some((code, _))) => {
+                headers.insert(QUERY_ERROR, query_compatible::header(error, code));
+            }
+            _ => {}
         }
         for (header, value) in header_extras(error) {
             headers.insert(HeaderName::from_static(header), value);
@@ -160,6 +184,8 @@ fn header_extras(error: &Error) -> impl Iterator<Item = (&'static str, HeaderVal
 struct Body<'a> {
     error: &'a Error,
     protocol: Protocol,
+    /// Whether the service takes forms too: its errors have the namespace of its shapes.
+    forms: bool,
 }
 
 impl Serialize for Body<'_> {
@@ -167,7 +193,10 @@ impl Serialize for Body<'_> {
         let error = self.error;
         let mut map = serializer.serialize_map(None)?;
         if self.protocol != Protocol::RestJson1 {
-            map.serialize_entry("__type", error.code)?;
+            match self.forms {
+                true => map.serialize_entry("__type", &query_compatible::qualified(error))?,
+                false => map.serialize_entry("__type", error.code)?,
+            }
         }
         for extra in error.shape.extras.iter().filter(|extra| extra.header.is_none()) {
             if let Some((_, value)) = error.extras.iter().rfind(|(member, _)| *member == extra.member) {

@@ -29,12 +29,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 type Field<'f> = (&'f str, &'f str);
 
 impl Service {
-    /// Whether requests name their operation in the body, so that it has to be read before [`Service::route_form`].
-    #[must_use]
-    pub fn is_routed_by_body(&self) -> bool {
-        self.protocol == crate::Protocol::Query
-    }
-
     /// Finds the operation that a form asks for; the query string is a part of it.
     ///
     /// # Errors
@@ -47,7 +41,7 @@ impl Service {
         let version = form.get("Version").unwrap_or(self.version);
         let operation = self.operations.iter().find(|operation| operation.name == action);
         match operation {
-            Some(operation) if version == self.version => Ok(Matched::of(operation)),
+            Some(operation) if version == self.version => Ok(Matched::of(operation, crate::Protocol::Query)),
             _ => Err(common::unknown_operation(format!(
                 "Could not find operation {action} for version {version}"
             ))),
@@ -95,7 +89,7 @@ fn structure(
 ) -> Result<Tree<'static>, Error> {
     let mut found = Vec::new();
     for member in members {
-        let below = below(fields, member.key);
+        let below = below(fields, member.form_name());
         if below.is_empty() {
             continue;
         }
@@ -120,8 +114,8 @@ fn value(shape: &'static Shape, fields: &[Field<'_>], path: &mut Path<'_>) -> Re
     let misplaced = || malformed("Start of structure or map found where not expected.");
     match &shape.kind {
         Kind::Structure { members } => structure(members, fields, path),
-        Kind::List { element, .. } => {
-            let elements = numbered(fields, "member")?;
+        Kind::List { element, flat, .. } => {
+            let elements = numbered(fields, (flat.is_none()).then_some("member"))?;
             let elements = elements.into_values().enumerate();
             elements
                 .map(|(index, fields)| {
@@ -130,10 +124,11 @@ fn value(shape: &'static Shape, fields: &[Field<'_>], path: &mut Path<'_>) -> Re
                 .collect::<Result<_, _>>()
                 .map(Tree::List)
         }
-        Kind::Map { key, value: entry, .. } => {
+        Kind::Map { key, value: entry, flat, names, .. } => {
             let mut entries = Vec::new();
-            for (index, fields) in numbered(fields, "entry")?.into_values().enumerate() {
-                let (name, text) = (below(&fields, "key"), below(&fields, "value"));
+            let numbered = numbered(fields, flat.is_none().then_some("entry"))?;
+            for (index, fields) in numbered.into_values().enumerate() {
+                let (name, text) = (below(&fields, names.0), below(&fields, names.1));
                 let Tree::String(name) = value(key, &name, path)? else { return Err(misplaced()) };
                 let text = path.within(Step::Element(index), |path| value(entry, &text, path))?;
                 entries.push((name, text));
@@ -148,11 +143,15 @@ fn value(shape: &'static Shape, fields: &[Field<'_>], path: &mut Path<'_>) -> Re
     }
 }
 
-/// The fields of `member.1`, `member.2`, … by their numbers. Gaps close; `List=` with nothing below is an empty list.
-fn numbered<'f>(fields: &[Field<'f>], name: &str) -> Result<BTreeMap<u32, Vec<Field<'f>>>, Error> {
+/// The fields of `member.1`, `member.2`, …, of a flattened list those of `1`, `2`, …, by their numbers. Gaps close;
+/// `List=` with nothing below is an empty list.
+fn numbered<'f>(fields: &[Field<'f>], name: Option<&str>) -> Result<BTreeMap<u32, Vec<Field<'f>>>, Error> {
     let mut elements = BTreeMap::<u32, Vec<Field<'f>>>::new();
     for (rest, text) in fields.iter().filter(|(rest, _)| !rest.is_empty()) {
-        let rest = rest.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+        let rest = match name {
+            Some(name) => rest.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')),
+            None => Some(*rest),
+        };
         let (number, rest) = rest.map(|rest| rest.split_once('.').unwrap_or((rest, ""))).unwrap_or_default();
         let number = number.parse().map_err(|_| malformed("Unexpected list element termination"))?;
         elements.entry(number).or_default().push((rest, text));
@@ -170,7 +169,7 @@ pub(crate) fn encode(operation: &Operation, members: &Map<String, Value>) -> Str
 fn write_members(members: &[Member], values: &Map<String, Value>, prefix: &str, form: &mut String) {
     for member in members {
         if let Some(value) = values.get(member.key) {
-            write(member.shape, value, &format!("{prefix}{}", member.key), form);
+            write(member.shape, value, &format!("{prefix}{}", member.form_name()), form);
         }
     }
 }
@@ -182,16 +181,18 @@ fn write(shape: &Shape, value: &Value, name: &str, form: &mut String) {
             write_members(members, values, &format!("{name}."), form);
         }
         (Kind::List { .. }, Value::Array(elements)) if elements.is_empty() => field(name, "", form),
-        (Kind::List { element, .. }, Value::Array(elements)) => {
+        (Kind::List { element, flat, .. }, Value::Array(elements)) => {
+            let step = if flat.is_some() { "" } else { ".member" };
             for (index, value) in elements.iter().enumerate() {
-                write(element, value, &format!("{name}.member.{}", index + 1), form);
+                write(element, value, &format!("{name}{step}.{}", index + 1), form);
             }
         }
-        (Kind::Map { value: entry, .. }, Value::Object(entries)) => {
+        (Kind::Map { value: entry, flat, names, .. }, Value::Object(entries)) => {
+            let step = if flat.is_some() { "" } else { ".entry" };
             for (index, (key, value)) in entries.iter().enumerate() {
-                let name = format!("{name}.entry.{}", index + 1);
-                field(&format!("{name}.key"), key, form);
-                write(entry, value, &format!("{name}.value"), form);
+                let name = format!("{name}{step}.{}", index + 1);
+                field(&format!("{name}.{}", names.0), key, form);
+                write(entry, value, &format!("{name}.{}", names.1), form);
             }
         }
         (_, value) => field(name, &scalar_text(value), form),

@@ -6,11 +6,20 @@ use http::request::Parts;
 use crate::form::Form;
 use crate::overrides::Overrides;
 use crate::{
-    Call, Error, Matched, Operation, Service, constraint, decode_response, encode_request, iam, lambda, logs,
-    sts,
+    Call, Error, Matched, Operation, Service, constraint, decode_response, encode_request, events, iam,
+    lambda, logs, scheduler, sns, sqs, sts,
 };
 
-static SERVICES: [&Service; 4] = [&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE];
+static SERVICES: [&Service; 8] = [
+    &events::SERVICE,
+    &iam::SERVICE,
+    &lambda::SERVICE,
+    &logs::SERVICE,
+    &scheduler::SERVICE,
+    &sns::SERVICE,
+    &sqs::SERVICE,
+    &sts::SERVICE,
+];
 
 /// A request: its first byte chooses the service, the first line is target or path and query, the rest the body.
 pub fn request(bytes: &[u8]) {
@@ -32,6 +41,8 @@ fn parts(service: &Service, line: &str) -> Option<Parts> {
     let mut request = http::Request::builder();
     if service.target_prefix.is_empty() {
         request = request.method(method).uri(if uri.is_empty() { "/" } else { uri });
+    } else if service.forms && !line.contains('.') {
+        request = request.method("POST").uri("/");
     } else {
         request = request.method("POST").uri("/").header("x-amz-target", line);
     }
@@ -40,7 +51,7 @@ fn parts(service: &Service, line: &str) -> Option<Parts> {
 }
 
 fn answer(service: &'static Service, parts: &Parts, body: &[u8]) -> Result<(), Error> {
-    let matched = match service.is_routed_by_body() {
+    let matched = match service.dialect(parts).is_routed_by_body() {
         true => service.route_form(parts, body)?,
         false => service.route(parts)?,
     };
@@ -61,6 +72,10 @@ fn typed(matched: &Matched, operation: &Operation, parts: &Parts, body: &[u8]) -
         "CreateFunction" => again::<lambda::op::CreateFunction>(matched, parts, body),
         "CreateRole" => again::<iam::op::CreateRole>(matched, parts, body),
         "PutLogEvents" => again::<logs::op::PutLogEvents>(matched, parts, body),
+        "PutEvents" => again::<events::op::PutEvents>(matched, parts, body),
+        "PublishBatch" => again::<sns::op::PublishBatch>(matched, parts, body),
+        "CreateSchedule" => again::<scheduler::op::CreateSchedule>(matched, parts, body),
+        "SendMessageBatch" => again::<sqs::op::SendMessageBatch>(matched, parts, body),
         _ => Ok(()),
     }
 }
@@ -73,8 +88,10 @@ fn again<C: Call>(matched: &Matched, parts: &Parts, body: &[u8]) -> Result<(), E
     let (parts, body) =
         encode_request::<C>(&input).expect("what came in a request fits into one").into_parts();
     let service = C::OPERATION.service;
-    let routed =
-        if service.is_routed_by_body() { service.route_form(&parts, &body) } else { service.route(&parts) };
+    let routed = match service.dialect(&parts).is_routed_by_body() {
+        true => service.route_form(&parts, &body),
+        false => service.route(&parts),
+    };
     let read = routed.and_then(|matched| matched.decode::<C>(&parts, body));
     assert_eq!(as_json(&read.expect("what was written can be read")), before);
     Ok(())

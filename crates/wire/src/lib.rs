@@ -6,7 +6,7 @@
 //! client: input ─ encode_request::<op::X> ─▶ request … response ─ decode_response::<op::X> ─▶ output | ClientError
 //! ```
 //!
-//! A service is a module ([`lambda`], [`logs`], [`iam`], [`sts`]) with its `SERVICE`, its shapes, its operations as types in `op` and
+//! A service is a module ([`lambda`], [`logs`], [`sqs`] and their kin) with its `SERVICE`, its shapes, its operations as types in `op` and
 //! its errors as functions in `error`; all of it is written by `cargo xtask codegen`. What is written by hand here
 //! knows protocols and no service, except for the table in `overrides`. Nothing here does I/O or reads a clock.
 
@@ -28,6 +28,7 @@ mod operation;
 mod overrides;
 mod path;
 mod pattern;
+mod query_compatible;
 #[cfg(test)]
 mod roundtrip;
 mod route;
@@ -42,7 +43,7 @@ pub use client::{ClientError, decode_response, encode_request};
 pub use constraint::violation_message;
 pub use encode::encode;
 pub use error::{Error, Fault};
-pub use generated::{application_autoscaling, iam, lambda, logs, sts};
-pub use operation::{Call, Empty, Operation, Protocol, Service};
+pub use generated::{application_autoscaling, events, iam, lambda, logs, scheduler, sns, sqs, sts};
+pub use operation::{Call, Dialect, Empty, Operation, Protocol, Service};
 pub use route::Matched;
 pub use timestamp::{DateTime, EpochSeconds};

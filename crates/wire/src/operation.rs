@@ -45,8 +45,59 @@ pub struct Service {
     pub version: &'static str,
     /// The namespace of XML responses; empty where there are none.
     pub namespace: &'static str,
+    /// Whether a service whose protocol is JSON takes the forms of the query protocol too (Smithy: "awsQueryCompatible
+    /// trait").
+    pub forms: bool,
+    pub(crate) flat: &'static [Flat],
     /// Every operation of the model, offered or not.
     pub operations: &'static [&'static Operation],
+}
+
+/// A service in one of its protocols: what a request, or the error that answers it, is written in.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    /// The service.
+    pub service: &'static Service,
+    /// How its messages look.
+    pub protocol: Protocol,
+}
+
+impl From<&'static Service> for Dialect {
+    fn from(service: &'static Service) -> Self {
+        Self { service, protocol: service.protocol }
+    }
+}
+
+impl Service {
+    /// What a request is written in. A service that takes forms beside JSON is asked in JSON where a target is named.
+    #[must_use]
+    pub fn dialect(&'static self, parts: &http::request::Parts) -> Dialect {
+        match self.forms && !parts.headers.contains_key("x-amz-target") {
+            true => Dialect { service: self, protocol: Protocol::Query },
+            false => self.into(),
+        }
+    }
+}
+
+impl Dialect {
+    /// Whether requests name their operation in the body, so that it has to be read before
+    /// [`Service::route_form`].
+    #[must_use]
+    pub fn is_routed_by_body(self) -> bool {
+        self.protocol == Protocol::Query
+    }
+}
+
+/// A member of an output that is flattened in XML: its elements stand where it would.
+#[derive(Debug)]
+pub(crate) struct Flat {
+    pub(crate) structure: &'static str,
+    pub(crate) member: &'static str,
+    /// What each element is called.
+    pub(crate) name: &'static str,
+    /// What key and value of a map's entry are called.
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
 }
 
 /// An operation of a service.

@@ -8,20 +8,27 @@ use percent_encoding::percent_decode_str;
 
 use crate::common;
 use crate::error::Error;
-use crate::operation::{Operation, Protocol, Segment, Service};
+use crate::operation::{Dialect, Operation, Protocol, Segment, Service};
 
 /// A request that a route was found for.
 #[derive(Debug)]
 pub struct Matched {
     operation: &'static Operation,
+    protocol: Protocol,
     /// The path's labels, decoded.
     labels: Vec<(&'static str, String)>,
 }
 
 impl Matched {
     /// A request for an operation whose members are all in the body.
-    pub(crate) fn of(operation: &'static Operation) -> Self {
-        Self { operation, labels: Vec::new() }
+    pub(crate) fn of(operation: &'static Operation, protocol: Protocol) -> Self {
+        Self { operation, protocol, labels: Vec::new() }
+    }
+
+    /// What the request is written in, and the answer is to be.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        Dialect { service: self.operation.service, protocol: self.protocol }
     }
 
     /// The operation asked for, which may be one that is not offered.
@@ -43,7 +50,7 @@ impl Service {
     /// # Errors
     /// `UnknownOperationException` without a route, `SerializationException` for a path that is not UTF-8.
     pub fn route(&'static self, parts: &Parts) -> Result<Matched, Error> {
-        match self.protocol {
+        match self.dialect(parts).protocol {
             Protocol::RestJson1 => self.route_by_path(parts),
             Protocol::Json1_0 | Protocol::Json1_1 => self.route_by_target(parts),
             // Without a body: what the query string says.
@@ -57,8 +64,9 @@ impl Service {
         let name = target.strip_prefix(self.target_prefix).and_then(|rest| rest.strip_prefix('.'));
         let operation = self.operations.iter().find(|operation| Some(operation.name) == name);
         match operation {
-            Some(operation) if parts.method == "POST" && parts.uri.path() == "/" => {
-                Ok(Matched::of(operation))
+            // A queue's own path serves as well as the root (Amazon SQS Developer Guide, "Making requests").
+            Some(operation) if parts.method == "POST" && (self.forms || parts.uri.path() == "/") => {
+                Ok(Matched::of(operation, self.protocol))
             }
             _ => Err(common::unknown_operation(format!("{} has no operation '{target}'", self.name))),
         }
@@ -80,7 +88,11 @@ impl Service {
             (operation.route.query.len(), literals.count())
         });
         match best {
-            Some(operation) => Ok(Matched { operation, labels: segments.labels(operation.route.path)? }),
+            Some(operation) => Ok(Matched {
+                operation,
+                protocol: self.protocol,
+                labels: segments.labels(operation.route.path)?,
+            }),
             None => Err(common::unknown_operation(format!(
                 "{} has no operation for {} {}",
                 self.name,

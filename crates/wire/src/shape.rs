@@ -46,12 +46,18 @@ pub(crate) enum Kind {
     List {
         length: Bounds<i64>,
         element: &'static Shape,
+        /// In forms the elements stand where the member would, under this name.
+        flat: Option<&'static str>,
     },
     /// `length` counts entries.
     Map {
         length: Bounds<i64>,
         key: &'static Shape,
         value: &'static Shape,
+        /// In forms the entries stand where the member would, under this name.
+        flat: Option<&'static str>,
+        /// What forms call an entry's key and value.
+        names: (&'static str, &'static str),
     },
     Structure {
         members: &'static [Member],
@@ -79,6 +85,16 @@ pub(crate) struct Member {
     pub(crate) required: bool,
     pub(crate) place: Place,
     pub(crate) shape: &'static Shape,
+}
+
+impl Member {
+    /// What the member is called in forms.
+    pub(crate) fn form_name(&self) -> &'static str {
+        match self.shape.kind {
+            Kind::List { flat: Some(flat), .. } | Kind::Map { flat: Some(flat), .. } => flat,
+            _ => self.key,
+        }
+    }
 }
 
 /// Where in an HTTP message a member is.

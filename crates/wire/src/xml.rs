@@ -31,7 +31,7 @@ pub(crate) fn response<T: Serialize>(
     let mut xml = format!("<{name}Response xmlns=\"{}\">", operation.service.namespace);
     if let Some(output) = output {
         let mut result = String::new();
-        output.serialize(part::Writer { out: &mut result })?;
+        output.serialize(part::Writer::new(&mut result, operation.service.flat))?;
         element(&mut xml, &format!("{name}Result"), &result);
     }
     let id = escaped(request_id);
@@ -42,13 +42,13 @@ pub(crate) fn response<T: Serialize>(
 }
 
 /// The response for an error.
-pub(crate) fn error(service: &crate::Service, error: &crate::Error, request_id: &str) -> String {
+pub(crate) fn error(service: &crate::Service, error: &crate::Error, code: &str, request_id: &str) -> String {
     let kind = if error.is_server_fault() { "Receiver" } else { "Sender" };
     format!(
         "<ErrorResponse xmlns=\"{}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error>\
          <RequestId>{}</RequestId></ErrorResponse>\n",
         service.namespace,
-        code(error.code),
+        code,
         escaped(&error.message),
         escaped(request_id)
     )
@@ -56,7 +56,7 @@ pub(crate) fn error(service: &crate::Service, error: &crate::Error, request_id: 
 
 /// The common errors have names of their own in this protocol (AWS Identity and Access Management API Reference: "Common
 /// Error Types"); those of a service's model are theirs already.
-fn code(code: &'static str) -> &'static str {
+pub(crate) fn code(code: &'static str) -> &'static str {
     match code {
         "ValidationException" => "ValidationError",
         "SerializationException" => "MalformedInput",

@@ -107,7 +107,7 @@ fn a_client_reads_what_the_server_wrote() {
 }
 
 /// Checks one error's response, and that a client reads code, message and request id out of it.
-fn check_error(service: &Service, error: &Error, status: u16, body: &str) -> Response<Bytes> {
+fn check_error(service: &'static Service, error: &Error, status: u16, body: &str) -> Response<Bytes> {
     let response = service.error_response(error, REQUEST_ID);
     assert_eq!((response.status().as_u16(), std::str::from_utf8(response.body()).unwrap()), (status, body));
     assert_eq!(header(&response, "x-amzn-RequestId"), Some(REQUEST_ID));
@@ -191,4 +191,50 @@ fn a_client_understands_foreign_error_spellings() {
             other => panic!("{other}"),
         }
     }
+}
+
+#[test]
+fn a_service_with_two_protocols_answers_in_the_one_it_was_asked_in() {
+    use lambent_wire::sqs::{self, op};
+    let request = |target: bool| {
+        let request = http::Request::post("/");
+        let request =
+            if target { request.header("x-amz-target", "AmazonSQS.ReceiveMessage") } else { request };
+        request.body(()).unwrap().into_parts().0
+    };
+    let message = sqs::Message {
+        message_id: Some("1".to_owned()),
+        body: Some("<b>".to_owned()),
+        attributes: Some([("SenderId".to_owned(), "me".to_owned())].into()),
+        ..Default::default()
+    };
+    let output = sqs::ReceiveMessageResult { messages: Some(vec![message.clone(), message]) };
+    let json = sqs::SERVICE.dialect(&request(true));
+    let form = sqs::SERVICE.dialect(&request(false));
+    let answer = json.encode::<op::ReceiveMessage>(&output, REQUEST_ID);
+    assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.0");
+    assert!(answer.body().starts_with(b"{\"Messages\":[{\"MessageId\":\"1\""), "{answer:?}");
+    // As the sample response in the Amazon SQS API Reference of the query protocol, `ReceiveMessage`.
+    let answer = form.encode::<op::ReceiveMessage>(&output, REQUEST_ID);
+    assert_eq!(answer.headers()["content-type"], "text/xml");
+    let one = "<Message><MessageId>1</MessageId><Body>&lt;b&gt;</Body><Attribute><Name>SenderId</Name>\
+               <Value>me</Value></Attribute></Message>";
+    let expected = format!(
+        "<ReceiveMessageResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><ReceiveMessageResult>{one}{one}\
+         </ReceiveMessageResult><ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>\
+         </ReceiveMessageResponse>\n"
+    );
+    assert_eq!(String::from_utf8_lossy(answer.body()), expected);
+
+    let error = sqs::error::queue_does_not_exist("The specified queue does not exist.");
+    let answer = json.error_response(&error, REQUEST_ID);
+    assert_eq!(answer.status(), 400);
+    assert_eq!(answer.headers()["x-amzn-query-error"], "AWS.SimpleQueueService.NonExistentQueue;Sender");
+    assert_eq!(
+        answer.body(),
+        "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"The specified queue does not exist.\"}"
+    );
+    let answer = form.error_response(&error, REQUEST_ID);
+    let text = String::from_utf8_lossy(answer.body()).into_owned();
+    assert!(text.contains("<Code>AWS.SimpleQueueService.NonExistentQueue</Code>"), "{text}");
 }

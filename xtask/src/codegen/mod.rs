@@ -16,6 +16,7 @@ mod errors;
 mod model;
 mod names;
 mod operations;
+mod query;
 mod reach;
 mod shapes;
 mod types;
@@ -54,7 +55,7 @@ fn generated_path(service: &Service) -> PathBuf {
 /// The whole file of one service, not yet formatted.
 fn generate(service: &Service, model: &Model) -> Result<String, String> {
     let reach = Reach::of(service, model)?;
-    reach.all().try_for_each(|name| plain_in_query(model, name))?;
+    reach.all().try_for_each(|name| query::check(model, name))?;
     let mut out = String::new();
     let name = &model.metadata.service_full_name;
     writeln!(out, "//! {name}, API version {}: shapes, operations and errors.", service.version)
@@ -70,21 +71,10 @@ fn generate(service: &Service, model: &Model) -> Result<String, String> {
         .map_err(text)?;
     out.push_str(&types::emit(model, &reach)?);
     out.push_str(&operations::emit(service, model)?);
+    out.push_str(&query::emit(model, &reach)?);
     out.push_str(&errors::emit(model)?);
     out.push_str(&shapes::emit(model, &reach)?);
     Ok(out)
-}
-
-/// The query protocol is written with the names that lists and maps have by default, `member` and `entry`.
-fn plain_in_query(model: &Model, name: &str) -> Result<(), String> {
-    let shape = model.shape(name)?;
-    let renamed = [&shape.member, &shape.key, &shape.value].into_iter().flatten().any(|part| {
-        part.location_name.as_deref().is_some_and(|name| !["member", "key", "value"].contains(&name))
-    });
-    if model.metadata.protocol == "query" && (shape.flattened || renamed) {
-        return Err(format!("'{name}' names its elements itself, which the generator does not write yet"));
-    }
-    Ok(())
 }
 
 /// Writing into a string cannot fail; this gives `?` a type to convert to.

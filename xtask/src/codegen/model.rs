@@ -37,6 +37,8 @@ pub(crate) struct Metadata {
     pub(crate) endpoint_prefix: String,
     pub(crate) signing_name: Option<String>,
     pub(crate) xml_namespace: Option<String>,
+    /// There where a JSON service still takes the forms of its query protocol.
+    pub(crate) aws_query_compatible: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,8 @@ pub(crate) struct Reference {
     pub(crate) timestamp_format: Option<String>,
     #[serde(default)]
     pub(crate) jsonvalue: bool,
+    #[serde(default)]
+    pub(crate) flattened: bool,
     /// The element around an output of the query protocol.
     pub(crate) result_wrapper: Option<String>,
 }

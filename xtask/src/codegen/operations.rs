@@ -13,14 +13,15 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
     let name = metadata.signing_name.as_ref().unwrap_or(&metadata.endpoint_prefix);
     let target = metadata.target_prefix.as_deref().unwrap_or_default();
     let protocol = protocol(model)?;
-    let (version, namespace) = (service.version, metadata.xml_namespace.as_deref().unwrap_or_default());
+    let forms = metadata.aws_query_compatible.is_some();
+    let (version, namespace) = (service.version, namespace(model));
     let all: Vec<String> =
         model.operations.keys().map(|name| format!("&operation::{}", names::constant(name))).collect();
     write!(
         out,
         "/// The service.\npub static SERVICE: crate::Service = crate::Service {{\nname: {name:?},\nprotocol: \
          crate::Protocol::{protocol},\ntarget_prefix: {target:?},\nversion: {version:?},\nnamespace: \
-         {namespace:?},\noperations: &[{}],\n}};\n",
+         {namespace:?},\nforms: {forms},\nflat: FLAT,\noperations: &[{}],\n}};\n",
         all.join(",")
     )
     .map_err(text)?;
@@ -46,6 +47,14 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
     }
     out.push_str("}\n");
     Ok(out)
+}
+
+/// Of a service that has moved on to JSON the model has forgotten it (Amazon SQS API Reference: the sample responses).
+fn namespace(model: &Model) -> &str {
+    match (&model.metadata.aws_query_compatible, &model.metadata.xml_namespace) {
+        (Some(_), None) => "http://queue.amazonaws.com/doc/2012-11-05/",
+        (_, namespace) => namespace.as_deref().unwrap_or_default(),
+    }
 }
 
 fn protocol(model: &Model) -> Result<&'static str, String> {

@@ -6,12 +6,11 @@ use serde_json::Number;
 
 use super::model::{Kind, Model, Reference, Shape};
 use super::reach::Reach;
-use super::{names, text, types};
+use super::{names, query, text, types};
 
 /// A module `shape` with one static for each shape that an input reaches.
 pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
-    let mut out =
-        String::from("mod shape {\nuse crate::shape::{Bounds, Kind, Member, Pattern, Place, Shape};\n");
+    let mut out = String::new();
     for name in &reach.input {
         let shape = model.shape(name)?;
         let kind = kind(model, name, shape)?;
@@ -23,8 +22,9 @@ pub(crate) fn emit(model: &Model, reach: &Reach) -> Result<String, String> {
         )
         .map_err(text)?;
     }
-    out.push_str("}\n");
-    Ok(out)
+    // An import without a use would be a warning in the generated file.
+    let pattern = if out.contains("Pattern::new(") { "Pattern, " } else { "" };
+    Ok(format!("mod shape {{\nuse crate::shape::{{Bounds, Kind, Member, {pattern}Place, Shape}};\n{out}}}\n"))
 }
 
 fn kind(model: &Model, name: &str, shape: &Shape) -> Result<String, String> {
@@ -54,13 +54,20 @@ fn kind(model: &Model, name: &str, shape: &Shape) -> Result<String, String> {
         Kind::Float | Kind::Double => format!("Kind::Double {{ range: {} }}", bounds(shape, fraction)?),
         Kind::Timestamp => "Kind::Timestamp".to_owned(),
         Kind::List => {
-            format!("Kind::List {{ length: {}, element: {} }}", bounds(shape, whole)?, part(&shape.member)?)
+            format!(
+                "Kind::List {{ length: {}, element: {}, flat: {:?} }}",
+                bounds(shape, whole)?,
+                part(&shape.member)?,
+                query::flat(model, name)?
+            )
         }
         Kind::Map => format!(
-            "Kind::Map {{ length: {}, key: {}, value: {} }}",
+            "Kind::Map {{ length: {}, key: {}, value: {}, flat: {:?}, names: {:?} }}",
             bounds(shape, whole)?,
             part(&shape.key)?,
-            part(&shape.value)?
+            part(&shape.value)?,
+            query::flat(model, name)?,
+            query::entry(model, name)?
         ),
         Kind::Structure => format!("Kind::Structure {{ members: &[{}] }}", members(model, shape)?),
     })

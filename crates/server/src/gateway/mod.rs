@@ -30,7 +30,9 @@ use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
 use lambent_store::CodeStore;
-use lambent_wire::{Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sts};
+use lambent_wire::{
+    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sts,
+};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
@@ -99,9 +101,9 @@ struct Call {
 enum Instead {
     /// It was for one of the server's own paths.
     Answer(Response<Bytes>),
-    Refusal(&'static Service, Error),
+    Refusal(Dialect, Error),
     /// Too much is under way already.
-    Shed(&'static Service),
+    Shed(Dialect),
 }
 
 impl Gateway {
@@ -138,8 +140,8 @@ impl Gateway {
                 Reply::of(made.await)
             }
             Err(Instead::Answer(response)) => Reply::of(response),
-            Err(Instead::Refusal(service, error)) => Reply::of(service.error_response(&error, &request_id)),
-            Err(Instead::Shed(service)) => Reply::of(self.shed(service, &request_id)),
+            Err(Instead::Refusal(dialect, error)) => Reply::of(dialect.error_response(&error, &request_id)),
+            Err(Instead::Shed(dialect)) => Reply::of(self.shed(dialect, &request_id)),
         };
         let (status, took) = (response.status().as_u16(), began.elapsed());
         self.requests.answered(asked, status, took);
@@ -158,24 +160,25 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         name_host(&mut parts);
         if let Origin::Client = origin {
-            self.guard.check(&parts).map_err(|error| Instead::Refusal(&lambda::SERVICE, error))?;
+            self.guard.check(&parts).map_err(|error| Instead::Refusal((&lambda::SERVICE).into(), error))?;
         }
         if let Some((own, response)) = self.own_paths(origin, &parts).await {
             *asked = own;
             return Err(Instead::Answer(response));
         }
         let signed = authenticate::identify(&self.sessions, origin, &parts, self.clock.now())
-            .map_err(|(service, error)| Instead::Refusal(service, error))?;
+            .map_err(|(service, error)| Instead::Refusal(service.dialect(&parts), error))?;
         let service = signed.service;
-        let refuse = |error| Instead::Refusal(service, error);
-        let routed = match service.is_routed_by_body() {
+        let dialect = service.dialect(&parts);
+        let refuse = |error| Instead::Refusal(dialect, error);
+        let routed = match dialect.is_routed_by_body() {
             true => None,
             // Before the body: who is refused has not filled the memory first.
             false => Some(self.admit(&signed, service.route(&parts), asked).map_err(refuse)?),
         };
-        let place = self.places.take(origin).ok_or(Instead::Shed(service))?;
+        let place = self.places.take(origin).ok_or(Instead::Shed(dialect))?;
         let (body, room) = self.bodies.read(origin, &parts, body).await.map_err(|failure| match failure {
-            body::Refused::Full => Instead::Shed(service),
+            body::Refused::Full => Instead::Shed(dialect),
             body::Refused::Error(error) => refuse(error),
         })?;
         let matched = match routed {
@@ -237,7 +240,7 @@ impl Gateway {
     }
 
     /// SDKs try again by themselves, and wait for as long as the header says (RFC 9110, section 10.2.3).
-    fn shed(&self, service: &'static Service, request_id: &str) -> Response<Bytes> {
+    fn shed(&self, dialect: Dialect, request_id: &str) -> Response<Bytes> {
         self.requests.shed.add(1);
         let shed = self.requests.shed.get();
         // The first, the second, the fourth, …: a flood of requests is not to become one of lines.
@@ -245,7 +248,7 @@ impl Gateway {
             tracing::warn!(shed, "requests are refused, because too many are under way");
         }
         let error = common::service_unavailable("too many requests are under way; try again in a moment");
-        let mut response = service.error_response(&error, request_id);
+        let mut response = dialect.error_response(&error, request_id);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(places::RETRY_AFTER_SECONDS));
         response
     }

@@ -1010,6 +1010,8 @@ pub static SERVICE: crate::Service = crate::Service {
     target_prefix: "AnyScaleFrontendService",
     version: "2016-02-06",
     namespace: "",
+    forms: false,
+    flat: FLAT,
     operations: &[
         &operation::DELETE_SCALING_POLICY,
         &operation::DELETE_SCHEDULED_ACTION,
@@ -1264,6 +1266,7 @@ pub mod op {
         const OPERATION: &'static crate::Operation = &super::operation::UNTAG_RESOURCE;
     }
 }
+static FLAT: &[crate::operation::Flat] = &[];
 /// The errors of the service's model, each built from its message.
 pub mod error {
     use crate::error::{Error, ErrorShape, Extra, Fault};
@@ -1838,7 +1841,7 @@ mod shape {
     pub(super) static METRIC_DIMENSIONS: Shape = Shape {
         name: "MetricDimensions",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &METRIC_DIMENSION },
+        kind: Kind::List { length: Bounds::NONE, element: &METRIC_DIMENSION, flat: None },
     };
     pub(super) static METRIC_NAME: Shape = Shape {
         name: "MetricName",
@@ -2011,7 +2014,7 @@ mod shape {
     pub(super) static PREDICTIVE_SCALING_METRIC_DATA_QUERIES: Shape = Shape {
         name: "PredictiveScalingMetricDataQueries",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &PREDICTIVE_SCALING_METRIC_DATA_QUERY },
+        kind: Kind::List { length: Bounds::NONE, element: &PREDICTIVE_SCALING_METRIC_DATA_QUERY, flat: None },
     };
     pub(super) static PREDICTIVE_SCALING_METRIC_DATA_QUERY: Shape = Shape {
         name: "PredictiveScalingMetricDataQuery",
@@ -2097,7 +2100,7 @@ mod shape {
     pub(super) static PREDICTIVE_SCALING_METRIC_DIMENSIONS: Shape = Shape {
         name: "PredictiveScalingMetricDimensions",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &PREDICTIVE_SCALING_METRIC_DIMENSION },
+        kind: Kind::List { length: Bounds::NONE, element: &PREDICTIVE_SCALING_METRIC_DIMENSION, flat: None },
     };
     pub(super) static PREDICTIVE_SCALING_METRIC_NAME: Shape = Shape {
         name: "PredictiveScalingMetricName",
@@ -2181,7 +2184,11 @@ mod shape {
     pub(super) static PREDICTIVE_SCALING_METRIC_SPECIFICATIONS: Shape = Shape {
         name: "PredictiveScalingMetricSpecifications",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &PREDICTIVE_SCALING_METRIC_SPECIFICATION },
+        kind: Kind::List {
+            length: Bounds::NONE,
+            element: &PREDICTIVE_SCALING_METRIC_SPECIFICATION,
+            flat: None,
+        },
     };
     pub(super) static PREDICTIVE_SCALING_METRIC_STAT: Shape = Shape {
         name: "PredictiveScalingMetricStat",
@@ -2554,7 +2561,11 @@ mod shape {
     pub(super) static RESOURCE_IDS_MAX_LEN1600: Shape = Shape {
         name: "ResourceIdsMaxLen1600",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &RESOURCE_ID_MAX_LEN1600 },
+        kind: Kind::List {
+            length: Bounds { min: None, max: Some(50) },
+            element: &RESOURCE_ID_MAX_LEN1600,
+            flat: None,
+        },
     };
     pub(super) static RESOURCE_LABEL: Shape = Shape {
         name: "ResourceLabel",
@@ -2691,7 +2702,7 @@ mod shape {
     pub(super) static STEP_ADJUSTMENTS: Shape = Shape {
         name: "StepAdjustments",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &STEP_ADJUSTMENT },
+        kind: Kind::List { length: Bounds::NONE, element: &STEP_ADJUSTMENT, flat: None },
     };
     pub(super) static STEP_SCALING_POLICY_CONFIGURATION: Shape = Shape {
         name: "StepScalingPolicyConfiguration",
@@ -2773,12 +2784,18 @@ mod shape {
     pub(super) static TAG_KEY_LIST: Shape = Shape {
         name: "TagKeyList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(200) }, element: &TAG_KEY },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(200) }, element: &TAG_KEY, flat: None },
     };
     pub(super) static TAG_MAP: Shape = Shape {
         name: "TagMap",
         sensitive: false,
-        kind: Kind::Map { length: Bounds::NONE, key: &TAG_KEY, value: &TAG_VALUE },
+        kind: Kind::Map {
+            length: Bounds::NONE,
+            key: &TAG_KEY,
+            value: &TAG_VALUE,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static TAG_RESOURCE_REQUEST: Shape = Shape {
         name: "TagResourceRequest",
@@ -2833,7 +2850,7 @@ mod shape {
     pub(super) static TARGET_TRACKING_METRIC_DATA_QUERIES: Shape = Shape {
         name: "TargetTrackingMetricDataQueries",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &TARGET_TRACKING_METRIC_DATA_QUERY },
+        kind: Kind::List { length: Bounds::NONE, element: &TARGET_TRACKING_METRIC_DATA_QUERY, flat: None },
     };
     pub(super) static TARGET_TRACKING_METRIC_DATA_QUERY: Shape = Shape {
         name: "TargetTrackingMetricDataQuery",
@@ -2919,7 +2936,7 @@ mod shape {
     pub(super) static TARGET_TRACKING_METRIC_DIMENSIONS: Shape = Shape {
         name: "TargetTrackingMetricDimensions",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &TARGET_TRACKING_METRIC_DIMENSION },
+        kind: Kind::List { length: Bounds::NONE, element: &TARGET_TRACKING_METRIC_DIMENSION, flat: None },
     };
     pub(super) static TARGET_TRACKING_METRIC_NAME: Shape = Shape {
         name: "TargetTrackingMetricName",

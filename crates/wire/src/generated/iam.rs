@@ -942,6 +942,8 @@ pub static SERVICE: crate::Service = crate::Service {
     target_prefix: "",
     version: "2010-05-08",
     namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+    forms: false,
+    flat: FLAT,
     operations: &[
         &operation::ACCEPT_DELEGATION_REQUEST,
         &operation::ACQUIRE_ROLE,
@@ -3040,6 +3042,7 @@ pub mod op {
         const OPERATION: &'static crate::Operation = &super::operation::UPDATE_ROLE_DESCRIPTION;
     }
 }
+static FLAT: &[crate::operation::Flat] = &[];
 /// The errors of the service's model, each built from its message.
 pub mod error {
     use crate::error::{Error, ErrorShape, Fault};
@@ -4593,7 +4596,7 @@ mod shape {
     pub(super) static TAG_KEY_LIST_TYPE: Shape = Shape {
         name: "tagKeyListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG_KEY_TYPE },
+        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG_KEY_TYPE, flat: None },
     };
     pub(super) static TAG_KEY_TYPE: Shape = Shape {
         name: "tagKeyType",
@@ -4607,7 +4610,7 @@ mod shape {
     pub(super) static TAG_LIST_TYPE: Shape = Shape {
         name: "tagListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG },
+        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG, flat: None },
     };
     pub(super) static TAG_VALUE_TYPE: Shape = Shape {
         name: "tagValueType",

@@ -4868,6 +4868,8 @@ pub static SERVICE: crate::Service = crate::Service {
     target_prefix: "",
     version: "2015-03-31",
     namespace: "",
+    forms: false,
+    flat: FLAT,
     operations: &[
         &operation::ADD_LAYER_VERSION_PERMISSION,
         &operation::ADD_PERMISSION,
@@ -7423,6 +7425,7 @@ pub mod op {
         const OPERATION: &'static crate::Operation = &super::operation::UPDATE_FUNCTION_URL_CONFIG;
     }
 }
+static FLAT: &[crate::operation::Flat] = &[];
 /// The errors of the service's model, each built from its message.
 pub mod error {
     use crate::error::{Error, ErrorShape, Extra, Fault};
@@ -8367,7 +8370,13 @@ mod shape {
     pub(super) static ADDITIONAL_VERSION_WEIGHTS: Shape = Shape {
         name: "AdditionalVersionWeights",
         sensitive: false,
-        kind: Kind::Map { length: Bounds::NONE, key: &ADDITIONAL_VERSION, value: &WEIGHT },
+        kind: Kind::Map {
+            length: Bounds::NONE,
+            key: &ADDITIONAL_VERSION,
+            value: &WEIGHT,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static ALIAS: Shape = Shape {
         name: "Alias",
@@ -8396,12 +8405,12 @@ mod shape {
     pub(super) static ALLOW_METHODS_LIST: Shape = Shape {
         name: "AllowMethodsList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(6) }, element: &METHOD },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(6) }, element: &METHOD, flat: None },
     };
     pub(super) static ALLOW_ORIGINS_LIST: Shape = Shape {
         name: "AllowOriginsList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &ORIGIN },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &ORIGIN, flat: None },
     };
     pub(super) static ALLOWED_PUBLISHERS: Shape = Shape {
         name: "AllowedPublishers",
@@ -8455,7 +8464,11 @@ mod shape {
     pub(super) static ARCHITECTURES_LIST: Shape = Shape {
         name: "ArchitecturesList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &ARCHITECTURE },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(1) },
+            element: &ARCHITECTURE,
+            flat: None,
+        },
     };
     pub(super) static ARN: Shape = Shape {
         name: "Arn",
@@ -8653,12 +8666,17 @@ mod shape {
         kind: Kind::List {
             length: Bounds { min: Some(1), max: Some(10) },
             element: &TARGET_TRACKING_SCALING_POLICY,
+            flat: None,
         },
     };
     pub(super) static CAPACITY_PROVIDER_SECURITY_GROUP_IDS: Shape = Shape {
         name: "CapacityProviderSecurityGroupIds",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &SECURITY_GROUP_ID },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(5) },
+            element: &SECURITY_GROUP_ID,
+            flat: None,
+        },
     };
     pub(super) static CAPACITY_PROVIDER_STATE: Shape = Shape {
         name: "CapacityProviderState",
@@ -8672,7 +8690,7 @@ mod shape {
     pub(super) static CAPACITY_PROVIDER_SUBNET_IDS: Shape = Shape {
         name: "CapacityProviderSubnetIds",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(16) }, element: &SUBNET_ID },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(16) }, element: &SUBNET_ID, flat: None },
     };
     pub(super) static CAPACITY_PROVIDER_TELEMETRY_CONFIG: Shape = Shape {
         name: "CapacityProviderTelemetryConfig",
@@ -8833,12 +8851,16 @@ mod shape {
     pub(super) static COMPATIBLE_ARCHITECTURES: Shape = Shape {
         name: "CompatibleArchitectures",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(2) }, element: &ARCHITECTURE },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(2) },
+            element: &ARCHITECTURE,
+            flat: None,
+        },
     };
     pub(super) static COMPATIBLE_RUNTIMES: Shape = Shape {
         name: "CompatibleRuntimes",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(15) }, element: &RUNTIME },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(15) }, element: &RUNTIME, flat: None },
     };
     pub(super) static CONTEXT_OPTIONS: Shape = Shape {
         name: "ContextOptions",
@@ -9860,7 +9882,7 @@ mod shape {
     pub(super) static ENDPOINT_LISTS: Shape = Shape {
         name: "EndpointLists",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &ENDPOINT },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &ENDPOINT, flat: None },
     };
     pub(super) static ENDPOINTS: Shape = Shape {
         name: "Endpoints",
@@ -9869,6 +9891,8 @@ mod shape {
             length: Bounds { min: Some(1), max: Some(2) },
             key: &END_POINT_TYPE,
             value: &ENDPOINT_LISTS,
+            flat: None,
+            names: ("key", "value"),
         },
     };
     pub(super) static ENVIRONMENT: Shape = Shape {
@@ -9905,6 +9929,8 @@ mod shape {
             length: Bounds::NONE,
             key: &ENVIRONMENT_VARIABLE_NAME,
             value: &ENVIRONMENT_VARIABLE_VALUE,
+            flat: None,
+            names: ("key", "value"),
         },
     };
     pub(super) static EPHEMERAL_STORAGE: Shape = Shape {
@@ -10004,6 +10030,7 @@ mod shape {
         kind: Kind::List {
             length: Bounds { min: Some(0), max: Some(3) },
             element: &EVENT_SOURCE_MAPPING_METRIC,
+            flat: None,
         },
     };
     pub(super) static EVENT_SOURCE_MAPPING_METRICS_CONFIG: Shape = Shape {
@@ -10068,7 +10095,11 @@ mod shape {
     pub(super) static EXECUTION_STATUS_LIST: Shape = Shape {
         name: "ExecutionStatusList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &EXECUTION_STATUS },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(10) },
+            element: &EXECUTION_STATUS,
+            flat: None,
+        },
     };
     pub(super) static EXECUTION_TIMEOUT: Shape = Shape {
         name: "ExecutionTimeout",
@@ -10122,7 +10153,11 @@ mod shape {
     pub(super) static FILE_SYSTEM_CONFIG_LIST: Shape = Shape {
         name: "FileSystemConfigList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(1) }, element: &FILE_SYSTEM_CONFIG },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(1) },
+            element: &FILE_SYSTEM_CONFIG,
+            flat: None,
+        },
     };
     pub(super) static FILTER: Shape = Shape {
         name: "Filter",
@@ -10153,7 +10188,7 @@ mod shape {
     pub(super) static FILTER_LIST: Shape = Shape {
         name: "FilterList",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &FILTER },
+        kind: Kind::List { length: Bounds::NONE, element: &FILTER, flat: None },
     };
     pub(super) static FULL_DOCUMENT: Shape = Shape {
         name: "FullDocument",
@@ -10224,7 +10259,11 @@ mod shape {
     pub(super) static FUNCTION_RESPONSE_TYPE_LIST: Shape = Shape {
         name: "FunctionResponseTypeList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(1) }, element: &FUNCTION_RESPONSE_TYPE },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(1) },
+            element: &FUNCTION_RESPONSE_TYPE,
+            flat: None,
+        },
     };
     pub(super) static FUNCTION_RUNTIME_ALIAS: Shape = Shape {
         name: "FunctionRuntimeAlias",
@@ -10794,7 +10833,7 @@ mod shape {
     pub(super) static HEADERS_LIST: Shape = Shape {
         name: "HeadersList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &HEADER },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(100) }, element: &HEADER, flat: None },
     };
     pub(super) static IMAGE_CONFIG: Shape = Shape {
         name: "ImageConfig",
@@ -10868,7 +10907,11 @@ mod shape {
     pub(super) static INSTANCE_TYPE_SET: Shape = Shape {
         name: "InstanceTypeSet",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(400) }, element: &INSTANCE_TYPE },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(400) },
+            element: &INSTANCE_TYPE,
+            flat: None,
+        },
     };
     pub(super) static INVOCATION_REQUEST: Shape = Shape {
         name: "InvocationRequest",
@@ -11076,7 +11119,7 @@ mod shape {
     pub(super) static KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG_LIST: Shape = Shape {
         name: "KafkaSchemaRegistryAccessConfigList",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG },
+        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG, flat: None },
     };
     pub(super) static KAFKA_SCHEMA_REGISTRY_AUTH_TYPE: Shape = Shape {
         name: "KafkaSchemaRegistryAuthType",
@@ -11149,7 +11192,7 @@ mod shape {
     pub(super) static KAFKA_SCHEMA_VALIDATION_CONFIG_LIST: Shape = Shape {
         name: "KafkaSchemaValidationConfigList",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_VALIDATION_CONFIG },
+        kind: Kind::List { length: Bounds::NONE, element: &KAFKA_SCHEMA_VALIDATION_CONFIG, flat: None },
     };
     pub(super) static LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG: Shape = Shape {
         name: "LambdaManagedInstancesCapacityProviderConfig",
@@ -11183,7 +11226,7 @@ mod shape {
     pub(super) static LAYER_LIST: Shape = Shape {
         name: "LayerList",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &LAYER_VERSION_ARN },
+        kind: Kind::List { length: Bounds::NONE, element: &LAYER_VERSION_ARN, flat: None },
     };
     pub(super) static LAYER_NAME_OR_ARN: Shape = Shape {
         name: "LayerNameOrArn",
@@ -12137,7 +12180,7 @@ mod shape {
     pub(super) static OPERATION_UPDATES: Shape = Shape {
         name: "OperationUpdates",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &OPERATION_UPDATE },
+        kind: Kind::List { length: Bounds::NONE, element: &OPERATION_UPDATE, flat: None },
     };
     pub(super) static ORGANIZATION_ID: Shape = Shape {
         name: "OrganizationId",
@@ -12281,7 +12324,13 @@ mod shape {
     pub(super) static PROPAGATE_TAGS_EXPLICIT_TAGS_MAP: Shape = Shape {
         name: "PropagateTagsExplicitTagsMap",
         sensitive: false,
-        kind: Kind::Map { length: Bounds { min: Some(0), max: Some(40) }, key: &TAG_KEY, value: &TAG_VALUE },
+        kind: Kind::Map {
+            length: Bounds { min: Some(0), max: Some(40) },
+            key: &TAG_KEY,
+            value: &TAG_VALUE,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static PROPAGATE_TAGS_MODE: Shape = Shape {
         name: "PropagateTagsMode",
@@ -12681,7 +12730,7 @@ mod shape {
     pub(super) static QUEUES: Shape = Shape {
         name: "Queues",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &QUEUE },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &QUEUE, flat: None },
     };
     pub(super) static RECURSIVE_LOOP: Shape = Shape {
         name: "RecursiveLoop",
@@ -13006,7 +13055,11 @@ mod shape {
     pub(super) static SECURITY_GROUP_IDS: Shape = Shape {
         name: "SecurityGroupIds",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &SECURITY_GROUP_ID },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(5) },
+            element: &SECURITY_GROUP_ID,
+            flat: None,
+        },
     };
     pub(super) static SELF_MANAGED_EVENT_SOURCE: Shape = Shape {
         name: "SelfManagedEventSource",
@@ -13110,7 +13163,7 @@ mod shape {
     pub(super) static SIGNING_PROFILE_VERSION_ARNS: Shape = Shape {
         name: "SigningProfileVersionArns",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(20) }, element: &ARN },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(20) }, element: &ARN, flat: None },
     };
     pub(super) static SNAP_START: Shape = Shape {
         name: "SnapStart",
@@ -13152,6 +13205,7 @@ mod shape {
         kind: Kind::List {
             length: Bounds { min: Some(0), max: Some(23) },
             element: &SOURCE_ACCESS_CONFIGURATION,
+            flat: None,
         },
     };
     pub(super) static SOURCE_ACCESS_TYPE: Shape = Shape {
@@ -13191,7 +13245,7 @@ mod shape {
     pub(super) static STACK_TRACE_ENTRIES: Shape = Shape {
         name: "StackTraceEntries",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &STACK_TRACE_ENTRY },
+        kind: Kind::List { length: Bounds::NONE, element: &STACK_TRACE_ENTRY, flat: None },
     };
     pub(super) static STACK_TRACE_ENTRY: Shape = Shape {
         name: "StackTraceEntry",
@@ -13255,7 +13309,7 @@ mod shape {
     pub(super) static STRING_LIST: Shape = Shape {
         name: "StringList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(1500) }, element: &STRING },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(1500) }, element: &STRING, flat: None },
     };
     pub(super) static SUBNET_ID: Shape = Shape {
         name: "SubnetId",
@@ -13269,7 +13323,7 @@ mod shape {
     pub(super) static SUBNET_IDS: Shape = Shape {
         name: "SubnetIds",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(16) }, element: &SUBNET_ID },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(16) }, element: &SUBNET_ID, flat: None },
     };
     pub(super) static SYSTEM_LOG_LEVEL: Shape = Shape {
         name: "SystemLogLevel",
@@ -13288,7 +13342,7 @@ mod shape {
     pub(super) static TAG_KEY_LIST: Shape = Shape {
         name: "TagKeyList",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &TAG_KEY },
+        kind: Kind::List { length: Bounds::NONE, element: &TAG_KEY, flat: None },
     };
     pub(super) static TAG_RESOURCE_REQUEST: Shape = Shape {
         name: "TagResourceRequest",
@@ -13329,7 +13383,13 @@ mod shape {
     pub(super) static TAGS: Shape = Shape {
         name: "Tags",
         sensitive: false,
-        kind: Kind::Map { length: Bounds::NONE, key: &TAG_KEY, value: &TAG_VALUE },
+        kind: Kind::Map {
+            length: Bounds::NONE,
+            key: &TAG_KEY,
+            value: &TAG_VALUE,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static TARGET_TRACKING_SCALING_POLICY: Shape = Shape {
         name: "TargetTrackingScalingPolicy",
@@ -13397,7 +13457,7 @@ mod shape {
     pub(super) static TOPICS: Shape = Shape {
         name: "Topics",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &TOPIC },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &TOPIC, flat: None },
     };
     pub(super) static TRACING_CONFIG: Shape = Shape {
         name: "TracingConfig",

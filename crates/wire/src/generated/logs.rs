@@ -1489,6 +1489,8 @@ pub static SERVICE: crate::Service = crate::Service {
     target_prefix: "Logs_20140328",
     version: "2014-03-28",
     namespace: "",
+    forms: false,
+    flat: FLAT,
     operations: &[
         &operation::ASSOCIATE_KMS_KEY,
         &operation::ASSOCIATE_SOURCE_TO_S3_TABLE_INTEGRATION,
@@ -2985,6 +2987,7 @@ pub mod op {
         const OPERATION: &'static crate::Operation = &super::operation::UNTAG_RESOURCE;
     }
 }
+static FLAT: &[crate::operation::Flat] = &[];
 /// The errors of the service's model, each built from its message.
 pub mod error {
     use crate::error::{Error, ErrorShape, Extra, Fault};
@@ -3276,7 +3279,7 @@ mod shape {
     pub(super) static ACCOUNT_IDS: Shape = Shape {
         name: "AccountIds",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(20) }, element: &ACCOUNT_ID },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(20) }, element: &ACCOUNT_ID, flat: None },
     };
     pub(super) static AMAZON_RESOURCE_NAME: Shape = Shape {
         name: "AmazonResourceName",
@@ -3387,7 +3390,11 @@ mod shape {
     pub(super) static DATA_SOURCE_FILTERS: Shape = Shape {
         name: "DataSourceFilters",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &DATA_SOURCE_FILTER },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(5) },
+            element: &DATA_SOURCE_FILTER,
+            flat: None,
+        },
     };
     pub(super) static DATA_SOURCE_NAME: Shape = Shape {
         name: "DataSourceName",
@@ -3548,7 +3555,11 @@ mod shape {
     pub(super) static DESCRIBE_LOG_GROUPS_LOG_GROUP_IDENTIFIERS: Shape = Shape {
         name: "DescribeLogGroupsLogGroupIdentifiers",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(50) }, element: &LOG_GROUP_IDENTIFIER },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(50) },
+            element: &LOG_GROUP_IDENTIFIER,
+            flat: None,
+        },
     };
     pub(super) static DESCRIBE_LOG_GROUPS_REQUEST: Shape = Shape {
         name: "DescribeLogGroupsRequest",
@@ -3885,7 +3896,13 @@ mod shape {
     pub(super) static DIMENSIONS: Shape = Shape {
         name: "Dimensions",
         sensitive: false,
-        kind: Kind::Map { length: Bounds::NONE, key: &DIMENSIONS_KEY, value: &DIMENSIONS_VALUE },
+        kind: Kind::Map {
+            length: Bounds::NONE,
+            key: &DIMENSIONS_KEY,
+            value: &DIMENSIONS_VALUE,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static DIMENSIONS_KEY: Shape = Shape {
         name: "DimensionsKey",
@@ -3905,7 +3922,7 @@ mod shape {
     pub(super) static EMIT_SYSTEM_FIELDS: Shape = Shape {
         name: "EmitSystemFields",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &SYSTEM_FIELD },
+        kind: Kind::List { length: Bounds::NONE, element: &SYSTEM_FIELD, flat: None },
     };
     pub(super) static ENTITY: Shape = Shape {
         name: "Entity",
@@ -3936,6 +3953,8 @@ mod shape {
             length: Bounds { min: Some(0), max: Some(10) },
             key: &ENTITY_ATTRIBUTES_KEY,
             value: &ENTITY_ATTRIBUTES_VALUE,
+            flat: None,
+            names: ("key", "value"),
         },
     };
     pub(super) static ENTITY_ATTRIBUTES_KEY: Shape = Shape {
@@ -3955,6 +3974,8 @@ mod shape {
             length: Bounds { min: Some(2), max: Some(4) },
             key: &ENTITY_KEY_ATTRIBUTES_KEY,
             value: &ENTITY_KEY_ATTRIBUTES_VALUE,
+            flat: None,
+            names: ("key", "value"),
         },
     };
     pub(super) static ENTITY_KEY_ATTRIBUTES_KEY: Shape = Shape {
@@ -3999,7 +4020,11 @@ mod shape {
     pub(super) static FIELD_INDEX_NAMES: Shape = Shape {
         name: "FieldIndexNames",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(20) }, element: &FIELD_INDEX_NAME },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(20) },
+            element: &FIELD_INDEX_NAME,
+            flat: None,
+        },
     };
     pub(super) static FIELD_SELECTION_CRITERIA: Shape = Shape {
         name: "FieldSelectionCriteria",
@@ -4276,12 +4301,20 @@ mod shape {
     pub(super) static INPUT_LOG_EVENTS: Shape = Shape {
         name: "InputLogEvents",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10000) }, element: &INPUT_LOG_EVENT },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(10000) },
+            element: &INPUT_LOG_EVENT,
+            flat: None,
+        },
     };
     pub(super) static INPUT_LOG_STREAM_NAMES: Shape = Shape {
         name: "InputLogStreamNames",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(100) }, element: &LOG_STREAM_NAME },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(100) },
+            element: &LOG_STREAM_NAME,
+            flat: None,
+        },
     };
     pub(super) static INTERLEAVED: Shape =
         Shape { name: "Interleaved", sensitive: false, kind: Kind::Boolean };
@@ -4413,7 +4446,7 @@ mod shape {
     pub(super) static LOG_GROUP_IDENTIFIERS: Shape = Shape {
         name: "LogGroupIdentifiers",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_IDENTIFIER },
+        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_IDENTIFIER, flat: None },
     };
     pub(super) static LOG_GROUP_NAME: Shape = Shape {
         name: "LogGroupName",
@@ -4447,7 +4480,7 @@ mod shape {
     pub(super) static LOG_GROUP_NAMES: Shape = Shape {
         name: "LogGroupNames",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_NAME },
+        kind: Kind::List { length: Bounds::NONE, element: &LOG_GROUP_NAME, flat: None },
     };
     pub(super) static LOG_RECORD_POINTER: Shape = Shape {
         name: "LogRecordPointer",
@@ -4534,7 +4567,11 @@ mod shape {
     pub(super) static METRIC_TRANSFORMATIONS: Shape = Shape {
         name: "MetricTransformations",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(1) }, element: &METRIC_TRANSFORMATION },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(1) },
+            element: &METRIC_TRANSFORMATION,
+            flat: None,
+        },
     };
     pub(super) static METRIC_VALUE: Shape = Shape {
         name: "MetricValue",
@@ -4917,7 +4954,11 @@ mod shape {
     pub(super) static QUERY_PARAMETER_LIST: Shape = Shape {
         name: "QueryParameterList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(20) }, element: &QUERY_PARAMETER },
+        kind: Kind::List {
+            length: Bounds { min: None, max: Some(20) },
+            element: &QUERY_PARAMETER,
+            flat: None,
+        },
     };
     pub(super) static QUERY_PARAMETER_NAME: Shape = Shape {
         name: "QueryParameterName",
@@ -4994,7 +5035,11 @@ mod shape {
     pub(super) static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Shape = Shape {
         name: "StartLiveTailLogGroupIdentifiers",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(10) }, element: &LOG_GROUP_IDENTIFIER },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(10) },
+            element: &LOG_GROUP_IDENTIFIER,
+            flat: None,
+        },
     };
     pub(super) static START_LIVE_TAIL_REQUEST: Shape = Shape {
         name: "StartLiveTailRequest",
@@ -5157,12 +5202,16 @@ mod shape {
     pub(super) static TAG_FILTER_VALUES: Shape = Shape {
         name: "TagFilterValues",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(5) }, element: &TAG_FILTER_VALUE },
+        kind: Kind::List {
+            length: Bounds { min: Some(0), max: Some(5) },
+            element: &TAG_FILTER_VALUE,
+            flat: None,
+        },
     };
     pub(super) static TAG_FILTERS: Shape = Shape {
         name: "TagFilters",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &TAG_FILTER },
+        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &TAG_FILTER, flat: None },
     };
     pub(super) static TAG_KEY: Shape = Shape {
         name: "TagKey",
@@ -5176,12 +5225,12 @@ mod shape {
     pub(super) static TAG_KEY_LIST: Shape = Shape {
         name: "TagKeyList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(0), max: Some(50) }, element: &TAG_KEY },
+        kind: Kind::List { length: Bounds { min: Some(0), max: Some(50) }, element: &TAG_KEY, flat: None },
     };
     pub(super) static TAG_LIST: Shape = Shape {
         name: "TagList",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: None }, element: &TAG_KEY },
+        kind: Kind::List { length: Bounds { min: Some(1), max: None }, element: &TAG_KEY, flat: None },
     };
     pub(super) static TAG_LOG_GROUP_REQUEST: Shape = Shape {
         name: "TagLogGroupRequest",
@@ -5227,12 +5276,22 @@ mod shape {
     pub(super) static TAGS: Shape = Shape {
         name: "Tags",
         sensitive: false,
-        kind: Kind::Map { length: Bounds { min: Some(1), max: Some(50) }, key: &TAG_KEY, value: &TAG_VALUE },
+        kind: Kind::Map {
+            length: Bounds { min: Some(1), max: Some(50) },
+            key: &TAG_KEY,
+            value: &TAG_VALUE,
+            flat: None,
+            names: ("key", "value"),
+        },
     };
     pub(super) static TEST_EVENT_MESSAGES: Shape = Shape {
         name: "TestEventMessages",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(50) }, element: &EVENT_MESSAGE },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(50) },
+            element: &EVENT_MESSAGE,
+            flat: None,
+        },
     };
     pub(super) static TEST_METRIC_FILTER_REQUEST: Shape = Shape {
         name: "TestMetricFilterRequest",

@@ -216,6 +216,8 @@ pub static SERVICE: crate::Service = crate::Service {
     target_prefix: "",
     version: "2011-06-15",
     namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    forms: false,
+    flat: FLAT,
     operations: &[
         &operation::ASSUME_ROLE,
         &operation::ASSUME_ROLE_WITH_SAML,
@@ -376,6 +378,7 @@ pub mod op {
         const OPERATION: &'static crate::Operation = &super::operation::GET_SESSION_TOKEN;
     }
 }
+static FLAT: &[crate::operation::Flat] = &[];
 /// The errors of the service's model, each built from its message.
 pub mod error {
     use crate::error::{Error, ErrorShape, Fault};
@@ -739,7 +742,11 @@ mod shape {
     pub(super) static PROVIDED_CONTEXTS_LIST_TYPE: Shape = Shape {
         name: "ProvidedContextsListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: Some(1), max: Some(5) }, element: &PROVIDED_CONTEXT },
+        kind: Kind::List {
+            length: Bounds { min: Some(1), max: Some(5) },
+            element: &PROVIDED_CONTEXT,
+            flat: None,
+        },
     };
     pub(super) static TAG: Shape = Shape {
         name: "Tag",
@@ -809,7 +816,7 @@ mod shape {
     pub(super) static POLICY_DESCRIPTOR_LIST_TYPE: Shape = Shape {
         name: "policyDescriptorListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds::NONE, element: &POLICY_DESCRIPTOR_TYPE },
+        kind: Kind::List { length: Bounds::NONE, element: &POLICY_DESCRIPTOR_TYPE, flat: None },
     };
     pub(super) static ROLE_DURATION_SECONDS_TYPE: Shape = Shape {
         name: "roleDurationSecondsType",
@@ -846,7 +853,7 @@ mod shape {
     pub(super) static TAG_KEY_LIST_TYPE: Shape = Shape {
         name: "tagKeyListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG_KEY_TYPE },
+        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG_KEY_TYPE, flat: None },
     };
     pub(super) static TAG_KEY_TYPE: Shape = Shape {
         name: "tagKeyType",
@@ -860,7 +867,7 @@ mod shape {
     pub(super) static TAG_LIST_TYPE: Shape = Shape {
         name: "tagListType",
         sensitive: false,
-        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG },
+        kind: Kind::List { length: Bounds { min: None, max: Some(50) }, element: &TAG, flat: None },
     };
     pub(super) static TAG_VALUE_TYPE: Shape = Shape {
         name: "tagValueType",

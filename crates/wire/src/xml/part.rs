@@ -3,15 +3,26 @@
 use serde::ser::{Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 
 use super::{Unfit, element, escaped};
+use crate::operation::Flat;
 
 /// Writes one value.
 pub(super) struct Writer<'o> {
-    pub(super) out: &'o mut String,
+    out: &'o mut String,
+    /// What the service flattens.
+    table: &'static [Flat],
+    /// How the value at hand is flattened, if it is.
+    flat: Option<&'static Flat>,
 }
 
-fn rendered<T: Serialize + ?Sized>(value: &T) -> Result<String, Unfit> {
+impl<'o> Writer<'o> {
+    pub(super) fn new(out: &'o mut String, table: &'static [Flat]) -> Self {
+        Self { out, table, flat: None }
+    }
+}
+
+fn rendered<T: Serialize + ?Sized>(value: &T, table: &'static [Flat]) -> Result<String, Unfit> {
     let mut text = String::new();
-    value.serialize(Writer { out: &mut text })?;
+    value.serialize(Writer::new(&mut text, table))?;
     Ok(text)
 }
 
@@ -78,15 +89,15 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_seq(self, _len: Option<usize>) -> Result<Elements<'o>, Unfit> {
-        Ok(Elements { out: self.out })
+        Ok(Elements { tag: self.flat.map_or("member", |flat| flat.name), out: self.out, table: self.table })
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<Entries<'o>, Unfit> {
-        Ok(Entries { out: self.out, key: String::new() })
+        Ok(Entries { out: self.out, table: self.table, flat: self.flat, key: String::new() })
     }
 
-    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Members<'o>, Unfit> {
-        Ok(Members { out: self.out })
+    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Members<'o>, Unfit> {
+        Ok(Members { out: self.out, table: self.table, structure: name })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -96,7 +107,7 @@ impl<'o> Serializer for Writer<'o> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Unfit> {
-        element(self.out, variant, &rendered(value)?);
+        element(self.out, variant, &rendered(value, self.table)?);
         Ok(())
     }
 
@@ -110,9 +121,11 @@ impl<'o> Serializer for Writer<'o> {
     }
 }
 
-/// A list: `<member>…</member>` for each element.
+/// A list: `<member>…</member>` for each element, or the name of its own where it is flattened.
 pub(super) struct Elements<'o> {
     out: &'o mut String,
+    table: &'static [Flat],
+    tag: &'static str,
 }
 
 impl SerializeSeq for Elements<'_> {
@@ -120,7 +133,7 @@ impl SerializeSeq for Elements<'_> {
     type Error = Unfit;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
-        element(self.out, "member", &rendered(value)?);
+        element(self.out, self.tag, &rendered(value, self.table)?);
         Ok(())
     }
 
@@ -132,6 +145,8 @@ impl SerializeSeq for Elements<'_> {
 /// A map: `<entry><key>…</key><value>…</value></entry>`.
 pub(super) struct Entries<'o> {
     out: &'o mut String,
+    table: &'static [Flat],
+    flat: Option<&'static Flat>,
     key: String,
 }
 
@@ -140,15 +155,17 @@ impl SerializeMap for Entries<'_> {
     type Error = Unfit;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unfit> {
-        self.key = rendered(key)?;
+        self.key = rendered(key, self.table)?;
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
+        let (tag, key, inner) =
+            self.flat.map_or(("entry", "key", "value"), |flat| (flat.name, flat.key, flat.value));
         let mut entry = String::new();
-        element(&mut entry, "key", &self.key);
-        element(&mut entry, "value", &rendered(value)?);
-        element(self.out, "entry", &entry);
+        element(&mut entry, key, &self.key);
+        element(&mut entry, inner, &rendered(value, self.table)?);
+        element(self.out, tag, &entry);
         Ok(())
     }
 
@@ -160,6 +177,8 @@ impl SerializeMap for Entries<'_> {
 /// A structure: an element for each member that is there.
 pub(super) struct Members<'o> {
     out: &'o mut String,
+    table: &'static [Flat],
+    structure: &'static str,
 }
 
 impl SerializeStruct for Members<'_> {
@@ -168,8 +187,13 @@ impl SerializeStruct for Members<'_> {
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Unfit> {
         // Absent members are skipped by their attributes.
-        element(self.out, key, &rendered(value)?);
-        Ok(())
+        match self.table.iter().find(|flat| flat.structure == self.structure && flat.member == key) {
+            Some(flat) => value.serialize(Writer { out: self.out, table: self.table, flat: Some(flat) }),
+            None => {
+                element(self.out, key, &rendered(value, self.table)?);
+                Ok(())
+            }
+        }
     }
 
     fn end(self) -> Result<(), Unfit> {
