@@ -7,18 +7,43 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Scope};
+use crate::{AccountId, ResourcePolicyFuture, Scope};
 
-/// The session of a role in whose name a call is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AwsCaller {
-    /// The role's account.
-    pub account: AccountId,
-    /// The role's ARN.
-    pub role: String,
-    /// The session's name, for a function its own.
-    pub session: String,
+/// In whose name a call is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AwsCaller {
+    /// A session of a role: it may what the role's policies allow.
+    Role {
+        /// The role's account.
+        account: AccountId,
+        /// The role's ARN.
+        role: String,
+        /// The session's name, for a function its own.
+        session: String,
+    },
+    /// A service on behalf of a resource: it may what the policy of what it calls allows (IAM User Guide, "The confused
+    /// deputy problem").
+    Service {
+        /// The account of the resource on whose behalf it calls.
+        account: AccountId,
+        /// `sns.amazonaws.com`.
+        name: String,
+        /// The ARN of that resource: a topic, a rule, a bucket.
+        source: String,
+    },
+}
+
+impl AwsCaller {
+    /// The account whose keys sign the call, and which `aws:SourceAccount` names.
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        match self {
+            Self::Role { account, .. } | Self::Service { account, .. } => account,
+        }
+    }
 }
 
 /// One call.
@@ -108,11 +133,25 @@ const FINAL_CODES: [&str; 12] = [
 /// The future of a call.
 pub type AwsCallFuture = Pin<Box<dyn Future<Output = Result<AwsAnswer, AwsCallError>> + Send>>;
 
+/// The future of [`AwsCall::allowed`].
+pub type AwsAllowedFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Knows the policies that hang on the resources of a service.
+pub trait ResourcePolicies: Send + Sync {
+    /// The policy of exactly this resource, an ARN: a JSON document, `None` where there is none.
+    fn policy(&self, arn: &str) -> ResourcePolicyFuture;
+}
+
 /// Calls AWS services: this server's own, or those of configured endpoints.
 pub trait AwsCall: Send + Sync {
     /// Why calls about this resource, an ARN, could never be made, and what to do about it; `None` where they can. For
     /// the moment at which somebody configures it.
     fn not_reachable(&self, resource: &str) -> Option<String>;
+
+    /// Whether a caller may do `action` (`sqs:SendMessage`) with this resource, an ARN: what [`call`](Self::call) would
+    /// ask, ahead of it. The error says why not, in AWS's words. For the moment at which somebody configures it; where a
+    /// configured endpoint is called, that one decides, and here everything is allowed.
+    fn allowed(&self, caller: &AwsCaller, action: &str, resource: &str) -> AwsAllowedFuture;
 
     /// Makes one call. It is tried once: what follows from a failure is the caller's to decide, who may have a queue.
     fn call(&self, request: AwsRequest) -> AwsCallFuture;

@@ -17,7 +17,10 @@ pub mod trace;
 mod units;
 
 pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
-pub use aws_call::{AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest};
+pub use aws_call::{
+    AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest,
+    ResourcePolicies,
+};
 pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
 pub use ids::{
     AccountId, EnvironmentId, ExtensionId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
 use lambent_model::{
-    EventPolicyFuture, Invocation, Invoke, InvokeCheckFuture, InvokeFuture, ProvisioningFuture,
-    ResourcePolicyFuture, TakeResponse, Target,
+    EventPolicyFuture, FunctionArn, FunctionReference, Invocation, Invoke, InvokeCheckFuture, InvokeFuture,
+    ProvisioningFuture, ResourcePolicies, ResourcePolicyFuture, Scope, TakeResponse, Target,
 };
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
@@ -69,6 +69,11 @@ impl Feed {
 
     /// The invoker behind a door that opens when it has heard of every commit so far.
     pub(crate) fn fresh(&self) -> Arc<dyn Invoke> {
+        Arc::new(Fresh { invoker: self.invoker.clone(), progress: self.progress() })
+    }
+
+    /// The policies that hang on functions, versions and aliases.
+    pub(crate) fn policies(&self) -> Arc<dyn ResourcePolicies> {
         Arc::new(Fresh { invoker: self.invoker.clone(), progress: self.progress() })
     }
 
@@ -198,6 +203,18 @@ async fn catch_up(behind: Option<Behind>) {
     if let Some((mut applied, committed)) = behind {
         // Closed: the server goes down, and the invoker says so.
         let _closed = applied.wait_for(|applied| *applied >= committed).await;
+    }
+}
+
+impl ResourcePolicies for Fresh {
+    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+        let Ok(FunctionReference { account: Some(account), region: Some(region), name, qualifier }) =
+            arn.parse()
+        else {
+            return Box::pin(std::future::ready(None));
+        };
+        let function = FunctionArn { scope: Scope { account, region }, name };
+        self.resource_policy(&Target { function, qualifier })
     }
 }
 

@@ -30,7 +30,7 @@ use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
 use crate::feed::Feed;
-use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
+use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Permits, Places};
 use crate::kept::Kept;
 use crate::memory::HostMemory;
 use crate::metrics::Page;
@@ -216,9 +216,10 @@ impl Server {
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sts: Sts::new(iam.clone(), sessions.clone()),
-            iam,
+            iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
+            permits: Permits::new(iam.clone(), Arc::clone(&clock)).with("lambda", feed.policies()),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),

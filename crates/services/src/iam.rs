@@ -1,8 +1,8 @@
 //! IAM: the roles and policies that deploy tools make before they make functions.
 //!
 //! Records in the store, a file of operations for each thing: roles, their inline policies, managed policies and their
-//! versions, attachments, tags. IAM knows no regions: each account is one partition. Nothing enforces the policies of
-//! principals yet; trust policies are, by STS and where a function is given a role.
+//! versions, attachments, tags. IAM knows no regions: each account is one partition. The policies of roles bind what the
+//! platform does in their names (`permissions`); trust policies count for STS and where a function is given a role.
 
 mod account;
 mod attach;
@@ -12,6 +12,7 @@ mod documents;
 mod inline;
 mod names;
 mod page;
+mod permissions;
 mod policies;
 mod records;
 mod roles;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use lambent_model::{Clock, Entropy, Timestamp};
 use lambent_store::Store;
 
+pub use permissions::RolePermissions;
 pub(crate) use records::Role;
 
 /// The service. Clones are handles to the same one.

@@ -51,7 +51,7 @@ fn parts(service: &Service, line: &str) -> Option<Parts> {
 }
 
 fn answer(service: &'static Service, parts: &Parts, body: &[u8]) -> Result<(), Error> {
-    let matched = match service.dialect(parts).is_routed_by_body() {
+    let matched = match service.dialect(&parts.headers).is_routed_by_body() {
         true => service.route_form(parts, body)?,
         false => service.route(parts)?,
     };
@@ -88,7 +88,7 @@ fn again<C: Call>(matched: &Matched, parts: &Parts, body: &[u8]) -> Result<(), E
     let (parts, body) =
         encode_request::<C>(&input).expect("what came in a request fits into one").into_parts();
     let service = C::OPERATION.service;
-    let routed = match service.dialect(&parts).is_routed_by_body() {
+    let routed = match service.dialect(&parts.headers).is_routed_by_body() {
         true => service.route_form(&parts, &body),
         false => service.route(&parts),
     };

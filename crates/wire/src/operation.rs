@@ -71,8 +71,8 @@ impl From<&'static Service> for Dialect {
 impl Service {
     /// What a request is written in. A service that takes forms beside JSON is asked in JSON where a target is named.
     #[must_use]
-    pub fn dialect(&'static self, parts: &http::request::Parts) -> Dialect {
-        match self.forms && !parts.headers.contains_key("x-amz-target") {
+    pub fn dialect(&'static self, headers: &http::HeaderMap) -> Dialect {
+        match self.forms && !headers.contains_key("x-amz-target") {
             true => Dialect { service: self, protocol: Protocol::Query },
             false => self.into(),
         }

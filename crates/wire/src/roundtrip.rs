@@ -204,7 +204,7 @@ fn check<C: Call>() {
 
 fn read<C: Call>(parts: &http::request::Parts, body: Bytes, context: &str) -> C::Input {
     let service = C::OPERATION.service;
-    let matched = match service.dialect(parts).is_routed_by_body() {
+    let matched = match service.dialect(&parts.headers).is_routed_by_body() {
         true => service.route_form(parts, &body),
         false => service.route(parts),
     };

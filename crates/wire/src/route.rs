@@ -50,7 +50,7 @@ impl Service {
     /// # Errors
     /// `UnknownOperationException` without a route, `SerializationException` for a path that is not UTF-8.
     pub fn route(&'static self, parts: &Parts) -> Result<Matched, Error> {
-        match self.dialect(parts).protocol {
+        match self.dialect(&parts.headers).protocol {
             Protocol::RestJson1 => self.route_by_path(parts),
             Protocol::Json1_0 | Protocol::Json1_1 => self.route_by_target(parts),
             // Without a body: what the query string says.

@@ -209,8 +209,8 @@ fn a_service_with_two_protocols_answers_in_the_one_it_was_asked_in() {
         ..Default::default()
     };
     let output = sqs::ReceiveMessageResult { messages: Some(vec![message.clone(), message]) };
-    let json = sqs::SERVICE.dialect(&request(true));
-    let form = sqs::SERVICE.dialect(&request(false));
+    let json = sqs::SERVICE.dialect(&request(true).headers);
+    let form = sqs::SERVICE.dialect(&request(false).headers);
     let answer = json.encode::<op::ReceiveMessage>(&output, REQUEST_ID);
     assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.0");
     assert!(answer.body().starts_with(b"{\"Messages\":[{\"MessageId\":\"1\""), "{answer:?}");

@@ -56,7 +56,7 @@ pub fn request(parcel: &Parcel) -> Result<AwsRequest, String> {
         service,
         operation,
         scope,
-        caller: AwsCaller {
+        caller: AwsCaller::Role {
             account: own.account.clone(),
             role: parcel.role.clone(),
             session: parcel.target.function.name.clone(),

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use lambent_identity::sign;
-use lambent_model::{AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsRequest, Clock};
+use lambent_model::{
+    AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock,
+};
 use lambent_wire::{ClientError, untyped};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -44,7 +46,7 @@ impl Calls {
 
     fn remote(&self, endpoint: &Endpoint, call: &AwsRequest) -> AwsCallFuture {
         let url = endpoint.url(&call.scope);
-        let keys = self.keys.of(endpoint, &call.caller.account);
+        let keys = self.keys.of(endpoint, call.caller.account());
         let (region, now) = (call.scope.region.clone(), self.clock.now());
         let request = encoded(call, &url).and_then(|mut request| {
             sign(&mut request, &keys, &region, call.service, now)
@@ -76,6 +78,20 @@ impl AwsCall for Calls {
             "this server has no {service} of its own and no endpoint for {resource}; name one with --aws-endpoint \
              {service}=URL or in [endpoints] of lambent.toml"
         ))
+    }
+
+    fn allowed(&self, caller: &AwsCaller, action: &str, resource: &str) -> AwsAllowedFuture {
+        let service = resource.split(':').nth(2).unwrap_or_default();
+        if self.endpoints.find(service, Some(resource)).is_some() {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let (mut gateway, caller) = (self.gateway.clone(), caller.clone());
+        let (action, resource) = (action.to_owned(), resource.to_owned());
+        Box::pin(async move {
+            let made = gateway.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
+            let gateway = made.ok_or("the server is going down")?;
+            gateway.permits.check(&caller, &action, &resource).await.map_err(|error| error.message)
+        })
     }
 
     fn call(&self, request: AwsRequest) -> AwsCallFuture {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use lambent_control::Caller;
 use lambent_identity::{Principal, RoleSession};
-use lambent_model::{AwsRequest, RequestId, Scope};
+use lambent_model::{AwsCaller, AwsRequest, RequestId, Scope};
 use lambent_wire::common;
 
 use super::{Gateway, service};
@@ -17,7 +17,7 @@ pub(crate) fn is_offered(name: &str) -> bool {
 }
 
 impl Gateway {
-    /// Authorises a call as that of the session that makes it, and makes it.
+    /// Asks the policies whether the caller may, and makes the call.
     pub(crate) async fn call(
         self: &Arc<Self>,
         call: &AwsRequest,
@@ -28,26 +28,45 @@ impl Gateway {
             let error = common::not_implemented(format!("lambent does not offer {}", call.service));
             return lambent_wire::lambda::SERVICE.error_response(&error, &request_id);
         };
-        let (account, session) = (call.caller.account.clone(), call.caller.session.as_str());
-        let principal =
-            Principal::AssumedRole(RoleSession::for_function(account.clone(), &call.caller.role, session));
-        // The caller's own account, in the region of what it calls: another account's resources are named by ARNs.
-        let scope = Scope { account, region: call.scope.region.clone() };
+        let dialect = service.dialect(request.headers());
+        // A role calls from its own account, a service in the account of what it calls.
+        let (principal, arn) = match &call.caller {
+            AwsCaller::Role { account, role, session } => {
+                let session = RoleSession::for_function(account.clone(), role, session);
+                let arn = session.to_string();
+                (Principal::AssumedRole(session), arn)
+            }
+            AwsCaller::Service { name, .. } => (Principal::Root(call.scope.account.clone()), name.clone()),
+        };
+        let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
+        if let Some(resource) = &call.resource {
+            let action = action(call.service, call.operation);
+            if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
+                return dialect.error_response(&error, &request_id);
+            }
+        }
         let (parts, body) = request.into_parts();
-        let matched = service.route(&parts).and_then(|matched| {
-            self.authoriser.check(&principal, &matched, &scope)?;
-            Ok(matched)
-        });
-        let matched = match matched {
+        let routed = match dialect.is_routed_by_body() {
+            true => service.route_form(&parts, &body),
+            false => service.route(&parts),
+        };
+        let matched = match routed {
             Ok(matched) => matched,
-            Err(error) => return service.error_response(&error, &request_id),
+            Err(error) => return dialect.error_response(&error, &request_id),
         };
-        let caller = Caller {
-            scope,
-            arn: principal.to_string(),
-            is_account: false,
-            base_url: "http://localhost".to_owned(),
-        };
+        let caller = Caller { scope, arn, is_account: false, base_url: "http://localhost".to_owned() };
         self.dispatch(&matched, &caller, &principal, Request::from_parts(parts, body), &request_id).await
+    }
+}
+
+/// The action that policies know an operation by. Batches are allowed by what they are batches of (Service Authorization
+/// Reference: "Actions, resources, and condition keys for Amazon SQS", "… for Amazon SNS", "… for AWS Lambda").
+fn action(service: &str, operation: &str) -> String {
+    match (service, operation) {
+        ("lambda", "Invoke" | "InvokeAsync" | "InvokeWithResponseStream") => {
+            "lambda:InvokeFunction".to_owned()
+        }
+        ("sqs" | "sns", batch) => format!("{service}:{}", batch.strip_suffix("Batch").unwrap_or(batch)),
+        _ => format!("{service}:{operation}"),
     }
 }

@@ -11,6 +11,7 @@ mod guard;
 mod inside;
 mod orphans;
 mod own;
+mod permits;
 mod places;
 mod reply;
 mod trace;
@@ -46,6 +47,7 @@ pub(crate) use body::{Bodies, Place as BodyPlace, Refused as BodyRefused};
 pub(crate) use guard::Guard;
 pub(crate) use inside::is_offered;
 pub(crate) use orphans::Orphans;
+pub(crate) use permits::Permits;
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 
@@ -63,6 +65,7 @@ pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) sessions: Sessions,
     pub(crate) authoriser: Authoriser,
+    pub(crate) permits: Permits,
     pub(crate) places: Places,
     pub(crate) bodies: Bodies,
     pub(crate) orphans: Arc<Orphans>,
@@ -167,9 +170,9 @@ impl Gateway {
             return Err(Instead::Answer(response));
         }
         let signed = authenticate::identify(&self.sessions, origin, &parts, self.clock.now())
-            .map_err(|(service, error)| Instead::Refusal(service.dialect(&parts), error))?;
+            .map_err(|(service, error)| Instead::Refusal(service.dialect(&parts.headers), error))?;
         let service = signed.service;
-        let dialect = service.dialect(&parts);
+        let dialect = service.dialect(&parts.headers);
         let refuse = |error| Instead::Refusal(dialect, error);
         let routed = match dialect.is_routed_by_body() {
             true => None,

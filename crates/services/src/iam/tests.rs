@@ -106,3 +106,50 @@ fn lambda_is_trusted_where_the_policy_says_so() {
         }
     });
 }
+
+#[test]
+fn what_a_role_may_is_in_all_its_policies_and_within_its_boundary() {
+    use lambent_identity::policy::{Access, Decision, Who};
+    run(async |iam| {
+        let account = AccountId::default_account();
+        let put = async |role: &str, name: &str, statement: &str| {
+            let policy_document = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+            let (role_name, policy_name) = (role.to_owned(), name.to_owned());
+            let input = t::PutRolePolicyRequest { role_name, policy_name, policy_document };
+            iam.put_role_policy(&account, input).await.expect("an inline policy");
+        };
+        for name in ["plain", "managed", "bound"] {
+            role(&iam, name, trust("")).await;
+        }
+        let queue = "arn:aws:sqs:us-east-1:000000000000:q";
+        let allow = format!(r#"{{"Effect":"Allow","Action":"sqs:*","Resource":"{queue}"}}"#);
+        put("plain", "allow", &allow).await;
+        put("plain", "deny", r#"{"Effect":"Deny","Action":"sqs:DeleteMessage","Resource":"*"}"#).await;
+        put("bound", "allow", &allow).await;
+        let policy_arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole".to_owned();
+        let attach =
+            t::AttachRolePolicyRequest { role_name: "managed".into(), policy_arn: policy_arn.clone() };
+        iam.attach_role_policy(&account, attach).await.expect("an attached policy");
+        let boundary = t::PutRolePermissionsBoundaryRequest {
+            role_name: "bound".into(),
+            permissions_boundary: policy_arn,
+        };
+        iam.put_role_permissions_boundary(&account, boundary).await.expect("a boundary");
+        for (role, action, expected) in [
+            ("plain", "sqs:SendMessage", Decision::Allow),
+            ("plain", "sqs:DeleteMessage", Decision::Deny),
+            ("plain", "sns:Publish", Decision::Silent),
+            ("managed", "sqs:ReceiveMessage", Decision::Allow),
+            ("managed", "sqs:SendMessage", Decision::Silent),
+            ("bound", "sqs:ReceiveMessage", Decision::Allow),
+            ("bound", "sqs:SendMessage", Decision::Silent),
+        ] {
+            let permissions = iam.permissions(&format!("arn:aws:iam::{account}:role/{role}")).await.unwrap();
+            let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/f");
+            let who = Who::Aws { account: &account, arn: &arn };
+            let access = Access { who, action, resource: queue, keys: &[] };
+            assert_eq!(permissions.expect("the role exists").decision(&access), expected, "{role} {action}");
+        }
+        assert_eq!(iam.permissions("arn:aws:iam::000000000000:role/absent").await.unwrap(), None);
+    });
+}

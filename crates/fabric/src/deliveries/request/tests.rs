@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use lambent_model::{FunctionArn, Qualifier, Target, Timestamp};
+use lambent_model::{AwsCaller, FunctionArn, Qualifier, Target, Timestamp};
 
 use super::*;
 
@@ -72,7 +72,12 @@ fn a_record_is_sent_as_each_service_takes_it() {
         (request.scope.region.as_str(), request.scope.account.as_str()),
         ("us-west-2", "210987654321")
     );
-    assert_eq!((request.caller.account.as_str(), request.caller.session.as_str()), ("123456789012", "f"));
+    let caller = AwsCaller::Role {
+        account: "123456789012".parse().unwrap(),
+        role: "arn:aws:iam::123456789012:role/r".to_owned(),
+        session: "f".to_owned(),
+    };
+    assert_eq!(request.caller, caller);
     assert_eq!(input, json!({"MessageBody": "{}"}));
     let bus = "arn:aws:events:eu-west-1:123456789012:event-bus/b";
     let (_, input) = sent(Kind::Success, bus, "{\"version\":\"1.0\"}");

@@ -1,0 +1,83 @@
+//! What the policies of a role say.
+
+use lambent_identity::policy::{Access, Decision, Document, PolicyKind};
+use lambent_wire::Error;
+
+use super::names::parse_policy_arn;
+use super::records::{Policy, Role, policy_key};
+use super::{Iam, aws};
+
+/// The policies of a role, as they were when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolePermissions {
+    /// Inline and managed.
+    policies: Vec<Document>,
+    /// The permissions boundary.
+    boundary: Option<Document>,
+}
+
+impl RolePermissions {
+    /// What they say together: a boundary allows nothing by itself, and what it does not allow nobody gets by a policy
+    /// (IAM User Guide, "Permissions boundaries for IAM entities").
+    #[must_use]
+    pub fn decision(&self, access: &Access<'_>) -> Decision {
+        let bounded = self.boundary.as_ref().map(|boundary| boundary.decision(access));
+        let mut decision = Decision::Silent;
+        for policy in &self.policies {
+            match policy.decision(access) {
+                Decision::Deny => return Decision::Deny,
+                Decision::Allow => decision = Decision::Allow,
+                Decision::Silent => {}
+            }
+        }
+        match bounded {
+            Some(Decision::Deny) => Decision::Deny,
+            Some(Decision::Silent) => Decision::Silent,
+            Some(Decision::Allow) | None => decision,
+        }
+    }
+}
+
+impl Iam {
+    /// What the role of this ARN may; `None` where there is no such role.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn permissions(&self, role_arn: &str) -> Result<Option<RolePermissions>, Error> {
+        let Some((_, role)) = self.role_of_arn(role_arn).await? else { return Ok(None) };
+        let Role { inline, attached, boundary, .. } = role;
+        // A document that is no policy of this release's was taken by another one; it allows nothing.
+        let parse = |text: &str| Document::parse(text, PolicyKind::Identity).ok();
+        let mut policies: Vec<Document> = inline.values().filter_map(|text| parse(text)).collect();
+        for arn in &attached {
+            policies.extend(self.managed_document(arn).await?.as_deref().and_then(parse));
+        }
+        let boundary = match boundary {
+            None => None,
+            // One that cannot be read allows nothing, which is what a boundary without statements does.
+            Some(arn) => {
+                Some(self.managed_document(&arn).await?.as_deref().and_then(parse).unwrap_or(Document {
+                    version: None,
+                    id: None,
+                    statement: Vec::new(),
+                }))
+            }
+        };
+        Ok(Some(RolePermissions { policies, boundary }))
+    }
+
+    /// The version that counts of a managed policy.
+    async fn managed_document(&self, arn: &str) -> Result<Option<String>, Error> {
+        if let Some(policy) = aws::find(arn) {
+            return Ok(Some(policy.document().to_owned()));
+        }
+        let named = parse_policy_arn(arn)?;
+        let Ok(account) = named.owner.parse() else { return Ok(None) };
+        let policy = self.get::<Policy>(&policy_key(&account, named.name)).await?;
+        let document = policy.and_then(|kept| {
+            let Policy { mut versions, default, .. } = kept.value;
+            versions.remove(&default).map(|version| version.document)
+        });
+        Ok(document)
+    }
+}
