@@ -3,6 +3,7 @@
 //! A destination, a poller, a template: whoever needs another service holds an [`AwsCall`] and knows neither addresses,
 //! protocols nor keys. Whether the service is this server's own or another endpoint is decided behind it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -50,9 +51,9 @@ impl AwsCaller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsRequest {
     /// The service's name in signatures: `sqs`.
-    pub service: &'static str,
+    pub service: Cow<'static, str>,
     /// AWS's name of the operation: `SendMessage`.
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     /// The account and region that it acts in, which are those of the resource where one is named.
     pub scope: Scope,
     /// Who calls.
@@ -109,6 +110,24 @@ impl AwsCallError {
             Self::NoAnswer(_) => false,
             Self::Service { status: 413, .. } => true,
             Self::Service { code, .. } => FINAL_CODES.contains(&code.as_str()),
+        }
+    }
+}
+
+impl AwsCallError {
+    /// Whether the destination is not there, or does not want it: no outage, and nothing that passes by itself. Throttling
+    /// is none, whatever its status.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Service { status, code, .. } => {
+                (400..500).contains(status)
+                    && !matches!(status, 408 | 429)
+                    && !["Throttl", "OverLimit", "TooManyRequests", "SlowDown"]
+                        .iter()
+                        .any(|word| code.contains(word))
+            }
+            Self::NotReachable(_) | Self::Invalid(_) | Self::NoAnswer(_) => false,
         }
     }
 }

@@ -5,6 +5,7 @@
 mod arn;
 mod aws_call;
 mod event;
+mod http_post;
 mod ids;
 mod invoke;
 mod metric;
@@ -22,6 +23,7 @@ pub use aws_call::{
     ResourcePolicies,
 };
 pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
+pub use http_post::{HttpPost, PostFuture, PostHttp};
 pub use ids::{
     AccountId, EnvironmentId, ExtensionId, ParseIdError, Qualifier, Region, RequestId, RevisionId, Scope,
     Sha256,

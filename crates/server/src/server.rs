@@ -14,7 +14,7 @@ use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
-use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink};
+use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink, PostHttp};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
@@ -196,8 +196,9 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
-        let calls: Arc<dyn AwsCall> =
-            Arc::new(Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?);
+        let outside = Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?;
+        let posts = outside.posts();
+        let calls: Arc<dyn AwsCall> = Arc::new(outside);
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
@@ -239,7 +240,7 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
-        for (what, dispatcher) in couriers(&store, &feed, &gateway, calls, &counted, &config) {
+        for (what, dispatcher) in couriers(&store, &feed, &gateway, (calls, posts), &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
@@ -428,13 +429,13 @@ fn couriers(
     store: &Store,
     feed: &Feed,
     gateway: &Gateway,
-    calls: Arc<dyn AwsCall>,
+    outside: Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
 ) -> [(&'static str, Dispatcher); 2] {
     [
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
-        ("delivery of what follows events", deliveries(store, gateway, calls, Arc::clone(metrics), config)),
+        ("delivery of what follows events", deliveries(store, gateway, outside, Arc::clone(metrics), config)),
     ]
 }
 
@@ -473,17 +474,20 @@ fn events(
     Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
 }
 
-/// What sends records and dead letters to other services.
+/// What calls services, and what posts to other addresses.
+type Outside = (Arc<dyn AwsCall>, Arc<dyn PostHttp>);
+
+/// What sends what is in the outbox.
 fn deliveries(
     store: &Store,
     gateway: &Gateway,
-    calls: Arc<dyn AwsCall>,
+    outside: Outside,
     metrics: Arc<dyn MetricSink>,
     config: &Config,
 ) -> Dispatcher {
     let clock = Arc::clone(&gateway.clock);
-    let courier =
-        DeliveryCourier { calls, metrics, clock: Arc::clone(&clock), scale: config.event_time_scale };
+    let ((calls, posts), scale) = (outside, config.event_time_scale);
+    let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
     Dispatcher::new(store.clone(), clock, Arc::new(courier))
 }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{AwsCall, AwsCallError, Clock, Count, MetricSink};
+use lambent_model::{AwsCall, AwsCallError, AwsRequest, Clock, Count, MetricSink, PostHttp};
+use lambent_store::Write;
 use lambent_store::queue::Message;
+use serde_json::{Value, json};
 
-use super::parcel::State;
-use super::{Kind, PREFIX, Parcel, request};
+use super::delivery::State;
+use super::{DeadLetter, Delivery, PREFIX, Retry, Source, What, record};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
 use crate::events::{TimeScale, series};
 use crate::lanes::Bounds;
@@ -16,16 +18,17 @@ use crate::lanes::Bounds;
 /// of which nobody knows yet whether it answers.
 const BOUNDS: Bounds = Bounds { slots: 64, bytes: 64 * 1024 * 1024, first: 4 };
 
-/// After the first attempt that failed; doubled by each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest of those waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// For how long a dead letter is tried: as long as a queue would keep it at the most (Amazon SQS Developer Guide, "Amazon
+/// SQS message quotas").
+const DEAD_LETTER_TIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// Sends records and dead letters. Cheap to clone.
+/// Sends what is in the outbox. Cheap to clone.
 #[derive(Clone)]
 pub struct DeliveryCourier {
     /// Calls the services.
     pub calls: Arc<dyn AwsCall>,
+    /// Posts to addresses.
+    pub posts: Arc<dyn PostHttp>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Where failures are counted.
@@ -49,57 +52,188 @@ impl Courier for DeliveryCourier {
     }
 }
 
+/// Why a delivery is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The same call would fail for ever.
+    Final,
+    /// There is no further attempt.
+    Attempts,
+    /// The next one would be too late.
+    Age,
+}
+
 impl DeliveryCourier {
     async fn deliver(&self, queue: &str, message: Message) -> Verdict {
         let id = message.lease.id();
         let state = State::decode(&message.state);
-        let Some((parcel, State { failed })) = Parcel::decode(message.body).zip(state) else {
+        let delivery = Delivery::decode(queue, message.due, message.body);
+        let Some((delivery, State { failed })) = delivery.zip(state) else {
             tracing::error!(message = %id, queue, "a message is no delivery that this version knows; it is dropped");
             return Verdict::Settled(Vec::new());
         };
-        let Err(error) = self.send(&parcel).await else { return Verdict::Settled(Vec::new()) };
-        let due = self.clock.now().plus(self.scale.apply(wait(failed)));
-        if error.is_final() || due > parcel.until {
-            self.give_up(&parcel, failed + 1, &error);
-            return Verdict::Settled(Vec::new());
-        }
-        if failed == 0 {
-            let (destination, function) = (&parcel.destination, parcel.target.qualified());
-            tracing::warn!(destination, function, %error, "a delivery failed and is tried again");
-        }
-        Verdict::Later { due, state: State { failed: failed + 1 }.encode(), refused: true }
-    }
-
-    async fn send(&self, parcel: &Parcel) -> Result<(), AwsCallError> {
-        let request = request::request(parcel).map_err(AwsCallError::Invalid)?;
-        let operation = request.operation;
-        let answer = self.calls.call(request).await?;
-        match request::failed_entry(operation, &answer.body) {
-            None => Ok(()),
-            Some((code, message)) => Err(AwsCallError::Service { status: 200, code, message }),
-        }
-    }
-
-    /// The loss is counted under AWS's name (Developer Guide, "Types of metrics for Lambda functions"), once for each
-    /// delivery that never arrives.
-    fn give_up(&self, parcel: &Parcel, attempts: u32, error: &AwsCallError) {
-        let count = match parcel.kind {
-            Kind::DeadLetter { .. } => Count::DeadLetterErrors,
-            Kind::Success | Kind::Failure => Count::DestinationDeliveryFailures,
+        let Err(error) = self.send(&delivery.what).await else { return Verdict::Settled(Vec::new()) };
+        let again = delivery.retry.wait(failed).map(|wait| self.clock.now().plus(self.scale.apply(wait)));
+        let end = match again {
+            _ if error.is_final() => End::Final,
+            _ if delivery.retry.refusal_ends && error.is_refusal() => End::Final,
+            None => End::Attempts,
+            Some(due) if due > delivery.until => End::Age,
+            Some(due) => {
+                if failed == 0 {
+                    let (destination, source) = (delivery.destination(), delivery.source.name());
+                    tracing::warn!(destination, source, %error, "a delivery failed and is tried again");
+                }
+                return Verdict::Later { due, state: State { failed: failed + 1 }.encode(), refused: true };
+            }
         };
-        series(&*self.metrics, &parcel.target).count(count, 1);
-        tracing::error!(
-            request_id = %parcel.request_id,
-            function = parcel.target.qualified(),
-            destination = parcel.destination,
-            attempts,
-            %error,
-            "a delivery is given up and lost"
-        );
+        Verdict::Settled(self.give_up(&delivery, failed, &error, end))
+    }
+
+    async fn send(&self, what: &What) -> Result<(), AwsCallError> {
+        match what {
+            What::Call(call) => {
+                let answer = self.calls.call(call.clone()).await?;
+                match record::failed_entry(&call.operation, &answer.body) {
+                    None => Ok(()),
+                    Some((code, message)) => Err(AwsCallError::Service { status: 200, code, message }),
+                }
+            }
+            What::Post(post) => match self.posts.post(post.clone()).await? {
+                200..=299 => Ok(()),
+                status => Err(AwsCallError::Service {
+                    status,
+                    code: format!("Http{status}"),
+                    message: "the endpoint did not take it".to_owned(),
+                }),
+            },
+        }
+    }
+
+    /// What follows: the dead letter where there is one. A loss is counted under AWS's name (Developer Guide, "Types of
+    /// metrics for Lambda functions"), once for each delivery that never arrives.
+    fn give_up(&self, delivery: &Delivery, failed: u32, error: &AwsCallError, end: End) -> Vec<Write> {
+        let (destination, source) = (delivery.destination(), delivery.source.name());
+        if let Source::Event { target, is_dead_letter, .. } = &delivery.source {
+            let count = match is_dead_letter {
+                true => Count::DeadLetterErrors,
+                false => Count::DestinationDeliveryFailures,
+            };
+            series(&*self.metrics, target).count(count, 1);
+        }
+        let (id, attempts) = (delivery.source.id(), failed + 1);
+        let Some(letter) = &delivery.dead_letter else {
+            tracing::error!(id, source, destination, attempts, %error, "a delivery is given up and lost");
+            return Vec::new();
+        };
+        let queue = &letter.queue;
+        tracing::warn!(id, source, destination, attempts, %error, queue, "a delivery is given up: its dead letter is sent");
+        vec![self.dead_letter(delivery, letter, failed, error, end).enqueue()]
+    }
+
+    fn dead_letter(
+        &self,
+        delivery: &Delivery,
+        letter: &DeadLetter,
+        failed: u32,
+        error: &AwsCallError,
+        end: End,
+    ) -> Delivery {
+        let now = self.clock.now();
+        let trace_id = match &delivery.what {
+            What::Call(call) => call.trace_id.clone(),
+            What::Post(_) => None,
+        };
+        let input =
+            if letter.explains { explained(&letter.input, failed, error, end) } else { letter.input.clone() };
+        let scope = record::scope_of(&letter.queue, letter.caller.account());
+        let call = AwsRequest {
+            service: "sqs".into(),
+            operation: "SendMessage".into(),
+            scope,
+            caller: letter.caller.clone(),
+            resource: Some(letter.queue.clone()),
+            trace_id,
+            input,
+            payload: None,
+        };
+        Delivery {
+            lane: letter.queue.clone(),
+            source: delivery.source.clone(),
+            what: What::Call(call),
+            due: now,
+            until: now.plus(DEAD_LETTER_TIME),
+            retry: Retry::patient(),
+            dead_letter: None,
+        }
     }
 }
 
-/// The wait after so many failures before.
-fn wait(failed: u32) -> Duration {
-    FIRST_WAIT.saturating_mul(1 << failed.min(16)).min(LONGEST_WAIT)
+/// The dead letter with attributes that say why.
+fn explained(input: &str, failed: u32, error: &AwsCallError, end: End) -> String {
+    let Ok(mut input @ Value::Object(_)) = serde_json::from_str(input) else { return input.to_owned() };
+    let attribute = |data_type: &str, value: &str| json!({"DataType": data_type, "StringValue": value});
+    let code = match error {
+        AwsCallError::Service { code, .. } => code,
+        AwsCallError::NotReachable(_) | AwsCallError::Invalid(_) | AwsCallError::NoAnswer(_) => {
+            "SDK_CLIENT_ERROR"
+        }
+    };
+    let message = match error {
+        AwsCallError::Service { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    let attributes = &mut input["MessageAttributes"];
+    attributes["ERROR_CODE"] = attribute("String", code);
+    attributes["ERROR_MESSAGE"] = attribute("String", &record::attribute_text(&message));
+    attributes["RETRY_ATTEMPTS"] = attribute("Number", &failed.to_string());
+    let exhausted = match end {
+        End::Final => None,
+        End::Attempts => Some("MaximumRetryAttempts"),
+        End::Age => Some("MaximumEventAgeInSeconds"),
+    };
+    if let Some(exhausted) = exhausted {
+        attributes["EXHAUSTED_RETRY_CONDITION"] = attribute("String", exhausted);
+    }
+    input.to_string()
+}
+
+impl Source {
+    /// The ARN of whose it is.
+    fn name(&self) -> String {
+        match self {
+            Self::Event { target, .. } => target.qualified(),
+            Self::Resource { arn, .. } => arn.clone(),
+        }
+    }
+
+    fn id(&self) -> String {
+        match self {
+            Self::Event { request_id, .. } => request_id.to_string(),
+            Self::Resource { id, .. } => id.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_says_why_it_is_one() {
+        let refused =
+            AwsCallError::Service { status: 403, code: "AccessDenied".into(), message: "no".into() };
+        let input =
+            r#"{"MessageBody":"x","MessageAttributes":{"RULE_ARN":{"DataType":"String","StringValue":"r"}}}"#;
+        let text: Value = serde_json::from_str(&explained(input, 0, &refused, End::Final)).unwrap();
+        let value = |text: &Value, name: &str| text["MessageAttributes"][name]["StringValue"].clone();
+        assert_eq!(value(&text, "ERROR_CODE"), "AccessDenied");
+        assert_eq!(value(&text, "RETRY_ATTEMPTS"), "0");
+        assert_eq!(value(&text, "RULE_ARN"), "r");
+        assert_eq!(value(&text, "EXHAUSTED_RETRY_CONDITION"), Value::Null);
+        let gone = AwsCallError::NoAnswer("nobody".into());
+        let text: Value = serde_json::from_str(&explained("{}", 3, &gone, End::Attempts)).unwrap();
+        assert_eq!(value(&text, "EXHAUSTED_RETRY_CONDITION"), "MaximumRetryAttempts");
+        assert_eq!(value(&text, "ERROR_CODE"), "SDK_CLIENT_ERROR");
+    }
 }

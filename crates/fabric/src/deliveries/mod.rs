@@ -1,16 +1,20 @@
-//! The outbox: what is sent to queues, topics, buses, buckets and other accounts' functions after an event has ended.
+//! The outbox: what is sent to queues, topics, buses, buckets, functions and addresses after something has been accepted
+//! or has ended.
 //!
-//! A delivery is a message of its own, written in the transaction that ends the event it comes from: neither is there
-//! without the other, and the event's slot is free before anything is sent. Each destination has a queue of its own, so
-//! that one that does not answer delays no other. [`request`] words what is sent, `parcel` is how it lies in its queue,
-//! `courier` sends.
+//! A delivery is a message of its own, written in the transaction of what it follows from: neither is there without the
+//! other, and whoever wrote it holds nothing while it is sent. Each lane is a queue of its own, so that a destination that
+//! does not answer delays no other. `delivery` is a delivery as it lies in its queue, `retry` says how often and when,
+//! `courier` sends, and [`record`] words what follows from an event of asynchronous invocation.
 
 mod courier;
-mod parcel;
-pub mod request;
+mod delivery;
+pub mod record;
+mod retry;
 
 pub use courier::DeliveryCourier;
-pub use parcel::{Kind, Parcel};
+pub use delivery::{DeadLetter, Delivery, Source, What};
+pub use record::{Kind, Record};
+pub use retry::{Curve, Phase, Retry};
 
-/// What the names of these queues begin with; the destination's ARN follows.
+/// What the names of these queues begin with; the lane follows.
 const PREFIX: &str = "delivery/";

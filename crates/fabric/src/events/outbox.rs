@@ -10,7 +10,7 @@ use lambent_store::Write;
 use super::record::{self, Answer};
 use super::retry::Condition;
 use super::{Envelope, State};
-use crate::deliveries::{Kind, Parcel};
+use crate::deliveries::{Kind, Record};
 
 /// The end of an event.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ impl End<'_> {
         let dead_letter = dead_letters.map(|queue| {
             let (code, message) = self.error();
             let kind = Kind::DeadLetter { code, message };
-            self.parcel(kind, queue, policy, entropy, self.envelope.payload.clone()).enqueue()
+            self.sent(kind, queue, policy, entropy, self.envelope.payload.clone()).enqueue()
         });
         record.into_iter().chain(dead_letter).collect()
     }
@@ -50,7 +50,7 @@ impl End<'_> {
         let record = record::render(envelope, state, condition, answer, now).into();
         let Some(target) = function(destination, &envelope.target.function.scope) else {
             let kind = if condition.is_none() { Kind::Success } else { Kind::Failure };
-            return self.parcel(kind, destination, policy, entropy, record).enqueue();
+            return self.sent(kind, destination, policy, entropy, record).enqueue();
         };
         let next = Envelope {
             target,
@@ -63,15 +63,15 @@ impl End<'_> {
         next.enqueue(now)
     }
 
-    fn parcel(
+    fn sent(
         &self,
         kind: Kind,
         destination: &str,
         policy: &EventPolicy,
         entropy: &dyn Entropy,
         payload: bytes::Bytes,
-    ) -> Parcel {
-        Parcel {
+    ) -> Record {
+        Record {
             kind,
             destination: destination.to_owned(),
             target: self.envelope.target.clone(),
@@ -126,6 +126,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::deliveries::{Delivery, What};
 
     struct Fixed;
 
@@ -217,15 +218,16 @@ mod tests {
             (old, refused(500), None, 500, "could not be run"),
             (old, failed, None, 200, "failed"),
         ] {
-            let (_, body) = end(Some(condition), state, answer, &policy("", "", QUEUE)).remove(0);
-            let parcel = Parcel::decode(body).unwrap();
-            let Kind::DeadLetter { code: found, message } = &parcel.kind else { panic!("{parcel:?}") };
-            assert_eq!((*found, message.contains(text)), (code, true), "{condition:?}: {message}");
-            assert_eq!(
-                (&parcel.payload[..], parcel.until),
-                (&b"{\"n\":1}"[..], NOW.plus(Duration::from_secs(60)))
-            );
-            assert!(parcel.trace_id.starts_with("Root=1;Lineage="), "{}", parcel.trace_id);
+            let (queue, body) = end(Some(condition), state, answer, &policy("", "", QUEUE)).remove(0);
+            let delivery = Delivery::decode(&queue, NOW, body).unwrap();
+            assert_eq!(delivery.until, NOW.plus(Duration::from_secs(60)));
+            let What::Call(call) = delivery.what else { panic!("queues are called") };
+            let input: Value = serde_json::from_str(&call.input).unwrap();
+            let attribute = |name: &str| input["MessageAttributes"][name]["StringValue"].as_str().unwrap();
+            assert_eq!(attribute("ErrorCode"), code.to_string(), "{condition:?}");
+            assert!(attribute("ErrorMessage").contains(text), "{condition:?}: {input}");
+            assert_eq!(input["MessageBody"], "{\"n\":1}");
+            assert!(call.trace_id.unwrap().starts_with("Root=1;Lineage="));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The HTTP client for other services' endpoints.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Error as SendError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use lambent_model::AwsCallError;
+use lambent_model::{AwsCallError, HttpPost, PostFuture, PostHttp};
 use tokio::sync::Semaphore;
 
 /// Calls under way; those beyond wait within their time. As many connections, of which a few for each endpoint stay open.
@@ -31,12 +32,14 @@ const ANSWER_BYTES: usize = 12 * 1024 * 1024;
 #[error("an endpoint has https, and this host's certificate authorities cannot be read: {0}")]
 pub struct ClientStartError(std::io::Error);
 
-/// Sends requests, with or without TLS as their address says.
+/// Sends requests, with or without TLS as their address says. Clones are handles to the same one.
+#[derive(Clone)]
 pub(crate) struct Client {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     sender: Sender,
 }
 
+#[derive(Clone)]
 enum Sender {
     /// No endpoint has https, and no certificate authority is asked for.
     Plain(legacy::Client<HttpConnector, Full<Bytes>>),
@@ -56,7 +59,7 @@ impl Client {
         } else {
             Sender::Plain(pool().build(tcp))
         };
-        Ok(Self { places: Semaphore::new(CALLS), sender })
+        Ok(Self { places: Arc::new(Semaphore::new(CALLS)), sender })
     }
 
     /// Sends one request and reads the whole answer. No redirect is followed.
@@ -75,6 +78,22 @@ impl Client {
         };
         let elapsed = || AwsCallError::NoAnswer(format!("nothing came within {CALL_TIME:?}"));
         tokio::time::timeout(CALL_TIME, exchange).await.map_err(|_elapsed| elapsed())?
+    }
+}
+
+impl PostHttp for Client {
+    fn post(&self, post: HttpPost) -> PostFuture {
+        let client = self.clone();
+        Box::pin(async move {
+            let HttpPost { url, headers, body } = post;
+            let mut request = Request::post(&url);
+            for (name, value) in &headers {
+                request = request.header(name, value);
+            }
+            let request =
+                request.body(body).map_err(|error| AwsCallError::Invalid(format!("{url}: {error}")))?;
+            Ok(client.send(request).await?.status().as_u16())
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use lambent_identity::sign;
 use lambent_model::{
-    AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock,
+    AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock, PostHttp,
 };
 use lambent_wire::{ClientError, untyped};
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ pub(crate) use client::{Client, ClientStartError};
 pub(crate) struct Calls {
     endpoints: Endpoints,
     keys: Keys,
-    client: Arc<Client>,
+    client: Client,
     clock: Arc<dyn Clock>,
     /// Made last, for it holds much that makes calls.
     gateway: watch::Receiver<Option<Arc<Gateway>>>,
@@ -40,8 +40,13 @@ impl Calls {
         clock: Arc<dyn Clock>,
         gateway: watch::Receiver<Option<Arc<Gateway>>>,
     ) -> Result<Self, ClientStartError> {
-        let client = Arc::new(Client::new(endpoints.iter().any(Endpoint::is_secure))?);
+        let client = Client::new(endpoints.iter().any(Endpoint::is_secure))?;
         Ok(Self { endpoints, keys, client, clock, gateway })
+    }
+
+    /// What posts to addresses that are no service's, over the same few connections.
+    pub(crate) fn posts(&self) -> Arc<dyn PostHttp> {
+        Arc::new(self.client.clone())
     }
 
     fn remote(&self, endpoint: &Endpoint, call: &AwsRequest) -> AwsCallFuture {
@@ -49,12 +54,12 @@ impl Calls {
         let keys = self.keys.of(endpoint, call.caller.account());
         let (region, now) = (call.scope.region.clone(), self.clock.now());
         let request = encoded(call, &url).and_then(|mut request| {
-            sign(&mut request, &keys, &region, call.service, now)
+            sign(&mut request, &keys, &region, &call.service, now)
                 .map_err(|error| AwsCallError::Invalid(error.to_string()))?;
             Ok(request)
         });
-        let (client, service) = (Arc::clone(&self.client), call.service);
-        Box::pin(async move { answered(service, client.send(request?).await?) })
+        let (client, service) = (self.client.clone(), call.service.clone());
+        Box::pin(async move { answered(&service, client.send(request?).await?) })
     }
 
     fn inside(&self, call: AwsRequest) -> AwsCallFuture {
@@ -63,7 +68,7 @@ impl Calls {
             let made = gateway.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
             let gateway = made.ok_or_else(|| AwsCallError::NoAnswer("the server is going down".into()))?;
             let request = encoded(&call, "http://localhost")?;
-            answered(call.service, gateway.call(&call, request).await)
+            answered(&call.service, gateway.call(&call, request).await)
         })
     }
 }
@@ -95,9 +100,9 @@ impl AwsCall for Calls {
     }
 
     fn call(&self, request: AwsRequest) -> AwsCallFuture {
-        match self.endpoints.find(request.service, request.resource.as_deref()) {
+        match self.endpoints.find(&request.service, request.resource.as_deref()) {
             Some(endpoint) => self.remote(endpoint, &request),
-            None if is_offered(request.service) => self.inside(request),
+            None if is_offered(&request.service) => self.inside(request),
             None => {
                 let resource = request.resource.as_deref().unwrap_or_default();
                 let text = self
@@ -122,7 +127,7 @@ fn encoded(call: &AwsRequest, url: &str) -> Result<Request<Bytes>, AwsCallError>
         input.insert("QueueUrl".into(), format!("{url}/{}/{name}", call.scope.account).into());
     }
     let mut request =
-        untyped::request(call.service, call.operation, input, call.payload.clone()).map_err(invalid)?;
+        untyped::request(&call.service, &call.operation, input, call.payload.clone()).map_err(invalid)?;
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     *request.uri_mut() =
         format!("{url}{target}").parse().map_err(|error| invalid(format!("{url}: {error}")))?;

@@ -24,7 +24,7 @@ impl Gateway {
         request: Request<Bytes>,
     ) -> Response<Bytes> {
         let request_id = RequestId::random(&*self.entropy).to_string();
-        let Some(service) = service(call.service) else {
+        let Some(service) = service(&call.service) else {
             let error = common::not_implemented(format!("lambent does not offer {}", call.service));
             return lambent_wire::lambda::SERVICE.error_response(&error, &request_id);
         };
@@ -40,7 +40,7 @@ impl Gateway {
         };
         let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
         if let Some(resource) = &call.resource {
-            let action = action(call.service, call.operation);
+            let action = action(&call.service, &call.operation);
             if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
                 return dialect.error_response(&error, &request_id);
             }
