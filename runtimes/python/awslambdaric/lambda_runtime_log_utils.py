@@ -4,7 +4,6 @@ advanced logging controls")."""
 import json
 import logging
 import os
-import struct
 import sys
 import time
 import traceback
@@ -48,7 +47,9 @@ def _frame_types(log_format):
         logging.CRITICAL: 6,
     }
     return {
-        python: struct.pack(">I", 0xA55A0000 | level << 2 | 1 << 1 | log_format) for python, level in levels.items()
+        # `struct` would cost each start the loading of a library.
+        python: (0xA55A0000 | level << 2 | 1 << 1 | log_format).to_bytes(4, "big")
+        for python, level in levels.items()
     }
 
 
@@ -144,7 +145,7 @@ class FramedTelemetryLogSink(object):
     def log(self, msg, frame_type=None):
         """Writes one log event."""
         message = msg.encode("utf-8", "backslashreplace")
-        head = struct.pack(">Iq", len(message), time.time_ns() // 1000)
+        head = len(message).to_bytes(4, "big") + (time.time_ns() // 1000).to_bytes(8, "big")
         frame = memoryview((frame_type or _DEFAULT_FRAME_TYPE) + head + message)
         while frame:
             # A pipe takes a large frame in pieces if a signal comes in between.

@@ -208,6 +208,11 @@ def named_tuples(event, context):
     return _Point(1, _Point(2, "z"))
 
 
+def named_tuples_inside(event, context):
+    """A named tuple among plain values, below a key of a derived type and beside one."""
+    return [{"plain": [1, ("a", None)]}, {_Text("a"): [(_Point(1, 2),)], "b": {"c": [_Point(3, 4)]}}]
+
+
 def as_dict(event, context):
     """An object with _asdict is what that returns."""
     return [_AsDict(), {"k": _AsDict()}]
