@@ -179,6 +179,12 @@ pub struct UpArgs {
         value_delimiter = ','
     )]
     pub aws_endpoints: Vec<String>,
+    /// Certificate for https, PEM, with those between it and its authority [default: made by the server's own authority]
+    #[arg(long, env = "LAMBENT_TLS_CERT", hide_env_values = true, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "LAMBENT_TLS_KEY", hide_env_values = true, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Which log lines are written: a level, or levels by target such as warn,lambent_invoker=debug [default: info]
     #[arg(long, env = "LAMBENT_LOG", hide_env_values = true, value_name = "FILTER")]
     pub log: Option<String>,

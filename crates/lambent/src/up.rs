@@ -75,6 +75,8 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         functions_may_admin: arguments.functions_may_admin,
         prewarm: arguments.prewarm,
         endpoints: arguments.aws_endpoints,
+        tls_cert: arguments.tls_cert,
+        tls_key: arguments.tls_key,
         log: arguments.log,
         log_format: arguments.log_format.map(name),
     };

@@ -40,6 +40,10 @@ pub struct Overrides {
     pub prewarm: Option<String>,
     /// `--aws-endpoint`, `LAMBENT_AWS_ENDPOINTS`: `SERVICE=URL`.
     pub endpoints: Vec<String>,
+    /// `--tls-cert`, `LAMBENT_TLS_CERT`.
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`, `LAMBENT_TLS_KEY`.
+    pub tls_key: Option<PathBuf>,
     /// `--log`, `LAMBENT_LOG`.
     pub log: Option<String>,
     /// `--log-format`, `LAMBENT_LOG_FORMAT`.
@@ -88,6 +92,9 @@ struct File {
     scaling_time_scale: Option<f64>,
     /// How fast responses are streamed after their first 6 MB. Default as fast as possible.
     stream_bytes_per_second: Option<u64>,
+    /// Certificates and key for `https`, PEM. Default: the server's own authority makes certificates.
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     /// Where other AWS services are: a table of addresses. Default none.
     #[serde(default)]
     endpoints: BTreeMap<String, Given>,
@@ -145,8 +152,19 @@ pub struct Config {
     pub scaling_time_scale: TimeScale,
     /// How fast responses are streamed after their first 6 MB; `None` for as fast as possible.
     pub stream_rate: Option<StreamRate>,
+    /// The certificate for `https`; `None` for those of the server's own authority.
+    pub tls: Option<TlsFiles>,
     /// Where other AWS services are.
     pub endpoints: Endpoints,
+}
+
+/// A certificate of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
 }
 
 /// Everything that is wrong with a configuration.
@@ -196,6 +214,8 @@ impl Config {
         let stream_rate = note(&mut faults, parse_stream_rate(file.stream_bytes_per_second)).flatten();
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
         let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
+        let tls = (overrides.tls_cert.or(file.tls_cert), overrides.tls_key.or(file.tls_key));
+        let tls = note(&mut faults, tls_files(tls)).flatten();
         let endpoints = Endpoints::resolve(file.endpoints, &overrides.endpoints, &mut faults);
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
@@ -222,6 +242,7 @@ impl Config {
                 url_domains: file.url_domains,
                 scaling_time_scale: scaling_time_scale.unwrap_or(TimeScale(1.0)),
                 stream_rate,
+                tls,
                 endpoints,
             }),
             _ => Err(ConfigError(faults)),
@@ -324,6 +345,15 @@ fn parse_stream_rate(rate: Option<u64>) -> Result<Option<StreamRate>, String> {
     }
 }
 
+fn tls_files(given: (Option<PathBuf>, Option<PathBuf>)) -> Result<Option<TlsFiles>, String> {
+    match given {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => Err("tls_cert needs tls_key: a certificate is of no use without its key".into()),
+        (None, Some(_)) => Err("tls_key needs tls_cert: a key is of no use without its certificate".into()),
+    }
+}
+
 fn parse_prewarm(text: Option<&str>, isolation: Isolation) -> Result<Prewarm, String> {
     /// Each takes memory, which is bounded besides; a number above is a slip.
     const MOST: u16 = 100;
@@ -394,11 +424,12 @@ mod tests {
             auth: Some("enforce".into()),
             store: Some("postgres://db".into()),
             log: Some("loud".into()),
+            tls_key: Some("key.pem".into()),
             log_format: Some("yaml".into()),
             ..Overrides::default()
         };
         let faults = resolve(overrides, Some("unknown = 1")).unwrap_err().0;
-        assert_eq!(faults.len(), 8, "{faults:#?}");
+        assert_eq!(faults.len(), 9, "{faults:#?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Server
-//! ├ listener   accepts connections, a task each            ─▶ gateway ─▶ control | logs | health | code downloads
+//! ├ listener   accepts connections, TLS or not, a task each ─▶ gateway ─▶ control | logs | health | code downloads
 //! ├ feed       store's change feed ─▶ invoker               (control never calls the invoker's pools)
 //! ├ settle     accepted changes become effective
 //! ├ tend       idle environments end
@@ -33,6 +33,7 @@ mod scaling;
 mod secret;
 mod server;
 mod telemetry;
+mod tls;
 mod traces;
 mod unpacker;
 mod urls;
@@ -40,11 +41,12 @@ mod user;
 mod world;
 
 pub use crate::discovery::Runtimes;
-pub use config::{Config, ConfigError, Overrides};
+pub use config::{Config, ConfigError, Overrides, TlsFiles};
 pub use kept::Kept;
 pub use lambent_sandbox_client::Isolation;
 pub use prepare::Prepared;
 pub use prewarm::Prewarm;
 pub use server::{RunError, Server, StartError};
 pub use telemetry::{LogFormat, OtlpError, Telemetry};
+pub use tls::TlsError;
 pub use user::{ServiceUser, is_root};

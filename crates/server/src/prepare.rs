@@ -21,7 +21,7 @@ use crate::discovery::Discovery;
 use crate::endpoints::Keys;
 use crate::server::{StartError, data_dir_error};
 use crate::user::{ServiceUser, is_root};
-use crate::{Config, activation, folder};
+use crate::{Config, activation, folder, tls};
 
 /// All that was made with rights, for a server without.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Prepared {
     pub(crate) user: Option<ServiceUser>,
     /// What calls of other services are signed with.
     pub(crate) keys: Keys,
+    /// A certificate of the user's.
+    pub(crate) tls: Option<tls::Given>,
 }
 
 impl Prepared {
@@ -47,6 +49,8 @@ impl Prepared {
         raise_descriptor_limit();
         // Before rights go: the shared credentials file is private to who starts the server.
         let keys = Keys::read(&config.endpoints)?;
+        // As is the key of a certificate.
+        let tls = tls::Given::read(&config)?;
         let user = is_root().then(ServiceUser::find).transpose().map_err(StartError::User)?;
         let dir = folder::prepare(&config.data_dir, user)
             .map_err(|source| data_dir_error(&config.data_dir, source))?;
@@ -60,7 +64,7 @@ impl Prepared {
         if let Some(user) = user {
             lose_root(user, &dir)?;
         }
-        Ok(Self { config, dir, listener, address, launcher, discovery, user, keys })
+        Ok(Self { config, dir, listener, address, launcher, discovery, user, keys, tls })
     }
 }
 

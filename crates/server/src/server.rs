@@ -39,6 +39,7 @@ use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::scaling;
 use crate::telemetry::Telemetry;
+use crate::tls::{Names, Tls, TlsError};
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
 use crate::urls::{Domains, Urls};
@@ -111,6 +112,9 @@ pub enum StartError {
     /// What calls of other services are to be signed with is not there.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// There is no certificate to speak TLS with.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Calls of other services cannot be made.
     #[error(transparent)]
     Calls(#[from] ClientStartError),
@@ -134,6 +138,7 @@ pub struct Server {
     invoker: Invoker,
     gateway: Arc<Gateway>,
     listener: TcpListener,
+    tls: Tls,
     telemetry: Telemetry,
     stop: watch::Sender<bool>,
     /// Each runs until the store closes; one that fails before takes the server down.
@@ -154,7 +159,7 @@ impl Server {
     /// # Errors
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
-        let Prepared { config, dir, listener, address, launcher, discovery, user, keys } = prepared;
+        let Prepared { config, dir, listener, address, launcher, discovery, user, keys, tls } = prepared;
         let listener = front_door(listener, address)?;
         let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
@@ -183,6 +188,8 @@ impl Server {
             platform: platform(gateway_made),
             stream_rate: config.stream_rate,
         });
+        let names = Names::new(&config.hosts, &config.url_domains, address.ip());
+        let tls = Tls::new(tls, names, &dir, Arc::clone(&clock))?;
         let sessions = Sessions::new(secret);
         let issuer =
             Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
@@ -236,6 +243,7 @@ impl Server {
             requests: Arc::clone(&page.requests),
             page,
             traces,
+            authority: tls.authority.clone(),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
 
@@ -258,6 +266,7 @@ impl Server {
             invoker,
             gateway,
             listener,
+            tls,
             telemetry,
             stop,
             tasks,
@@ -305,6 +314,7 @@ impl Server {
             invoker,
             store,
             logs,
+            tls,
             stop: stopping,
             mut tasks,
             config,
@@ -314,7 +324,7 @@ impl Server {
         let drained = async {
             // One period for both: what the connections took of it, the environments do not get a second time.
             let mut deadline = Instant::now();
-            listener::serve(listener, gateway, config.drain, async {
+            listener::serve(listener, gateway, tls, config.drain, async {
                 stop.await;
                 deadline = Instant::now() + config.drain;
                 tracing::info!(

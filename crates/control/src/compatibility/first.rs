@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "CreateFunctionUrlConfig",
         Differs,
-        "the URL is `http:` and ends in `lambda-url.REGION.localhost` and this server's port; see Invocation below",
+        "the URL is `http:`, or `https:` for whom asks by that, and ends in `lambda-url.REGION.localhost` and this server's port; see Invocation below",
         "AuthType Cors FunctionName InvokeMode Qualifier",
         &[],
     ),

@@ -84,6 +84,17 @@ pub(super) fn data_folder(dir: &Path) -> Check {
     }
 }
 
+/// What clients are to trust for `https`, where no certificate is configured.
+pub(super) fn authority(dir: &Path) -> Check {
+    let path = crate::tls::authority::certificate_path(dir);
+    let found = if path.is_file() {
+        format!("clients trust the server's own authority by {}", path.display())
+    } else {
+        format!("the server's own authority will be in {}, made at the first start", path.display())
+    };
+    Check::new("https", Status::Ok, found, None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,6 +69,7 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
             .unwrap_or_else(|panic| Check::new("snapshots", Status::Warning, panic.to_string(), None)),
     );
     checks.push(machine::data_folder(data_dir));
+    checks.push(machine::authority(data_dir));
     checks.push(interpreters::runtimes(data_dir));
     checks
 }

@@ -39,7 +39,7 @@ use tracing::Instrument as _;
 
 use crate::metrics::{Asked, Page, Requests};
 use crate::traces::Ring;
-use crate::urls::Urls;
+use crate::urls::{Peer, Urls};
 
 pub(crate) use authenticate::LOOPBACK_SECRET;
 pub(crate) use authorise::Authoriser;
@@ -85,6 +85,8 @@ pub(crate) struct Gateway {
     pub(crate) page: Page,
     /// The answer to `/_lambent/traces`.
     pub(crate) traces: Arc<Ring>,
+    /// The answer to `/_lambent/ca.pem`: the server's own certificate authority, where it has one.
+    pub(crate) authority: Option<Arc<str>>,
     /// What is asked and answered here.
     pub(crate) requests: Arc<Requests>,
 }
@@ -268,10 +270,11 @@ fn name_host(parts: &mut http::request::Parts) {
     }
 }
 
-/// Scheme and authority as the client wrote them, so that links in answers lead back the same way.
+/// Scheme and authority as the client used them, so that links in answers lead back the same way.
 fn base_url(parts: &http::request::Parts) -> String {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    format!("http://{}", host.unwrap_or("localhost"))
+    let scheme = if Peer::of(parts).secured.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
 /// The services that are offered, by their names in signatures.

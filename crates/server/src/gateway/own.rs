@@ -1,4 +1,5 @@
-//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, traces, downloads of packages.
+//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, traces, the certificate
+//! authority, downloads of packages.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,6 +16,7 @@ impl Gateway {
             "/_lambent/health" | "/_localstack/health" => Some((Asked::Health, self.health(&parts.method))),
             "/_lambent/compatibility" => Some((Asked::Compatibility, compatibility(&parts.method))),
             "/_lambent/traces" => Some((Asked::Traces, self.traces(origin, &parts.method))),
+            "/_lambent/ca.pem" => Some((Asked::Authority, self.authority(&parts.method))),
             "/metrics" => Some((Asked::Metrics, self.metrics(origin, &parts.method))),
             path if path.starts_with("/_lambent/") => Some((Asked::Code, self.package(parts).await)),
             _ => None,
@@ -24,6 +26,17 @@ impl Gateway {
     fn health(&self, method: &Method) -> Response<Bytes> {
         read_only(method)
             .unwrap_or_else(|| plain(StatusCode::OK, "application/json", (self.health)().to_string().into()))
+    }
+
+    /// A certificate is for everybody.
+    fn authority(&self, method: &Method) -> Response<Bytes> {
+        read_only(method).unwrap_or_else(|| match &self.authority {
+            Some(pem) => plain(StatusCode::OK, "application/x-pem-file", pem.to_string().into()),
+            None => {
+                let text = "the server has a certificate of yours, and no authority of its own\n";
+                plain(StatusCode::NOT_FOUND, "text/plain", text.into())
+            }
+        })
     }
 
     /// What all functions of all accounts do is nothing for a function to read.

@@ -1,4 +1,4 @@
-//! One connection of a client: which HTTP it speaks, how long it may be slow, how it ends.
+//! One connection of a client: whether it is TLS, which HTTP it speaks, how long it may be slow, how it ends.
 //!
 //! | A client that | loses its connection |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | is gone without a word | by TCP or, with HTTP/2, by a ping that is not answered |
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +19,14 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::door::Door;
 use crate::gateway::{Gateway, Origin, Reply};
+use crate::tls::{Secured, Tls};
 use crate::urls::Peer;
 
 /// A client that sends half a head and stops ("slow loris") loses its connection, and so does one that has not used it
@@ -72,19 +75,52 @@ fn http2(streams: Streams) -> http2::Builder<Streams> {
 /// Serves a connection until its client or `stopped` ends it; then what was begun is finished.
 pub(super) async fn serve(
     stream: TcpStream,
-    peer: Peer,
+    mut peer: Peer,
     gateway: Arc<Gateway>,
+    tls: Tls,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut door = Door::new(stream);
-    let version = tokio::select! {
+    let Some(version) = soon(door.version(), &mut stopped).await else { return };
+    if version != Version::Tls {
+        return speak(door, version, peer, gateway, stopped).await;
+    }
+    // A handshake that fails has told the client why, by TLS's own alert.
+    let Some(stream) = soon(tls.acceptor.accept(door), &mut stopped).await else { return };
+    peer.secured = Some(Secured::of(stream.get_ref().1));
+    let mut door = Door::new(stream);
+    // Whatever ALPN has settled: the client's first bytes say it again (RFC 9113, section 3.4).
+    let Some(version) = soon(door.version(), &mut stopped).await else { return };
+    // What it speaks is on the heap: a connection without TLS, the usual one, is not to be as large as one with it.
+    Box::pin(speak(door, version, peer, gateway, stopped)).await;
+}
+
+/// What the client has to do before it is served; `None` when it does not, or the server stops meanwhile. Errors here and
+/// below are the client's broken connection; there is nobody left to tell.
+async fn soon<T>(
+    first: impl Future<Output = io::Result<T>>,
+    stopped: &mut watch::Receiver<bool>,
+) -> Option<T> {
+    tokio::select! {
         biased;
-        version = tokio::time::timeout(HEAD_TIMEOUT, door.version()) => version,
-        _ = stopped.wait_for(|stopped| *stopped) => return,
-    };
-    // Errors here and below are the client's broken connection; there is nobody left to tell.
-    let Ok(Ok(version)) = version else { return };
+        first = tokio::time::timeout(HEAD_TIMEOUT, first) => first.ok()?.ok(),
+        _ = stopped.wait_for(|stopped| *stopped) => None,
+    }
+}
+
+/// Serves HTTP.
+async fn speak<C>(
+    door: Door<C>,
+    version: Version,
+    peer: Peer,
+    gateway: Arc<Gateway>,
+    stopped: watch::Receiver<bool>,
+) where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     match version {
+        // TLS within TLS is nothing that anybody speaks.
+        Version::Tls => {}
         Version::One => {
             let service = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer);
@@ -112,6 +148,8 @@ pub(super) enum Version {
     One,
     /// HTTP/2 with prior knowledge (RFC 9113, section 3.3).
     Two,
+    /// TLS, and within it one of the others.
+    Tls,
 }
 
 /// Runs a connection; asks it to end well when the server stops or nobody uses it.

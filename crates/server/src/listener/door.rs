@@ -14,6 +14,8 @@ use super::connection::Version;
 
 /// The first bytes of HTTP/2 (RFC 9113, section 3.4). The method `PRI` is reserved for them.
 const PREFACE: &[u8] = b"PRI";
+/// The first byte of TLS: a record of the handshake (RFC 8446, section 5.1). No method begins with it.
+const HANDSHAKE: u8 = 22;
 /// While answers have to wait, a client has to take [`WORTH`] bytes in each such time. Without it those who read nothing
 /// would keep the largest answers in memory for as long as they like.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,7 +53,11 @@ impl<C: AsyncRead + Unpin> Door<C> {
             let before = self.first.len();
             self.first.extend_from_slice(&bytes[before..before + count]);
         }
-        Ok(if self.first == PREFACE { Version::Two } else { Version::One })
+        Ok(match self.first.first() {
+            Some(&HANDSHAKE) => Version::Tls,
+            _ if self.first == PREFACE => Version::Two,
+            _ => Version::One,
+        })
     }
 }
 
@@ -168,6 +174,7 @@ mod tests {
             (&[b"GET / HTTP/1.1\r\n"], Version::One),
             (&[b"P", b"OST / HTTP/1.1"], Version::One),
             (&[b"PR", b"OPFIND / "], Version::One),
+            (&[b"\x16\x03\x01\x02"], Version::Tls),
         ] {
             let (version, all) = version_of(pieces).await;
             assert_eq!((version.unwrap(), all), (expected, pieces.concat()));

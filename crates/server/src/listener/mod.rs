@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::gateway::{Gateway, Origin};
+use crate::tls::Tls;
 use crate::urls::Peer;
 
 /// Open connections: more than the 1,000 concurrent invocations of an account, with room for the rest; each costs a
@@ -25,6 +26,7 @@ const CONNECTIONS: usize = 2048;
 pub(crate) async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
+    tls: Tls,
     drain: Duration,
     stop: impl Future<Output = ()>,
 ) {
@@ -41,7 +43,7 @@ pub(crate) async fn serve(
             accepted = async { (place.await, listener.accept().await) } => accepted,
         };
         let (place, stream, peer) = match accepted {
-            (Ok(place), Ok((stream, from))) => (place, stream, Peer(from.ip())),
+            (Ok(place), Ok((stream, from))) => (place, stream, Peer { address: from.ip(), secured: None }),
             // Out of descriptors, or the client was gone before we looked: give the others a moment to finish.
             (_, Err(_)) | (Err(_), _) => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -50,11 +52,11 @@ pub(crate) async fn serve(
         };
         // Answers are written whole; waiting for more to send with them only costs time.
         let _best_effort = stream.set_nodelay(true);
-        let (gateway, stopped) = (Arc::clone(&gateway), stopped.clone());
+        let (gateway, tls, stopped) = (Arc::clone(&gateway), tls.clone(), stopped.clone());
         connections.spawn(async move {
             let requests = Arc::clone(&gateway.requests);
             let _counted = requests.connected();
-            steady(connection::serve(stream, peer, gateway, stopped)).await;
+            steady(connection::serve(stream, peer, gateway, tls, stopped)).await;
             drop(place);
         });
     }

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Health,
     /// `/_lambent/compatibility`.
     Compatibility,
+    /// The certificate authority.
+    Authority,
     /// The last segments of traces.
     Traces,
     /// `/metrics`.
@@ -45,6 +47,7 @@ impl Asked {
             Self::Operation(operation) => (operation.service.name, operation.name),
             Self::Health => ("lambent", "Health"),
             Self::Compatibility => ("lambent", "Compatibility"),
+            Self::Authority => ("lambent", "Authority"),
             Self::Traces => ("lambent", "Traces"),
             Self::Metrics => ("lambent", "Metrics"),
             Self::Code => ("lambent", "Code"),
@@ -88,6 +91,7 @@ impl Default for Requests {
         let asked = asked.chain([
             Asked::Health,
             Asked::Compatibility,
+            Asked::Authority,
             Asked::Traces,
             Asked::Metrics,
             Asked::Code,

@@ -1,8 +1,6 @@
 //! The event that a function gets of a request to its URL (AWS Lambda Developer Guide, "Invoking Lambda function URLs":
 //! payload format version 2.0).
 
-use std::net::IpAddr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
@@ -14,6 +12,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::host::UrlHost;
+use super::serve::Peer;
+use crate::tls::Secured;
 
 /// What belongs to the connection and not to the request (RFC 9110, section 7.6.1).
 const OF_THE_CONNECTION: [&str; 8] = [
@@ -32,7 +32,7 @@ pub(super) struct Arrived<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a [u8],
     pub(super) host: &'a UrlHost,
-    pub(super) from: IpAddr,
+    pub(super) from: Peer,
     pub(super) request_id: RequestId,
     pub(super) trace_id: &'a str,
     pub(super) at: Timestamp,
@@ -85,7 +85,7 @@ impl Arrived<'_> {
             "method": self.parts.method.as_str(),
             "path": self.parts.uri.path(),
             "protocol": format!("{:?}", self.parts.version),
-            "sourceIp": self.from.to_string(),
+            "sourceIp": self.from.address.to_string(),
         });
         if let Some(agent) = header(&USER_AGENT) {
             http["userAgent"] = agent.into();
@@ -133,14 +133,19 @@ impl Arrived<'_> {
             }
             add(name.as_str(), text(value));
         }
-        add("x-forwarded-for", self.from.to_string());
+        add("x-forwarded-for", self.from.address.to_string());
         if !self.parts.headers.contains_key(HOST) {
             let port = self.host.port.map_or_else(String::new, |port| format!(":{port}"));
             add("host", format!("{}{port}", self.host.name));
         }
         let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value.into());
-        set("x-forwarded-proto", "http".to_owned());
-        set("x-forwarded-port", self.host.port.unwrap_or(80).to_string());
+        let (scheme, port) = if self.from.secured.is_some() { ("https", 443) } else { ("http", 80) };
+        set("x-forwarded-proto", scheme.to_owned());
+        set("x-forwarded-port", self.host.port.unwrap_or(port).to_string());
+        if let Some(Secured { version, suite }) = self.from.secured {
+            set("x-amzn-tls-version", version.to_owned());
+            set("x-amzn-tls-cipher-suite", suite.to_owned());
+        }
         set("x-amzn-trace-id", self.trace_id.to_owned());
         headers.into()
     }
@@ -213,7 +218,7 @@ mod tests {
             parts: &parts,
             body,
             host: &host,
-            from: "127.0.0.1".parse().unwrap(),
+            from: Peer { address: "127.0.0.1".parse().unwrap(), secured: None },
             request_id: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
             trace_id: "Root=1-2-3",
             at: Timestamp::from_millis(1_767_225_600_000),

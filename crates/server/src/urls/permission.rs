@@ -1,8 +1,6 @@
 //! Who may call a function URL (AWS Lambda Developer Guide, "Control access to Lambda function URLs"): both
 //! `lambda:InvokeFunctionUrl` and `lambda:InvokeFunction` have to be allowed, the latter for calls by the URL.
 
-use std::net::IpAddr;
-
 use http::request::Parts;
 use lambent_identity::{AuthError, Payload, Principal, Sessions, Signed, account_of};
 use lambent_lambda::{Access, Decision, Policy, UrlAuth, Who};
@@ -12,6 +10,7 @@ use sha2::Digest as _;
 use super::event::SignedBy;
 use super::host::UrlHost;
 use super::index::Served;
+use super::serve::Peer;
 use crate::gateway::LOOPBACK_SECRET;
 
 /// Who calls.
@@ -74,7 +73,7 @@ pub(super) async fn permit(
     invoke: &dyn Invoke,
     served: &Served,
     caller: &Caller,
-    from: IpAddr,
+    from: Peer,
     now: Timestamp,
 ) -> Result<(), Refused> {
     let scope = &served.target.function.scope;
@@ -91,15 +90,14 @@ pub(super) async fn permit(
         None => served.target.function.to_string(),
     };
     let auth = if served.url.auth == UrlAuth::None { "NONE" } else { "AWS_IAM" };
-    let (from, time, seconds) = (from.to_string(), now.to_string(), now.seconds().to_string());
+    let (address, time, seconds) = (from.address.to_string(), now.to_string(), now.seconds().to_string());
     let keys = [
         ("aws:CurrentTime", time.as_str()),
         ("aws:EpochTime", &seconds),
         ("aws:RequestedRegion", scope.region.as_str()),
         ("aws:ResourceAccount", scope.account.as_str()),
-        // The server speaks HTTP alone.
-        ("aws:SecureTransport", "false"),
-        ("aws:SourceIp", &from),
+        ("aws:SecureTransport", if from.secured.is_some() { "true" } else { "false" }),
+        ("aws:SourceIp", &address),
         ("lambda:FunctionUrlAuthType", auth),
         ("lambda:InvokedViaFunctionUrl", "true"),
     ];

@@ -19,6 +19,7 @@ use super::index::Served;
 use super::stream::{UrlResponse, bad_gateway};
 use super::{cors, permission, response};
 use crate::gateway::{BodyPlace, BodyRefused, Gateway, Origin, Reply};
+use crate::tls::Secured;
 use tokio::sync::OwnedSemaphorePermit;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -28,9 +29,21 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const FORBIDDEN: &str = "Forbidden. For troubleshooting Function URL authorization issues, see: \
                          https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html";
 
-/// Where a client's connection comes from; with its requests.
+/// Where a client's connection comes from, and what protects it; with its requests.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// `None` in the clear.
+    pub(crate) secured: Option<Secured>,
+}
+
+impl Peer {
+    /// Of whoever sent these; functions' own calls come in the clear, from inside.
+    pub(crate) fn of(parts: &http::request::Parts) -> Self {
+        let inside = Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secured: None };
+        parts.extensions.get().copied().unwrap_or(inside)
+    }
+}
 
 /// A request that has come whole and may be made.
 struct Call {
@@ -106,7 +119,7 @@ impl Gateway {
         let now = self.clock.now();
         let caller = permission::identify(&self.sessions, served, host, &parts, &body, now);
         let caller = caller.map_err(|refused| self::refused(&refused))?;
-        let from = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(from)| *from);
+        let from = Peer::of(&parts);
         let permitted = permission::permit(&*self.urls.invoke, served, &caller, from, now).await;
         permitted.map_err(|refused| self::refused(&refused))?;
         let id = match &caller {
