@@ -178,7 +178,6 @@ NOT_YET = {
     "s3-code": {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
     "s3-beside-zip": {"Code": {"ZipFile": probe_zip(), "S3Key": "key"}},
     "durable": {"DurableConfig": {"ExecutionTimeout": 10, "RetentionPeriodInDays": 1}},
-    "tenancy": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
 }
 
 
@@ -277,8 +276,6 @@ def test_invocation_headers_are_checked(lambda_, probe):
         (400, PARAMETER),
     ), error
     error = refused(lambda_.invoke, FunctionName=probe, ClientContext="QUFB" * 1000)
-    assert error.status == 400, error
-    error = refused(lambda_.invoke, FunctionName=probe, TenantId="tenant")
     assert error.status == 400, error
     error = refused(lambda_.invoke, FunctionName=probe, DurableExecutionName="d")
     assert error.status == 400, error

@@ -97,6 +97,9 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
             runtime_version_arn: Some(runtime_version_arn(region, &settings.runtime)),
             error: None,
         }),
+        tenancy_config: settings
+            .per_tenant
+            .then_some(t::TenancyConfig { tenant_isolation_mode: t::TenantIsolationMode::PerTenant }),
         layers: (!settings.layers.is_empty()).then(|| settings.layers.iter().map(layer).collect()),
         logging_config: Some(logging(&settings.logging, settings.log_group(&function.name))),
         ..t::FunctionConfiguration::default()

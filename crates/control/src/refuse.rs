@@ -39,6 +39,16 @@ pub(crate) fn invoke(error: &InvokeError, qualified_arn: &str) -> Error {
         InvokeError::Throttled { reason } => lambda::error::too_many_requests_exception("Rate Exceeded.")
             .with_reason(*reason)
             .with_retry_after_seconds(1),
+        // In AWS's words of the first ("Streamlined multi-tenant application development with tenant isolation mode in
+        // AWS Lambda"); those of the second are not published.
+        InvokeError::Tenant { isolated: true } => crate::request::invalid(
+            "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try \
+             again.",
+        ),
+        InvokeError::Tenant { isolated: false } => crate::request::invalid(
+            "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and \
+             try again.",
+        ),
         InvokeError::Recursive(_) => lambda::error::recursive_invocation_exception(
             "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources \
              and stopped your function's invocation.",

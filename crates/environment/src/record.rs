@@ -228,6 +228,7 @@ mod tests {
             invoked_arn: "arn".into(),
             trace_id: "Root=1-2-3;Sampled=0".into(),
             client_context: None,
+            tenant_id: None,
             tail: false,
         })
     }

@@ -281,9 +281,13 @@ impl Inner {
         let (entry, ran, completed) = loop {
             // Anew each time: an environment also declines because its function was updated or deleted.
             let (entry, standing) = self.find(&target)?;
+            entry.check_tenant(invocation.tenant_id.as_deref())?;
             let now = Instant::now();
             let refused = |error: &InvokeError| measure::refused(&*entry.series(&target), error);
-            let found = self.admit(&target, &entry, standing.as_deref(), now).await.inspect_err(refused)?;
+            let found = self
+                .admit(&target, &entry, standing.as_deref(), invocation.tenant_id.as_deref(), now)
+                .await
+                .inspect_err(refused)?;
             let Placed { handle, is_new, ran } = found;
             if is_new {
                 // The time from the first try on is what its caller waits.
@@ -315,10 +319,11 @@ impl Inner {
         target: &Target,
         entry: &Arc<Entry>,
         standing: Option<&Standing>,
+        tenant: Option<&str>,
         now: Instant,
     ) -> Result<Placed, InvokeError> {
         if let Some(standing) = standing
-            && let Some(handle) = standing.pool.take()
+            && let Some(handle) = standing.pool.take(None)
         {
             entry
                 .share
@@ -328,7 +333,7 @@ impl Inner {
         }
         entry.share.admit(Concurrency::OnDemand, now)?;
         let function = entry.function(|record| (self.compose)(&target.function, record));
-        let placed = self.place(entry, function).await;
+        let placed = self.place(entry, function, tenant).await;
         let (handle, is_new) = placed.inspect_err(|_| entry.share.release(Concurrency::OnDemand))?;
         if entry.stock.as_ref().is_some_and(|stock| stock.touch(now)) {
             self.kept.notify_one();
@@ -358,40 +363,52 @@ impl Inner {
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         function: &Arc<Function>,
+        tenant: Option<&str>,
     ) -> Result<(Handle, bool), InvokeError> {
         // Nearly always, and without the lock that all starts share.
-        if let Some(handle) = entry.pool.take() {
+        if let Some(handle) = entry.pool.take(tenant) {
             return Ok((handle, false));
         }
         let turn = tokio::select! {
             biased;
             // Of a burst's first ones, ready before it is this one's turn.
-            handle = entry.pool.freed() => return Ok((handle, false)),
+            handle = entry.pool.freed(tenant) => return Ok((handle, false)),
             turn = self.starts.turn() => turn,
         };
         if self.closed.load(Ordering::Acquire) {
             return Err(InvokeError::ShuttingDown);
         }
-        self.place_now(entry, function, turn)
+        self.place_now(entry, function, tenant, turn)
+    }
+
+    /// How many environments, busy or idle, a function with tenant isolation has at most ("2,500 for every 1,000
+    /// concurrent executions", Developer Guide, "Troubleshooting tenant isolation"). AWS throttles who wants one more; here
+    /// the one that has been idle for longest ends for it, and one is idle, since no more than 1,000 are busy.
+    fn most_of_tenants(&self) -> usize {
+        usize::try_from(self.options.concurrency).unwrap_or(usize::MAX).saturating_mul(5) / 2
     }
 
     fn place_now(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         function: &Arc<Function>,
+        tenant: Option<&str>,
         turn: Turn,
     ) -> Result<(Handle, bool), InvokeError> {
         let Entry { pool, share, estimate, .. } = &**entry;
         let wanted = self.room().promised().saturating_add(estimate.bytes());
         let available = (self.available)(Bytes(wanted)).map(|available| available.0);
         let mut room = self.room();
-        match place(pool, share, estimate, &mut room, available, &**self, Instant::now()) {
+        match place((pool, tenant), share, estimate, &mut room, available, &**self, Instant::now()) {
             Ok(Place::Free(handle)) => Ok((handle, false)),
             Ok(Place::New(need)) => {
                 let id = EnvironmentId::random(&*self.entropy);
                 room.promise(id, need);
                 drop(room);
-                Ok((self.start(entry, function, id, turn), true))
+                if tenant.is_some() {
+                    pool.keep_below(self.most_of_tenants());
+                }
+                Ok((self.start(entry, function, tenant, id, turn), true))
             }
             Err(refused) => {
                 drop(room);
@@ -425,6 +442,7 @@ impl Inner {
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         function: &Arc<Function>,
+        tenant: Option<&str>,
         id: EnvironmentId,
         turn: Turn,
     ) -> Handle {
@@ -443,7 +461,8 @@ impl Inner {
                 invoker.noted(id, status);
             }
         });
-        let add = |handle| entry.pool.add(handle, Instant::now());
+        let tenant = tenant.map(Arc::from);
+        let add = |handle| entry.pool.add(handle, tenant, Instant::now());
         self.spawn(function, id, Initialization::OnDemand, notify, add)
     }
 
@@ -496,8 +515,8 @@ impl Others for Inner {
 }
 
 impl Invoke for Invoker {
-    fn check(&self, target: &Target) -> InvokeCheckFuture {
-        let found = self.inner.find(target).map(|_| ());
+    fn check(&self, target: &Target, tenant_id: Option<&str>) -> InvokeCheckFuture {
+        let found = self.inner.find(target).and_then(|(entry, _)| entry.check_tenant(tenant_id));
         Box::pin(std::future::ready(found))
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lambent_environment::Function;
 use lambent_lambda::{self as lambda, Alias, Pointed};
-use lambent_model::{Count, EventPolicy, MemorySize, Provisioning, Qualifier, Series, Target};
+use lambent_model::{Count, EventPolicy, InvokeError, MemorySize, Provisioning, Qualifier, Series, Target};
 
 use crate::pool::Pool;
 use crate::room::Estimate;
@@ -32,6 +32,12 @@ impl Entry {
     /// What is counted of an invocation of this version by that name.
     pub(crate) fn series(&self, target: &Target) -> Arc<dyn Series> {
         self.share.metrics.resource(target.qualifier.as_ref(), &self.version)
+    }
+
+    /// Whether the function, with tenant isolation or without, is invoked as it is to be.
+    pub(crate) fn check_tenant(&self, tenant: Option<&str>) -> Result<(), InvokeError> {
+        let isolated = self.record.settings.per_tenant;
+        if isolated == tenant.is_some() { Ok(()) } else { Err(InvokeError::Tenant { isolated }) }
     }
 
     /// What its environments run.

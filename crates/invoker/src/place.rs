@@ -23,13 +23,13 @@ pub(crate) enum Place<M> {
     New(u64),
 }
 
-/// Decides for an execution that the share has admitted. `available` is what the host can give, `None` where that is not
+/// Decides for an execution, of a tenant or of none, that the share has admitted. `available` is what the host can give, `None` where that is not
 /// known.
 ///
 /// # Errors
 /// [`InvokeError::Throttled`] when the function grows too fast, or the machine's memory is full.
 pub(crate) fn place<M: Member>(
-    pool: &Pool<M>,
+    (pool, tenant): (&Pool<M>, Option<&str>),
     share: &Share,
     estimate: &Estimate,
     room: &mut Room,
@@ -37,7 +37,7 @@ pub(crate) fn place<M: Member>(
     others: &impl Others,
     now: Instant,
 ) -> Result<Place<M>, Refused> {
-    if let Some(member) = pool.take() {
+    if let Some(member) = pool.take(tenant) {
         return Ok(Place::Free(member));
     }
     let scale = || share.scale(now).map_err(Refused::TooFast);

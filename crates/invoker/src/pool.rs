@@ -1,7 +1,7 @@
 //! The environments of one version of a function.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lambent_environment::{Handle, Status};
@@ -50,13 +50,15 @@ struct Resident<M> {
     born: Instant,
     /// Its peak of memory in bytes, as far as it has been measured.
     holds: u64,
+    /// Whom alone it serves, of a function with tenant isolation.
+    tenant: Option<Arc<str>>,
     /// Whether it has been told to end.
     told: bool,
 }
 
 impl<M: Member> Resident<M> {
     fn new(handle: M, used: Use, born: Instant) -> Self {
-        Self { handle, used, born, holds: 0, told: false }
+        Self { handle, used, born, holds: 0, tenant: None, told: false }
     }
 
     fn retire(&mut self) {
@@ -122,13 +124,23 @@ impl<M: Member> Pool<M> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the environment that was freed last, or else one in stock.
-    pub(crate) fn take(&self) -> Option<M> {
+    /// Takes the environment of this tenant, or of none, that was freed last, or else one in stock.
+    pub(crate) fn take(&self, tenant: Option<&str>) -> Option<M> {
         let Members { all, free, stock, .. } = &mut *self.members();
         let is_free = |id: &EnvironmentId| {
             all.get(id).is_some_and(|resident| matches!(resident.used, Use::Free { .. }))
         };
-        let id = match free.pop() {
+        let last = match tenant {
+            None => free.pop(),
+            // There may be thousands of others', but each of them is idle: the last are the busiest.
+            Some(tenant) => {
+                let is_theirs = |id: &EnvironmentId| {
+                    all.get(id).is_some_and(|resident| resident.tenant.as_deref() == Some(tenant))
+                };
+                free.iter().rposition(is_theirs).map(|place| free.remove(place))
+            }
+        };
+        let id = match last {
             Some(id) => id,
             None => stock.remove(stock.iter().position(is_free)?),
         };
@@ -138,10 +150,10 @@ impl<M: Member> Pool<M> {
     }
 
     /// Waits until one has become free, and takes it.
-    pub(crate) async fn freed(&self) -> M {
+    pub(crate) async fn freed(&self, tenant: Option<&str>) -> M {
         loop {
             let freed = self.freed.notified();
-            if let Some(member) = self.take() {
+            if let Some(member) = self.take(tenant) {
                 return member;
             }
             freed.await;
@@ -163,8 +175,21 @@ impl<M: Member> Pool<M> {
 
     /// Adds a new environment, busy with its first invocation. A retired pool lets it do that one and no more: it is
     /// told to end when it says that it is available. Told earlier, it would end before the invocation reached it.
-    pub(crate) fn add(&self, handle: M, now: Instant) {
-        self.members().all.insert(handle.id(), Resident::new(handle, Use::Busy, now));
+    pub(crate) fn add(&self, handle: M, tenant: Option<Arc<str>>, now: Instant) {
+        let resident = Resident { tenant, ..Resident::new(handle.clone(), Use::Busy, now) };
+        self.members().all.insert(handle.id(), resident);
+    }
+
+    /// Ends the one that has been free for longest where there are `most` already.
+    pub(crate) fn keep_below(&self, most: usize) {
+        let oldest = {
+            let members = self.members();
+            // In the order in which they were freed.
+            members.free.first().copied().filter(|_| members.all.len() >= most)
+        };
+        if let Some(id) = oldest {
+            self.end_idle(id);
+        }
     }
 
     /// Adds a new environment that is started ahead of invocations, and is free when it says that it is available. One
@@ -286,7 +311,11 @@ impl<M: Member> Pool<M> {
                 if let Use::Starting { .. } = before {
                     noted.ahead = Some(Ahead::Ready);
                 }
-                self.freed.notify_one();
+                match resident.tenant {
+                    None => self.freed.notify_one(),
+                    // Who waits may be of other tenants: all look.
+                    Some(_) => self.freed.notify_waiters(),
+                }
             }
             Status::Initialised => return Noted::default(),
             Status::Lingering => resident.used = Use::Away,
@@ -365,103 +394,4 @@ impl<M: Member> Pool<M> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    /// An environment that counts how often it was told to end.
-    #[derive(Clone)]
-    struct Told(EnvironmentId, Arc<AtomicU32>);
-
-    impl Member for Told {
-        fn id(&self) -> EnvironmentId {
-            self.0
-        }
-
-        fn retire(&self) {
-            self.1.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    impl Told {
-        fn new() -> Self {
-            Self("00000000-0000-4000-8000-000000000001".parse().unwrap(), Arc::default())
-        }
-
-        fn times(&self) -> u32 {
-            self.1.load(Ordering::Relaxed)
-        }
-    }
-
-    const LIFETIME: Duration = Duration::from_secs(3600);
-
-    /// What `Status` messages count off, of the one that admission counted.
-    fn counted_off(pool: &Pool<Told>, member: &Told, statuses: &[Status]) -> usize {
-        statuses.iter().filter(|status| pool.note(member.0, **status, Instant::now()).freed).count()
-    }
-
-    #[test]
-    fn busy_environment_is_counted_off_once_however_it_goes_on() {
-        use Status::{Available, Ended, Lingering};
-        for retired in [false, true] {
-            for statuses in
-                [&[Ended][..], &[Available, Ended], &[Lingering, Ended], &[Lingering, Available, Ended]]
-            {
-                let (pool, member) = (Pool::new(LIFETIME), Told::new());
-                pool.add(member.clone(), Instant::now());
-                if retired {
-                    pool.retire();
-                }
-                assert_eq!(counted_off(&pool, &member, statuses), 1, "retired {retired}: {statuses:?}");
-                assert!(pool.members().all.is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn environment_added_to_a_retired_pool_does_one_invocation() {
-        let (pool, member) = (Pool::new(LIFETIME), Told::new());
-        pool.retire();
-        pool.add(member.clone(), Instant::now());
-        assert_eq!(member.times(), 0, "its invocation has not reached it yet");
-        pool.note(member.0, Status::Available, Instant::now());
-        assert_eq!(member.times(), 1);
-        assert!(pool.take().is_none());
-    }
-
-    #[test]
-    fn old_environment_ends_after_its_invocation_or_while_it_is_free() {
-        let (pool, member, start) = (Pool::new(LIFETIME), Told::new(), Instant::now());
-        pool.add(member.clone(), start);
-        pool.note(member.0, Status::Available, start);
-        pool.retire_idle(LIFETIME * 2, start + LIFETIME - Duration::from_secs(1));
-        assert_eq!(member.times(), 0);
-        assert!(pool.take().is_some());
-        pool.note(member.0, Status::Available, start + LIFETIME);
-        assert_eq!(member.times(), 1);
-        assert!(pool.take().is_none());
-
-        let (pool, free) = (Pool::new(LIFETIME), Told::new());
-        pool.add(free.clone(), start);
-        pool.note(free.0, Status::Available, start);
-        pool.retire_idle(LIFETIME * 2, start + LIFETIME);
-        assert_eq!(free.times(), 1);
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_a_free_environment_gets_it() {
-        let (pool, member) = (Pool::new(LIFETIME), Told::new());
-        pool.add(member.clone(), Instant::now());
-        let (waiting, free) =
-            (pool.freed(), async { pool.note(member.0, Status::Available, Instant::now()) });
-        let (taken, _) = tokio::join!(waiting, free);
-        assert_eq!(taken.0, member.0);
-        // Freed while nobody waited, and taken by somebody else: the word of it is old.
-        pool.note(member.0, Status::Available, Instant::now());
-        assert!(pool.take().is_some());
-        let waiting = tokio::time::timeout(Duration::from_millis(1), pool.freed());
-        assert!(waiting.await.is_err());
-    }
-}
+mod tests;

@@ -162,7 +162,7 @@ impl World {
     }
 
     fn invoke(&mut self, function: usize) {
-        if let Some(member) = self.standing[function].0.pool.take() {
+        if let Some(member) = self.standing[function].0.pool.take(None) {
             if self.shares[function].admit(Concurrency::Provisioned, self.now).is_err() {
                 // Requests come too fast.
                 return self.standing[function].0.give_back(member.id);
@@ -199,7 +199,7 @@ impl World {
         let mut room = std::mem::take(&mut self.room);
         let (pool, share) = (&self.pools[function], &self.shares[function]);
         let estimate = &self.estimates[function];
-        let placed = place(&**pool, share, estimate, &mut room, Some(available), self, self.now);
+        let placed = place((&**pool, None), share, estimate, &mut room, Some(available), self, self.now);
         self.room = room;
         match placed {
             Ok(Place::Free(member)) => {
@@ -215,7 +215,7 @@ impl World {
                     format!("00000000-0000-4000-8000-{:012x}", self.born).parse().expect("it is a UUID");
                 self.room.promise(id, need);
                 let pool = Arc::clone(&self.pools[function]);
-                pool.add(Fake { id, told: Arc::clone(&self.told) }, self.now);
+                pool.add(Fake { id, told: Arc::clone(&self.told) }, None, self.now);
                 self.real.insert(id, Real { function, pool, standing: None, doing: Doing::Starting });
             }
             Err(refused) => {

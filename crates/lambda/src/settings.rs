@@ -86,6 +86,9 @@ pub struct Settings {
     /// `SnapStart.ApplyOn` is `PublishedVersions`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub snap_start: bool,
+    /// `TenancyConfig.TenantIsolationMode` is `PER_TENANT`. It stays as it was when the function was created.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_tenant: bool,
 }
 
 /// A change of some settings; `None` keeps what is.
@@ -134,6 +137,7 @@ impl Settings {
             layers: Vec::new(),
             surroundings: Surroundings::default(),
             snap_start: false,
+            per_tenant: false,
         }
     }
 
@@ -159,6 +163,7 @@ impl Settings {
             layers: change.layers.unwrap_or_else(|| self.layers.clone()),
             surroundings: self.surroundings.changed(change.surroundings)?,
             snap_start: change.snap_start.unwrap_or(self.snap_start),
+            per_tenant: self.per_tenant,
         };
         changed.check(is_reserved)?;
         Ok(changed)
@@ -179,8 +184,23 @@ impl Settings {
         }
         if self.snap_start {
             crate::snap_start::check(self)?;
+            self.check_has_no_tenants("SnapStart")?;
         }
         self.logging.check()
+    }
+
+    /// What does not go together with tenant isolation (Developer Guide, "Tenant isolation": "function URLs, provisioned
+    /// concurrency, or SnapStart").
+    ///
+    /// # Errors
+    /// Where the function has it. `what` begins the sentence.
+    pub fn check_has_no_tenants(&self, what: &str) -> Result<(), Refusal> {
+        match self.per_tenant {
+            false => Ok(()),
+            true => Err(Refusal::InvalidParameter(format!(
+                "{what} is not supported for functions enabled with tenancy configuration."
+            ))),
+        }
     }
 
     /// The package at `/opt`: what `merged` makes of the layers' packages.

@@ -22,6 +22,8 @@ pub struct Invocation {
     pub trace_id: String,
     /// The decoded client context, JSON.
     pub client_context: Option<String>,
+    /// For whom, of a function with tenant isolation: its environments serve one tenant each.
+    pub tenant_id: Option<String>,
     /// Whether the caller wants the last 4 KB of the invocation's log (`LogType: Tail`).
     pub tail: bool,
 }
@@ -124,6 +126,15 @@ pub enum InvokeError {
         /// `Reason` of `TooManyRequestsException`.
         reason: &'static str,
     },
+    /// A function with tenant isolation was invoked without a tenant, or another one with a tenant.
+    #[error(
+        "{}",
+        if *.isolated { "the function has tenant isolation and is invoked for a tenant" } else { "the function has no tenants" }
+    )]
+    Tenant {
+        /// Whether the function has tenant isolation.
+        isolated: bool,
+    },
     /// The function would be invoked by what it does itself, for ever.
     #[error(transparent)]
     Recursive(#[from] crate::trace::Recursive),
@@ -137,8 +148,9 @@ pub type InvokeFuture = Pin<Box<dyn Future<Output = Result<Invoked, InvokeError>
 
 /// Invokes functions.
 pub trait Invoke: Send + Sync {
-    /// Whether an invocation would find the function and its state right (`InvocationType: DryRun`).
-    fn check(&self, target: &Target) -> InvokeCheckFuture;
+    /// Whether an invocation for this tenant, or for none, would find the function and its state right
+    /// (`InvocationType: DryRun`).
+    fn check(&self, target: &Target, tenant_id: Option<&str>) -> InvokeCheckFuture;
 
     /// The policy document that hangs on exactly this function, version or alias, JSON; `None` where there is none.
     fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture;

@@ -219,11 +219,12 @@ impl ResourcePolicies for Fresh {
 }
 
 impl Invoke for Fresh {
-    fn check(&self, target: &Target) -> InvokeCheckFuture {
+    fn check(&self, target: &Target, tenant_id: Option<&str>) -> InvokeCheckFuture {
         let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
+        let tenant_id = tenant_id.map(str::to_owned);
         Box::pin(async move {
             catch_up(behind).await;
-            invoker.check(&target).await
+            invoker.check(&target, tenant_id.as_deref()).await
         })
     }
 

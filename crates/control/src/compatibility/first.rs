@@ -92,7 +92,6 @@ pub(super) const ROWS: &[Row] = &[
                 Differs,
                 "there is no engine of snapshots: `OptimizationStatus` is `Off`, and of each version that is in use one environment is initialised ahead",
             ),
-            part("TenancyConfig", Refused, ""),
             part("TracingConfig", ShownOnly, "`Active` records nothing"),
             part("VpcConfig", ShownOnly, "without `VpcId`; the network is `--network`"),
         ],

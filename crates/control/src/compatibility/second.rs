@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         Effective,
         "6 MB in and out; 1 MB with `Event`",
         "ClientContext FunctionName InvocationType LogType Payload Qualifier",
-        &[part("DurableExecutionName", Refused, ""), part("TenantId", Refused, "")],
+        &[part("DurableExecutionName", Refused, "")],
     ),
     row("InvokeAsync", Effective, "as `Invoke` with `Event`", "FunctionName InvokeArgs", &[]),
     row(
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row] = &[
         Effective,
         "6 MB in, 200 MB out; a function that does not stream is one chunk of 6 MB at most",
         "ClientContext FunctionName InvocationType LogType Payload Qualifier",
-        &[part("TenantId", Refused, "")],
+        &[],
     ),
     row("ListAliases", Effective, "", "FunctionName FunctionVersion Marker MaxItems", &[]),
     row("ListCapacityProviders", Effective, "there are none", "Marker MaxItems State", &[]),

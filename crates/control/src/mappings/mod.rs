@@ -115,6 +115,8 @@ pub(crate) async fn function(context: &Context<'_>, name: &str, action: &str) ->
         404 => invalid("Function does not exist"),
         _ => error,
     })?;
+    let settings = &found.function().settings;
+    settings.check_has_no_tenants("Event source mapping").map_err(|error| refuse::refusal(&error))?;
     Ok(found.arn())
 }
 

@@ -32,7 +32,9 @@ pub(crate) async fn answer(
         ));
     };
     context.check_role(&input.role, &arn).await?;
-    let defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
+    let mut defaults = Settings::new(input.role.clone(), runtime.as_str().to_owned(), handler);
+    // There is but one mode, and it is for good.
+    defaults.per_tenant = input.tenancy_config.is_some();
     let architecture = input::architecture(input.architectures.as_ref()).unwrap_or(Architecture::X86_64);
     let tags = input::tags(input.tags.clone())?;
     let signing = match &input.code_signing_config_arn {
@@ -87,7 +89,6 @@ fn refuse_not_yet(input: &t::CreateFunctionRequest) -> Result<(), Error> {
     for (asked, name) in [
         (input.package_type == Some(t::PackageType::Image), "container images"),
         (input.publish_to.is_some(), "PublishTo"),
-        (input.tenancy_config.is_some(), "TenancyConfig"),
     ] {
         if asked {
             return Err(refuse::refusal(&Refusal::Unsupported(name)));

@@ -37,6 +37,7 @@ pub(crate) async fn answer(
                 target.shown()
             )));
         }
+        function.settings.check_has_no_tenants("Function URLs").map_err(|error| refuse::refusal(&error))?;
         function.urls.insert(target.slot.clone(), url.clone());
         Ok(())
     })

@@ -27,7 +27,7 @@ pub(crate) async fn answer(
     match input.invocation_type {
         None | Some(t::InvocationType::RequestResponse) => synchronous(context, input, target).await,
         Some(t::InvocationType::DryRun) => {
-            let checked = context.control.parts.invoke.check(&target).await;
+            let checked = context.control.parts.invoke.check(&target, input.tenant_id.as_deref()).await;
             checked.map_err(|error| refuse::invoke(&error, &target.qualified()))?;
             let output = t::InvocationResponse { status_code: Some(204), ..t::InvocationResponse::default() };
             Ok(lambent_wire::encode::<op::Invoke>(&output, context.request_id))
@@ -93,7 +93,7 @@ pub(super) async fn accept(
     invocation: Invocation,
 ) -> Result<(), Error> {
     let parts = &context.control.parts;
-    let checked = parts.invoke.check(&target).await;
+    let checked = parts.invoke.check(&target, invocation.tenant_id.as_deref()).await;
     checked.map_err(|error| refuse::invoke(&error, &target.qualified()))?;
     let accepted = parts.events.accept(target, invocation).await;
     accepted.map_err(|error| lambda::error::service_exception(error.to_string()))
@@ -135,17 +135,12 @@ pub(super) fn invocation(
         },
         trace_id: context.trace_id.map_or_else(new_trace, str::to_owned),
         client_context,
+        tenant_id: input.tenant_id,
         tail: input.log_type == Some(t::LogType::Tail),
     })
 }
 
 fn refuse_not_yet(input: &t::InvocationRequest) -> Result<(), Error> {
-    if input.tenant_id.is_some() {
-        return Err(crate::request::invalid(
-            "TenantId is for functions with tenant isolation, which lambent does not support yet; see \
-             docs/compatibility.md",
-        ));
-    }
     if input.durable_execution_name.is_some() {
         return Err(crate::request::invalid(
             "DurableExecutionName is for durable functions, which lambent does not support yet; see \

@@ -25,7 +25,10 @@ pub(crate) async fn answer(
     let invoke = &context.control.parts.invoke;
     let qualified = target.qualified();
     if input.invocation_type == Some(t::ResponseStreamingInvocationType::DryRun) {
-        invoke.check(&target).await.map_err(|error| refuse::invoke(&error, &qualified))?;
+        invoke
+            .check(&target, input.tenant_id.as_deref())
+            .await
+            .map_err(|error| refuse::invoke(&error, &qualified))?;
         let output = t::InvokeWithResponseStreamResponse { status_code: Some(204), ..Default::default() };
         return Ok(lambent_wire::encode::<op::InvokeWithResponseStream>(&output, context.request_id));
     }

@@ -19,6 +19,8 @@ pub(crate) async fn answer(
         // Before the others are read: whoever reserves meanwhile makes this commit fail.
         let turn = functions::reservation_turn(store, &arn.scope).await?;
         let mut stored = functions::load(store, &arn).await?;
+        let settings = &stored.function.settings;
+        settings.check_has_no_tenants("Provisioned concurrency").map_err(|error| refuse::refusal(&error))?;
         let version = context.check_is_there(&arn, &stored, &of).await?;
         if let Some(version) = version {
             version.check_has_no_snap_start().map_err(|error| refuse::refusal(&error))?;

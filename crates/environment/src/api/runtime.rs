@@ -29,6 +29,9 @@ pub(super) async fn next(requests: &Requests) -> Answer {
     if let Some(context) = &invocation.client_context {
         insert("lambda-runtime-client-context", context);
     }
+    if let Some(tenant) = &invocation.tenant_id {
+        insert("lambda-runtime-aws-tenant-id", tenant);
+    }
     response
 }
 

@@ -115,6 +115,7 @@ fn invocation(n: u8) -> Arc<Invocation> {
         invoked_arn: "arn".into(),
         trace_id: String::new(),
         client_context: None,
+        tenant_id: None,
         tail: false,
     })
 }

@@ -132,6 +132,9 @@ fn init(phase: Phase, subject: &Subject) -> Value {
 
 fn of_invocation(invocation: &Invocation) -> Value {
     let mut record = json!({ "requestId": invocation.request_id.to_string() });
+    if let Some(tenant) = &invocation.tenant_id {
+        record["tenantId"] = json!(tenant);
+    }
     if !invocation.trace_id.is_empty() {
         record["tracing"] = json!({ "type": "X-Amzn-Trace-Id", "value": invocation.trace_id });
     }

@@ -83,9 +83,17 @@ impl EventCourier {
                     (Attempted::Deferred, None)
                 }
             },
-            Err(error @ (InvokeError::Throttled { .. } | InvokeError::NotReady { .. })) => {
-                state.refused_by =
-                    Some(if matches!(error, InvokeError::NotReady { .. }) { 409 } else { 429 });
+            Err(
+                error @ (InvokeError::Throttled { .. }
+                | InvokeError::NotReady { .. }
+                // The function was made anew since, in the other way.
+                | InvokeError::Tenant { .. }),
+            ) => {
+                state.refused_by = Some(match error {
+                    InvokeError::NotReady { .. } => 409,
+                    InvokeError::Tenant { .. } => 400,
+                    _ => 429,
+                });
                 (Attempted::Deferred, None)
             }
             Err(InvokeError::Recursive(_)) => {

@@ -22,6 +22,8 @@ pub struct Envelope {
     pub trace_id: String,
     /// The decoded client context, JSON.
     pub client_context: Option<String>,
+    /// For whom, of a function with tenant isolation.
+    pub tenant_id: Option<String>,
     /// When it was accepted; its age counts from here.
     pub accepted: Timestamp,
 }
@@ -50,6 +52,8 @@ struct Header {
     trace_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_context: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<String>,
     accepted: Timestamp,
 }
 
@@ -66,6 +70,7 @@ impl Envelope {
             request_id: self.request_id.to_string(),
             trace_id: self.trace_id.clone(),
             client_context: self.client_context.clone(),
+            tenant_id: self.tenant_id.clone(),
             accepted: self.accepted,
         };
         let mut body = serde_json::to_vec(&header).expect("strings and numbers always have a JSON form");
@@ -92,6 +97,7 @@ impl Envelope {
             payload: Bytes::from(body).slice(end + 1..),
             trace_id: header.trace_id,
             client_context: header.client_context,
+            tenant_id: header.tenant_id,
             accepted: header.accepted,
         })
     }
@@ -108,6 +114,7 @@ impl Envelope {
             },
             trace_id: self.trace_id.clone(),
             client_context: self.client_context.clone(),
+            tenant_id: self.tenant_id.clone(),
             tail: false,
         })
     }
@@ -149,6 +156,7 @@ mod tests {
                 payload: Bytes::from_static(b"{\"a\":\n[1]}\n\xff"),
                 trace_id: "Root=1".into(),
                 client_context: Some("{\"a\":1}".into()),
+                tenant_id: Some("blue".into()),
                 accepted: Timestamp::from_micros(1_234_567),
             };
             let Write::Enqueue { queue, body, state, .. } = envelope.enqueue(envelope.accepted) else {

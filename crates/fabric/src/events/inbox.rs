@@ -25,8 +25,9 @@ impl Inbox {
 impl AcceptEvent for Inbox {
     fn accept(&self, target: Target, invocation: Invocation) -> AcceptFuture {
         let (store, now) = (self.store.clone(), self.clock.now());
-        let Invocation { request_id, payload, trace_id, client_context, .. } = invocation;
-        let envelope = Envelope { target, request_id, payload, trace_id, client_context, accepted: now };
+        let Invocation { request_id, payload, trace_id, client_context, tenant_id, .. } = invocation;
+        let envelope =
+            Envelope { target, request_id, payload, trace_id, client_context, tenant_id, accepted: now };
         let series = super::series(&*self.metrics, &envelope.target);
         Box::pin(async move {
             let kept = store.commit(vec![envelope.enqueue(now)]).await;

@@ -58,6 +58,7 @@ impl End<'_> {
             payload: record,
             trace_id: self.chain(),
             client_context: None,
+            tenant_id: None,
             accepted: now,
         };
         next.enqueue(now)
@@ -150,6 +151,7 @@ mod tests {
             payload: bytes::Bytes::from_static(b"{\"n\":1}"),
             trace_id: "Root=1".into(),
             client_context: None,
+            tenant_id: None,
             accepted: NOW,
         }
     }

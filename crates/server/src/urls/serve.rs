@@ -153,6 +153,7 @@ impl Gateway {
             },
             trace_id: trace_id.to_owned(),
             client_context: None,
+            tenant_id: None,
             tail: false,
         };
         let target = served.target.clone();
@@ -229,7 +230,9 @@ fn not_invoked(error: &InvokeError) -> Response<Bytes> {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        InvokeError::Recursive(_) => message(StatusCode::BAD_REQUEST, &error.to_string()),
+        InvokeError::Recursive(_) | InvokeError::Tenant { .. } => {
+            message(StatusCode::BAD_REQUEST, &error.to_string())
+        }
         InvokeError::NotReady { .. } | InvokeError::ShuttingDown => {
             message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
         }
