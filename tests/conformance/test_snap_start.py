@@ -1,9 +1,12 @@
 """SnapStart without an engine of snapshots (Lambda Developer Guide: "Improving startup performance with Lambda
 SnapStart"; API Reference: SnapStart, SnapStartResponse)."""
 
+from pathlib import Path
+
 import pytest
 
 from support.errors import refused
+from support.installed import packed, python_packages
 from support.packages import pack
 from support.wait import until
 
@@ -81,3 +84,56 @@ def test_what_it_does_not_go_with_is_refused(lambda_, snap, make):
     assert shown == {"ApplyOn": "None", "OptimizationStatus": "Off"}
     kept = lambda_.get_function_configuration(FunctionName=name, Qualifier="1")["SnapStart"]
     assert kept["ApplyOn"] == "PublishedVersions", "a version stays as it was published"
+
+
+KEYS = """
+import json, os, urllib.error, urllib.request, datetime
+import boto3
+NAMES = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+
+def ask(token, method="GET"):
+    request = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], method=method)
+    if token is not None:
+        request.add_header("Authorization", token)
+    try:
+        return [200, json.load(urllib.request.urlopen(request))]
+    except urllib.error.HTTPError as error:
+        return [error.code, None]
+
+def lambda_handler(event, context):
+    token = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    status, keys = ask(token)
+    left = datetime.datetime.fromisoformat(keys["Expiration"].replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
+    session = boto3.Session()
+    caller = session.client("sts").get_caller_identity()
+    return {
+        "variables": [name for name in NAMES if name in os.environ],
+        "uri": os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+        "names": sorted(keys), "minutes": left.total_seconds() / 60,
+        "others": [ask(other)[0] for other in (None, "", "Bearer " + token, token[:-1])] + [ask(token, "POST")[0]],
+        "again": ask(token)[1]["AccessKeyId"] != keys["AccessKeyId"],
+        "token": token, "method": session.get_credentials().method, "caller": caller["Arn"], "keys": keys,
+    }
+"""
+
+
+def test_a_version_fetches_its_credentials(lambda_, snap, make, python, invoke, clients):
+    sdk = python_packages(Path(__file__).parent / "packages_python" / "requirements" / "boto3.txt", python)
+    name = make.create("fetches", zip_file=packed(sdk, {"lambda_function.py": KEYS}), SnapStart=PUBLISHED)
+    lambda_.publish_version(FunctionName=name)
+    settled(lambda_, name, "1")
+    found = invoke(name, Qualifier="1").ok
+    assert found["variables"] == []
+    assert found["uri"].endswith("/2021-04-23/credentials")
+    assert found["names"] == ["AccessKeyId", "Expiration", "SecretAccessKey", "Token"]
+    assert 55 < found["minutes"] <= 60
+    assert found["others"] == [404, 404, 404, 404, 405]
+    assert found["again"], "who asks again has the whole hour"
+    assert (found["method"], found["caller"].split("/")[-1]) == ("container-role", name)
+    # They are good outside as well.
+    keys = found["keys"]
+    outside = clients.boto("sts", key=keys["AccessKeyId"], secret=keys["SecretAccessKey"], token=keys["Token"])
+    assert outside.get_caller_identity()["Arn"] == found["caller"]
+    # $LATEST has no snapshot.
+    latest = invoke(name)
+    assert "AWS_CONTAINER" in latest.json["errorMessage"]

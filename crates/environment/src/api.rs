@@ -20,12 +20,14 @@ use crate::machine::{Events, Refusal, Reported, Verdicted};
 use crate::telemetry::{Subscription, SubscriptionError};
 
 mod answer;
+mod credentials;
 mod extensions;
 mod failure;
 mod metadata;
 mod response;
 mod runtime;
 
+pub(crate) use self::credentials::Credentials;
 pub(crate) use self::metadata::{Metadata, zone};
 pub use self::response::StreamRate;
 
@@ -106,6 +108,7 @@ pub(crate) struct Requests {
     bodies: Arc<Semaphore>,
     rate: Option<StreamRate>,
     metadata: Metadata,
+    credentials: Option<Credentials>,
 }
 
 impl Requests {
@@ -120,7 +123,13 @@ impl Requests {
             bodies: Arc::new(Semaphore::new(BODIES)),
             rate,
             metadata: Metadata::default(),
+            credentials: None,
         }
+    }
+
+    /// Whose credentials are handed out; without it nobody's.
+    pub(crate) fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
     }
 
     /// What is answered of the environment itself; without it nobody is told.
@@ -163,6 +172,9 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
     }
     if path == metadata::PATH {
         return metadata::handle(request.method(), request.headers(), &requests.metadata);
+    }
+    if path == credentials::PATH {
+        return credentials::handle(request.method(), request.headers(), requests.credentials.as_ref());
     }
     if let Some(call) = extensions::Call::of(&path) {
         return extensions::handle(call, request, requests).await;

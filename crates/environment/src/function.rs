@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{
-    Bytes, Clock, Entropy, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink, TraceSink,
+    Bytes, Clock, Entropy, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink, Timestamp, TraceSink,
 };
 use lambent_sandbox_client::{
     Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Spec,
@@ -81,6 +81,9 @@ pub struct Placement {
     pub runtime_api: SocketAddr,
     /// `AWS_LAMBDA_METADATA_TOKEN`. The metadata's address is the Runtime API's.
     pub metadata_token: String,
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where the function's credentials are fetched. Their address is the Runtime
+    /// API's as well.
+    pub credentials_token: String,
     /// `AWS_XRAY_DAEMON_ADDRESS`.
     pub xray_daemon: SocketAddr,
     /// The platform's endpoint as seen from inside.
@@ -100,6 +103,18 @@ pub struct StartError {
     pub message: String,
 }
 
+/// Keys of a session of a function's role.
+pub struct SessionKeys {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The secret.
+    pub secret_access_key: String,
+    /// The session's token.
+    pub session_token: String,
+    /// When they end.
+    pub expires: Timestamp,
+}
+
 /// How to run a function's runtime; composed outside, because interpreters and variables are no business of the
 /// environment.
 pub trait Plan: Send + Sync {
@@ -117,6 +132,10 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// As [`Plan::program`].
     fn extension(&self, name: &str, placement: &Placement) -> Result<Program, StartError>;
+    /// New credentials of the function's role, where its programs fetch them instead of finding them in their variables.
+    fn credentials(&self) -> Option<SessionKeys> {
+        None
+    }
     /// What to do about a program that the kernel would not start, for the function's log; `None` if nothing better
     /// is known than the error itself. `file` is the program as the function sees it, `errno` that of `execve`.
     fn remedy(&self, file: &Path, errno: i32) -> Option<String>;

@@ -33,8 +33,8 @@ mod telemetry;
 pub use api::StreamRate;
 pub use freezer::IdleFreezer;
 pub use function::{
-    Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, StartError, Status,
-    World,
+    Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, SessionKeys,
+    StartError, Status, World,
 };
 pub use initialization::Initialization;
 pub use record::{LogFormat, Logging, SystemLogLevel};

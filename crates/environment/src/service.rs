@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::api::{self, Metadata, Requests, zone};
+use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::Pipes;
 use crate::steady::steady;
@@ -159,7 +159,9 @@ impl Task<'_> {
             Err(error) => return shared.bury(&format!("its output pipes cannot be read: {error}")),
         };
         let metadata = self.metadata();
+        let credentials = Credentials { token: self.token(), function: Arc::clone(self.function) };
         let placement = Placement {
+            credentials_token: credentials.token.clone(),
             metadata_token: metadata.token.clone(),
             runtime_api: runtime_api.address(),
             platform: platform.address(),
@@ -168,7 +170,9 @@ impl Task<'_> {
             initialization: self.initialization,
         };
         shared.launched(control.clone(), placement, pipes);
-        let requests = Requests::new(shared.clone(), self.world.stream_rate).with_metadata(metadata);
+        let requests = Requests::new(shared.clone(), self.world.stream_rate)
+            .with_metadata(metadata)
+            .with_credentials(credentials);
         let guest = Guest {
             function: Arc::clone(self.function),
             bodies: Arc::new(Semaphore::new(Guest::BODIES_KIB as usize)),
@@ -274,11 +278,15 @@ impl Task<'_> {
         }
     }
 
-    fn metadata(&self) -> Metadata {
+    /// A secret of the environment's own.
+    fn token(&self) -> String {
         let mut token = [0; 32];
         self.world.entropy.fill(&mut token);
-        let token = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        Metadata { token, zone: zone(self.function.arn.scope.region.as_str()) }
+        token.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { token: self.token(), zone: zone(self.function.arn.scope.region.as_str()) }
     }
 
     /// Hands on what the function has sent to X-Ray's daemon: a line that says what it is, and the segment (X-Ray

@@ -30,6 +30,6 @@ pub use discovery::Search;
 pub use id::{ALL, Family, OperatingSystem, RuntimeInfo, Support, date, family, info};
 pub use tier::{Tier, tier};
 pub use variables::{
-    Credentials, Folders, MetadataToken, VariableInput, extension_variables, is_reserved, starting_variables,
-    variables,
+    Credentials, CredentialsFrom, Folders, MetadataToken, VariableInput, extension_variables, is_reserved,
+    starting_variables, variables,
 };

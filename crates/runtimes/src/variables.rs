@@ -89,6 +89,16 @@ impl std::fmt::Debug for Credentials<'_> {
     }
 }
 
+/// How a function comes by the credentials of its role.
+#[derive(Debug, Clone, Copy)]
+pub enum CredentialsFrom<'a> {
+    /// In its variables.
+    Variables(Credentials<'a>),
+    /// By asking with this token at the Runtime API's address (Developer Guide, "Security best practices with Lambda
+    /// SnapStart").
+    Endpoint(MetadataToken<'a>),
+}
+
 /// What has to be shown to the metadata endpoint. Its text is not in logs.
 #[derive(Clone, Copy)]
 pub struct MetadataToken<'a>(pub &'a str);
@@ -131,7 +141,7 @@ pub struct VariableInput<'a> {
     /// `host:port` of the X-Ray daemon.
     pub xray_daemon: &'a str,
     /// Credentials of the function's role.
-    pub credentials: Option<Credentials<'a>>,
+    pub credentials: Option<CredentialsFrom<'a>>,
     /// The application log level if logs are JSON (`Some("")` where none is set); `None` for text.
     pub json_log_level: Option<&'a str>,
     /// Where SDKs find the platform.
@@ -294,7 +304,15 @@ fn keep_libraries_reachable(input: &VariableInput<'_>, all: &mut Variables) {
 }
 
 fn credentials(input: &VariableInput<'_>, all: &mut Variables) {
-    let Some(credentials) = input.credentials else { return };
+    let credentials = match input.credentials {
+        None => return,
+        Some(CredentialsFrom::Endpoint(token)) => {
+            let url = format!("http://{}/2021-04-23/credentials", input.runtime_api);
+            all.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+            return all.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.0);
+        }
+        Some(CredentialsFrom::Variables(credentials)) => credentials,
+    };
     all.set("AWS_ACCESS_KEY_ID", credentials.access_key_id);
     all.set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key);
     all.set("AWS_SESSION_TOKEN", credentials.session_token);

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use lambent_environment::{Function, LogFormat, Logging, Placement, Plan, StartError, SystemLogLevel};
+use lambent_environment::{
+    Function, LogFormat, Logging, Placement, Plan, SessionKeys, StartError, SystemLogLevel,
+};
 use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
 use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
-use lambent_runtimes::{Catalogue, Credentials, Family, Layout, MetadataToken, VariableInput};
+use lambent_runtimes::{
+    Catalogue, Credentials, CredentialsFrom, Family, Layout, MetadataToken, VariableInput,
+};
 use lambent_sandbox_client::{Isolation, Kind, Mount, Program};
 use lambent_store::{CodeStore, Package, merged_digest};
 
@@ -37,6 +41,8 @@ pub(crate) struct Issuer {
 pub(crate) const ENVIRONMENT_LIFETIME: Duration = Duration::from_secs(4 * 3600);
 /// For how long the credentials are good that an environment starts with: to its last invocation's end and beyond.
 const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// The same of those that are fetched: SDKs fetch others minutes before the end.
+const FETCHED_LIFETIME: Duration = Duration::from_secs(3600);
 
 impl Composer {
     /// The catalogue is filled before the first function arrives.
@@ -116,6 +122,7 @@ impl Composer {
             package,
             layers,
             isolated,
+            fetches_credentials: record.version.is_some() && settings.snap_start,
             session: Principal::AssumedRole(RoleSession::for_function(
                 arn.scope.account.clone(),
                 &settings.role,
@@ -183,6 +190,8 @@ struct FunctionPlan {
     /// The merged tree of its layers, where it has any; held likewise.
     layers: Result<Option<Package>, StartError>,
     isolated: bool,
+    /// A version with SnapStart: its credentials are in no variable, which would be in its snapshot.
+    fetches_credentials: bool,
     session: Principal,
     issuer: Issuer,
 }
@@ -249,9 +258,16 @@ impl FunctionPlan {
     }
 
     /// The session that the function calls as.
-    fn credentials(&self) -> lambent_identity::Credentials {
+    fn keys(&self, lifetime: Duration) -> SessionKeys {
         let Issuer { sessions, clock, entropy } = &self.issuer;
-        sessions.issue(&self.session, clock.now().plus(CREDENTIALS_LIFETIME), &**entropy)
+        let expires = clock.now().plus(lifetime);
+        let keys = sessions.issue(&self.session, expires, &**entropy);
+        SessionKeys {
+            access_key_id: keys.access_key,
+            secret_access_key: keys.secret,
+            session_token: keys.session_token.unwrap_or_default(),
+            expires,
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -264,7 +280,7 @@ impl FunctionPlan {
         let folders = layout.folders(task, self.opt());
         let json = self.settings.logging.format == Some(lambda::LogFormat::Json);
         let level = self.settings.logging.application_level.as_deref().unwrap_or("INFO");
-        let keys = self.credentials();
+        let keys = self.keys(CREDENTIALS_LIFETIME);
         lambent_runtimes::variables(&VariableInput {
             runtime: &self.settings.runtime,
             family: self.family,
@@ -280,10 +296,13 @@ impl FunctionPlan {
             runtime_api: &placement.runtime_api.to_string(),
             metadata_token: MetadataToken(&placement.metadata_token),
             xray_daemon: &placement.xray_daemon.to_string(),
-            credentials: Some(Credentials {
-                access_key_id: &keys.access_key,
-                secret_access_key: &keys.secret,
-                session_token: keys.session_token.as_deref().unwrap_or_default(),
+            credentials: Some(match self.fetches_credentials {
+                true => CredentialsFrom::Endpoint(MetadataToken(&placement.credentials_token)),
+                false => CredentialsFrom::Variables(Credentials {
+                    access_key_id: &keys.access_key_id,
+                    secret_access_key: &keys.secret_access_key,
+                    session_token: &keys.session_token,
+                }),
             }),
             json_log_level: json.then_some(level),
             endpoint_url: Some(&format!("http://{}", placement.platform)),
@@ -337,6 +356,10 @@ impl Plan for FunctionPlan {
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let argv = vec![self.opt().join("extensions").join(name).into()];
         Ok(Program { argv, env, cwd: PathBuf::from("/") })
+    }
+
+    fn credentials(&self) -> Option<SessionKeys> {
+        self.fetches_credentials.then(|| self.keys(FETCHED_LIFETIME))
     }
 
     fn remedy(&self, file: &Path, errno: i32) -> Option<String> {

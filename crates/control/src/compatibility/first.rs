@@ -56,7 +56,7 @@ pub(super) const ROWS: &[Row] = &[
         "CreateFunction",
         Effective,
         "",
-        "AcceleratorConfig Code Description Environment FunctionName Handler LoggingConfig Publish RuntimeConfig Tags Timeout",
+        "AcceleratorConfig Code Description Environment FunctionName Handler LoggingConfig Publish RuntimeConfig Tags TenancyConfig Timeout",
         &[
             part("Architectures", Differs, "shown as given; code runs on the machine's own processor"),
             part("CapacityProviderConfig", Refused, ""),

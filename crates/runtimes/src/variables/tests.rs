@@ -16,11 +16,11 @@ fn input<'a>(folders: &'a Folders, customer: &'a [(String, String)]) -> Variable
         runtime_api: "127.0.0.1:9001",
         metadata_token: MetadataToken(""),
         xray_daemon: "127.0.0.1:2000",
-        credentials: Some(Credentials {
+        credentials: Some(CredentialsFrom::Variables(Credentials {
             access_key_id: "ASIA0",
             secret_access_key: "secret",
             session_token: "token",
-        }),
+        })),
         json_log_level: None,
         endpoint_url: None,
         folders,
@@ -163,6 +163,16 @@ fn extensions_get_nothing_of_the_runtime_s() {
     for absent in ["_HANDLER", "LAMBDA_TASK_ROOT", "AWS_EXECUTION_ENV", "AWS_XRAY_DAEMON_ADDRESS"] {
         assert!(!given.contains_key(absent), "{absent}");
     }
+}
+
+#[test]
+fn credentials_that_are_fetched_are_in_no_variable() {
+    let folders = Folders::isolated();
+    let credentials = Some(CredentialsFrom::Endpoint(MetadataToken("shown")));
+    let given = map(&VariableInput { credentials, ..input(&folders, &[]) });
+    assert_eq!(given["AWS_CONTAINER_CREDENTIALS_FULL_URI"], "http://127.0.0.1:9001/2021-04-23/credentials");
+    assert_eq!(given["AWS_CONTAINER_AUTHORIZATION_TOKEN"], "shown");
+    assert!(!given.contains_key("AWS_ACCESS_KEY_ID") && !given.contains_key("AWS_SESSION_TOKEN"));
 }
 
 #[test]
