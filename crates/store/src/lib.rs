@@ -4,10 +4,12 @@
 //! partition, a name and bytes. [`CodeStore`] keeps deployment packages by the SHA-256 of the zip file and unpacks
 //! each of them once, in a separate process without rights.
 //!
-//! [`queue`] is durable queues beside the records, written in the same transaction by further variants of [`Write`]. A
+//! [`queue`] is durable queues beside the records, written in the same transaction by further variants of [`Write`];
+//! [`mailbox`] is queues that clients poll. A
 //! PostgreSQL engine will stand behind the same methods and has to pass the same tests (`tests/contract.rs`).
 
 pub mod code;
+pub mod mailbox;
 pub mod queue;
 mod records;
 

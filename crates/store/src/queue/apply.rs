@@ -64,7 +64,9 @@ pub(crate) fn apply(
             applied.arrivals.push(Arrival { queue, due: Timestamp::from_micros(due.micros()) });
             applied.settled.push(lease);
         }
-        Write::Put { .. } | Write::Delete { .. } => unreachable!("records are the writer's own"),
+        Write::Put { .. } | Write::Delete { .. } | Write::OpenMailbox { .. } | Write::CloseMailbox { .. } => {
+            unreachable!("records and mailboxes are the writer's own")
+        }
     }
     Ok(())
 }

@@ -20,6 +20,12 @@ pub enum Error {
         /// The message's number.
         id: u64,
     },
+    /// A mailbox is not open; nothing of the commit was stored. Look which one its owner has now.
+    #[error("mailbox {mailbox} is not open")]
+    MailboxClosed {
+        /// The mailbox's number.
+        mailbox: u64,
+    },
     /// The disk or a quota is full; nothing of the commit was stored. May be tried again once there is room.
     #[error("the disk that holds {path} is full, free some space and try again")]
     DiskFull {

@@ -114,6 +114,16 @@ pub enum Write {
         /// The new state.
         state: Vec<u8>,
     },
+    /// Has a mailbox take messages; see [`crate::mailbox`].
+    OpenMailbox {
+        /// Its number, which no other has, below 2^63.
+        mailbox: u64,
+    },
+    /// Ends a mailbox with all that is in it.
+    CloseMailbox {
+        /// Which.
+        mailbox: u64,
+    },
 }
 
 impl Write {

@@ -126,7 +126,7 @@ impl Readers {
 
     /// What a caller reads has been announced to the feed's followers before: else whoever reads that a function is active
     /// could invoke it before the invoker knows.
-    async fn read<T, F>(&self, query: F) -> Result<T, Error>
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

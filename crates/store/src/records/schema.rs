@@ -36,6 +36,59 @@ const MIGRATIONS: &[&str] = &["
         id   INTEGER PRIMARY KEY,
         body BLOB    NOT NULL
     ) STRICT;
+", "
+    CREATE TABLE mailbox (id INTEGER PRIMARY KEY, open INTEGER NOT NULL) STRICT;
+    -- Numbered by the sequence of all writes, so in the order in which they came.
+    CREATE TABLE mail (
+        id       INTEGER PRIMARY KEY,
+        mailbox  INTEGER NOT NULL,
+        -- Microseconds since the epoch, here and below: when it can be received, again or for the first time.
+        due      INTEGER NOT NULL,
+        receives INTEGER NOT NULL,
+        -- How many of these were in other mailboxes.
+        base     INTEGER NOT NULL,
+        sent     INTEGER NOT NULL,
+        first    INTEGER,
+        source   TEXT,
+        grp      TEXT
+    ) STRICT;
+    -- With the receives, so that counting what is hidden and what is delayed reads nothing else.
+    CREATE INDEX mail_due ON mail (mailbox, due, receives);
+    CREATE INDEX mail_in_group ON mail (mailbox, grp) WHERE grp IS NOT NULL;
+    CREATE TABLE mail_content (
+        id   INTEGER PRIMARY KEY,
+        head BLOB NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE mail_group (
+        mailbox INTEGER NOT NULL,
+        grp     TEXT    NOT NULL,
+        -- The number of its oldest message.
+        head    INTEGER NOT NULL,
+        -- Until when one of its messages is hidden; 0 where none is.
+        until   INTEGER NOT NULL,
+        PRIMARY KEY (mailbox, grp)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mail_group_ready ON mail_group (mailbox, until, head);
+    CREATE TABLE mail_identity (
+        mailbox INTEGER NOT NULL,
+        scope   TEXT    NOT NULL,
+        id      TEXT    NOT NULL,
+        at      INTEGER NOT NULL,
+        number  INTEGER NOT NULL,
+        note    BLOB    NOT NULL,
+        PRIMARY KEY (mailbox, scope, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mail_identity_at ON mail_identity (at);
+    CREATE TABLE mail_attempt (
+        mailbox  INTEGER NOT NULL,
+        id       TEXT    NOT NULL,
+        number   INTEGER NOT NULL,
+        receives INTEGER NOT NULL,
+        at       INTEGER NOT NULL,
+        PRIMARY KEY (mailbox, id, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mail_attempt_at ON mail_attempt (at);
 "];
 
 /// Makes the data directory with access for the server's user only: records may hold a function's environment.
@@ -101,6 +154,8 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"))
         .map_err(sqlite)?;
     migrate(&mut conn, path)?;
+    // Every statement that the writer has, so that none is compiled twice.
+    conn.set_prepared_statement_cache_capacity(64);
     // The directory entries of new files have to survive the power, too.
     if let Some(dir) = path.parent() {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::from_io(dir, &e))?;

@@ -9,8 +9,9 @@ use lambent_model::{MetricSink, Timestamp, Work};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::failpoint::{self, Moment};
-use super::writer::{Command, Told, Writer};
+use super::writer::{Command, Outcome, Task, Told, Writer};
 use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
+use crate::mailbox::{self, Answer, Depth, Expired, Op};
 use crate::queue::{self, Arrival, Arrivals, Lease, Leases, Taken};
 
 /// Commits that may wait for the writer. When the disk is slower than the callers they wait here, in order, and
@@ -99,15 +100,72 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn commit_at(&self, site: &'static str, writes: Vec<Write>) -> Result<Vec<u64>, Error> {
         failpoint::hit(site, Moment::Before);
+        match self.made(site, Task::Writes(writes)).await? {
+            Outcome::Writes(numbers) => Ok(numbers),
+            Outcome::Mail(_) => unreachable!("the writer answers writes by their numbers"),
+        }
+    }
+
+    /// Does actions on mailboxes together, in order, and answers what each did. When it returns they are on the disk.
+    ///
+    /// A caller that stops waiting does not undo them.
+    ///
+    /// # Errors
+    /// [`Error::MailboxClosed`] when one is not open, [`Error::LeaseLost`] where a strict [`mailbox::Settle`] finds a
+    /// receipt that is worth nothing; then nothing of them is done.
+    pub async fn mail(&self, ops: Vec<Op>) -> Result<Vec<Answer>, Error> {
+        match self.made("", Task::Mail(ops)).await? {
+            Outcome::Mail(answers) => Ok(answers),
+            Outcome::Writes(_) => unreachable!("the writer answers actions by what they did"),
+        }
+    }
+
+    async fn made(&self, site: &'static str, task: Task) -> Result<Outcome, Error> {
         let began = Instant::now();
         let (answer, result) = oneshot::channel();
-        let command = Command::Commit { site, writes, answer };
+        let command = Command::Commit { site, task, answer };
         self.inner.commands.send(command).await.map_err(|_closed| Error::Closed)?;
         let committed = result.await.map_err(|_closed| Error::Closed)?;
         if let Some(metrics) = self.inner.metrics.get() {
             metrics.work(Work::StoreCommit, began.elapsed());
         }
         committed
+    }
+
+    /// How many messages a mailbox has; with groups, those sent after `sent_until` count as delayed.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn depth(
+        &self,
+        mailbox: u64,
+        now: Timestamp,
+        sent_until: Option<Timestamp>,
+    ) -> Result<Depth, Error> {
+        self.inner.readers.read(move |conn| mailbox::depth(conn, mailbox, now, sent_until)).await
+    }
+
+    /// A mailbox that was closed and has something left, for [`Op::Discard`].
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn closed_mailbox(&self) -> Result<Option<u64>, Error> {
+        self.inner.readers.read(mailbox::closed).await
+    }
+
+    /// Looks through `count` messages from the number `after` on for those of which `is_over` says, by their mailbox and
+    /// the time at which they were sent, that their time is over. At the first that was sent after `newest` it ends.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn expired_mail(
+        &self,
+        after: u64,
+        count: usize,
+        newest: Timestamp,
+        is_over: impl Fn(u64, Timestamp) -> bool + Send + 'static,
+    ) -> Result<Expired, Error> {
+        self.inner.readers.read(move |conn| mailbox::expired(conn, after, count, newest, is_over)).await
     }
 
     /// The record as last committed.

@@ -10,17 +10,32 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::failpoint::{self, Moment};
 use super::{Change, Error, Expect, Key, Write};
+use crate::mailbox::{self, Answer, Op};
 use crate::queue::{self, Leases};
-
-/// The numbers of a command's writes.
-type Answer = Result<Vec<u64>, Error>;
 
 /// What the writer is asked to do.
 pub(super) enum Command {
-    /// Commit these writes together.
-    Commit { site: &'static str, writes: Vec<Write>, answer: oneshot::Sender<Result<Vec<u64>, Error>> },
+    /// Commit this together.
+    Commit { site: &'static str, task: Task, answer: oneshot::Sender<Result<Outcome, Error>> },
     /// Commit what came before, close the database, free the data directory.
     Close { answer: oneshot::Sender<Result<(), Error>> },
+}
+
+/// What is committed together.
+pub(super) enum Task {
+    /// Records and messages.
+    Writes(Vec<Write>),
+    /// Actions on mailboxes.
+    Mail(Vec<Op>),
+}
+
+/// What became of a [`Task`], of the same name.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The numbers of the writes.
+    Writes(Vec<u64>),
+    /// What each action did.
+    Mail(Vec<Answer>),
 }
 
 /// How many commits share one transaction at most. Longer ones would let the first wait for work that hides
@@ -82,7 +97,7 @@ impl Writer {
             let mut close = None;
             while let Some(command) = next.take() {
                 match command {
-                    Command::Commit { site, writes, answer } => batch.push(((site, writes), answer)),
+                    Command::Commit { site, task, answer } => batch.push(((site, task), answer)),
                     Command::Close { answer } => {
                         close = Some(answer);
                         break;
@@ -93,8 +108,8 @@ impl Writer {
                 }
             }
             let (group, answers): (Vec<(_, _)>, Vec<_>) = batch.into_iter().unzip();
-            let (sites, writes): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let results = self.commit_group_at(writes, || each(&sites, Moment::Written));
+            let (sites, tasks): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let results = self.commit_group_at(tasks, || each(&sites, Moment::Written));
             each(&sites, Moment::After);
             for (answer, result) in answers.into_iter().zip(results) {
                 // A caller that went away does not take its commit back.
@@ -113,8 +128,8 @@ impl Writer {
 
     /// The same without a moment before.
     #[cfg(test)]
-    pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Vec<u64>, Error>> {
-        self.commit_group_at(group, || ())
+    pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Outcome, Error>> {
+        self.commit_group_at(group.into_iter().map(Task::Writes).collect(), || ())
     }
 
     fn close(self) -> Result<(), Error> {
@@ -126,17 +141,13 @@ impl Writer {
     }
 
     /// Runs the commands in one transaction and answers them all, in order; calls `written` before they are committed.
-    fn commit_group_at(
-        &mut self,
-        group: Vec<Vec<Write>>,
-        written: impl FnOnce(),
-    ) -> Vec<Result<Vec<u64>, Error>> {
+    fn commit_group_at(&mut self, group: Vec<Task>, written: impl FnOnce()) -> Vec<Result<Outcome, Error>> {
         if group.is_empty() {
             return Vec::new();
         }
         let size = group.len();
         if let Some(error) = &self.broken {
-            return vec![Err(error.clone()); size];
+            return refused(size, error);
         }
         match self.transaction(group, written) {
             Ok((results, done)) => {
@@ -152,7 +163,7 @@ impl Writer {
                 {
                     self.broken = Some(Error::from_sqlite(&self.path, &rollback));
                 }
-                vec![Err(error); size]
+                refused(size, &error)
             }
         }
     }
@@ -178,19 +189,26 @@ impl Writer {
 
     fn transaction(
         &self,
-        group: Vec<Vec<Write>>,
+        group: Vec<Task>,
         written: impl FnOnce(),
-    ) -> Result<(Vec<Answer>, Done), Error> {
+    ) -> Result<(Vec<Result<Outcome, Error>>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let mut results = Vec::with_capacity(group.len());
         let mut done = Done { last: self.last, ..Done::default() };
-        for writes in group {
+        for task in group {
             self.conn.execute_batch("SAVEPOINT command").map_err(sqlite)?;
             let before = done.mark();
-            match self.apply_all(writes, &mut done) {
-                Ok(versions) => results.push(Ok(versions)),
-                Err(refusal @ (Error::Conflict { .. } | Error::LeaseLost { .. })) => {
+            let applied = match task {
+                Task::Writes(writes) => self.apply_all(writes, &mut done).map(Outcome::Writes),
+                Task::Mail(ops) => self.mail_all(ops, &mut done).map(Outcome::Mail),
+            };
+            match applied {
+                Ok(outcome) => results.push(Ok(outcome)),
+                Err(
+                    refusal
+                    @ (Error::Conflict { .. } | Error::LeaseLost { .. } | Error::MailboxClosed { .. }),
+                ) => {
                     self.conn.execute_batch("ROLLBACK TO command").map_err(sqlite)?;
                     done.back_to(before);
                     results.push(Err(refusal));
@@ -229,6 +247,14 @@ impl Writer {
                     self.delete(&key).map_err(|e| Error::from_sqlite(&self.path, &e))?;
                     (key, None)
                 }
+                Write::OpenMailbox { mailbox } => {
+                    mailbox::open(&self.conn, mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    continue;
+                }
+                Write::CloseMailbox { mailbox } => {
+                    mailbox::close(&self.conn, mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    continue;
+                }
                 message => {
                     queue::apply(&self.conn, &self.leases, seq, message, &mut done.messages).map_err(
                         |refused| match refused {
@@ -242,6 +268,17 @@ impl Writer {
             done.changes.push(Change { seq, key, version: seq, body });
         }
         Ok(versions)
+    }
+
+    fn mail_all(&self, ops: Vec<Op>, done: &mut Done) -> Result<Vec<Answer>, Error> {
+        let apply = |op| {
+            mailbox::apply(&self.conn, &mut done.last, op).map_err(|refused| match refused {
+                mailbox::Refused::Closed(mailbox) => Error::MailboxClosed { mailbox },
+                mailbox::Refused::Lost(id) => Error::LeaseLost { id },
+                mailbox::Refused::Sqlite(error) => Error::from_sqlite(&self.path, &error),
+            })
+        };
+        ops.into_iter().map(apply).collect()
     }
 
     fn check(&self, key: &Key, expect: Expect) -> Result<(), Error> {
@@ -291,6 +328,11 @@ impl Done {
         self.messages.arrivals.truncate(arrivals);
         self.messages.settled.truncate(settled);
     }
+}
+
+/// The same error for each of a group.
+fn refused(size: usize, error: &Error) -> Vec<Result<Outcome, Error>> {
+    std::iter::repeat_with(|| Err(error.clone())).take(size).collect()
 }
 
 /// Passes a moment of each commit of a group.

@@ -1,0 +1,283 @@
+//! Receives: what is due is hidden, counted and given out; what was received too often moves on.
+
+use std::collections::BTreeSet;
+
+use lambent_model::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::apply::{Refused, check_open};
+use super::{Attempt, DeadLetters, Message, Receipt, Receive, Received, groups, sweep};
+
+/// How many messages are looked at for one receive. Beyond the dead letters among them the caller comes again, so that
+/// no receive keeps all other commits waiting for long.
+const LOOKED_AT: usize = 100;
+
+/// A message's row, without what it says.
+struct Row {
+    number: u64,
+    due: i64,
+    receives: u64,
+    base: u64,
+    sent: i64,
+    first: Option<i64>,
+    source: Option<String>,
+    group: Option<String>,
+}
+
+const COLUMNS: &str = "id, due, receives, base, sent, first, source, grp";
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        number: row.get(0)?,
+        due: row.get(1)?,
+        receives: row.get(2)?,
+        base: row.get(3)?,
+        sent: row.get(4)?,
+        first: row.get(5)?,
+        source: row.get(6)?,
+        group: row.get(7)?,
+    })
+}
+
+/// What is to be done with a message that is due.
+enum Verdict {
+    Give,
+    Expired,
+    Dead,
+}
+
+pub(super) fn receive(conn: &Connection, last: &mut u64, ask: &Receive) -> Result<Received, Refused> {
+    check_open(conn, ask.mailbox)?;
+    if let Some(again) = repeated(conn, ask)? {
+        return Ok(again);
+    }
+    let received = match ask.groups {
+        Some(sent_until) => from_groups(conn, last, ask, sent_until)?,
+        None => from_all(conn, last, ask)?,
+    };
+    if let Some(attempt) = &ask.attempt
+        && !received.messages.is_empty()
+    {
+        note_attempt(conn, ask, attempt, &received.messages)?;
+    }
+    Ok(received)
+}
+
+fn from_all(conn: &Connection, last: &mut u64, ask: &Receive) -> Result<Received, Refused> {
+    let mut received = Received::default();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND due <= ?2 ORDER BY due, receives, id LIMIT ?3"
+    );
+    let mut looked_at = 0;
+    while received.messages.len() < ask.count && looked_at < LOOKED_AT {
+        let wanted = ask.count - received.messages.len();
+        // Read before anything is written, for what is written moves in the order that is being read.
+        let rows: Vec<Row> = conn
+            .prepare_cached(&sql)?
+            .query_map(params![ask.mailbox, ask.now.micros(), wanted], row)?
+            .collect::<Result<_, _>>()?;
+        let is_all = rows.len() < wanted;
+        looked_at += rows.len();
+        for row in rows {
+            handle(conn, last, ask, row, &mut received)?;
+        }
+        if is_all {
+            received.next = next_due(conn, ask)?;
+            return Ok(received);
+        }
+    }
+    received.next = Some(ask.now);
+    Ok(received)
+}
+
+fn next_due(conn: &Connection, ask: &Receive) -> rusqlite::Result<Option<Timestamp>> {
+    conn.prepare_cached("SELECT due FROM mail WHERE mailbox = ?1 AND due > ?2 ORDER BY due LIMIT 1")?
+        .query_row(params![ask.mailbox, ask.now.micros()], |row| row.get(0).map(Timestamp::from_micros))
+        .optional()
+}
+
+fn from_groups(
+    conn: &Connection,
+    last: &mut u64,
+    ask: &Receive,
+    sent_until: Timestamp,
+) -> Result<Received, Refused> {
+    groups::wake(conn, ask.mailbox, ask.now)?;
+    let mut received = Received::default();
+    let sql = format!("SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND grp = ?2 ORDER BY id LIMIT ?3");
+    let mut looked_at = 0;
+    // Groups that gave messages: those are ready still where nothing is hidden.
+    let mut done: Vec<String> = Vec::new();
+    loop {
+        let ready = groups::ready(conn, ask.mailbox, done.len() + 1)?;
+        let Some(group) = ready.into_iter().find(|group| !done.contains(group)) else {
+            received.next = groups::next(conn, ask.mailbox)?;
+            return Ok(received);
+        };
+        if received.messages.len() >= ask.count || looked_at >= LOOKED_AT {
+            received.next = Some(ask.now);
+            return Ok(received);
+        }
+        let wanted = ask.count - received.messages.len();
+        let rows: Vec<Row> = conn
+            .prepare_cached(&sql)?
+            .query_map(params![ask.mailbox, group, wanted], row)?
+            .collect::<Result<_, _>>()?;
+        looked_at += rows.len();
+        let (given, first) = (received.messages.len(), rows.first().map_or(0, |row| row.sent));
+        if first > sent_until.micros() {
+            // The oldest of all that is left is delayed, and so is the rest.
+            let wait = Timestamp::from_micros(ask.now.micros() + first - sent_until.micros());
+            let kept = groups::next(conn, ask.mailbox)?;
+            received.next = Some(kept.map_or(wait, |kept| kept.min(wait)));
+            return Ok(received);
+        }
+        for row in rows.into_iter().take_while(|row| row.sent <= sent_until.micros()) {
+            handle(conn, last, ask, row, &mut received)?;
+        }
+        groups::refresh(conn, ask.mailbox, &group, ask.now)?;
+        if received.messages.len() > given {
+            done.push(group);
+        }
+    }
+}
+
+fn handle(
+    conn: &Connection,
+    last: &mut u64,
+    ask: &Receive,
+    row: Row,
+    received: &mut Received,
+) -> Result<(), Refused> {
+    match verdict(ask, &row) {
+        Verdict::Give => received.messages.push(give(conn, ask, row)?),
+        Verdict::Expired => sweep::delete(conn, row.number)?,
+        Verdict::Dead => {
+            let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
+            bury(conn, last, ask, target, &row)?;
+            received.moved += 1;
+        }
+    }
+    Ok(())
+}
+
+fn verdict(ask: &Receive, row: &Row) -> Verdict {
+    if row.sent < ask.oldest.micros() {
+        return Verdict::Expired;
+    }
+    match &ask.dead_letters {
+        Some(target) if row.receives - row.base >= target.after => Verdict::Dead,
+        _ => Verdict::Give,
+    }
+}
+
+fn give(conn: &Connection, ask: &Receive, row: Row) -> rusqlite::Result<Message> {
+    let first = row.first.unwrap_or_else(|| ask.now.micros());
+    conn.prepare_cached("UPDATE mail SET due = ?2, receives = ?3, first = ?4 WHERE id = ?1")?
+        .execute(params![row.number, ask.hidden_until.micros(), row.receives + 1, first])?;
+    with_content(conn, row, first, 1)
+}
+
+fn with_content(conn: &Connection, row: Row, first: i64, more: u64) -> rusqlite::Result<Message> {
+    let (head, body) = conn
+        .prepare_cached("SELECT head, body FROM mail_content WHERE id = ?1")?
+        .query_row(params![row.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Message {
+        receipt: Receipt { number: row.number, receives: row.receives + more },
+        sent: Timestamp::from_micros(row.sent),
+        first_received: Timestamp::from_micros(first),
+        source: row.source,
+        head,
+        body,
+    })
+}
+
+/// A dead letter keeps the time at which it was sent, and its number with it; in a mailbox with groups it is the newest
+/// of its group instead (Amazon SQS Developer Guide, "Using dead-letter queues": retention periods).
+fn bury(
+    conn: &Connection,
+    last: &mut u64,
+    ask: &Receive,
+    target: &DeadLetters,
+    row: &Row,
+) -> Result<(), Refused> {
+    check_open(conn, target.mailbox)?;
+    let (number, sent) = match row.group {
+        Some(_) => {
+            *last += 1;
+            (*last, ask.now.micros())
+        }
+        None => (row.number, row.sent),
+    };
+    conn.prepare_cached(
+        "UPDATE mail SET id = ?2, mailbox = ?3, due = ?4, base = receives, sent = ?5, source = ?6 WHERE id = ?1",
+    )?
+    .execute(params![row.number, number, target.mailbox, ask.now.micros(), sent, target.source])?;
+    if let Some(group) = &row.group {
+        conn.prepare_cached("UPDATE mail_content SET id = ?2 WHERE id = ?1")?
+            .execute(params![row.number, number])?;
+        groups::join(conn, target.mailbox, group, number)?;
+    }
+    Ok(())
+}
+
+/// The messages of an earlier receive of the same name, if all of them are still as they were then; they are hidden anew
+/// (Amazon SQS API Reference, `ReceiveMessage`: `ReceiveRequestAttemptId`).
+fn repeated(conn: &Connection, ask: &Receive) -> Result<Option<Received>, Refused> {
+    let Some(attempt) = &ask.attempt else { return Ok(None) };
+    let receipts: Vec<Receipt> = conn
+        .prepare_cached(
+            "SELECT number, receives FROM mail_attempt WHERE mailbox = ?1 AND id = ?2 AND at >= ?3 ORDER BY number",
+        )?
+        .query_map(params![ask.mailbox, attempt.id, attempt.since.micros()], |row| {
+            Ok(Receipt { number: row.get(0)?, receives: row.get(1)? })
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut rows = Vec::with_capacity(receipts.len());
+    for receipt in &receipts {
+        let sql = format!("SELECT {COLUMNS} FROM mail WHERE id = ?1 AND mailbox = ?2");
+        let found = conn
+            .prepare_cached(&sql)?
+            .query_row(params![receipt.number, ask.mailbox], row)
+            .optional()?
+            .filter(|row| row.receives == receipt.receives && row.due > ask.now.micros());
+        match found {
+            Some(row) => rows.push(row),
+            None => return Ok(None),
+        }
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let groups: BTreeSet<String> = rows.iter().filter_map(|row| row.group.clone()).collect();
+    let mut received = Received::default();
+    for row in rows {
+        conn.prepare_cached("UPDATE mail SET due = ?2 WHERE id = ?1")?
+            .execute(params![row.number, ask.hidden_until.micros()])?;
+        let first = row.first.unwrap_or_else(|| ask.now.micros());
+        received.messages.push(with_content(conn, row, first, 0)?);
+    }
+    for group in groups {
+        groups::refresh(conn, ask.mailbox, &group, ask.now)?;
+    }
+    received.next = Some(ask.now);
+    Ok(Some(received))
+}
+
+fn note_attempt(
+    conn: &Connection,
+    ask: &Receive,
+    attempt: &Attempt,
+    messages: &[Message],
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM mail_attempt WHERE mailbox = ?1 AND id = ?2")?
+        .execute(params![ask.mailbox, attempt.id])?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO mail_attempt (mailbox, id, number, receives, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for message in messages {
+        let Receipt { number, receives } = message.receipt;
+        insert.execute(params![ask.mailbox, attempt.id, number, receives, ask.now.micros()])?;
+    }
+    Ok(())
+}
