@@ -24,6 +24,10 @@ macro_rules! common_errors {
 common_errors! {
     /// A member breaks a constraint of the model.
     validation_exception = "ValidationException", 400, Client;
+    /// A parameter has a value that cannot be, in the words of SQS.
+    invalid_parameter_value = "InvalidParameterValueException", 400, Client;
+    /// A parameter is not there that has to be, in the words of SQS.
+    missing_parameter = "MissingRequiredParameterException", 400, Client;
     /// The request cannot be read: malformed JSON, or a member of the wrong type.
     serialization_exception = "SerializationException", 400, Client;
     /// No operation has this route or target.

@@ -8,12 +8,13 @@ use crate::xml;
 
 /// Name in the model, name in the query protocol, and its status there where that is not the model's (the trait
 /// `awsQueryError` of Amazon SQS's shapes; Amazon SQS API Reference: the operations' errors).
-const CODES: [(&str, &str, u16); 21] = [
+const CODES: [(&str, &str, u16); 23] = [
     ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", 400),
     ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", 400),
     ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", 400),
     ("InvalidAddress", "InvalidAddress", 404),
     ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400),
+    ("InvalidParameterValueException", "InvalidParameterValue", 400),
     ("InvalidSecurity", "InvalidSecurity", 403),
     ("KmsAccessDenied", "KMS.AccessDeniedException", 400),
     ("KmsDisabled", "KMS.DisabledException", 400),
@@ -23,6 +24,7 @@ const CODES: [(&str, &str, u16); 21] = [
     ("KmsOptInRequired", "KMS.OptInRequired", 403),
     ("KmsThrottled", "KMS.ThrottlingException", 400),
     ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", 400),
+    ("MissingRequiredParameterException", "MissingParameter", 400),
     ("OverLimit", "OverLimit", 403),
     ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", 403),
     ("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", 400),
@@ -48,7 +50,12 @@ pub(crate) fn header(error: &Error, code: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("{code};{fault}")).expect("codes are ASCII")
 }
 
-/// `__type` in JSON: the shape with its namespace.
+/// `__type` in JSON: the shape with its namespace, which is another one for those that no model has.
 pub(crate) fn qualified(error: &Error) -> String {
-    format!("com.amazonaws.sqs#{}", error.code)
+    match error.code {
+        "InvalidParameterValueException" | "MissingRequiredParameterException" => {
+            format!("com.amazon.coral.service#{}", error.code)
+        }
+        code => format!("com.amazonaws.sqs#{code}"),
+    }
 }
