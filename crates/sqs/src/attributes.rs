@@ -71,7 +71,8 @@ impl Attributes {
                 "FifoThroughputLimit can be set to perMessageGroupId only when DeduplicationScope is messageGroup.",
             ));
         }
-        if self.text("KmsMasterKeyId").is_some() && changes.get("SqsManagedSseEnabled").is_some_and(|on| on == "true")
+        if self.text("KmsMasterKeyId").is_some()
+            && changes.get("SqsManagedSseEnabled").is_some_and(|on| on == "true")
         {
             return Err(error::invalid_attribute_value(
                 "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.",

@@ -29,7 +29,9 @@ entries!(ChangeMessageVisibilityBatchRequestEntry DeleteMessageBatchRequestEntry
 /// Checks how many there are and what they are called.
 pub(crate) fn check<E: Entry>(entries: &[E]) -> Result<(), Error> {
     if entries.is_empty() {
-        return Err(error::empty_batch_request("There should be at least one SendMessageBatchRequestEntry in the request."));
+        return Err(error::empty_batch_request(
+            "There should be at least one SendMessageBatchRequestEntry in the request.",
+        ));
     }
     if entries.len() > ENTRIES {
         return Err(error::too_many_entries_in_batch_request(format!(

@@ -13,7 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
 use crate::receive::{self, Looked};
-use crate::{Caller, Context, Sqs, manage, send, settle, tags};
+use crate::{Caller, Context, Sqs, manage, moves, permissions, send, settle, tags};
 
 type Waiting = Pin<Box<dyn Future<Output = Response<Bytes>> + std::marker::Send>>;
 
@@ -50,7 +50,8 @@ impl Sqs {
     }
 
     async fn answer(&self, call: &Pending<'_>, caller: &Caller) -> Result<Response<Bytes>, Error> {
-        let context = &Context { inner: &self.inner, caller };
+        let trace = call.parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let context = &Context { inner: &self.inner, caller, trace };
         macro_rules! calls {
             ($($operation:ident => $answer:path,)* ; $($silent:ident => $done:path,)*) => {
                 match call.matched.operation().name {
@@ -68,21 +69,26 @@ impl Sqs {
             };
         }
         calls! {
+            CancelMessageMoveTask => moves::cancel,
             ChangeMessageVisibilityBatch => settle::change_many,
             CreateQueue => manage::create,
             DeleteMessageBatch => settle::delete_many,
             GetQueueAttributes => manage::attributes,
             GetQueueUrl => manage::url,
             ListDeadLetterSourceQueues => manage::sources,
+            ListMessageMoveTasks => moves::list,
             ListQueueTags => tags::list,
             ListQueues => manage::list,
             SendMessage => send::one,
             SendMessageBatch => send::many,
+            StartMessageMoveTask => moves::start,
             ;
+            AddPermission => permissions::add,
             ChangeMessageVisibility => settle::change,
             DeleteMessage => settle::delete,
             DeleteQueue => manage::delete,
             PurgeQueue => manage::purge,
+            RemovePermission => permissions::remove,
             SetQueueAttributes => manage::set,
             TagQueue => tags::tag,
             UntagQueue => tags::untag,

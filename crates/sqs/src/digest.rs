@@ -67,7 +67,8 @@ mod tests {
             ("b".to_owned(), value("Binary", None, Some(b"\x00\x01"))),
             ("a".to_owned(), value("String", Some("v"), None)),
         ]);
-        let bytes = b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01v\0\0\0\x01b\0\0\0\x06Binary\x02\0\0\0\x02\0\x01";
+        let bytes =
+            b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01v\0\0\0\x01b\0\0\0\x06Binary\x02\0\0\0\x02\0\x01";
         assert_eq!(of_attributes(&attributes), Some(hex(Md5::digest(bytes).as_slice())));
     }
 }

@@ -17,25 +17,29 @@ mod call;
 mod digest;
 mod manage;
 mod message;
+mod moves;
 mod names;
+mod permissions;
 mod queue;
 mod receipt;
 mod receive;
 mod redrive;
 mod send;
 mod settle;
+mod sweep;
 mod tags;
 mod waiters;
 
 use std::sync::Arc;
 
 use lambent_identity::Principal;
-use lambent_model::{Clock, Entropy, Scope};
+use lambent_model::{Clock, Entropy, ResourcePolicies, ResourcePolicyFuture, Scope};
 use lambent_store::{Error as StoreError, Store};
 use lambent_wire::Error;
 use tokio::sync::{Semaphore, watch};
 
 pub use call::Later;
+use moves::Moves;
 use names::QueueName;
 use queue::{Queue, Queues};
 use receipt::Handles;
@@ -56,6 +60,8 @@ pub struct Caller {
     pub scope: Scope,
     /// Who it is.
     pub principal: Principal,
+    /// Whether it is a service of the platform, for which the policies have been asked already.
+    pub is_service: bool,
     /// What `SenderId` shows of it.
     pub sender: String,
     /// Scheme, host and port that addresses of queues begin with.
@@ -68,6 +74,7 @@ pub(crate) struct Inner {
     entropy: Arc<dyn Entropy>,
     queues: Queues,
     handles: Handles,
+    moves: Moves,
     waiting: Arc<Semaphore>,
     /// True once nothing waits any more.
     closing: watch::Sender<bool>,
@@ -77,6 +84,8 @@ pub(crate) struct Inner {
 pub(crate) struct Context<'a> {
     pub(crate) inner: &'a Arc<Inner>,
     pub(crate) caller: &'a Caller,
+    /// `X-Amzn-Trace-Id` of the request.
+    pub(crate) trace: Option<&'a str>,
 }
 
 impl Sqs {
@@ -91,12 +100,14 @@ impl Sqs {
         secret: [u8; 32],
     ) -> Result<Self, StoreError> {
         let queues = Queues::load(store.clone(), Arc::clone(&entropy)).await?;
+        let moves = Moves::load(&store).await?;
         let inner = Inner {
             store,
             clock,
             entropy,
             queues,
             handles: Handles::new(&secret),
+            moves,
             waiting: Arc::new(Semaphore::new(WAITING)),
             closing: watch::channel(false).0,
         };
@@ -106,6 +117,14 @@ impl Sqs {
     /// Answers all receives that wait, and those that would.
     pub fn stop_waiting(&self) {
         self.inner.closing.send_replace(true);
+    }
+}
+
+impl ResourcePolicies for Sqs {
+    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+        let queue = QueueName::of_arn(arn).and_then(|name| self.inner.queues.find(&name));
+        let policy = queue.and_then(|queue| queue.stored.attributes.text("Policy").map(str::to_owned));
+        Box::pin(std::future::ready(policy))
     }
 }
 

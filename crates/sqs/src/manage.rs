@@ -62,10 +62,8 @@ pub(crate) async fn list(
 ) -> Result<t::ListQueuesResult, Error> {
     let prefix = input.queue_name_prefix.unwrap_or_default();
     let scope = &context.caller.scope;
-    let queues = context
-        .inner
-        .queues
-        .all(|queue| queue.name.scope == *scope && queue.name.name.starts_with(&prefix));
+    let queues =
+        context.inner.queues.all(|queue| queue.name.scope == *scope && queue.name.name.starts_with(&prefix));
     let (page, next) = page(queues, input.max_results, input.next_token.as_deref())?;
     let urls = page.iter().map(|queue| queue.name.url(&context.caller.base_url)).collect();
     Ok(t::ListQueuesResult { queue_urls: Entries(urls).some(), next_token: next })
@@ -76,7 +74,8 @@ pub(crate) async fn sources(
     input: t::ListDeadLetterSourceQueuesRequest,
 ) -> Result<t::ListDeadLetterSourceQueuesResult, Error> {
     let target = context.queue(&input.queue_url, "ListDeadLetterSourceQueues")?;
-    let is_source = |queue: &Queue| queue.redrive.as_ref().is_some_and(|redrive| redrive.target == target.name);
+    let is_source =
+        |queue: &Queue| queue.redrive.as_ref().is_some_and(|redrive| redrive.target == target.name);
     let queues = context.inner.queues.all(is_source);
     let (page, next) = page(queues, input.max_results, input.next_token.as_deref())?;
     let urls: Vec<String> = page.iter().map(|queue| queue.name.url(&context.caller.base_url)).collect();
@@ -86,11 +85,7 @@ pub(crate) async fn sources(
 type Page = (Vec<std::sync::Arc<Queue>>, Option<String>);
 
 /// A page of queues that are in the order of their names. Without a size there is one page, and no token.
-fn page(
-    queues: Vec<std::sync::Arc<Queue>>,
-    size: Option<i32>,
-    token: Option<&str>,
-) -> Result<Page, Error> {
+fn page(queues: Vec<std::sync::Arc<Queue>>, size: Option<i32>, token: Option<&str>) -> Result<Page, Error> {
     let invalid = |value: &str, name: &str| invalid_value(value, name, "It is not one that can be used.");
     let after = match token {
         None => None,
@@ -108,8 +103,10 @@ fn page(
         let shown = size.unwrap_or_default().to_string();
         invalid_value(&shown, "MaxResults", "Must be between 1 and 1000.")
     })?;
-    let mut rest: Vec<_> =
-        queues.into_iter().filter(|queue| after.as_ref().is_none_or(|after| queue.name.name > *after)).collect();
+    let mut rest: Vec<_> = queues
+        .into_iter()
+        .filter(|queue| after.as_ref().is_none_or(|after| queue.name.name > *after))
+        .collect();
     let more = rest.len() > count && size.is_some();
     rest.truncate(count);
     let next = rest.last().filter(|_| more).map(|queue| URL_SAFE_NO_PAD.encode(&queue.name.name));
@@ -128,9 +125,8 @@ pub(crate) async fn attributes(
     if names.is_empty() {
         return Ok(t::GetQueueAttributesResult::default());
     }
-    let wants = |name: &str| {
-        names.iter().any(|wanted| *wanted == QueueAttributeName::All || wanted.as_str() == name)
-    };
+    let wants =
+        |name: &str| names.iter().any(|wanted| *wanted == QueueAttributeName::All || wanted.as_str() == name);
     let mut shown = queue.stored.attributes.shown(queue.fifo);
     shown.insert("QueueArn".into(), queue.arn.clone());
     shown.insert("CreatedTimestamp".into(), queue.stored.created.seconds().to_string());

@@ -173,13 +173,13 @@ fn check_body(body: &str) -> Result<(), Error> {
     if body.is_empty() {
         return Err(missing("MessageBody"));
     }
-    let fits = |c: char| {
-        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-    };
+    let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     if body.chars().all(fits) {
         return Ok(());
     }
-    Err(error::invalid_message_contents("Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"))
+    Err(error::invalid_message_contents(
+        "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+    ))
 }
 
 fn check_attributes(attributes: &BTreeMap<String, MessageAttributeValue>) -> Result<(), Error> {
@@ -230,9 +230,7 @@ fn check_attribute(name: &str, value: &MessageAttributeValue) -> Result<(), Erro
             let text = text.filter(|text| !text.is_empty()).ok_or_else(is_empty)?;
             let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
             is_number.then_some(()).ok_or_else(|| {
-                invalid_parameter(format!(
-                    "Could not cast message attribute '{name}' value to number."
-                ))
+                invalid_parameter(format!("Could not cast message attribute '{name}' value to number."))
             })
         }
         "Binary" => bytes.filter(|bytes| !bytes.is_empty()).map(drop).ok_or_else(is_empty),
@@ -280,11 +278,7 @@ fn delay(wanted: Option<i32>, queue: &Attributes, fifo: bool) -> Result<u32, Err
 }
 
 fn not_of_this_type(value: &str, parameter: &str) -> Error {
-    invalid_value(
-        value,
-        parameter,
-        "The request include parameter that is not valid for this queue type",
-    )
+    invalid_value(value, parameter, "The request include parameter that is not valid for this queue type")
 }
 
 fn check_id(id: &str, parameter: &str) -> Result<(), Error> {
@@ -294,9 +288,7 @@ fn check_id(id: &str, parameter: &str) -> Result<(), Error> {
     Err(invalid_value(
         id,
         parameter,
-        &format!(
-            "{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length"
-        ),
+        &format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length"),
     ))
 }
 

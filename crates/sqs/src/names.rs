@@ -20,8 +20,7 @@ impl QueueName {
     /// The queue that `QueueUrl` names: the last two parts of its path are the account and the name, and the region is the
     /// one that the caller calls.
     pub(crate) fn of_url(url: &str, scope: &Scope) -> Result<Self, Error> {
-        let invalid =
-            || error::invalid_address(format!("The address {url} is not valid for this endpoint."));
+        let invalid = || error::invalid_address(format!("The address {url} is not valid for this endpoint."));
         let path = match url.split_once("://") {
             Some((_, rest)) => rest.split_once('/').map(|(_, path)| path).ok_or_else(invalid)?,
             None => url.strip_prefix('/').ok_or_else(invalid)?,

@@ -168,10 +168,8 @@ impl Queues {
         }
         let mailbox = self.number();
         let stored = Stored { mailbox, purged: Some(now), ..queue.stored.clone() };
-        let others = vec![
-            Write::OpenMailbox { mailbox },
-            Write::CloseMailbox { mailbox: queue.stored.mailbox },
-        ];
+        let others =
+            vec![Write::OpenMailbox { mailbox }, Write::CloseMailbox { mailbox: queue.stored.mailbox }];
         self.replace(&queue, stored, others).await
     }
 

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lambent_model::Timestamp;
 use lambent_store::Error as StoreError;
-use lambent_store::mailbox::{
-    Answer, Attempt, DeadLetters, Message, Op, Receive, Received,
-};
+use lambent_store::mailbox::{Answer, Attempt, DeadLetters, Message, Op, Receive, Received};
 use lambent_wire::sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
 use lambent_wire::sqs::{error, types as t};
 use lambent_wire::{Error, common};
@@ -102,9 +101,7 @@ fn unknown(name: &str) -> Error {
 impl Inner {
     /// How long the caller waits for something to come.
     pub(crate) fn patience(&self, wanted: &Wanted) -> Duration {
-        let of_queue = |queue: Arc<Queue>| {
-            Duration::from_secs(queue.stored.attributes.wait_seconds().into())
-        };
+        let of_queue = |queue: Arc<Queue>| Duration::from_secs(queue.stored.attributes.wait_seconds().into());
         wanted.wait.unwrap_or_else(|| self.queues.find(&wanted.queue).map_or(Duration::ZERO, of_queue))
     }
 
@@ -113,10 +110,20 @@ impl Inner {
         loop {
             let queue = self.queues.get(&wanted.queue)?;
             let now = self.clock.now();
+            if self.is_full(&queue, now).await? {
+                // "Amazon SQS returns the OverLimit error message" to a standard queue's short polls alone.
+                if !queue.fifo && self.patience(wanted).is_zero() {
+                    return Err(error::over_limit(format!(
+                        "{IN_FLIGHT} messages of the queue are in flight; delete some, or let them come back."
+                    )));
+                }
+                return Ok(Looked::Nothing(Some(now.plus(Duration::from_secs(1)))));
+            }
             let mut look = Look { waiters: &queue.waiters, done: false };
-            let dead = queue.redrive.as_ref().and_then(|redrive| {
-                Some((self.queues.find(&redrive.target)?, redrive.after))
-            });
+            let dead = queue
+                .redrive
+                .as_ref()
+                .and_then(|redrive| Some((self.queues.find(&redrive.target)?, redrive.after)));
             let op = Op::Receive(self.receive(&queue, dead.as_ref(), wanted, now));
             let received = match self.store.mail(vec![op]).await {
                 // Purged or deleted meanwhile, or its dead-letter queue was.
@@ -135,6 +142,7 @@ impl Inner {
                 dead.waiters.wake_one();
             }
             let Received { messages, next, .. } = received;
+            queue.waiters.hidden.fetch_add(messages.len() as u64, Ordering::Relaxed);
             if messages.is_empty() {
                 return Ok(Looked::Nothing(next));
             }
@@ -170,10 +178,7 @@ impl Inner {
                 mailbox: target.stored.mailbox,
                 source: queue.arn.clone(),
             }),
-            attempt: wanted
-                .attempt
-                .clone()
-                .map(|id| Attempt { id, since: before(now, DEDUPLICATION) }),
+            attempt: wanted.attempt.clone().map(|id| Attempt { id, since: before(now, DEDUPLICATION) }),
         }
     }
 
@@ -186,7 +191,10 @@ impl Inner {
         now: Timestamp,
     ) -> Result<t::Message, Error> {
         let damaged = |what: &str| {
-            common::internal_failure(format!("the {what} of message {} cannot be read", message.receipt.number))
+            common::internal_failure(format!(
+                "the {what} of message {} cannot be read",
+                message.receipt.number
+            ))
         };
         let head: Head = serde_json::from_slice(&message.head).map_err(|_| damaged("head"))?;
         let attributes = system(wanted, queue, &head, &message);
@@ -209,11 +217,17 @@ impl Inner {
         })
     }
 
-    /// Refuses a receive where too many messages are hidden already; one that waits finds nothing instead.
-    pub(crate) async fn check_in_flight(&self, queue: &Queue) -> Result<bool, Error> {
-        let now = self.clock.now();
-        let depth = self.store.depth(queue.stored.mailbox, now, None).await.map_err(|error| failed(&error))?;
-        Ok(depth.hidden < IN_FLIGHT)
+    /// Whether so many messages are hidden that no more are given out. They are counted when there might be: it takes as
+    /// many receives to come back to that.
+    async fn is_full(&self, queue: &Queue, now: Timestamp) -> Result<bool, Error> {
+        let hidden = &queue.waiters.hidden;
+        if hidden.load(Ordering::Relaxed).saturating_add(MOST.unsigned_abs().into()) <= IN_FLIGHT {
+            return Ok(false);
+        }
+        let depth =
+            self.store.depth(queue.stored.mailbox, now, None).await.map_err(|error| failed(&error))?;
+        hidden.store(depth.hidden, Ordering::Relaxed);
+        Ok(depth.hidden >= IN_FLIGHT)
     }
 }
 

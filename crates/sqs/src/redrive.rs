@@ -31,9 +31,8 @@ impl Redrive {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| invalid_value(text, "RedrivePolicy", reason);
         let map = object(text).ok_or_else(|| invalid("Redrive policy is not a valid JSON map."))?;
-        let lacks = |name: &str| {
-            invalid(&format!("Redrive policy does not contain mandatory attribute: {name}."))
-        };
+        let lacks =
+            |name: &str| invalid(&format!("Redrive policy does not contain mandatory attribute: {name}."));
         let target = map.get("deadLetterTargetArn").ok_or_else(|| lacks("deadLetterTargetArn"))?;
         let count = map.get("maxReceiveCount").ok_or_else(|| lacks("maxReceiveCount"))?;
         if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {

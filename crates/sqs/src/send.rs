@@ -89,7 +89,12 @@ struct Accepted {
 impl Context<'_> {
     fn checked(&self, queue: &Queue, draft: Draft) -> Result<Checked, Error> {
         let id = RequestId::random(&*self.inner.entropy).to_string();
-        draft.check(&queue.stored.attributes, queue.fifo, id, &self.caller.sender)
+        let checked = draft.check(&queue.stored.attributes, queue.fifo, id, &self.caller.sender);
+        checked.map(|mut checked| {
+            // A traced sender says so of its request (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
+            checked.head.trace = checked.head.trace.or_else(|| self.trace.map(str::to_owned));
+            checked
+        })
     }
 }
 

@@ -144,19 +144,29 @@ impl Inner {
     fn read_handle(&self, queue: &Queue, text: &str) -> Result<(u64, Receipt, Timestamp), Error> {
         let handle = self.handles.read(text).filter(|handle| handle.queue == queue.stored.id);
         let handle = handle.ok_or_else(|| {
-            error::receipt_handle_is_invalid(format!("The input receipt handle \"{text}\" is not a valid receipt handle."))
+            error::receipt_handle_is_invalid(format!(
+                "The input receipt handle \"{text}\" is not a valid receipt handle."
+            ))
         })?;
         Ok((handle.mailbox, handle.receipt, handle.received))
     }
 
-    async fn settle(&self, name: &QueueName, orders: Vec<Order>, asked: Asked) -> Result<Vec<Settled>, Error> {
+    async fn settle(
+        &self,
+        name: &QueueName,
+        orders: Vec<Order>,
+        asked: Asked,
+    ) -> Result<Vec<Settled>, Error> {
         loop {
             let queue = self.queues.get(name)?;
             let mailbox = queue.stored.mailbox;
             // Of before a purge there is nothing left.
             let current = |order: &Order| order.mailbox == mailbox;
-            let fates: Vec<_> =
-                orders.iter().filter(|order| current(order)).map(|order| (order.receipt, order.fate)).collect();
+            let fates: Vec<_> = orders
+                .iter()
+                .filter(|order| current(order))
+                .map(|order| (order.receipt, order.fate))
+                .collect();
             let settled = match fates.is_empty() {
                 true => Vec::new(),
                 false => {
@@ -175,7 +185,9 @@ impl Inner {
                         Err(error) => return Err(failed(&error)),
                         Ok(mut answers) => match answers.pop() {
                             Some(Answer::Settled(settled)) => settled,
-                            other => unreachable!("settling is answered by what became of each, not {other:?}"),
+                            other => {
+                                unreachable!("settling is answered by what became of each, not {other:?}")
+                            }
                         },
                     }
                 }

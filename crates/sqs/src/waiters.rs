@@ -1,7 +1,7 @@
 //! Receives that wait for something to come. They are woken by what arrives, one at a time, and one of them by the time at
 //! which something is due; while nothing happens they cost nothing.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,12 +10,25 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Those of one queue, for as long as it lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiters {
     arrived: Notify,
     /// When the one that looks after the clock comes back.
     alarm: Mutex<Option<Timestamp>>,
     waiting: AtomicUsize,
+    /// At most so many messages are hidden; nobody has counted yet at first, so it may be any number.
+    pub(crate) hidden: AtomicU64,
+}
+
+impl Default for Waiters {
+    fn default() -> Self {
+        Self {
+            arrived: Notify::new(),
+            alarm: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            hidden: AtomicU64::new(u64::MAX),
+        }
+    }
 }
 
 impl Waiters {

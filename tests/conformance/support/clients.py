@@ -1,15 +1,21 @@
 """Stock clients, and bare HTTP where a client would not send what is to be shown."""
 
+import atexit
+import functools
 import http.client
 import json
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import boto3
 import botocore.auth
 import botocore.awsrequest
 import botocore.config
 import botocore.credentials
+import botocore.loaders
+import botocore.session
 import pytest
 
 REGION = "us-east-1"
@@ -22,7 +28,9 @@ class Clients:
     def __init__(self, server):
         self.server = server
 
-    def boto(self, service, *, key="test", secret="test", token=None, region=REGION, validate=False, **options):
+    def boto(
+        self, service, *, key="test", secret="test", token=None, region=REGION, validate=False, session=boto3, **options
+    ):
         """A client that sends each request once. Its own validation is off by default: the server's is under test."""
         config = botocore.config.Config(
             retries={"total_max_attempts": 1},
@@ -32,7 +40,7 @@ class Clients:
             read_timeout=40,
             **options,
         )
-        return boto3.client(
+        return session.client(
             service,
             endpoint_url=self.server.url,
             region_name=region,
@@ -41,6 +49,12 @@ class Clients:
             aws_session_token=token,
             config=config,
         )
+
+    def sqs(self, protocol="json", **options):
+        """SQS in JSON, as SDKs of today speak it, or in forms, as older ones do."""
+        if protocol == "json":
+            return self.boto("sqs", **options)
+        return self.boto("sqs", session=queried(), **options)
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=timeout)
@@ -73,6 +87,42 @@ class Clients:
             return Answer(connection.getresponse())
         finally:
             connection.close()
+
+
+@functools.cache
+def queried():
+    """A session of boto3 whose model of SQS names the query protocol alone."""
+    folder = tempfile.TemporaryDirectory(prefix="lambent-models-")
+    atexit.register(folder.cleanup)
+    session = botocore.session.get_session()
+    loader = session.get_component("data_loader")
+    model = loader.load_service_model("sqs", "service-2")
+    metadata = {key: value for key, value in model["metadata"].items() if key != "awsQueryCompatible"}
+    model = {**model, "metadata": {**metadata, "protocol": "query", "protocols": ["query"]}}
+    for name, operation in model["operations"].items():
+        if "output" in operation:
+            operation["output"]["resultWrapper"] = f"{name}Result"
+    # The names that the model has lost (Amazon SQS API Reference, the parameters of the operations).
+    maps = {
+        "MessageBodyAttributeMap": ("MessageAttribute", "Name"),
+        "MessageBodySystemAttributeMap": ("MessageSystemAttribute", "Name"),
+        "MessageSystemAttributeMap": ("Attribute", "Name"),
+        "QueueAttributeMap": ("Attribute", "Name"),
+        "TagMap": ("Tag", "Key"),
+    }
+    for name, shape in model["shapes"].items():
+        if shape["type"] == "list" and name.endswith("List"):
+            shape["member"]["locationName"] = "Attribute" if name == "AttributeList" else name.removesuffix("List")
+        if name in maps:
+            shape["key"]["locationName"], shape["value"]["locationName"] = maps[name][1], "Value"
+        for member in shape.get("members", {}).values():
+            if member["shape"] in maps:
+                member["locationName"] = maps[member["shape"]][0]
+    path = pathlib.Path(folder.name) / "sqs" / model["metadata"]["apiVersion"]
+    path.mkdir(parents=True)
+    (path / "service-2.json").write_text(json.dumps(model))
+    session.register_component("data_loader", botocore.loaders.create_loader(folder.name))
+    return boto3.Session(botocore_session=session)
 
 
 class Answer:

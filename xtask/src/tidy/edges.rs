@@ -43,6 +43,7 @@ pub(crate) const TABLE: &[Rule] = &[
             "runtimes",
             "sandbox-client",
             "services",
+            "sqs",
             "store",
             "wire",
         ],
@@ -56,6 +57,8 @@ pub(crate) const TABLE: &[Rule] = &[
         exceptions: &[],
         tests: &["testkit"],
     },
+    // An engine of its own: queues that clients poll (docs/adr/0018).
+    Rule { name: "sqs", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },

@@ -9,17 +9,24 @@ use lambent_model::{FunctionArn, FunctionReference, Scope};
 use lambent_wire::{Error, Matched, Operation, common};
 
 /// What is not read from an operation's name, and is no change of the API's resources either: running functions,
-/// assuming roles that trust the function's, and what durable functions say of their own executions while they run.
-const WORK: [&str; 9] = [
+/// assuming roles that trust the function's, sending and receiving messages, and what durable functions say of their own executions while they run.
+const WORK: [&str; 16] = [
     "AssumeRole",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
     "CheckpointDurableExecution",
     "DecodeAuthorizationMessage",
+    "DeleteMessage",
+    "DeleteMessageBatch",
     "Invoke",
     "InvokeAsync",
     "InvokeWithResponseStream",
+    "ReceiveMessage",
     "SendDurableExecutionCallbackFailure",
     "SendDurableExecutionCallbackHeartbeat",
     "SendDurableExecutionCallbackSuccess",
+    "SendMessage",
+    "SendMessageBatch",
 ];
 
 /// What functions do with logs: what AWS's policy AWSLambdaBasicExecutionRole allows (AWS Managed Policy Reference), and
@@ -83,7 +90,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
-    use lambent_wire::{iam, lambda, logs, sts};
+    use lambent_wire::{iam, lambda, logs, sqs, sts};
 
     use super::*;
 
@@ -100,7 +107,9 @@ mod tests {
             assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
         }
         // Each name in the list is one of the model: a spelling mistake would forbid it in silence.
-        let known = || lambda::SERVICE.operations.iter().chain(sts::SERVICE.operations);
+        let known = || {
+            lambda::SERVICE.operations.iter().chain(sts::SERVICE.operations).chain(sqs::SERVICE.operations)
+        };
         for name in WORK {
             assert!(known().any(|operation| operation.name == name), "{name}");
         }

@@ -55,7 +55,9 @@ impl Gateway {
             Err(error) => return dialect.error_response(&error, &request_id),
         };
         let caller = Caller { scope, arn, is_account: false, base_url: "http://localhost".to_owned() };
-        self.dispatch(&matched, &caller, &principal, Request::from_parts(parts, body), &request_id).await
+        let request = Request::from_parts(parts, body);
+        let response = self.dispatch(&matched, &caller, &principal, request, &request_id).await;
+        lambent_sqs::Later::resolve(response).await
     }
 }
 

@@ -13,6 +13,7 @@ mod orphans;
 mod own;
 mod permits;
 mod places;
+mod queues;
 mod reply;
 mod trace;
 
@@ -30,9 +31,10 @@ use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
+use lambent_sqs::{Later, Sqs};
 use lambent_store::CodeStore;
 use lambent_wire::{
-    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sts,
+    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sqs, sts,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -74,6 +76,7 @@ pub(crate) struct Gateway {
     pub(crate) urls: Urls,
     pub(crate) logs: Logs,
     pub(crate) autoscaling: Autoscaling,
+    pub(crate) sqs: Sqs,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
     pub(crate) location: LocationSigner,
@@ -142,7 +145,8 @@ impl Gateway {
                 let made = self.orphans.keep(gateway.make(call).instrument(span.clone()), move || {
                     requests.orphaned.add(1);
                 });
-                Reply::of(made.await)
+                // A receive of SQS that waits has given back its place: only its client keeps it, by staying.
+                Reply::of(Later::resolve(made.await).await)
             }
             Err(Instead::Answer(response)) => Reply::of(response),
             Err(Instead::Refusal(dialect, error)) => Reply::of(dialect.error_response(&error, &request_id)),
@@ -234,6 +238,7 @@ impl Gateway {
             "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
             "iam" => self.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
+            "sqs" => self.sqs.call(matched, &queues::caller(caller, principal), request, request_id).await,
             "sts" => self.sts.call(matched, principal, request, request_id).await,
             _ => self.control.call(matched, caller, request, request_id).await,
         }
@@ -279,7 +284,14 @@ fn base_url(parts: &http::request::Parts) -> String {
 
 /// The services that are offered, by their names in signatures.
 fn service(name: &str) -> Option<&'static Service> {
-    [&application_autoscaling::SERVICE, &iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE]
-        .into_iter()
-        .find(|service| service.name == name)
+    [
+        &application_autoscaling::SERVICE,
+        &iam::SERVICE,
+        &lambda::SERVICE,
+        &logs::SERVICE,
+        &sqs::SERVICE,
+        &sts::SERVICE,
+    ]
+    .into_iter()
+    .find(|service| service.name == name)
 }

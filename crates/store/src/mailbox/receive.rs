@@ -40,6 +40,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 /// What is to be done with a message that is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Give,
     Expired,
@@ -64,30 +65,52 @@ pub(super) fn receive(conn: &Connection, last: &mut u64, ask: &Receive) -> Resul
 }
 
 fn from_all(conn: &Connection, last: &mut u64, ask: &Receive) -> Result<Received, Refused> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND due <= ?2 ORDER BY due, receives, id");
     let mut received = Received::default();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND due <= ?2 ORDER BY due, receives, id LIMIT ?3"
-    );
-    let mut looked_at = 0;
-    while received.messages.len() < ask.count && looked_at < LOOKED_AT {
-        let wanted = ask.count - received.messages.len();
-        // Read before anything is written, for what is written moves in the order that is being read.
-        let rows: Vec<Row> = conn
-            .prepare_cached(&sql)?
-            .query_map(params![ask.mailbox, ask.now.micros(), wanted], row)?
-            .collect::<Result<_, _>>()?;
-        let is_all = rows.len() < wanted;
-        looked_at += rows.len();
-        for row in rows {
-            handle(conn, last, ask, row, &mut received)?;
-        }
-        if is_all {
-            received.next = next_due(conn, ask)?;
-            return Ok(received);
-        }
-    }
-    received.next = Some(ask.now);
+    let found = {
+        let mut statement = conn.prepare_cached(&sql)?;
+        let rows = statement.query(params![ask.mailbox, ask.now.micros()])?;
+        select(rows, ask, ask.count, |_| true)?
+    };
+    let is_all = found.is_all;
+    handle(conn, last, ask, found.rows, &mut received)?;
+    // What was given and not hidden can be received at once.
+    let is_hidden = received.messages.is_empty() || ask.hidden_until > ask.now;
+    received.next = if is_all && is_hidden { next_due(conn, ask)? } else { Some(ask.now) };
     Ok(received)
+}
+
+/// Messages that were looked at, each with what is to be done with it.
+struct Found {
+    rows: Vec<(Row, Verdict)>,
+    /// There were no further ones.
+    is_all: bool,
+}
+
+/// Reads until enough can be given. Nothing is written meanwhile, for what is written moves in the order that is read.
+fn select(
+    mut rows: rusqlite::Rows<'_>,
+    ask: &Receive,
+    count: usize,
+    fits: impl Fn(&Row) -> bool,
+) -> rusqlite::Result<Found> {
+    let mut found = Found { rows: Vec::new(), is_all: false };
+    let mut given = 0;
+    while given < count && found.rows.len() < LOOKED_AT {
+        let Some(next) = rows.next()? else {
+            found.is_all = true;
+            break;
+        };
+        let next = row(next)?;
+        if !fits(&next) {
+            break;
+        }
+        let verdict = verdict(ask, &next);
+        given += usize::from(verdict == Verdict::Give);
+        found.rows.push((next, verdict));
+    }
+    Ok(found)
 }
 
 fn next_due(conn: &Connection, ask: &Receive) -> rusqlite::Result<Option<Timestamp>> {
@@ -104,14 +127,17 @@ fn from_groups(
 ) -> Result<Received, Refused> {
     groups::wake(conn, ask.mailbox, ask.now)?;
     let mut received = Received::default();
-    let sql = format!("SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND grp = ?2 ORDER BY id LIMIT ?3");
+    let sql = format!("SELECT {COLUMNS} FROM mail WHERE mailbox = ?1 AND grp = ?2 ORDER BY id");
     let mut looked_at = 0;
     // Groups that gave messages: those are ready still where nothing is hidden.
     let mut done: Vec<String> = Vec::new();
     loop {
         let ready = groups::ready(conn, ask.mailbox, done.len() + 1)?;
         let Some(group) = ready.into_iter().find(|group| !done.contains(group)) else {
-            received.next = groups::next(conn, ask.mailbox)?;
+            received.next = match done.is_empty() || ask.hidden_until > ask.now {
+                true => groups::next(conn, ask.mailbox)?,
+                false => Some(ask.now),
+            };
             return Ok(received);
         };
         if received.messages.len() >= ask.count || looked_at >= LOOKED_AT {
@@ -119,22 +145,19 @@ fn from_groups(
             return Ok(received);
         }
         let wanted = ask.count - received.messages.len();
-        let rows: Vec<Row> = conn
-            .prepare_cached(&sql)?
-            .query_map(params![ask.mailbox, group, wanted], row)?
-            .collect::<Result<_, _>>()?;
-        looked_at += rows.len();
-        let (given, first) = (received.messages.len(), rows.first().map_or(0, |row| row.sent));
-        if first > sent_until.micros() {
+        let found = {
+            let mut statement = conn.prepare_cached(&sql)?;
+            let rows = statement.query(params![ask.mailbox, group])?;
+            select(rows, ask, wanted, |row| row.sent <= sent_until.micros())?
+        };
+        if found.rows.is_empty() {
             // The oldest of all that is left is delayed, and so is the rest.
-            let wait = Timestamp::from_micros(ask.now.micros() + first - sent_until.micros());
-            let kept = groups::next(conn, ask.mailbox)?;
-            received.next = Some(kept.map_or(wait, |kept| kept.min(wait)));
+            received.next = delayed_until(conn, ask, &group, sent_until)?;
             return Ok(received);
         }
-        for row in rows.into_iter().take_while(|row| row.sent <= sent_until.micros()) {
-            handle(conn, last, ask, row, &mut received)?;
-        }
+        looked_at += found.rows.len();
+        let given = received.messages.len();
+        handle(conn, last, ask, found.rows, &mut received)?;
         groups::refresh(conn, ask.mailbox, &group, ask.now)?;
         if received.messages.len() > given {
             done.push(group);
@@ -142,20 +165,36 @@ fn from_groups(
     }
 }
 
+/// When the first message of a group is not delayed any more, or another group goes on.
+fn delayed_until(
+    conn: &Connection,
+    ask: &Receive,
+    group: &str,
+    sent_until: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let sent: i64 = conn
+        .prepare_cached("SELECT sent FROM mail WHERE mailbox = ?1 AND grp = ?2 ORDER BY id LIMIT 1")?
+        .query_row(params![ask.mailbox, group], |row| row.get(0))?;
+    let wait = Timestamp::from_micros(ask.now.micros() + sent - sent_until.micros());
+    Ok(Some(groups::next(conn, ask.mailbox)?.map_or(wait, |kept| kept.min(wait))))
+}
+
 fn handle(
     conn: &Connection,
     last: &mut u64,
     ask: &Receive,
-    row: Row,
+    rows: Vec<(Row, Verdict)>,
     received: &mut Received,
 ) -> Result<(), Refused> {
-    match verdict(ask, &row) {
-        Verdict::Give => received.messages.push(give(conn, ask, row)?),
-        Verdict::Expired => sweep::delete(conn, row.number)?,
-        Verdict::Dead => {
-            let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
-            bury(conn, last, ask, target, &row)?;
-            received.moved += 1;
+    for (row, verdict) in rows {
+        match verdict {
+            Verdict::Give => received.messages.push(give(conn, ask, row)?),
+            Verdict::Expired => sweep::delete(conn, row.number)?,
+            Verdict::Dead => {
+                let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
+                bury(conn, last, ask, target, &row)?;
+                received.moved += 1;
+            }
         }
     }
     Ok(())
