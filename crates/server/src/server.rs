@@ -259,6 +259,8 @@ impl Server {
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
+        let (queues, stopping) = (sqs, stopped.clone());
+        tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
         spawn_upkeep(&mut tasks, &invoker, autoscaling, stock, &stopped);
         Ok(Self {
             address,

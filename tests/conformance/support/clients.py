@@ -112,7 +112,9 @@ def queried():
     }
     for name, shape in model["shapes"].items():
         if shape["type"] == "list" and name.endswith("List"):
-            shape["member"]["locationName"] = "Attribute" if name == "AttributeList" else name.removesuffix("List")
+            element = name.removesuffix("List")
+            element = {"MessageSystemAttribute": "MessageSystemAttributeName"}.get(element, element)
+            shape["member"]["locationName"] = element
         if name in maps:
             shape["key"]["locationName"], shape["value"]["locationName"] = maps[name][1], "Value"
         for member in shape.get("members", {}).values():
