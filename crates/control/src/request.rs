@@ -14,6 +14,9 @@ pub struct Caller {
     pub scope: Scope,
     /// The caller's ARN, for policies and error texts.
     pub arn: String,
+    /// The service of the platform that calls, `sns.amazonaws.com`: what it may do has been asked before. Nobody from
+    /// outside is one.
+    pub service: Option<String>,
     /// Whether the caller is the account itself and not a role's session.
     pub is_account: bool,
     /// Scheme, host and port under which the caller reached us: what links in answers begin with.

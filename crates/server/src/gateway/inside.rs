@@ -30,20 +30,21 @@ impl Gateway {
         };
         let dialect = service.dialect(request.headers());
         // A role calls from its own account, a service in the account of what it calls.
-        let (principal, arn) = match &call.caller {
+        let (principal, arn, by) = match &call.caller {
             AwsCaller::Role { account, role, session } => {
                 let session = RoleSession::for_function(account.clone(), role, session);
                 let arn = session.to_string();
-                (Principal::AssumedRole(session), arn)
+                (Principal::AssumedRole(session), arn, None)
             }
-            AwsCaller::Service { name, .. } => (Principal::Root(call.scope.account.clone()), name.clone()),
+            AwsCaller::Service { name, .. } => {
+                (Principal::Root(call.scope.account.clone()), name.clone(), Some(name.clone()))
+            }
         };
         let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
-        if let Some(resource) = &call.resource {
-            let action = action(&call.service, &call.operation);
-            if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
-                return dialect.error_response(&error, &request_id);
-            }
+        let action = action(&call.service, &call.operation);
+        let resource = call.resource.as_deref().unwrap_or("*");
+        if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
+            return dialect.error_response(&error, &request_id);
         }
         let (parts, body) = request.into_parts();
         let routed = match dialect.is_routed_by_body() {
@@ -54,7 +55,8 @@ impl Gateway {
             Ok(matched) => matched,
             Err(error) => return dialect.error_response(&error, &request_id),
         };
-        let caller = Caller { scope, arn, is_account: false, base_url: "http://localhost".to_owned() };
+        let base_url = "http://localhost".to_owned();
+        let caller = Caller { scope, arn, service: by, is_account: false, base_url };
         let request = Request::from_parts(parts, body);
         let response = self.dispatch(&matched, &caller, &principal, request, &request_id).await;
         lambent_sqs::Later::resolve(response).await

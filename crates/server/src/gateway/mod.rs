@@ -198,6 +198,7 @@ impl Gateway {
         let caller = Caller {
             scope: signed.scope,
             arn: signed.principal.to_string(),
+            service: None,
             is_account: matches!(signed.principal, Principal::Root(_)),
             base_url: base_url(&parts),
         };

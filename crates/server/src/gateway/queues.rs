@@ -5,17 +5,15 @@ use lambent_identity::Principal;
 
 /// The caller of a call of SQS.
 pub(super) fn caller(caller: &Caller, principal: &Principal) -> lambent_sqs::Caller {
-    // A service of the platform is named by its own principal; what it may do has been asked before.
-    let is_service = caller.arn.ends_with(".amazonaws.com");
-    let sender = match principal {
-        _ if is_service => caller.arn.clone(),
-        Principal::Root(account) => account.to_string(),
-        Principal::AssumedRole(session) => format!("{}:{}", session.role, session.name),
+    let sender = match (&caller.service, principal) {
+        (Some(service), _) => service.clone(),
+        (None, Principal::Root(account)) => account.to_string(),
+        (None, Principal::AssumedRole(session)) => format!("{}:{}", session.role, session.name),
     };
     lambent_sqs::Caller {
         scope: caller.scope.clone(),
         principal: principal.clone(),
-        is_service,
+        is_service: caller.service.is_some(),
         sender,
         base_url: caller.base_url.clone(),
     }
