@@ -18,6 +18,9 @@ use crate::options::Options;
 /// Longer than any cold start: what takes this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const JSON_1_0: &str = "application/x-amz-json-1.0";
+const TARGET: &str = "x-amz-target";
+
 /// What every connection sends and expects.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
@@ -26,6 +29,8 @@ pub(crate) struct Job {
     body: Bytes,
     echo: Option<serde_json::Value>,
     pause: Duration,
+    /// Whether messages come back, which are to be deleted.
+    deletes: bool,
 }
 
 impl Job {
@@ -35,24 +40,29 @@ impl Job {
         let mut request = Request::builder()
             .method(options.method.clone())
             .uri(options.url.clone())
-            .header("content-type", "application/json")
+            .header("content-type", if options.target.is_some() { JSON_1_0 } else { "application/json" })
             .body(Bytes::from(options.body.clone()))?;
         if options.event {
             let kind = http::HeaderValue::from_static("Event");
             request.headers_mut().insert("x-amz-invocation-type", kind);
         }
+        let service = if options.target.is_some() { "sqs" } else { "lambda" };
+        if let Some(target) = &options.target {
+            request.headers_mut().insert(TARGET, target.parse().context("--target")?);
+        }
         let credentials =
             Credentials { access_key: "test".to_owned(), secret: "test".to_owned(), session_token: None };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
         let now = Timestamp::from_millis(i64::try_from(now.as_millis())?);
-        lambent_identity::sign(&mut request, &credentials, &Region::default_region(), "lambda", now)?;
+        lambent_identity::sign(&mut request, &credentials, &Region::default_region(), service, now)?;
         // A client to an origin server sends the path alone.
         let path = options.url.path_and_query().context("the URL has no path")?.as_str().parse()?;
         *request.uri_mut() = path;
         let (request, body) = request.into_parts();
         let echo = options.echo.then(|| serde_json::from_slice(&body)).transpose().context("--body")?;
         let pause = Duration::from_millis(options.pause_ms);
-        Ok(Self { authority, request, body, echo, pause })
+        let deletes = options.target.as_deref() == Some("AmazonSQS.ReceiveMessage");
+        Ok(Self { authority, request, body, echo, pause, deletes })
     }
 
     /// Whether a response is the one that was asked for.
@@ -105,7 +115,13 @@ impl Connection {
             }
             let request = Request::from_parts(job.request.clone(), Full::new(job.body.clone()));
             let began = Instant::now();
-            let Ok(answer) = tokio::time::timeout(PATIENCE, self.exchange(request)).await else {
+            let exchange = async {
+                match job.deletes {
+                    true => self.receive(job, request).await,
+                    false => self.exchange(request).await,
+                }
+            };
+            let Ok(answer) = tokio::time::timeout(PATIENCE, exchange).await else {
                 bail!("no answer within {PATIENCE:?}");
             };
             latencies.push(began.elapsed());
@@ -117,6 +133,28 @@ impl Connection {
             }
         }
         Ok(latencies)
+    }
+
+    /// Receives messages and deletes them, as a consumer of a queue does.
+    async fn receive(
+        &mut self,
+        job: &Job,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(http::response::Parts, Bytes)> {
+        let (parts, body) = self.exchange(request).await?;
+        job.check(parts.status, &parts.headers, &body)?;
+        let (received, asked): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_slice(&body)?, serde_json::from_slice(&job.body)?);
+        let messages = received["Messages"].as_array().context("the queue has no messages left")?;
+        let entry = |(n, message): (usize, &serde_json::Value)| serde_json::json!({"Id": n.to_string(), "ReceiptHandle": message["ReceiptHandle"]});
+        let entries: Vec<_> = messages.iter().enumerate().map(entry).collect();
+        let body = serde_json::json!({"QueueUrl": asked["QueueUrl"], "Entries": entries}).to_string();
+        let mut request = job.request.clone();
+        // On a loopback address the signature has to be well formed, and need not fit.
+        request.headers.insert(TARGET, http::HeaderValue::from_static("AmazonSQS.DeleteMessageBatch"));
+        let (parts, body) = self.exchange(Request::from_parts(request, Full::new(body.into()))).await?;
+        anyhow::ensure!(!body.windows(8).any(|part| part == b"\"Failed\""), "not deleted: {}", text(&body));
+        Ok((parts, body))
     }
 
     async fn exchange(

@@ -1,10 +1,12 @@
 //! The benchmark's load generator.
 //!
 //! `bench-load URL [--method METHOD] [--body TEXT] [--connections N] [--warm-up N] [--requests N] [--pause MS] [--echo]
-//! [--event]`
+//! [--event] [--target TARGET]`
 //! opens the connections, sends the warm-up, prints `Warm` and waits for a line on its standard input. Then it sends
 //! the requests, one at a time on each connection, and prints `{"wall_ns": …, "latencies_ns": […]}`. Whoever starts
 //! it reads CPU clocks between the two, so that they cover the measured requests alone.
+//!
+//! With a target it is a call of SQS; of `AmazonSQS.ReceiveMessage` the messages are deleted, and both together are the request.
 //!
 //! The request is signed once: on a loopback address the server asks for a well-formed signature.
 

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) echo: bool,
     /// Whether the function is invoked asynchronously.
     pub(crate) event: bool,
+    /// `X-Amz-Target` of a call of SQS.
+    pub(crate) target: Option<String>,
 }
 
 impl Options {
@@ -40,6 +42,7 @@ impl Options {
             pause_ms: 0,
             echo: false,
             event: false,
+            target: None,
         };
         while let Some(argument) = arguments.next() {
             if argument == "--echo" {
@@ -57,6 +60,7 @@ impl Options {
                     options.method = value.parse().with_context(|| format!("{value}: not a method"))?
                 }
                 "--body" => options.body = value,
+                "--target" => options.target = Some(value),
                 "--connections" => options.connections = number()?,
                 "--warm-up" => options.warm_up = number()?,
                 "--requests" => options.requests = number()?,

@@ -28,7 +28,7 @@ pub fn violation_message(value: &str, path: &str, constraint: &str) -> String {
 /// # Errors
 /// One error that lists every violation, `ValidationException` unless the service has another.
 pub(crate) fn check(input: &Tree<'_>, members: &'static [Member], overrides: Overrides) -> Result<(), Error> {
-    let mut check = Check { overrides, violations: Vec::new() };
+    let mut check = Check { overrides, violations: Vec::new(), missing: None };
     check.input(members, input);
     let count = check.violations.len();
     if count == 0 {
@@ -36,12 +36,14 @@ pub(crate) fn check(input: &Tree<'_>, members: &'static [Member], overrides: Ove
     }
     let plural = if count == 1 { "error" } else { "errors" };
     let list = check.violations.join("; ");
-    Err(overrides.violation(format!("{count} validation {plural} detected: {list}")))
+    Err(overrides.violation(format!("{count} validation {plural} detected: {list}"), check.missing))
 }
 
 struct Check {
     overrides: Overrides,
     violations: Vec<String>,
+    /// The first member that has to be there and is not.
+    missing: Option<String>,
 }
 
 impl Check {
@@ -65,9 +67,12 @@ impl Check {
         }
         path.within(Step::Member(member.name), |path| match (lookup(parent, member.key), member.required) {
             (Some(value), _) => self.value(member.shape, value, path),
-            (None, true) => self.report(format!(
-                "Value null at '{path}' failed to satisfy constraint: Member must not be null"
-            )),
+            (None, true) => {
+                self.missing.get_or_insert_with(|| path.to_string());
+                self.report(format!(
+                    "Value null at '{path}' failed to satisfy constraint: Member must not be null"
+                ));
+            }
             (None, false) => {}
         });
     }

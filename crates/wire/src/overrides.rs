@@ -47,8 +47,16 @@ impl Overrides {
 
     /// The error of an input that breaks constraints. CloudWatch Logs names it among the errors of its operations
     /// (Amazon CloudWatch Logs API Reference: `InvalidParameterException`); elsewhere it is a common error.
-    pub(crate) fn violation(self, message: String) -> Error {
+    /// SQS has a code for each of the two (Amazon SQS API Reference, "Common Errors").
+    pub(crate) fn violation(self, message: String, missing: Option<String>) -> Error {
         match self.service {
+            "sqs" => match missing {
+                Some(path) => {
+                    let name = path[..1].to_ascii_uppercase() + &path[1..];
+                    common::missing_parameter(format!("The request must contain the parameter {name}."))
+                }
+                None => common::invalid_parameter_value(message),
+            },
             "logs" => logs::error::invalid_parameter_exception(message),
             _ => common::validation_exception(message),
         }
@@ -56,7 +64,9 @@ impl Overrides {
 
     /// Whether the enum at `path` is left to the service.
     pub(crate) fn leaves_enum(self, path: &Path<'_>) -> bool {
-        self.at(path).any(|rule| rule == Rule::EnumLeftToService)
+        // SQS words what is wrong with names of attributes itself, and takes those of messages where its model has those
+        // of queues (`AttributeNames` of `ReceiveMessage`).
+        self.service == "sqs" || self.at(path).any(|rule| rule == Rule::EnumLeftToService)
     }
 
     fn at(self, path: &Path<'_>) -> impl Iterator<Item = Rule> {

@@ -101,7 +101,7 @@ pub(crate) fn measure(
     };
     let (mut accepted, mut bare, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     for name in names.iter().cycle().take(ROUNDS) {
-        bare.push(bare_batches(programs, accepts)?);
+        bare.push(bare_batches(programs, accepts, CLIENTS)?);
         let measured = send(name, accepts)?;
         accepted.push(per_second(accepts, Duration::from_nanos(measured.wall_ns)));
         answers.extend(measured.micros().into_iter().map(|micros| micros / 1000.0));
@@ -124,15 +124,15 @@ pub(crate) fn measure(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below a billion")]
-fn per_second(count: usize, took: Duration) -> f64 {
+pub(super) fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
 /// What the database takes by itself, in a file beside the server's.
-fn bare_batches(programs: &Programs, count: usize) -> anyhow::Result<f64> {
+pub(super) fn bare_batches(programs: &Programs, count: usize, batch: usize) -> anyhow::Result<f64> {
     let file = Place::data().join("bare-batches.db");
     let mut command = Command::new(&programs.batches);
-    command.arg(&file).args([count.to_string(), BYTES.to_string(), CLIENTS.to_string()]);
+    command.arg(&file).args([count.to_string(), BYTES.to_string(), batch.to_string()]);
     let nanos: u64 = output(&mut command)?.trim().parse().context("bare batches tell their nanoseconds")?;
     remove(&file)?;
     Ok(per_second(count, Duration::from_nanos(nanos)))

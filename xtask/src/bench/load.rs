@@ -24,6 +24,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) echo: bool,
     /// Whether the function is invoked asynchronously.
     pub(crate) event: bool,
+    /// `X-Amz-Target`, of a call of SQS; empty otherwise.
+    pub(crate) target: &'a str,
 }
 
 impl<'a> Plan<'a> {
@@ -39,6 +41,7 @@ impl<'a> Plan<'a> {
             pause_ms: 0,
             echo: !body.is_empty(),
             event: false,
+            target: "",
         }
     }
 }
@@ -87,6 +90,9 @@ impl Warm {
         }
         if plan.echo {
             command.arg("--echo");
+        }
+        if !plan.target.is_empty() {
+            command.args(["--target", plan.target]);
         }
         if plan.event {
             command.arg("--event");

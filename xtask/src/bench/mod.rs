@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → events → many functions → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → many environments → events → queues → many functions → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -29,6 +29,7 @@ mod options;
 mod prepare;
 mod print;
 mod process;
+mod queues;
 mod report;
 mod server;
 mod share;
@@ -74,6 +75,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let streams = stream::measure(&place, &subjects, &server, &options)?;
     let environments = environments::measure(last, &server, &programs, &options)?;
     let events = events::measure(&place, &subjects, &server, &programs, &options)?;
+    let queues = queues::measure(&server, &programs, &options)?;
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
     drop(awake);
@@ -82,7 +84,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let report = Report::new(
         &options,
         machine,
-        report::Parts { startup, environments, shares, logs, streams, events, many, rows },
+        report::Parts { startup, environments, shares, logs, streams, events, queues, many, rows },
     );
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)

@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::many::{Many, Side};
 use super::options::Options;
 use super::print::Print;
+use super::queues::Queues;
 use super::share::Shares;
 use super::startup::Startup;
 use super::stream::Streams;
@@ -47,6 +48,7 @@ pub(crate) struct Report {
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
     pub(crate) events: Option<Events>,
+    pub(crate) queues: Queues,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
     pub(crate) events: Option<Events>,
+    pub(crate) queues: Queues,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
 }
@@ -132,7 +135,7 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, streams, events, many, rows } = parts;
+        let Parts { startup, environments, shares, logs, streams, events, queues, many, rows } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -164,6 +167,7 @@ impl Report {
         ));
         goals.extend(stream_goals(streams.as_ref()));
         goals.extend(event_goals(events.as_ref()));
+        goals.extend(queue_goals(&queues));
         goals.extend(many.iter().flat_map(many_goals));
         Self {
             options: options.clone(),
@@ -174,6 +178,7 @@ impl Report {
             logs,
             streams,
             events,
+            queues,
             many,
             rows,
             goals,
@@ -267,6 +272,15 @@ fn event_goals(events: Option<&Events>) -> [Goal; 5] {
             of(|events| Some(megabytes(events.server_bytes))),
         ),
         Goal::new("warm p50 beside waiting events to that without", 1.2, of(Events::slower)),
+    ]
+}
+
+/// How much less than the database alone a queue may take.
+fn queue_goals(queues: &Queues) -> [Goal; 2] {
+    let lost = |rate: f64| Some(1.0 - rate / queues.bare);
+    [
+        Goal::new("database's rate lost in sending messages", 0.75, lost(queues.sent)),
+        Goal::new("database's rate lost in receiving and deleting them", 0.75, lost(queues.received)),
     ]
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::cold::{Burst, Cold};
 use super::environments::Environments;
+use super::queues::Queues;
 use super::report::{Report, Row, Verdict, megabytes};
 use super::server::Memory;
 use super::startup::INVOCATIONS;
@@ -22,6 +23,7 @@ pub(crate) fn render(report: &Report) -> String {
         logs(report),
         streams(report),
         events(report),
+        queues(&report.queues),
         many(report),
         goals(report),
     ]
@@ -294,6 +296,25 @@ fn events(report: &Report) -> String {
         megabytes(events.server_bytes),
         p50(&events.quiet_us, 0),
         p50(&events.beside_us, 0),
+    )
+}
+
+fn queues(queues: &Queues) -> String {
+    let ms = |summary: &Option<Summary>, of: fn(&Summary) -> f64| number(summary.as_ref().map(of), 2);
+    format!(
+        "Queues, batches of ten messages of 1 KB\n32 clients: {:.0} messages sent a second, {:.2} of the {:.0} that bare \
+         batches of 320 write, answered after p50 {} ms, p99 {} ms; {:.0} received and deleted, {:.2}\none client: {:.0} sent a \
+         second, a batch answered after p50 {} ms; {:.0} received and deleted\n",
+        queues.sent,
+        queues.sent / queues.bare,
+        queues.bare,
+        ms(&queues.answer_ms, |summary| summary.p50),
+        ms(&queues.answer_ms, |summary| summary.p99),
+        queues.received,
+        queues.received / queues.bare,
+        queues.sent_alone,
+        ms(&queues.alone_ms, |summary| summary.p50),
+        queues.received_alone,
     )
 }
 
