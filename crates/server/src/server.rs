@@ -23,10 +23,10 @@ use lambent_services::sts::Sts;
 use lambent_sqs::Sqs;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::calls::{Calls, ClientStartError};
+use crate::calls::{Calls, ClientStartError, DELIVERIES, POLLERS};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
@@ -39,6 +39,7 @@ use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::scaling;
+use crate::sources;
 use crate::telemetry::Telemetry;
 use crate::tls::{Names, Tls, TlsError};
 use crate::traces::Ring;
@@ -142,6 +143,8 @@ pub struct Server {
     tls: Tls,
     telemetry: Telemetry,
     stop: watch::Sender<bool>,
+    /// Resolves when pollers have acknowledged what was under way at the end.
+    pollers: oneshot::Receiver<()>,
     /// Each runs until the store closes; one that fails before takes the server down.
     tasks: JoinSet<Result<(), RunError>>,
 }
@@ -204,7 +207,11 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
-        let outside = Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?;
+        let outside = |keys, places| {
+            Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe(), places)
+        };
+        let polling: Arc<dyn AwsCall> = Arc::new(outside(keys.clone(), POLLERS)?);
+        let outside = outside(keys, DELIVERIES)?;
         let posts = outside.posts();
         let calls: Arc<dyn AwsCall> = Arc::new(outside);
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
@@ -253,6 +260,15 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
+        let sources = sources::of(&store, &feed, &gateway, polling, &counted, &config);
+        let (polled, pollers) = oneshot::channel();
+        let stopping = stopped.clone();
+        tasks.spawn(named("event source mappings", async move {
+            let ended = sources.run(until(stopping)).await;
+            // Whoever waits for it may have gone.
+            let _gone = polled.send(());
+            ended
+        }));
         for (what, dispatcher) in couriers(&store, &feed, &gateway, (calls, posts), &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
@@ -276,6 +292,7 @@ impl Server {
             tls,
             telemetry,
             stop,
+            pollers,
             tasks,
         })
     }
@@ -323,6 +340,7 @@ impl Server {
             logs,
             tls,
             stop: stopping,
+            pollers,
             mut tasks,
             config,
             ..
@@ -353,8 +371,8 @@ impl Server {
             }
             error = first_failure(&mut tasks) => Err(error),
         };
-        // Their invocations have ended with the environments; what they write takes a moment.
-        orphans.end(ORPHANS_PATIENCE).await;
+        // Their invocations have ended with the environments; what they write takes a moment, and so do acknowledgements.
+        let _acknowledged = tokio::join!(orphans.end(ORPHANS_PATIENCE), tokio::time::timeout(ORPHANS_PATIENCE, pollers));
         if let Err(error) = logs.close().await {
             tracing::error!(%error, "the last log records may be lost");
         }

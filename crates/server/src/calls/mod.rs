@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::endpoints::{Endpoint, Endpoints, Keys};
 use crate::gateway::{Gateway, is_offered};
 
-pub(crate) use client::{Client, ClientStartError};
+pub(crate) use client::{Client, ClientStartError, DELIVERIES, POLLERS};
 
 /// Calls of AWS services.
 pub(crate) struct Calls {
@@ -39,8 +39,9 @@ impl Calls {
         keys: Keys,
         clock: Arc<dyn Clock>,
         gateway: watch::Receiver<Option<Arc<Gateway>>>,
+        places: usize,
     ) -> Result<Self, ClientStartError> {
-        let client = Client::new(endpoints.iter().any(Endpoint::is_secure))?;
+        let client = Client::new(endpoints.iter().any(Endpoint::is_secure), places)?;
         Ok(Self { endpoints, keys, client, clock, gateway })
     }
 
