@@ -372,7 +372,8 @@ impl Server {
             error = first_failure(&mut tasks) => Err(error),
         };
         // Their invocations have ended with the environments; what they write takes a moment, and so do acknowledgements.
-        let _acknowledged = tokio::join!(orphans.end(ORPHANS_PATIENCE), tokio::time::timeout(ORPHANS_PATIENCE, pollers));
+        let _acknowledged =
+            tokio::join!(orphans.end(ORPHANS_PATIENCE), tokio::time::timeout(ORPHANS_PATIENCE, pollers));
         if let Err(error) = logs.close().await {
             tracing::error!(%error, "the last log records may be lost");
         }

@@ -111,6 +111,10 @@ mod tests {
         assert_eq!(backoff.failed(missing("B"), at(1_700_000)), Some("B"));
         let mut backoff = Backoff::new(900.0);
         assert_eq!(backoff.failed(missing("A"), at(0)), None);
-        assert_eq!(backoff.failed(missing("A"), at(1000)), Some("A"), "a second that counts as a quarter of an hour");
+        assert_eq!(
+            backoff.failed(missing("A"), at(1000)),
+            Some("A"),
+            "a second that counts as a quarter of an hour"
+        );
     }
 }

@@ -14,6 +14,9 @@ use lambent_model::Timestamp;
 /// "Each event poller can handle up to 10 concurrent invokes" (the same page, provisioned mode).
 const OF_A_POLLER: u32 = 10;
 
+/// What sums of many small steps may lack.
+const ROUNDING: f64 = 1e-6;
+
 /// Within which bounds, and how fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
@@ -68,8 +71,12 @@ impl Scaling {
     /// Batches that may be under way.
     #[must_use]
     pub fn allowed(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the ceiling")]
-        let allowed = self.allowed as usize;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the ceiling"
+        )]
+        let allowed = (self.allowed + ROUNDING) as usize;
         allowed
     }
 
@@ -91,7 +98,8 @@ impl Scaling {
             #[expect(clippy::cast_precision_loss, reason = "minutes, not centuries")]
             let seconds = (now.micros() - since.micros()).max(0) as f64 / 1e6 * pace;
             let grown = self.allowed + seconds * f64::from(self.rule.per_minute) / 60.0;
-            self.allowed = grown.min(f64::from(self.rule.ceiling)).max(self.allowed.min(f64::from(self.rule.ceiling)));
+            self.allowed =
+                grown.min(f64::from(self.rule.ceiling)).max(self.allowed.min(f64::from(self.rule.ceiling)));
         }
     }
 

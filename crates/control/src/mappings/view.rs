@@ -8,7 +8,8 @@ use lambent_wire::lambda::types as t;
 /// `StateTransitionReason` of what a user did to a mapping of a queue.
 const REASON: &str = "USER_INITIATED";
 /// The same of sources from which nothing takes events: of AWS's words only the first.
-const NOT_POLLED: &str = "USER_INITIATED; lambent does not poll this kind of event source yet, see docs/compatibility.md";
+const NOT_POLLED: &str =
+    "USER_INITIATED; lambent does not poll this kind of event source yet, see docs/compatibility.md";
 
 fn reason(mapping: &Mapping) -> String {
     match &mapping.disabled_by {

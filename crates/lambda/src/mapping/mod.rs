@@ -80,7 +80,18 @@ impl Mapping {
         let settings = settings.with_defaults(kind, &id);
         check::on_create(kind, source.as_deref(), &settings)?;
         check::settings(kind, &settings)?;
-        Ok(Self { id, kind, source, function, enabled: true, settings, tags: BTreeMap::new(), modified: at, transition: None, disabled_by: None })
+        Ok(Self {
+            id,
+            kind,
+            source,
+            function,
+            enabled: true,
+            settings,
+            tags: BTreeMap::new(),
+            modified: at,
+            transition: None,
+            disabled_by: None,
+        })
     }
 
     /// With other settings, where they are given.

@@ -87,7 +87,12 @@ struct Record<'a> {
 ///
 /// # Errors
 /// When the answer is none.
-pub fn read(answer: &[u8], arn: &str, scope: &Scope, until: Timestamp) -> Result<Vec<Message>, serde_json::Error> {
+pub fn read(
+    answer: &[u8],
+    arn: &str,
+    scope: &Scope,
+    until: Timestamp,
+) -> Result<Vec<Message>, serde_json::Error> {
     let answer: Answer = serde_json::from_slice(answer)?;
     let message = |received: Received| {
         let record = Record {

@@ -47,8 +47,8 @@ impl Queue {
         input: &Value,
     ) -> Result<Bytes, AwsCallError> {
         let request = AwsRequest {
-            service: "sqs",
-            operation,
+            service: "sqs".into(),
+            operation: operation.into(),
             scope: self.scope.clone(),
             caller,
             resource: Some(self.arn.clone()),
@@ -103,7 +103,8 @@ impl Queue {
         caller: AwsCaller,
         handles: &[&str],
     ) -> Result<Vec<(usize, bool, String)>, AwsCallError> {
-        let entry = |(place, handle): (usize, &&str)| json!({"Id": place.to_string(), "ReceiptHandle": handle});
+        let entry =
+            |(place, handle): (usize, &&str)| json!({"Id": place.to_string(), "ReceiptHandle": handle});
         let entries: Vec<Value> = handles.iter().enumerate().map(entry).collect();
         let answer = self.call(caller, "DeleteMessageBatch", &json!({"Entries": entries})).await?;
         Ok(message::not_deleted(&answer))

@@ -51,8 +51,10 @@ pub(crate) async fn run(
         tracing::error!(mapping = %id, arn, "an event source is no queue, and is not polled");
         return Ended::GaveUp("RESOURCE_NOT_FOUND");
     };
-    let hands = Hands { world: Arc::clone(&world), id, queue: Arc::new(queue), target: settings.target.clone() };
-    let mut task = Task { group: Group::new(settings, world.pace()), hands, work: JoinSet::new(), told: None };
+    let hands =
+        Hands { world: Arc::clone(&world), id, queue: Arc::new(queue), target: settings.target.clone() };
+    let mut task =
+        Task { group: Group::new(settings, world.pace()), hands, work: JoinSet::new(), told: None };
     let mut gave_up = None;
     let mut event = Event::Woke;
     loop {
@@ -153,7 +155,7 @@ impl Hands {
     /// The session of the function's role (Developer Guide, "Configuring execution role permissions").
     async fn caller(&self) -> Option<AwsCaller> {
         let policy = self.world.invoke.event_policy(&self.target).await?;
-        Some(AwsCaller {
+        Some(AwsCaller::Role {
             account: self.target.function.scope.account.clone(),
             role: policy.role,
             session: self.target.function.name.clone(),
@@ -185,8 +187,10 @@ impl Hands {
             let visibility = self.queue.visibility(caller.clone(), clock.now()).await.map_err(trouble)?;
             let answer = self.queue.receive(caller, most, wait).await.map_err(trouble)?;
             let until = clock.now().plus(visibility);
-            message::read(&answer, self.queue.arn(), self.queue.scope(), until)
-                .map_err(|error| Trouble { code: None, text: format!("the queue's answer cannot be read: {error}") })
+            message::read(&answer, self.queue.arn(), self.queue.scope(), until).map_err(|error| Trouble {
+                code: None,
+                text: format!("the queue's answer cannot be read: {error}"),
+            })
         };
         match received.await {
             Ok(messages) => Event::Received(messages),
