@@ -20,6 +20,7 @@ use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
+use lambent_sources::Sources;
 use lambent_sqs::Sqs;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
@@ -261,14 +262,7 @@ impl Server {
 
         let (stop, stopped) = watch::channel(false);
         let sources = sources::of(&store, &feed, &gateway, polling, &counted, &config);
-        let (polled, pollers) = oneshot::channel();
-        let stopping = stopped.clone();
-        tasks.spawn(named("event source mappings", async move {
-            let ended = sources.run(until(stopping)).await;
-            // Whoever waits for it may have gone.
-            let _gone = polled.send(());
-            ended
-        }));
+        let pollers = spawn_pollers(&mut tasks, sources, &stopped);
         for (what, dispatcher) in couriers(&store, &feed, &gateway, (calls, posts), &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
@@ -474,6 +468,23 @@ fn couriers(
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries(store, gateway, outside, Arc::clone(metrics), config)),
     ]
+}
+
+/// What polls until the first signal; the receiver resolves when what was fetched is done.
+fn spawn_pollers(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    sources: Sources,
+    stopped: &watch::Receiver<bool>,
+) -> oneshot::Receiver<()> {
+    let (done, pollers) = oneshot::channel();
+    let stopping = stopped.clone();
+    tasks.spawn(named("event source mappings", async move {
+        let ended = sources.run(until(stopping)).await;
+        // Whoever waits for it may have gone.
+        let _gone = done.send(());
+        ended
+    }));
+    pollers
 }
 
 /// What has environments made and ended beside invocations, until the first signal.
