@@ -213,8 +213,7 @@ impl Server {
         };
         let polling: Arc<dyn AwsCall> = Arc::new(outside(keys.clone(), POLLERS)?);
         let outside = outside(keys, DELIVERIES)?;
-        let posts = outside.posts();
-        let calls: Arc<dyn AwsCall> = Arc::new(outside);
+        let (posts, calls): (_, Arc<dyn AwsCall>) = (outside.posts(), Arc::new(outside));
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
