@@ -165,7 +165,7 @@ impl Hands {
     /// Nothing is fetched that the function could not be given.
     async fn ready(&self) -> Result<AwsCaller, Trouble> {
         let trouble = |code, text: String| Trouble { code, text };
-        match self.world.invoke.check(&self.target).await {
+        match self.world.invoke.check(&self.target, None).await {
             Ok(()) => {}
             Err(error @ InvokeError::NotFound) => {
                 return Err(trouble(Some("FUNCTION_NOT_FOUND"), error.to_string()));
@@ -214,6 +214,7 @@ impl Hands {
             },
             trace_id: deepest.map_or_else(new_trace, str::to_owned),
             client_context: None,
+            tenant_id: None,
             tail: false,
         };
         match world.invoke.invoke(self.target.clone(), Arc::new(invocation)).await {
