@@ -14,7 +14,7 @@ use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
-use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink, PostHttp};
+use lambent_model::{Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::calls::{Calls, ClientStartError, DELIVERIES, POLLERS};
+use crate::calls::{ClientStartError, Outside};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
@@ -208,18 +208,13 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
-        let outside = |keys, places| {
-            Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe(), places)
-        };
-        let polling: Arc<dyn AwsCall> = Arc::new(outside(keys.clone(), POLLERS)?);
-        let outside = outside(keys, DELIVERIES)?;
-        let (posts, calls): (_, Arc<dyn AwsCall>) = (outside.posts(), Arc::new(outside));
+        let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
             invoke: feed.fresh(),
-            calls: Arc::clone(&calls),
+            calls: Arc::clone(&outside.calls),
             events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock), Arc::clone(&counted))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -260,17 +255,15 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
-        let sources = sources::of(&store, &feed, &gateway, polling, &counted, &config);
+        let sources = sources::of(&store, &feed, &gateway, Arc::clone(&outside.polling), &counted, &config);
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
-        for (what, dispatcher) in couriers(&store, &feed, &gateway, (calls, posts), &counted, &config) {
+        for (what, dispatcher) in couriers(&store, &feed, &gateway, &outside, &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let (queues, stopping) = (sqs, stopped.clone());
-        tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
-        spawn_upkeep(&mut tasks, &invoker, autoscaling, stock, &stopped);
+        spawn_upkeep(&mut tasks, &invoker, autoscaling, sqs, stock, &stopped);
         Ok(Self {
             address,
             kept,
@@ -459,7 +452,7 @@ fn couriers(
     store: &Store,
     feed: &Feed,
     gateway: &Gateway,
-    outside: Outside,
+    outside: &Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
 ) -> [(&'static str, Dispatcher); 2] {
@@ -491,9 +484,12 @@ fn spawn_upkeep(
     tasks: &mut JoinSet<Result<(), RunError>>,
     invoker: &Invoker,
     autoscaling: Autoscaling,
+    sqs: Sqs,
     stock: Stock,
     stopped: &watch::Receiver<bool>,
 ) {
+    let stopping = stopped.clone();
+    tasks.spawn(succeed(async move { sqs.run(until(stopping)).await }));
     let (tended, stopping) = (invoker.clone(), stopped.clone());
     tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
     let (keeping, stopping) = (invoker.clone(), stopped.clone());
@@ -521,19 +517,17 @@ fn events(
     Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
 }
 
-/// What calls services, and what posts to other addresses.
-type Outside = (Arc<dyn AwsCall>, Arc<dyn PostHttp>);
-
 /// What sends what is in the outbox.
 fn deliveries(
     store: &Store,
     gateway: &Gateway,
-    outside: Outside,
+    outside: &Outside,
     metrics: Arc<dyn MetricSink>,
     config: &Config,
 ) -> Dispatcher {
     let clock = Arc::clone(&gateway.clock);
-    let ((calls, posts), scale) = (outside, config.event_time_scale);
+    let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
+    let scale = config.event_time_scale;
     let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
     Dispatcher::new(store.clone(), clock, Arc::new(courier))
 }
