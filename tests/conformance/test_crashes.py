@@ -24,7 +24,11 @@ CASES = [(site, moment) for site in SITES for moment in MOMENTS]
 if not os.environ.get("LAMBENT_TEST_ALL"):
     CASES = random.Random(SEED).sample(CASES, 6)
 PROFILE = f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/p/abcdefghij"
-QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+# Of a kind that nothing polls: a mapping of it rests whenever it is looked at.
+STREAM = {
+    "EventSourceArn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s",
+    "StartingPosition": "LATEST",
+}
 
 
 def settings(code):
@@ -62,7 +66,7 @@ def populate(client):
     client.put_provisioned_concurrency_config(
         FunctionName="base", Qualifier="2", ProvisionedConcurrentExecutions=1
     )
-    client.create_event_source_mapping(FunctionName="base", EventSourceArn=QUEUE)
+    client.create_event_source_mapping(FunctionName="base", **STREAM)
     for description in ("free", "used"):
         client.create_code_signing_config(
             Description=description, AllowedPublishers={"SigningProfileVersionArns": [PROFILE]}
@@ -109,7 +113,7 @@ ACTIONS = {
     "layer-replace": lambda c: c.add_layer_version_permission(
         LayerName="shared", VersionNumber=1, StatementId="s", Action="lambda:GetLayerVersion", Principal="*"
     ),
-    "mapping-create": lambda c: c.create_event_source_mapping(FunctionName="other", EventSourceArn=QUEUE),
+    "mapping-create": lambda c: c.create_event_source_mapping(FunctionName="other", **STREAM),
     "mapping-delete": lambda c: c.delete_event_source_mapping(UUID=mapping(c)["UUID"]),
     "mapping-replace": lambda c: c.update_event_source_mapping(UUID=mapping(c)["UUID"], FunctionName="other"),
     "policy": lambda c: c.add_permission(

@@ -1,5 +1,6 @@
 """Event source mappings as a resource (API Reference: CreateEventSourceMapping; Lambda Developer Guide: "How Lambda processes
-records from stream and queue-based event sources"). Nothing polls yet, and the mappings say so."""
+records from stream and queue-based event sources"). What queues' mappings do is tried in `test_mappings_sqs`; from other
+sources nothing is polled yet, and their mappings say so."""
 
 import concurrent.futures
 import datetime
@@ -10,8 +11,28 @@ import pytest
 from support.clients import ACCOUNT, REGION
 from support.errors import refused
 from support.functions import arn, unique
+from support.wait import until
 
 PARAMETER, CONFLICT = "InvalidParameterValueException", "ResourceConflictException"
+
+
+def rests(client, identity, state):
+    """Waits for what was begun to be done."""
+    told = lambda: client.get_event_source_mapping(UUID=identity)["State"]  # noqa: E731
+    until(lambda: told() == state, lambda: f"{state}, it is {told()}", 60)
+
+
+def is_gone(client, identity):
+    """Waits for the refusal of a mapping that is being deleted."""
+
+    def gone():
+        try:
+            assert client.get_event_source_mapping(UUID=identity)["State"] == "Deleting"
+        except client.exceptions.ResourceNotFoundException:
+            return refused(client.get_event_source_mapping, UUID=identity)
+        return None
+
+    return until(gone, f"{identity} to be gone", 60)
 
 
 def source(service, resource):
@@ -86,13 +107,12 @@ def test_defaults_and_members_are_those_of_the_source(lambda_, probe, kind):
         assert (made["State"], made["FunctionArn"]) == ("Creating", arn(probe))
         assert made["EventSourceMappingArn"].endswith(f":event-source-mapping:{made['UUID']}")
         assert isinstance(made["LastModified"], datetime.datetime)
-        assert "does not poll" in made["StateTransitionReason"]
-        got = lambda_.get_event_source_mapping(UUID=made["UUID"])
-        assert got["State"] == ("Disabled" if parameters.get("Enabled") is False else "Enabled")
+        assert ("does not poll" in made["StateTransitionReason"]) == (kind != "queue")
+        rests(lambda_, made["UUID"], "Disabled" if parameters.get("Enabled") is False else "Enabled")
     finally:
         deleted = lambda_.delete_event_source_mapping(UUID=made["UUID"])
     assert (deleted["ResponseMetadata"]["HTTPStatusCode"], deleted["State"]) == (202, "Deleting")
-    gone = refused(lambda_.get_event_source_mapping, UUID=made["UUID"])
+    gone = is_gone(lambda_, made["UUID"])
     assert (gone.status, gone.message) == (404, "The resource you requested does not exist.")
 
 
@@ -163,14 +183,17 @@ def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, make):
         Tags={"k": "v"},
     )
     identity = made["UUID"]
+    rests(lambda_, identity, "Enabled")
     assert made["FunctionArn"] == arn(name, "live")
     assert made["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
     updated = lambda_.update_event_source_mapping(UUID=identity, Enabled=False, FilterCriteria={"Filters": []})
     assert (updated["ResponseMetadata"]["HTTPStatusCode"], updated["State"]) == (202, "Disabling")
     assert "FilterCriteria" not in updated and updated["BatchSize"] == 100
-    assert lambda_.get_event_source_mapping(UUID=identity)["State"] == "Disabled"
+    rests(lambda_, identity, "Disabled")
     assert lambda_.update_event_source_mapping(UUID=identity, Enabled=True)["State"] == "Enabling"
+    rests(lambda_, identity, "Enabled")
     assert lambda_.update_event_source_mapping(UUID=identity, FunctionName=name)["FunctionArn"] == arn(name)
+    rests(lambda_, identity, "Enabled")
     refusal = refused(lambda_.update_event_source_mapping, UUID=identity, BisectBatchOnFunctionError=True)
     assert (refusal.status, refusal.code) == (400, PARAMETER)
 
@@ -183,6 +206,7 @@ def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, make):
     lambda_.delete_function(FunctionName=name)
     assert lambda_.get_event_source_mapping(UUID=identity)["FunctionArn"] == arn(name)
     lambda_.delete_event_source_mapping(UUID=identity)
+    is_gone(lambda_, identity)
     for call in (lambda_.delete_event_source_mapping, lambda_.update_event_source_mapping):
         assert refused(call, UUID=identity).status == 404
     assert refused(lambda_.get_event_source_mapping, UUID=str(uuid.uuid4())).status == 404
@@ -206,7 +230,9 @@ def test_lists_are_by_function_and_source(lambda_, make):
     assert listed(FunctionName=arn(two), EventSourceArn=where) == [made[1]]
     assert set(made) <= set(listed())
     for identity in made:
+        rests(lambda_, identity, "Enabled")
         lambda_.delete_event_source_mapping(UUID=identity)
+        is_gone(lambda_, identity)
     assert listed(FunctionName=one) == []
 
 
@@ -226,7 +252,9 @@ def test_of_many_that_map_the_same_one_succeeds(lambda_, probe):
         f'An event source mapping with SQS arn (" {where} ") and function (" {probe} ") already exists. Please update or '
         f"delete the existing mapping with UUID {made}"
     }
+    rests(lambda_, made, "Enabled")
     lambda_.delete_event_source_mapping(UUID=made)
-    lambda_.delete_event_source_mapping(
-        UUID=lambda_.create_event_source_mapping(FunctionName=probe, EventSourceArn=where)["UUID"]
-    )
+    is_gone(lambda_, made)
+    again = lambda_.create_event_source_mapping(FunctionName=probe, EventSourceArn=where)["UUID"]
+    rests(lambda_, again, "Enabled")
+    lambda_.delete_event_source_mapping(UUID=again)

@@ -34,7 +34,6 @@ pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
 pub use dispatch::ANSWERED;
 pub use functions::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 pub use location::LocationSigner;
-pub use operation::invoke::new_trace_id;
 pub use outlet::{Cut, Inlet, Outlet};
 pub use present::runtime_version_arn;
 pub use references::referenced_packages;

@@ -131,6 +131,30 @@ impl<T: Clone> Batches<T> {
         Offered::Taken
     }
 
+    /// Works by other limits and another filter from now on. Nobody waits longer than under these.
+    pub fn configure(
+        &mut self,
+        limits: Limits,
+        filter: impl Fn(&T) -> bool + Send + 'static,
+        now: Timestamp,
+    ) {
+        (self.limits, self.filter) = (limits, Box::new(filter));
+        for held in self.held.values_mut().filter(|held| !held.under_way) {
+            held.patient_until = held.patient_until.min(now.plus(limits.window)).max(held.due);
+        }
+    }
+
+    /// Forgets what waits and is not worth waiting for; it is still its owner's.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.held.retain(|_, held| held.under_way || keep(&held.item.value));
+    }
+
+    /// Items that are not under way.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.held.len() - self.under_way.values().map(Vec::len).sum::<usize>()
+    }
+
     /// Items for which there is room.
     #[must_use]
     pub fn room(&self) -> usize {

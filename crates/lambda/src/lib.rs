@@ -32,7 +32,9 @@ pub use layer::{
     GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, check_layers, check_unpacked,
     layer_statement,
 };
-pub use mapping::{Mapping, MappingSettings, Pollers, SourceKind};
+pub use mapping::{
+    MAPPING_IDENTITY_KIND, MAPPING_KIND, Mapping, MappingSettings, Pollers, SourceKind, Transition,
+};
 pub use policy::{Access, AddStatement, Decision, Policy, Statement, Who};
 pub use provisioned::{Provisioned, ProvisionedConfigs, split};
 pub use publish::Publication;

@@ -7,7 +7,7 @@
 //! Guide, "Use Lambda recursive loop detection to prevent infinite loops"). AWS documents what the history is for and not
 //! how it is written; this is the form that X-Ray's propagators are tested with.
 
-use crate::{FunctionArn, Origin, Scope, Timestamp};
+use crate::{Entropy, FunctionArn, Origin, Scope, Timestamp};
 
 /// How often a function may be part of one chain. "When your function is invoked approximately 16 times in the same chain
 /// of requests, Lambda automatically stops the next function invocation in that chain."
@@ -43,6 +43,31 @@ pub fn step(header: &str, function: &FunctionArn) -> Result<String, Recursive> {
     rest.retain(|part| !part.is_empty());
     let separator = if rest.is_empty() { "" } else { ";" };
     Ok(format!("{}{separator}Lineage={}", rest.join(";"), lineage.join("|")))
+}
+
+/// How often this function has come back in a chain.
+#[must_use]
+pub fn depth(header: &str, function: &FunctionArn) -> u32 {
+    let name = format!("{:08x}", hash(function));
+    let lineage = header.split(';').filter_map(|part| part.trim().strip_prefix("Lineage="));
+    let mut entries = lineage.flat_map(|text| text.split('|')).filter_map(entry);
+    entries.find(|(found, _)| *found == name).map_or(0, |(_, count)| count)
+}
+
+/// A root for a trace that nobody started: never sampled, since nothing records it (X-Ray Developer Guide, "Tracing
+/// header").
+#[must_use]
+pub fn new_id(entropy: &dyn Entropy, now: Timestamp) -> String {
+    let mut random = [0; 20];
+    entropy.fill(&mut random);
+    // As three numbers: text byte by byte costs more than all the rest of an invocation's headers.
+    let number = |from: usize| {
+        let bytes = random[from..from + 8].try_into().expect("eight bytes are an array of eight");
+        u64::from_be_bytes(bytes)
+    };
+    let (high, low, parent) = (number(0) >> 32, number(4), number(12));
+    let seconds = now.seconds();
+    format!("Root=1-{seconds:08x}-{high:08x}{low:016x};Parent={parent:016x};Sampled=0")
 }
 
 /// A part of a trace on its way to whoever keeps traces.
@@ -108,6 +133,7 @@ mod tests {
         }
         assert_eq!(step(&header, &a), Err(Recursive));
         assert_eq!(step(&header, &b), Err(Recursive));
+        assert_eq!((depth(&header, &a), depth(&header, &function("c")), depth("", &a)), (15, 0, 0));
         assert!(step(&header, &function("c")).is_ok(), "others are not part of it");
         assert!(
             header.starts_with("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0;Lineage="),

@@ -32,6 +32,7 @@ mod prewarm;
 mod scaling;
 mod secret;
 mod server;
+mod sources;
 mod telemetry;
 mod tls;
 mod traces;

@@ -14,19 +14,20 @@ use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
-use lambent_model::{AwsCall, Bytes, Clock, Entropy, MetricSink, PostHttp};
+use lambent_model::{Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
+use lambent_sources::Sources;
 use lambent_sqs::Sqs;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::calls::{Calls, ClientStartError};
+use crate::calls::{ClientStartError, Outside};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
@@ -39,6 +40,7 @@ use crate::namespaces::Policy;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::scaling;
+use crate::sources;
 use crate::telemetry::Telemetry;
 use crate::tls::{Names, Tls, TlsError};
 use crate::traces::Ring;
@@ -142,6 +144,8 @@ pub struct Server {
     tls: Tls,
     telemetry: Telemetry,
     stop: watch::Sender<bool>,
+    /// Resolves when pollers have acknowledged what was under way at the end.
+    pollers: oneshot::Receiver<()>,
     /// Each runs until the store closes; one that fails before takes the server down.
     tasks: JoinSet<Result<(), RunError>>,
 }
@@ -204,15 +208,13 @@ impl Server {
         );
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
-        let outside = Calls::new(config.endpoints.clone(), keys, Arc::clone(&clock), door.subscribe())?;
-        let posts = outside.posts();
-        let calls: Arc<dyn AwsCall> = Arc::new(outside);
+        let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
             invoke: feed.fresh(),
-            calls: Arc::clone(&calls),
+            calls: Arc::clone(&outside.calls),
             events: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock), Arc::clone(&counted))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -253,15 +255,15 @@ impl Server {
         door.send_replace(Some(Arc::clone(&gateway)));
 
         let (stop, stopped) = watch::channel(false);
-        for (what, dispatcher) in couriers(&store, &feed, &gateway, (calls, posts), &counted, &config) {
+        let sources = sources::of(&store, &feed, &gateway, Arc::clone(&outside.polling), &counted, &config);
+        let pollers = spawn_pollers(&mut tasks, sources, &stopped);
+        for (what, dispatcher) in couriers(&store, &feed, &gateway, &outside, &counted, &config) {
             tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
         }
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        let (queues, stopping) = (sqs, stopped.clone());
-        tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
-        spawn_upkeep(&mut tasks, &invoker, autoscaling, stock, &stopped);
+        spawn_upkeep(&mut tasks, &invoker, autoscaling, sqs, stock, &stopped);
         Ok(Self {
             address,
             kept,
@@ -276,6 +278,7 @@ impl Server {
             tls,
             telemetry,
             stop,
+            pollers,
             tasks,
         })
     }
@@ -323,6 +326,7 @@ impl Server {
             logs,
             tls,
             stop: stopping,
+            pollers,
             mut tasks,
             config,
             ..
@@ -353,8 +357,9 @@ impl Server {
             }
             error = first_failure(&mut tasks) => Err(error),
         };
-        // Their invocations have ended with the environments; what they write takes a moment.
-        orphans.end(ORPHANS_PATIENCE).await;
+        // Their invocations have ended with the environments; what they write takes a moment, and so do acknowledgements.
+        let _acknowledged =
+            tokio::join!(orphans.end(ORPHANS_PATIENCE), tokio::time::timeout(ORPHANS_PATIENCE, pollers));
         if let Err(error) = logs.close().await {
             tracing::error!(%error, "the last log records may be lost");
         }
@@ -447,7 +452,7 @@ fn couriers(
     store: &Store,
     feed: &Feed,
     gateway: &Gateway,
-    outside: Outside,
+    outside: &Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
 ) -> [(&'static str, Dispatcher); 2] {
@@ -457,14 +462,34 @@ fn couriers(
     ]
 }
 
+/// What polls until the first signal; the receiver resolves when what was fetched is done.
+fn spawn_pollers(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    sources: Sources,
+    stopped: &watch::Receiver<bool>,
+) -> oneshot::Receiver<()> {
+    let (done, pollers) = oneshot::channel();
+    let stopping = stopped.clone();
+    tasks.spawn(named("event source mappings", async move {
+        let ended = sources.run(until(stopping)).await;
+        // Whoever waits for it may have gone.
+        let _gone = done.send(());
+        ended
+    }));
+    pollers
+}
+
 /// What has environments made and ended beside invocations, until the first signal.
 fn spawn_upkeep(
     tasks: &mut JoinSet<Result<(), RunError>>,
     invoker: &Invoker,
     autoscaling: Autoscaling,
+    sqs: Sqs,
     stock: Stock,
     stopped: &watch::Receiver<bool>,
 ) {
+    let stopping = stopped.clone();
+    tasks.spawn(succeed(async move { sqs.run(until(stopping)).await }));
     let (tended, stopping) = (invoker.clone(), stopped.clone());
     tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
     let (keeping, stopping) = (invoker.clone(), stopped.clone());
@@ -492,19 +517,17 @@ fn events(
     Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
 }
 
-/// What calls services, and what posts to other addresses.
-type Outside = (Arc<dyn AwsCall>, Arc<dyn PostHttp>);
-
 /// What sends what is in the outbox.
 fn deliveries(
     store: &Store,
     gateway: &Gateway,
-    outside: Outside,
+    outside: &Outside,
     metrics: Arc<dyn MetricSink>,
     config: &Config,
 ) -> Dispatcher {
     let clock = Arc::clone(&gateway.clock);
-    let ((calls, posts), scale) = (outside, config.event_time_scale);
+    let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
+    let scale = config.event_time_scale;
     let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
     Dispatcher::new(store.clone(), clock, Arc::new(courier))
 }

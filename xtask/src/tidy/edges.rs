@@ -43,6 +43,7 @@ pub(crate) const TABLE: &[Rule] = &[
             "runtimes",
             "sandbox-client",
             "services",
+            "sources",
             "sqs",
             "store",
             "wire",
@@ -57,6 +58,7 @@ pub(crate) const TABLE: &[Rule] = &[
         exceptions: &[],
         tests: &["testkit"],
     },
+    rule("sources", &["fabric", "lambda", "model", "patterns", "store"]),
     // An engine of its own: queues that clients poll (docs/adr/0018).
     Rule { name: "sqs", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
     rule("fabric", &["model", "store"]),

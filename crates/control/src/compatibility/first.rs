@@ -42,8 +42,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "CreateEventSourceMapping",
-        ShownOnly,
-        "nothing polls yet, and `StateTransitionReason` says so; whether the source exists is not looked at; done when it is answered",
+        Differs,
+        "of queues, which are polled. Of other sources the configuration is kept, nothing polls, and `StateTransitionReason` says so; whether those exist is not looked at, and what is asked for is done when it is answered",
         "AmazonManagedKafkaEventSourceConfig BatchSize BisectBatchOnFunctionError DestinationConfig DocumentDBEventSourceConfig Enabled EventSourceArn FilterCriteria FunctionName FunctionResponseTypes KMSKeyArn LoggingConfig MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds MaximumRetryAttempts MetricsConfig ParallelizationFactor ProvisionedPollerConfig Queues ScalingConfig SelfManagedEventSource SelfManagedKafkaEventSourceConfig SourceAccessConfigurations StartingPosition StartingPositionTimestamp Topics TumblingWindowInSeconds",
         &[
             part("AmazonManagedKafkaEventSourceConfig.SchemaRegistryConfig", Refused, ""),

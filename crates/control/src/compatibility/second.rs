@@ -177,7 +177,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "UpdateEventSourceMapping",
-        ShownOnly,
+        Differs,
         "as CreateEventSourceMapping",
         "AmazonManagedKafkaEventSourceConfig BatchSize BisectBatchOnFunctionError DestinationConfig DocumentDBEventSourceConfig Enabled FilterCriteria FunctionName FunctionResponseTypes KMSKeyArn LoggingConfig MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds MaximumRetryAttempts MetricsConfig ParallelizationFactor ProvisionedPollerConfig ScalingConfig SelfManagedKafkaEventSourceConfig SourceAccessConfigurations TumblingWindowInSeconds UUID",
         &[

@@ -6,7 +6,7 @@ mod view;
 pub(crate) use input::{Given, settings};
 pub(crate) use view::shown;
 
-use lambent_lambda::Mapping;
+use lambent_lambda::{MAPPING_IDENTITY_KIND, MAPPING_KIND, Mapping};
 use lambent_model::{FunctionArn, Scope, Target};
 use lambent_store::{Error as StoreError, Expect, Key, Store, Write};
 use lambent_wire::Error;
@@ -16,22 +16,22 @@ use crate::request::{Context, invalid};
 use crate::resources::{self, Kept};
 use crate::{find, refuse};
 
-/// The kind of mappings' records, named by id.
-const KIND: &str = "event-source-mapping";
-/// The kind of records that keep a second one of the same source and function away, named by both.
-const IDENTITY_KIND: &str = "event-source-mapping-identity";
-
-/// `State`, where nothing is being changed.
-pub(crate) fn resting(mapping: &Mapping) -> &'static str {
-    if mapping.enabled { "Enabled" } else { "Disabled" }
+/// Refuses to change what is being changed, as AWS does.
+pub(crate) fn check_rests(mapping: &Mapping, verb: &str) -> Result<(), Error> {
+    match mapping.transition {
+        None => Ok(()),
+        Some(_) => Err(lambda::error::resource_in_use_exception(format!(
+            "Cannot {verb} the event source mapping because it is in use."
+        ))),
+    }
 }
 
 pub(crate) fn key(scope: &Scope, id: &str) -> Key {
-    resources::key(KIND, scope, id)
+    resources::key(MAPPING_KIND, scope, id)
 }
 
 fn identity_key(scope: &Scope, mapping: &Mapping) -> Key {
-    resources::key(IDENTITY_KIND, scope, mapping.identity())
+    resources::key(MAPPING_IDENTITY_KIND, scope, mapping.identity())
 }
 
 /// A mapping that has to exist.

@@ -5,8 +5,19 @@ use lambent_model::Scope;
 use lambent_wire::EpochSeconds;
 use lambent_wire::lambda::types as t;
 
-/// `StateTransitionReason`: of AWS's words only the first, since nothing takes events yet.
-const REASON: &str = "USER_INITIATED; lambent does not poll event sources yet, see docs/compatibility.md";
+/// `StateTransitionReason` of what a user did to a mapping of a queue.
+const REASON: &str = "USER_INITIATED";
+/// The same of sources from which nothing takes events: of AWS's words only the first.
+const NOT_POLLED: &str =
+    "USER_INITIATED; lambent does not poll this kind of event source yet, see docs/compatibility.md";
+
+fn reason(mapping: &Mapping) -> String {
+    match &mapping.disabled_by {
+        Some(code) => code.clone(),
+        None if mapping.kind.is_polled() => REASON.into(),
+        None => NOT_POLLED.into(),
+    }
+}
 
 fn number(value: Option<u32>) -> Option<i32> {
     value.and_then(|value| i32::try_from(value).ok())
@@ -41,7 +52,7 @@ pub(crate) fn shown(scope: &Scope, mapping: &Mapping, state: &str) -> t::EventSo
         last_modified: Some(EpochSeconds(mapping.modified)),
         last_processing_result: (!kind.is_queue()).then(|| "No records processed".into()),
         state: Some(state.into()),
-        state_transition_reason: Some(REASON.into()),
+        state_transition_reason: Some(reason(mapping)),
         destination_config: has_destination.then(|| t::DestinationConfig {
             on_success: None,
             on_failure: Some(t::OnFailure { destination: s.on_failure.clone() }),

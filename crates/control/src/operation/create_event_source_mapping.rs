@@ -1,6 +1,6 @@
 //! `CreateEventSourceMapping`.
 
-use lambent_lambda::{Mapping, MappingSettings};
+use lambent_lambda::{Mapping, MappingSettings, Transition};
 use lambent_model::RequestId;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
@@ -39,7 +39,8 @@ pub(crate) async fn answer(
     let id = RequestId::random(&*parts.entropy).to_string();
     let mapping = Mapping::create(id, source, function, settings, parts.clock.now());
     let mapping = mapping.map_err(|error| refuse::refusal(&error))?;
-    let mapping = Mapping { enabled, tags, ..mapping };
+    let transition = mapping.kind.is_polled().then_some(Transition::Creating);
+    let mapping = Mapping { enabled, tags, transition, ..mapping };
     mappings::create(&parts.store, scope, &mapping).await?;
     Ok(mappings::shown(scope, &mapping, "Creating"))
 }

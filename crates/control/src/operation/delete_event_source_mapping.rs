@@ -1,5 +1,6 @@
 //! `DeleteEventSourceMapping`.
 
+use lambent_lambda::{Mapping, Transition};
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
@@ -14,8 +15,16 @@ pub(crate) async fn answer(
     let scope = &context.caller.scope;
     loop {
         let old = mappings::load(store, scope, &input.uuid).await?;
-        if mappings::delete(store, scope, &old).await? {
-            return Ok(mappings::shown(scope, &old.value, "Deleting"));
+        mappings::check_rests(&old.value, "delete")?;
+        let deleting = Mapping { transition: Some(Transition::Deleting), ..old.value.clone() };
+        // What is polled is gone when its poller is.
+        let done = if old.value.kind.is_polled() {
+            mappings::replace(store, scope, &old, &deleting).await?
+        } else {
+            mappings::delete(store, scope, &old).await?
+        };
+        if done {
+            return Ok(mappings::shown(scope, &deleting, deleting.state()));
         }
         // Somebody else changed it meanwhile: what is answered is what was deleted.
     }

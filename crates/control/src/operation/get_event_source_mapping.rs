@@ -12,5 +12,5 @@ pub(crate) async fn answer(
 ) -> Result<t::EventSourceMappingConfiguration, Error> {
     let scope = &context.caller.scope;
     let mapping = mappings::load(&context.control.parts.store, scope, &input.uuid).await?.value;
-    Ok(mappings::shown(scope, &mapping, mappings::resting(&mapping)))
+    Ok(mappings::shown(scope, &mapping, mapping.state()))
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 use lambent_lambda::limits;
-use lambent_model::{Completed, Entropy, Invocation, Outcome, Report, RequestId, Target, Timestamp};
+use lambent_model::{Completed, Invocation, Outcome, Report, RequestId, Target, trace};
 use lambent_wire::lambda::{self, op, types as t};
 use lambent_wire::{Error, common};
 use serde::de::IgnoredAny;
@@ -124,7 +124,7 @@ pub(super) fn invocation(
     let request_id: RequestId =
         context.request_id.parse().map_err(|_| common::internal_failure("the request id is not a UUID"))?;
     let parts = &context.control.parts;
-    let new_trace = || new_trace_id(&*parts.entropy, parts.clock.now());
+    let new_trace = || trace::new_id(&*parts.entropy, parts.clock.now());
     Ok(Invocation {
         request_id,
         payload,
@@ -194,21 +194,6 @@ fn decode_client_context(text: &str) -> Result<String, Error> {
     // Written anew: without line breaks it fits into the runtime's header.
     let value: serde_json::Map<_, _> = serde_json::from_slice(&json).map_err(|_| invalid())?;
     Ok(serde_json::Value::Object(value).to_string())
-}
-
-/// A root for a trace that nobody started: never sampled, since nothing records it (X-Ray Developer Guide, "Tracing
-/// header").
-pub fn new_trace_id(entropy: &dyn Entropy, now: Timestamp) -> String {
-    let mut random = [0; 20];
-    entropy.fill(&mut random);
-    // As three numbers: text byte by byte costs more than all the rest of an invocation's headers.
-    let number = |from: usize| {
-        let bytes = random[from..from + 8].try_into().expect("eight bytes are an array of eight");
-        u64::from_be_bytes(bytes)
-    };
-    let (high, low, parent) = (number(0) >> 32, number(4), number(12));
-    let seconds = now.seconds();
-    format!("Root=1-{seconds:08x}-{high:08x}{low:016x};Parent={parent:016x};Sampled=0")
 }
 
 fn report_header(report: &Report) -> String {

@@ -35,6 +35,6 @@ pub(crate) async fn answer(
         found.extend(next.into_iter().filter(&wanted));
     }
     let next_marker = paging::cut(&mut found, size, |last| last.id.clone());
-    let shown = found.iter().map(|mapping| mappings::shown(scope, mapping, mappings::resting(mapping)));
+    let shown = found.iter().map(|mapping| mappings::shown(scope, mapping, mapping.state()));
     Ok(t::ListEventSourceMappingsResponse { next_marker, event_source_mappings: Some(shown.collect()) })
 }

@@ -1,6 +1,6 @@
 //! `UpdateEventSourceMapping`.
 
-use lambent_lambda::Mapping;
+use lambent_lambda::{Mapping, Transition};
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
@@ -27,20 +27,25 @@ pub(crate) async fn answer(
     let change = mappings::settings(given(request))?;
     loop {
         let old = mappings::load(&parts.store, scope, &id).await?;
+        mappings::check_rests(&old.value, "update")?;
         let new = old.value.clone().changed(change.clone(), parts.clock.now());
         let new = new.map_err(|error| refuse::refusal(&error))?;
         let new = Mapping {
             function: function.clone().unwrap_or_else(|| new.function.clone()),
             enabled: enabled.unwrap_or(new.enabled),
+            // Whoever enables it has seen to what Lambda disabled it for.
+            disabled_by: new.disabled_by.clone().filter(|_| enabled != Some(true)),
             ..new
         };
+        let transition = match (old.value.enabled, new.enabled) {
+            (false, true) => Transition::Enabling,
+            (true, false) => Transition::Disabling,
+            _ => Transition::Updating,
+        };
+        let new = Mapping { transition: new.kind.is_polled().then_some(transition), ..new };
         if mappings::replace(&parts.store, scope, &old, &new).await? {
-            let state = match (old.value.enabled, new.enabled) {
-                (false, true) => "Enabling",
-                (true, false) => "Disabling",
-                _ => "Updating",
-            };
-            return Ok(mappings::shown(scope, &new, state));
+            let shown = Mapping { transition: Some(transition), ..new };
+            return Ok(mappings::shown(scope, &shown, shown.state()));
         }
         // Somebody else changed it meanwhile: decide again on what is there now.
     }

@@ -15,6 +15,26 @@ pub use source::SourceKind;
 
 use crate::Refusal;
 
+/// Under which kind mappings' records are kept, named by id: the API writes them, pollers hear of them.
+pub const MAPPING_KIND: &str = "event-source-mapping";
+/// Under which kind the records are kept that keep a second mapping of the same source and function away.
+pub const MAPPING_IDENTITY_KIND: &str = "event-source-mapping-identity";
+
+/// What is being done to a mapping; until it is done, nothing else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transition {
+    /// It has just been made.
+    Creating,
+    /// Its poller starts.
+    Enabling,
+    /// Its poller finishes what is under way.
+    Disabling,
+    /// Its poller takes other settings.
+    Updating,
+    /// Its poller finishes what is under way, and then it is gone.
+    Deleting,
+}
+
 /// An event source mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
@@ -35,6 +55,13 @@ pub struct Mapping {
     pub tags: BTreeMap<String, String>,
     /// When it was changed last.
     pub modified: Timestamp,
+    /// What is being done to it by whoever polls; only sources that are polled have it.
+    #[serde(default)]
+    pub transition: Option<Transition>,
+    /// Why Lambda itself has disabled it: AWS's code (Developer Guide, "Logging Lambda API calls using CloudTrail",
+    /// `LambdaESMDisabled`).
+    #[serde(default)]
+    pub disabled_by: Option<String>,
 }
 
 impl Mapping {
@@ -53,7 +80,18 @@ impl Mapping {
         let settings = settings.with_defaults(kind, &id);
         check::on_create(kind, source.as_deref(), &settings)?;
         check::settings(kind, &settings)?;
-        Ok(Self { id, kind, source, function, enabled: true, settings, tags: BTreeMap::new(), modified: at })
+        Ok(Self {
+            id,
+            kind,
+            source,
+            function,
+            enabled: true,
+            settings,
+            tags: BTreeMap::new(),
+            modified: at,
+            transition: None,
+            disabled_by: None,
+        })
     }
 
     /// With other settings, where they are given.
@@ -65,6 +103,28 @@ impl Mapping {
         let settings = self.settings.changed(change);
         check::settings(self.kind, &settings)?;
         Ok(Self { settings, modified: at, ..self })
+    }
+
+    /// `State`, in AWS's words.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self.transition {
+            Some(Transition::Creating) => "Creating",
+            Some(Transition::Enabling) => "Enabling",
+            Some(Transition::Disabling) => "Disabling",
+            Some(Transition::Updating) => "Updating",
+            Some(Transition::Deleting) => "Deleting",
+            None if self.enabled => "Enabled",
+            None => "Disabled",
+        }
+    }
+
+    /// Whether its events are to be taken now.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        self.kind.is_polled()
+            && self.enabled
+            && !matches!(self.transition, Some(Transition::Disabling | Transition::Deleting))
     }
 
     /// What no second mapping may have: the source, the function, and the topic or queue.

@@ -64,6 +64,12 @@ impl SourceKind {
         matches!(self, Self::Msk | Self::SelfManagedKafka)
     }
 
+    /// Whether there is a poller for it here.
+    #[must_use]
+    pub fn is_polled(self) -> bool {
+        self.is_queue()
+    }
+
     /// Whether it is SQS.
     #[must_use]
     pub fn is_queue(self) -> bool {

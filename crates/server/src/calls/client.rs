@@ -13,8 +13,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lambent_model::{AwsCallError, HttpPost, PostFuture, PostHttp};
 use tokio::sync::Semaphore;
 
-/// Calls under way; those beyond wait within their time. As many connections, of which a few for each endpoint stay open.
-const CALLS: usize = 64;
+/// Calls under way of deliveries; those beyond wait within their time. As many connections, of which a few for each
+/// endpoint stay open.
+pub(crate) const DELIVERIES: usize = 64;
+/// The same of pollers, apart from those: a call that waits for messages takes twenty seconds of doing nothing. Their own
+/// bound of such calls, and as many again that acknowledge.
+pub(crate) const POLLERS: usize = 2048;
 const IDLE_CONNECTIONS: usize = 8;
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
@@ -47,8 +51,8 @@ enum Sender {
 }
 
 impl Client {
-    /// A client; `secure` when there is an endpoint with https.
-    pub(crate) fn new(secure: bool) -> Result<Self, ClientStartError> {
+    /// A client for so many calls at once; `secure` when there is an endpoint with https.
+    pub(crate) fn new(secure: bool, places: usize) -> Result<Self, ClientStartError> {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(CONNECT_TIME));
         tcp.set_nodelay(true);
@@ -59,7 +63,7 @@ impl Client {
         } else {
             Sender::Plain(pool().build(tcp))
         };
-        Ok(Self { places: Arc::new(Semaphore::new(CALLS)), sender })
+        Ok(Self { places: Arc::new(Semaphore::new(places)), sender })
     }
 
     /// Sends one request and reads the whole answer. No redirect is followed.

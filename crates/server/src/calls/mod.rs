@@ -22,9 +22,36 @@ use crate::endpoints::{Endpoint, Endpoints, Keys};
 use crate::gateway::{Gateway, is_offered};
 
 pub(crate) use client::{Client, ClientStartError};
+use client::{DELIVERIES, POLLERS};
+
+/// The ways out, each with connections of its own.
+pub(crate) struct Outside {
+    /// Calls services.
+    pub(crate) calls: Arc<dyn AwsCall>,
+    /// Posts to other addresses, over the same connections.
+    pub(crate) posts: Arc<dyn PostHttp>,
+    /// Calls services for pollers, who wait for messages most of the time.
+    pub(crate) polling: Arc<dyn AwsCall>,
+}
+
+impl Outside {
+    pub(crate) fn new(
+        endpoints: &Endpoints,
+        keys: Keys,
+        clock: &Arc<dyn Clock>,
+        gateway: &watch::Sender<Option<Arc<Gateway>>>,
+    ) -> Result<Self, ClientStartError> {
+        let calls = |keys, places| {
+            Calls::new(endpoints.clone(), keys, Arc::clone(clock), gateway.subscribe(), places)
+        };
+        let polling = Arc::new(calls(keys.clone(), POLLERS)?);
+        let calls = calls(keys, DELIVERIES)?;
+        Ok(Self { posts: Arc::new(calls.client.clone()), calls: Arc::new(calls), polling })
+    }
+}
 
 /// Calls of AWS services.
-pub(crate) struct Calls {
+struct Calls {
     endpoints: Endpoints,
     keys: Keys,
     client: Client,
@@ -34,19 +61,15 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(
+    fn new(
         endpoints: Endpoints,
         keys: Keys,
         clock: Arc<dyn Clock>,
         gateway: watch::Receiver<Option<Arc<Gateway>>>,
+        places: usize,
     ) -> Result<Self, ClientStartError> {
-        let client = Client::new(endpoints.iter().any(Endpoint::is_secure))?;
+        let client = Client::new(endpoints.iter().any(Endpoint::is_secure), places)?;
         Ok(Self { endpoints, keys, client, clock, gateway })
-    }
-
-    /// What posts to addresses that are no service's, over the same few connections.
-    pub(crate) fn posts(&self) -> Arc<dyn PostHttp> {
-        Arc::new(self.client.clone())
     }
 
     fn remote(&self, endpoint: &Endpoint, call: &AwsRequest) -> AwsCallFuture {

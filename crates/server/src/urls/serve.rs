@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use lambent_control::{Cut, Outlet, new_trace_id};
+use lambent_control::{Cut, Outlet};
 use lambent_lambda::{InvokeMode, limits};
-use lambent_model::{Completed, Count, Invocation, InvokeError, Measure, Outcome, RequestId, Target};
+use lambent_model::{Completed, Count, Invocation, InvokeError, Measure, Outcome, RequestId, Target, trace};
 use serde_json::{Value, json};
 
 use super::event::Arrived;
@@ -70,7 +70,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let asked = parts.headers.clone();
         let trace_id = asked.get(TRACE_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let trace_id = trace_id.unwrap_or_else(|| new_trace_id(&*self.entropy, self.clock.now()));
+        let trace_id = trace_id.unwrap_or_else(|| trace::new_id(&*self.entropy, self.clock.now()));
         let preflight = served.url.cors.as_ref().filter(|_| cors::is_preflight(&parts));
         let mut response = if let Some(cors) = preflight {
             Reply::of(sized(cors::preflight(cors, &parts).map(|()| Bytes::new())))
