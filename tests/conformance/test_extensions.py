@@ -264,7 +264,7 @@ def test_telemetry_comes_record_by_record(invoke, extended):
     done, report = record["platform.runtimeDone"], record["platform.report"]
     assert (done["requestId"], done["status"]) == (answer.request_id, "success")
     assert done["metrics"]["producedBytes"] == len(answer.payload)
-    assert [span["name"] for span in done["spans"]] == ["responseLatency", "responseDuration"]
+    assert [span["name"] for span in done["spans"]] == ["responseLatency", "responseDuration", "runtimeOverhead"]
     assert report["requestId"] == answer.request_id and report["metrics"]["memorySizeMB"] == 128
     assert report["metrics"]["durationMs"] >= done["metrics"]["durationMs"]
 

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -54,8 +54,8 @@ pub(crate) trait Environment: Send + Sync {
     fn next(&self, poller: oneshot::Sender<Delivery>);
     /// The runtime streams the response of the invocation `request_id`, and its first byte is near.
     fn begin(&self, request_id: &str, content_type: Option<&str>) -> Begun;
-    /// The runtime says how the invocation `request_id` went.
-    fn report(&self, request_id: String, reported: Reported) -> Verdicted;
+    /// The runtime says how the invocation `request_id` went; it took it so long to say it.
+    fn report(&self, request_id: String, reported: Reported, sending: Duration) -> Verdicted;
     /// The runtime cannot initialise.
     fn init_error(&self, failure: Failure) -> Verdicted;
 }
@@ -197,8 +197,9 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
         (&Method::POST, ["invocation", id, "error"]) => {
             let request_id = (*id).to_owned();
             let _turn = requests.turn().await;
+            let began = Instant::now();
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
-            verdict(requests.environment.report(request_id, Reported::Error(failure)))
+            verdict(requests.environment.report(request_id, Reported::Error(failure), began.elapsed()))
         }
         (&Method::POST, ["init", "error"]) => {
             let _turn = requests.turn().await;
@@ -245,7 +246,7 @@ mod tests {
         fn begin(&self, _request_id: &str, _content_type: Option<&str>) -> Begun {
             Begun::Collecting
         }
-        fn report(&self, _request_id: String, reported: Reported) -> Verdicted {
+        fn report(&self, _request_id: String, reported: Reported, _: Duration) -> Verdicted {
             self.0.lock().unwrap().push(reported);
             Verdicted::Accepted
         }

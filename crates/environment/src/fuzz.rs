@@ -77,7 +77,7 @@ impl Environment for Judge {
         Begun::Streaming(Arc::new(Anybody))
     }
 
-    fn report(&self, request_id: String, reported: Reported) -> Verdicted {
+    fn report(&self, request_id: String, reported: Reported, _: std::time::Duration) -> Verdicted {
         assert!(!request_id.contains(['/', '\r', '\n']), "{request_id:?}");
         match &reported {
             Reported::Success(result) => assert!(result.len() <= RESPONSE_LIMIT),

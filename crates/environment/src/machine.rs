@@ -86,6 +86,8 @@ struct Call {
     init: Option<Duration>,
     /// Bytes of the response that the caller has had already.
     streamed: usize,
+    /// How long the runtime took to send its answer.
+    sending: Duration,
 }
 
 #[derive(Debug)]
@@ -205,7 +207,9 @@ impl Machine {
             Event::Launched { freeze_after } => self.launched(freeze_after, step),
             Event::Invoke(invocation) => self.invoke(invocation, step),
             Event::Next => self.next(step),
-            Event::Report { request_id, reported } => self.reported(&request_id, reported, step),
+            Event::Report { request_id, reported, sending } => {
+                self.reported(&request_id, reported, sending, step);
+            }
             Event::InitError { failure } => self.init_error(failure, step),
             Event::StartFailed { failure } => self.start_failed(&failure, step),
             Event::Register { name, events, identifier } => self.register(&name, events, identifier, step),

@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    fn status(&self) -> &'static str {
+    pub(crate) fn status(&self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Timeout => "timeout",
@@ -109,6 +109,16 @@ pub(crate) enum Record {
         verdict: Verdict,
         /// Bytes of the result.
         produced_bytes: Option<usize>,
+        /// How long it took of that to send the result.
+        sending: Duration,
+        /// How long it took afterwards to ask for the next event, where that has been waited for.
+        overhead: Option<Duration>,
+    },
+    /// A process has ended without which the environment cannot go on.
+    Fault {
+        request_id: Option<RequestId>,
+        error_type: String,
+        message: String,
     },
     End {
         request_id: RequestId,
@@ -189,7 +199,7 @@ impl Record {
             {
                 SystemLogLevel::Warn
             }
-            Self::LogsDropped { .. } => SystemLogLevel::Warn,
+            Self::LogsDropped { .. } | Self::Fault { .. } => SystemLogLevel::Warn,
             Self::Extension(standing) if standing.error_type.is_some() => SystemLogLevel::Warn,
             Self::InitReport { .. }
             | Self::InitRuntimeDone { .. }
@@ -325,6 +335,13 @@ mod tests {
                 duration: Duration::from_millis(3),
                 verdict: verdict.clone(),
                 produced_bytes: Some(2),
+                sending: Duration::from_millis(1),
+                overhead: Some(Duration::from_millis(4)),
+            },
+            Record::Fault {
+                request_id: Some(invocation().request_id),
+                error_type: "Runtime.ExitError".into(),
+                message: "Runtime exited".into(),
             },
             Record::End { request_id: invocation().request_id },
             Record::Report {
@@ -352,7 +369,7 @@ mod tests {
                 r#"initReport","record":{"initializationType":"on-demand","metrics":{"durationMs":7.0},"phase":"invoke","status":"timeout"}}"#.into(),
                 format!(r#"start","record":{{"requestId":"{id}",{tracing},"version":"$LATEST"}}}}"#),
                 format!(
-                    r#"runtimeDone","record":{{"metrics":{{"durationMs":3.0,"producedBytes":2}},"requestId":"{id}","spans":[{{"durationMs":3.0,"name":"responseLatency","start":"1970-01-01T00:00:00.997Z"}},{{"durationMs":0.0,"name":"responseDuration","start":"1970-01-01T00:00:01.000Z"}}],"status":"success",{tracing}}}}}"#
+                    r#"runtimeDone","record":{{"metrics":{{"durationMs":3.0,"producedBytes":2}},"requestId":"{id}","spans":[{{"durationMs":2.0,"name":"responseLatency","start":"1970-01-01T00:00:00.993Z"}},{{"durationMs":1.0,"name":"responseDuration","start":"1970-01-01T00:00:00.995Z"}},{{"durationMs":4.0,"name":"runtimeOverhead","start":"1970-01-01T00:00:00.996Z"}}],"status":"success",{tracing}}}}}"#
                 ),
                 format!(
                     r#"report","record":{{{metrics},"requestId":"{id}","spans":[{{"durationMs":5.0,"name":"extensionOverhead","start":"1970-01-01T00:00:00.995Z"}}],"status":"success",{tracing}}}}}"#
@@ -365,10 +382,11 @@ mod tests {
                 r#"extension","record":{"events":["INVOKE"],"name":"x","state":"Ready"}}"#.to_owned(),
                 format!(r#"start","record":{{"requestId":"{id}","version":"$LATEST"}}}}"#),
                 format!(r#"runtimeDone","record":{{"requestId":"{id}","status":"success"}}}}"#),
+                format!(r#"fault","record":"RequestId: {id} Error: Runtime exited\nRuntime.ExitError"}}"#),
                 format!(r#"end","record":{{"requestId":"{id}"}}}}"#),
                 format!(r#"report","record":{{{metrics},"requestId":"{id}"}}}}"#),
             ]
         );
-        assert_eq!(told(Api::Logs { runtime_done: false }).len(), 4);
+        assert_eq!(told(Api::Logs { runtime_done: false }).len(), 5);
     }
 }

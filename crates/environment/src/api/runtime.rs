@@ -1,5 +1,7 @@
 //! The Runtime API's calls (AWS Lambda Developer Guide, "Using the Lambda runtime API").
 
+use std::time::Instant;
+
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -36,6 +38,7 @@ pub(super) async fn next(requests: &Requests) -> Answer {
 }
 
 pub(super) async fn response(request_id: String, request: Request<Incoming>, requests: &Requests) -> Answer {
+    let began = Instant::now();
     let (parts, body) = request.into_parts();
     let reported = match parts.headers.get("lambda-runtime-function-response-mode") {
         None => response::collect(body).await,
@@ -49,5 +52,5 @@ pub(super) async fn response(request_id: String, request: Request<Incoming>, req
             }
         }
     };
-    verdict(requests.environment.report(request_id, reported))
+    verdict(requests.environment.report(request_id, reported, began.elapsed()))
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lambent_model::{EnvironmentId, ExtensionId, Failure, Invocation, ResponseHead, TakeResponse};
 use lambent_sandbox_client::{Control, Event as SandboxEvent};
@@ -151,7 +151,7 @@ impl Environment for Shared {
         Begun::Streaming(taker)
     }
 
-    fn report(&self, request_id: String, reported: Reported) -> Verdicted {
+    fn report(&self, request_id: String, reported: Reported, sending: Duration) -> Verdicted {
         let mut is_second = false;
         let verdict = self.apply(|core| {
             // The caller has the beginning of another one.
@@ -160,7 +160,7 @@ impl Environment for Shared {
                 return None;
             }
             core.flush();
-            Some(Event::Report { request_id, reported })
+            Some(Event::Report { request_id, reported, sending })
         });
         if is_second {
             return SECOND_RESPONSE;

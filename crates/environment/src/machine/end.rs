@@ -3,10 +3,11 @@
 use lambent_model::Outcome;
 use lambent_sandbox_client::Exit;
 
+use super::invoke::Open;
 use super::shutdown::{After, Reason};
 use super::words::{ended, exit_text, failed, killed};
 use super::{Call, Effect, Machine, State, Step};
-use crate::record::Verdict;
+use crate::record::{Record, Verdict};
 
 impl Machine {
     /// The runtime's process has ended.
@@ -44,6 +45,20 @@ impl Machine {
         runtime_lives: bool,
         step: &mut Step<'_>,
     ) {
+        let request_id = match &self.state {
+            State::Running(call) => Some(Some(call.invocation.request_id)),
+            State::Settling { open, .. } | State::Lingering { open, .. } => {
+                Some(open.as_ref().map(Open::request_id))
+            }
+            State::Reinitializing { invocation, .. } => Some(Some(invocation.request_id)),
+            State::Initializing { .. } | State::Idle { .. } => Some(None),
+            // The death of a process that is being killed is no news.
+            _ => None,
+        };
+        if let Some(request_id) = request_id {
+            let (error_type, message) = (error_type.to_owned(), message.to_owned());
+            step.log(Record::Fault { request_id, error_type, message });
+        }
         if self.crashed_in_init(error_type, message, runtime_lives, step) {
             return;
         }

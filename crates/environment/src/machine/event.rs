@@ -18,8 +18,9 @@ pub(crate) enum Event {
     Invoke(Arc<Invocation>),
     /// The runtime asked for the next event.
     Next,
-    /// The runtime reported how the invocation `request_id` (as it wrote it) went.
-    Report { request_id: String, reported: Reported },
+    /// The runtime reported how the invocation `request_id` (as it wrote it) went, for which it took so long from the
+    /// report's first byte to its last.
+    Report { request_id: String, reported: Reported, sending: Duration },
     /// The runtime reported that it cannot initialise.
     InitError { failure: Failure },
     /// The runtime could not be started at all.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lambent_model::{Invocation, Outcome, Report};
+use lambent_model::{Invocation, Outcome, Report, RequestId};
 
 use super::shutdown::{After, Reason};
 use super::words::{failed, response_too_large};
@@ -18,10 +18,28 @@ pub(super) struct Open {
     call: Call,
     verdict: Verdict,
     responded: Instant,
+    /// What is to be said of the runtime once it is back, or has ended.
+    done: Option<Done>,
+    /// Whether extensions had been told of the invocation, and are waited for.
+    extended: bool,
     /// The peak of memory by then.
     used: Option<u64>,
     /// The answer to a caller who wants the invocation's log, which is not complete before its end.
     held: Option<Outcome>,
+}
+
+impl Open {
+    pub(super) fn request_id(&self) -> RequestId {
+        self.call.invocation.request_id
+    }
+}
+
+/// How the runtime has answered.
+#[derive(Debug)]
+struct Done {
+    duration: Duration,
+    produced_bytes: Option<usize>,
+    sending: Duration,
 }
 
 impl Machine {
@@ -83,7 +101,14 @@ impl Machine {
         delivered: Instant,
         init: Option<Duration>,
     ) -> Call {
-        Call { invocation, delivered, deadline: delivered + self.settings.timeout, init, streamed: 0 }
+        Call {
+            invocation,
+            delivered,
+            deadline: delivered + self.settings.timeout,
+            init,
+            streamed: 0,
+            sending: Duration::ZERO,
+        }
     }
 
     /// The runtime asks for the next event.
@@ -94,8 +119,11 @@ impl Machine {
             State::Running(call) => {
                 step.push(Effect::Deliver(Arc::clone(&call.invocation), call.deadline));
             }
-            State::Settling { back, .. } | State::Lingering { back, .. } => {
+            State::Settling { back, open, .. } | State::Lingering { back, open, .. } => {
                 *back = true;
+                if let Some(open) = open {
+                    step.runtime_is_back(open);
+                }
                 self.settle(step);
             }
             // A second poller of an idle environment waits beside the first; a runtime that is being killed waits
@@ -104,7 +132,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn reported(&mut self, request_id: &str, reported: Reported, step: &mut Step<'_>) {
+    pub(super) fn reported(
+        &mut self,
+        request_id: &str,
+        reported: Reported,
+        sending: Duration,
+        step: &mut Step<'_>,
+    ) {
         let State::Running(call) = &self.state else {
             let verdict = match self.state {
                 // The answer to an invocation that has timed out, or a second answer.
@@ -138,10 +172,11 @@ impl Machine {
             ),
         };
         let State::Running(mut call) = self.take() else { unreachable!("checked above") };
-        call.streamed = streamed;
+        (call.streamed, call.sending) = (streamed, sending);
         let until = call.deadline;
         // "The function's response is returned as soon as the function code is complete, without waiting for extensions."
-        let open = if self.roster.is_busy() {
+        // Who is told of the runtime is told how long it took to come back, which is part of the invocation then.
+        let open = if self.roster.anyone() {
             Some(self.answer_early(call, outcome, step))
         } else {
             self.finish(&call, outcome, step);
@@ -157,7 +192,12 @@ impl Machine {
     fn answer_early(&self, call: Call, outcome: Outcome, step: &mut Step<'_>) -> Open {
         let verdict = verdict(&outcome);
         let report = self.report(&call, step.now - call.delivered, step);
-        step.runtime_done(&call, &outcome, report.duration);
+        let done = Some(Done {
+            duration: report.duration,
+            produced_bytes: call.produced(&outcome),
+            sending: call.sending,
+        });
+        let extended = self.roster.is_busy();
         let held = if call.invocation.tail {
             Some(outcome)
         } else {
@@ -165,19 +205,23 @@ impl Machine {
             step.push(Effect::Answer(outcome, Some(report)));
             None
         };
-        Open { call, verdict, responded: step.now, used: step.used, held }
+        Open { call, verdict, responded: step.now, done, extended, used: step.used, held }
     }
 
     /// The end of an invocation that extensions were still at work on: END and REPORT, of the whole time. "The duration is
     /// the total time it takes for the runtime and all your extensions' invocations to complete."
     pub(super) fn close(&self, open: Option<Open>, verdict: Option<Verdict>, step: &mut Step<'_>) {
-        let Some(open) = open else { return };
+        let Some(mut open) = open else { return };
         let verdict = verdict.unwrap_or(open.verdict);
+        if let Some(done) = open.done.take() {
+            // It never came back.
+            step.done(&open.call, verdict.clone(), &done, None);
+        }
         let duration = self.duration(&verdict, &open.call, step);
         let mut report = self.report(&open.call, duration, step);
         report.max_memory_used_mb = report.max_memory_used_mb.or(open.used);
-        let extensions = step.now - open.responded;
-        step.end(&open.call, report, verdict, Some(extensions));
+        let extensions = open.extended.then(|| step.now - open.responded);
+        step.end(&open.call, report, verdict, extensions);
         if let Some(outcome) = open.held {
             self.release(step);
             step.push(Effect::Answer(outcome, Some(report)));
@@ -257,6 +301,15 @@ impl Machine {
     }
 }
 
+impl Call {
+    fn produced(&self, outcome: &Outcome) -> Option<usize> {
+        match outcome {
+            Outcome::Success(body) => Some(self.streamed + body.len()),
+            Outcome::Failed(_) | Outcome::Platform(_) => None,
+        }
+    }
+}
+
 fn verdict(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Success(_) => Verdict::Success,
@@ -274,12 +327,23 @@ impl Step<'_> {
 
     /// The runtime is done with it.
     fn runtime_done(&mut self, call: &Call, outcome: &Outcome, duration: Duration) {
-        let produced_bytes = match outcome {
-            Outcome::Success(body) => Some(call.streamed + body.len()),
-            Outcome::Failed(_) | Outcome::Platform(_) => None,
-        };
-        let (invocation, verdict) = (Arc::clone(&call.invocation), verdict(outcome));
-        self.log(Record::RuntimeDone { invocation, duration, verdict, produced_bytes });
+        let done = Done { duration, produced_bytes: call.produced(outcome), sending: call.sending };
+        self.done(call, verdict(outcome), &done, None);
+    }
+
+    /// The runtime has answered before, and asks for the next event now.
+    fn runtime_is_back(&mut self, open: &mut Open) {
+        if let Some(done) = open.done.take() {
+            self.done(&open.call, open.verdict.clone(), &done, Some(self.now - open.responded));
+            // What is counted of extensions is what they take beyond it.
+            open.responded = self.now;
+        }
+    }
+
+    fn done(&mut self, call: &Call, verdict: Verdict, done: &Done, overhead: Option<Duration>) {
+        let invocation = Arc::clone(&call.invocation);
+        let Done { duration, produced_bytes, sending } = *done;
+        self.log(Record::RuntimeDone { invocation, duration, verdict, produced_bytes, sending, overhead });
     }
 
     /// It is over; `extensions` is how long they took beyond the runtime.

@@ -121,7 +121,7 @@ fn invocation(n: u8) -> Arc<Invocation> {
 }
 
 fn success(n: u8) -> Event {
-    Event::Report { request_id: id(n), reported: Reported::Success(Bytes::from_static(b"1")) }
+    Event::Report { request_id: id(n), reported: Reported::Success(Bytes::from_static(b"1")), sending: MS }
 }
 
 fn init_error() -> Event {
@@ -249,7 +249,11 @@ fn ends_of_a_runtime_are_worded_as_on_aws() {
 #[test]
 fn oversized_result_is_refused_and_the_environment_lives_on() {
     let mut story = Story::running(1);
-    let told = story.then(Event::Report { request_id: id(1), reported: Reported::TooLarge(RESPONSE_LIMIT) });
+    let told = story.then(Event::Report {
+        request_id: id(1),
+        reported: Reported::TooLarge(RESPONSE_LIMIT),
+        sending: MS,
+    });
     told.has(&Effect::Reply(Verdicted::TooLarge(RESPONSE_LIMIT))).has(&Effect::Available);
     assert_eq!(told.fails().0, "Function.ResponseSizeTooLarge");
     story.then(Event::Next);
@@ -259,7 +263,7 @@ fn oversized_result_is_refused_and_the_environment_lives_on() {
 #[test]
 fn what_was_streamed_counts_as_produced() {
     let mut story = Story::running(1);
-    let told = story.then(Event::Report { request_id: id(1), reported: Reported::Streamed(7) });
+    let told = story.then(Event::Report { request_id: id(1), reported: Reported::Streamed(7), sending: MS });
     let produced = told.records().into_iter().find_map(|record| match record {
         Record::RuntimeDone { produced_bytes, .. } => Some(*produced_bytes),
         _ => None,

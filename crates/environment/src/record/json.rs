@@ -52,20 +52,17 @@ impl Record {
                 record["version"] = json!(subject.function_version);
                 ("platform.start", record)
             }
-            Self::RuntimeDone { invocation, duration, verdict, produced_bytes } => {
+            Self::RuntimeDone { invocation, duration, verdict, produced_bytes, sending, overhead } => {
                 let mut record = with_verdict(of_invocation(invocation), verdict);
                 record["metrics"] = json!({ "durationMs": rounded(*duration) });
                 if let Some(bytes) = produced_bytes {
                     record["metrics"]["producedBytes"] = json!(bytes);
-                    record["spans"] = json!([
-                        span("responseLatency", at, *duration, *duration),
-                        span("responseDuration", at, Duration::ZERO, Duration::ZERO),
-                    ]);
+                    record["spans"] = spans(at, *duration, *sending, *overhead);
                 }
                 ("platform.runtimeDone", record)
             }
-            // The Telemetry API has no such event.
-            Self::End { .. } => return None,
+            // The Telemetry API has no such events.
+            Self::End { .. } | Self::Fault { .. } => return None,
             Self::Report { invocation, report, verdict, extensions } => {
                 let mut record = with_verdict(of_invocation(invocation), verdict);
                 record["metrics"] = metrics(report);
@@ -121,6 +118,10 @@ impl Record {
                 let id = invocation.request_id.to_string();
                 Some(("platform.report", json!({ "requestId": id, "metrics": metrics(report) })))
             }
+            Self::Fault { request_id, error_type, message } => {
+                let of = request_id.map_or_else(String::new, |id| format!("RequestId: {id} "));
+                Some(("platform.fault", json!(format!("{of}Error: {message}\n{error_type}"))))
+            }
             Self::Extension(_) | Self::Subscribed { .. } | Self::LogsDropped { .. } => self.json(subject, at),
         }
     }
@@ -162,6 +163,19 @@ fn metrics(report: &Report) -> Value {
         metrics["initDurationMs"] = rounded(init);
     }
     metrics
+}
+
+/// How the time of an invocation was spent, one span behind the other: until the result's first byte, until its last, and
+/// until the runtime asked for the next event.
+fn spans(at: Timestamp, duration: Duration, sending: Duration, overhead: Option<Duration>) -> Value {
+    let sending = sending.min(duration);
+    let after = overhead.unwrap_or_default();
+    let mut spans = vec![
+        span("responseLatency", at, duration + after, duration - sending),
+        span("responseDuration", at, sending + after, sending),
+    ];
+    spans.extend(overhead.map(|overhead| span("runtimeOverhead", at, overhead, overhead)));
+    spans.into()
 }
 
 /// A span that began `ago` before the event.

@@ -18,7 +18,9 @@ impl Record {
             // A suppressed initialisation does not announce itself again in the text format.
             Self::InitStart { phase: Phase::Invoke }
             | Self::InitRuntimeDone { .. }
-            | Self::RuntimeDone { .. } => return None,
+            | Self::RuntimeDone { .. }
+            // REPORT says it, and the function's caller has been told.
+            | Self::Fault { .. } => return None,
             Self::InitStart { phase: Phase::Init } => format!(
                 "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
                 subject.runtime_version, subject.runtime_version_arn

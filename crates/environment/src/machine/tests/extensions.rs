@@ -157,10 +157,12 @@ fn caller_is_answered_at_once_and_the_report_waits_for_extensions() {
     let mut story = Story::extended();
     let told = story.after(10 * MS, success(1));
     assert_eq!(told.answers_success().duration, 10 * MS);
-    assert!(
-        !told.records().iter().any(|record| matches!(record, Record::End { .. } | Record::Report { .. }))
-    );
-    story.then(Event::Next).silent();
+    assert!(told.records().is_empty(), "of the runtime is told when it is back");
+    let told = story.after(2 * MS, Event::Next);
+    let [Record::RuntimeDone { duration, sending, overhead, .. }] = told.records()[..] else {
+        panic!("{:#?}", told.0);
+    };
+    assert_eq!((*duration, *sending, *overhead), (10 * MS, MS, Some(2 * MS)));
     // "Freezes when each process has completed and there are no pending events."
     story.after(FREEZE_AFTER, Event::FreezeDue).silent();
     let told = story.after(100 * MS, next(1));
@@ -172,11 +174,26 @@ fn caller_is_answered_at_once_and_the_report_waits_for_extensions() {
     story.after(FREEZE_AFTER, Event::FreezeDue).has(&Effect::Freeze);
     let told = story.then(Event::Invoke(invocation(2)));
     told.delivers(2).tells(1);
-    // One who is done before the runtime is not waited for: all is said at once.
+    // One who is done before the runtime is not waited for: all is said when that is back.
     story.then(next(1)).has(&Effect::Reply(Verdicted::Accepted));
-    let told = story.then(success(2));
-    told.answers_success();
-    assert_eq!(told.records().len(), 3);
+    story.then(success(2)).answers_success();
+    let told = story.then(Event::Next);
+    let [Record::RuntimeDone { overhead, .. }, Record::End { .. }, Record::Report { extensions, .. }] =
+        told.records()[..]
+    else {
+        panic!("{:#?}", told.0);
+    };
+    assert!(overhead.is_some() && extensions.is_none());
+    // One who does not come back is told of without it.
+    story.then(Event::Invoke(invocation(3)));
+    story.then(success(3));
+    let told = story.then(crash());
+    let [Record::Fault { request_id, .. }, Record::RuntimeDone { overhead: None, verdict, .. }, ..] =
+        told.records()[..]
+    else {
+        panic!("{:#?}", told.0);
+    };
+    assert_eq!((request_id.is_some(), verdict.status()), (true, "error"));
 }
 
 #[test]
@@ -274,7 +291,7 @@ fn retiring_waits_for_the_invocation_and_its_extensions() {
     let mut story = Story::extended();
     story.then(Event::Retire).silent();
     story.then(success(1)).lacks(&Effect::Kill);
-    story.then(Event::Next).silent();
+    story.then(Event::Next).lacks(&Effect::Kill);
     story.then(next(1)).has(&Effect::TerminateRuntime);
     story.then(crash()).shuts_down(1, Reason::Spindown);
     story.then(died(0)).has(&Effect::Kill);

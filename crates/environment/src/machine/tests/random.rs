@@ -178,7 +178,7 @@ impl Game {
                 let request_id = self.model.out.as_ref().map(|out| out.request_id.to_string());
                 let request_id = request_id.unwrap_or_else(|| id(1));
                 let reported = Reported::Success(Bytes::from_static(b"1"));
-                self.play(Event::Report { request_id, reported });
+                self.play(Event::Report { request_id, reported, sending: MS });
             }
             12 | 13 if !self.model.frozen => self.register(),
             14..=18 if !self.model.frozen => self.extension_calls(),

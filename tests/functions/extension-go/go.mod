@@ -1,0 +1,3 @@
+module telemetry-printer
+
+go 1.19
