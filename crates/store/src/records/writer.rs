@@ -186,12 +186,17 @@ impl Writer {
         let mut results = Vec::with_capacity(group.len());
         let mut done = Done { last: self.last, ..Done::default() };
         for writes in group {
-            self.conn.execute_batch("SAVEPOINT command").map_err(sqlite)?;
+            let may_be_undone = may_be_undone(&writes);
+            if may_be_undone {
+                self.statement("SAVEPOINT command")?;
+            }
             let before = done.mark();
             match self.apply_all(writes, &mut done) {
                 Ok(versions) => results.push(Ok(versions)),
                 Err(refusal @ (Error::Conflict { .. } | Error::LeaseLost { .. })) => {
-                    self.conn.execute_batch("ROLLBACK TO command").map_err(sqlite)?;
+                    if may_be_undone {
+                        self.statement("ROLLBACK TO command")?;
+                    }
                     done.back_to(before);
                     results.push(Err(refusal));
                 }
@@ -199,7 +204,9 @@ impl Writer {
                 // commands before this one are gone, too: all of them fail.
                 Err(error) => return Err(error),
             }
-            self.conn.execute_batch("RELEASE command").map_err(sqlite)?;
+            if may_be_undone {
+                self.statement("RELEASE command")?;
+            }
         }
         if done.last != self.last {
             self.conn
@@ -210,6 +217,12 @@ impl Writer {
         written();
         self.conn.execute_batch("COMMIT").map_err(sqlite)?;
         Ok((results, done))
+    }
+
+    /// Runs one that every transaction has again.
+    fn statement(&self, sql: &str) -> Result<(), Error> {
+        let ran = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        ran.map(drop).map_err(|e| Error::from_sqlite(&self.path, &e))
     }
 
     fn apply_all(&self, writes: Vec<Write>, done: &mut Done) -> Result<Vec<u64>, Error> {
@@ -291,6 +304,16 @@ impl Done {
         self.messages.arrivals.truncate(arrivals);
         self.messages.settled.truncate(settled);
     }
+}
+
+/// Whether some of a command may have been written when it is refused. Most are one write, which is refused before it
+/// changes anything or not at all; a savepoint takes them longer than writing does.
+fn may_be_undone(writes: &[Write]) -> bool {
+    writes.iter().enumerate().any(|(place, write)| match write {
+        Write::Put { expect, .. } | Write::Delete { expect, .. } => *expect != Expect::Any && place > 0,
+        Write::Enqueue { .. } => false,
+        _ => true,
+    })
 }
 
 /// Passes a moment of each commit of a group.
