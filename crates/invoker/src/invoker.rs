@@ -146,8 +146,8 @@ impl Invoker {
             }
             let now = Instant::now();
             let functions = self.inner.functions.read().unwrap_or_else(PoisonError::into_inner);
-            for entry in functions.values().flat_map(Known::entries) {
-                entry.pool.retire_idle(self.inner.options.idle, now);
+            for pool in functions.values().flat_map(Known::entries).filter_map(|entry| entry.pool_if_any()) {
+                pool.retire_idle(self.inner.options.idle, now);
             }
         }
     }
@@ -296,8 +296,8 @@ impl Inner {
             match handle.invoke(invocation, taker.clone()).await {
                 Ok(completed) => {
                     if let Some(peak) = completed.report.and_then(|report| report.max_memory_used_mb) {
-                        entry.estimate.learn(peak);
-                        entry.pool.measured(handle.id(), Bytes::mib(peak).0);
+                        entry.estimate().learn(peak);
+                        entry.pool().measured(handle.id(), Bytes::mib(peak).0);
                     }
                     break (entry, ran, completed);
                 }
@@ -366,13 +366,13 @@ impl Inner {
         tenant: Option<&str>,
     ) -> Result<(Handle, bool), InvokeError> {
         // Nearly always, and without the lock that all starts share.
-        if let Some(handle) = entry.pool.take(tenant) {
+        if let Some(handle) = entry.pool().take(tenant) {
             return Ok((handle, false));
         }
         let turn = tokio::select! {
             biased;
             // Of a burst's first ones, ready before it is this one's turn.
-            handle = entry.pool.freed(tenant) => return Ok((handle, false)),
+            handle = entry.pool().freed(tenant) => return Ok((handle, false)),
             turn = self.starts.turn() => turn,
         };
         if self.closed.load(Ordering::Acquire) {
@@ -395,7 +395,7 @@ impl Inner {
         tenant: Option<&str>,
         turn: Turn,
     ) -> Result<(Handle, bool), InvokeError> {
-        let Entry { pool, share, estimate, .. } = &**entry;
+        let (pool, share, estimate) = (entry.pool(), &entry.share, entry.estimate());
         let wanted = self.room().promised().saturating_add(estimate.bytes());
         let available = (self.available)(Bytes(wanted)).map(|available| available.0);
         let mut room = self.room();
@@ -446,7 +446,7 @@ impl Inner {
         id: EnvironmentId,
         turn: Turn,
     ) -> Handle {
-        let (pool, share) = (Arc::clone(&entry.pool), Arc::clone(&entry.share));
+        let (pool, share) = (Arc::clone(entry.pool()), Arc::clone(&entry.share));
         let turn = Mutex::new(Some(turn));
         // Not the invoker itself, which owns the environments' tasks.
         let invoker = Arc::downgrade(self);
@@ -462,7 +462,7 @@ impl Inner {
             }
         });
         let tenant = tenant.map(Arc::from);
-        let add = |handle| entry.pool.add(handle, tenant, Instant::now());
+        let add = |handle| entry.pool().add(handle, tenant, Instant::now());
         self.spawn(function, id, Initialization::OnDemand, notify, add)
     }
 
@@ -505,12 +505,14 @@ struct Placed {
 impl Others for Inner {
     fn idle(&self) -> Vec<Idle> {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.values().flat_map(Known::entries).flat_map(|entry| entry.pool.idle()).collect()
+        let pools = functions.values().flat_map(Known::entries).filter_map(|entry| entry.pool_if_any());
+        pools.flat_map(|pool| pool.idle()).collect()
     }
 
     fn end(&self, idle: &Idle) -> bool {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.values().flat_map(Known::entries).any(|entry| entry.pool.end_idle(idle.id))
+        let mut pools = functions.values().flat_map(Known::entries).filter_map(|entry| entry.pool_if_any());
+        pools.any(|pool| pool.end_idle(idle.id))
     }
 }
 

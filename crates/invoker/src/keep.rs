@@ -96,7 +96,7 @@ impl Inner {
         function: &Arc<lambent_environment::Function>,
         turn: Turn,
     ) -> Result<(), Refused> {
-        let (now, estimate) = (Instant::now(), &entry.estimate);
+        let (now, estimate) = (Instant::now(), entry.estimate());
         let wanted = match kept.purpose {
             Purpose::Invocations => self.room().promised().saturating_add(estimate.bytes()),
             // Nothing is let go of for it.

@@ -21,14 +21,44 @@ pub(crate) struct Entry {
     /// What its environments run; composed when it is first wanted, if it was there when the server started. Most of many
     /// versions never are.
     function: OnceLock<Arc<Function>>,
-    pub(crate) pool: Arc<Pool>,
+    /// Made when it is first wanted, likewise.
+    living: OnceLock<Living>,
+    lifetime: Duration,
     /// What is kept initialised for those invocations that find no other environment.
     pub(crate) stock: Option<Arc<Standing>>,
     pub(crate) share: Arc<Share>,
-    pub(crate) estimate: Arc<Estimate>,
+}
+
+/// The environments of one version.
+#[derive(Clone)]
+struct Living {
+    pool: Arc<Pool>,
+    estimate: Arc<Estimate>,
 }
 
 impl Entry {
+    fn living(&self) -> &Living {
+        self.living.get_or_init(|| Living {
+            pool: Arc::new(Pool::new(self.lifetime)),
+            estimate: Arc::new(Estimate::new(MemorySize(self.record.settings.memory_mb))),
+        })
+    }
+
+    /// Its environments.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.living().pool
+    }
+
+    /// Its environments, if it has had any.
+    pub(crate) fn pool_if_any(&self) -> Option<&Arc<Pool>> {
+        self.living.get().map(|living| &living.pool)
+    }
+
+    /// How much memory one of its environments takes.
+    pub(crate) fn estimate(&self) -> &Arc<Estimate> {
+        &self.living().estimate
+    }
+
     /// What is counted of an invocation of this version by that name.
     pub(crate) fn series(&self, target: &Target) -> Arc<dyn Series> {
         self.share.metrics.resource(target.qualifier.as_ref(), &self.version)
@@ -45,6 +75,9 @@ impl Entry {
         self.function.get_or_init(|| Arc::new(compose(&self.record)))
     }
 }
+
+/// How many versions a new one is compared with.
+const LOOKED_AT: usize = 4;
 
 /// A function. It is known as long as any record of it is.
 pub(crate) struct Known {
@@ -118,14 +151,17 @@ impl Known {
         if let (Some(number), false) = (number, previous.as_ref().is_some_and(stays)) {
             self.configured.values_mut().for_each(|configured| configured.drop_version(number));
         }
-        if let Some(record) = record {
+        if let Some(mut record) = record {
+            // Most of many versions have the settings of another, and most are never invoked. A few are looked at, for
+            // some functions have thousands.
+            let _found = self.entries().take(LOOKED_AT).any(|entry| record.share_settings(&entry.record));
             let entry = Arc::new(self.entry(previous, record, composed, compose));
             match number {
                 None => self.latest = Some(entry),
                 Some(number) => drop(self.versions.insert(number, entry)),
             }
         } else if let Some(entry) = previous {
-            entry.pool.retire();
+            entry.pool().retire();
         }
         self.provision();
     }
@@ -193,10 +229,12 @@ impl Known {
         self.configured.get(qualifier).map(|configured| configured.told(now))
     }
 
-    /// Every pool.
+    /// Every pool that there is.
     pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
         let provisioned = self.configured.values().flat_map(Configured::parts);
-        self.entries().map(|entry| &entry.pool).chain(provisioned.map(|(_, standing)| &standing.pool))
+        self.entries()
+            .filter_map(|entry| entry.pool_if_any())
+            .chain(provisioned.map(|(_, standing)| &standing.pool))
     }
 
     fn entry(
@@ -210,10 +248,11 @@ impl Known {
             record,
             version: entry.version.clone(),
             function: entry.function.clone(),
-            pool: Arc::clone(&entry.pool),
+            // Made now if need be: who has found the entry that is replaced may be about to use it.
+            living: OnceLock::from(entry.living().clone()),
+            lifetime: entry.lifetime,
             stock: entry.stock.clone(),
             share: Arc::clone(&entry.share),
-            estimate: Arc::clone(&entry.estimate),
         };
         match previous {
             // While an update is in progress the old code and settings stay in use (Developer Guide, "Lambda function
@@ -227,19 +266,20 @@ impl Known {
             Some(entry) if keeps_environments(&entry, &record) => kept(&entry, record),
             previous => {
                 if let Some(entry) = previous {
-                    entry.pool.retire();
+                    entry.pool().retire();
                 }
-                let pool = Arc::new(Pool::new(self.lifetime));
                 let is_new = composed.is_some().then(Instant::now);
-                Entry {
+                let mut entry = Entry {
                     version: record.version_text(),
                     function: composed.map_or_else(OnceLock::new, |composed| Arc::new(composed).into()),
-                    estimate: Arc::new(Estimate::new(MemorySize(record.settings.memory_mb))),
-                    stock: stock_of(&record, &pool, is_new),
-                    pool,
+                    living: OnceLock::new(),
+                    lifetime: self.lifetime,
+                    stock: None,
                     share: Arc::clone(&self.share),
                     record,
-                }
+                };
+                entry.stock = stock_of(&entry, is_new);
+                entry
             }
         }
     }
@@ -340,9 +380,9 @@ impl Known {
 
 /// What of a version is kept in stock: with SnapStart, of which there is no engine, one environment, as long as somebody
 /// seems to want it. What was there when the server started is not wanted until it is invoked.
-fn stock_of(record: &lambda::Function, pool: &Arc<Pool>, wanted: Option<Instant>) -> Option<Arc<Standing>> {
-    let has_it = record.version.is_some() && record.settings.snap_start;
-    has_it.then(|| Arc::new(Standing::stock(Arc::clone(pool), wanted)))
+fn stock_of(entry: &Entry, wanted: Option<Instant>) -> Option<Arc<Standing>> {
+    let has_it = entry.record.version.is_some() && entry.record.settings.snap_start;
+    has_it.then(|| Arc::new(Standing::stock(Arc::clone(entry.pool()), wanted)))
 }
 
 fn in_progress(record: &lambda::Function) -> bool {

@@ -6,6 +6,7 @@
 //! Source: AWS Lambda Developer Guide, "Lambda function states".
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lambent_model::{FunctionArn, RevisionId, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -87,8 +88,10 @@ pub struct Function {
     /// The description that was given when the version was published, in place of the configuration's.
     #[serde(default)]
     pub published_description: Option<String>,
-    /// What the user configured.
-    pub settings: Settings,
+    /// What the user configured. Whoever holds several versions of a function can have them share what is equal
+    /// ([`Function::share_settings`]).
+    #[serde(serialize_with = "shared::serialize", deserialize_with = "shared::deserialize")]
+    pub settings: Arc<Settings>,
     /// Instruction set.
     pub architecture: Architecture,
     /// The package.
@@ -154,7 +157,7 @@ impl Function {
             code_signing: None,
             may_recurse: false,
             runtime_update: RuntimeUpdate::Auto,
-            settings,
+            settings: Arc::new(settings),
             architecture,
             code,
             tags,
@@ -243,8 +246,17 @@ impl Function {
     /// With new settings; they take effect when settled.
     #[must_use]
     pub fn with_settings(mut self, settings: Settings, stamp: Stamp) -> Self {
-        self.settings = settings;
+        self.settings = Arc::new(settings);
         self.updated(stamp)
+    }
+
+    /// Has both hold their settings once, if these are equal: a version mostly has those of another.
+    pub fn share_settings(&mut self, with: &Self) -> bool {
+        let are_equal = self.settings == with.settings;
+        if are_equal {
+            self.settings = Arc::clone(&with.settings);
+        }
+        are_equal
     }
 
     fn updated(mut self, stamp: Stamp) -> Self {
@@ -252,6 +264,23 @@ impl Function {
         self.last_modified = stamp.at;
         self.revision = stamp.revision;
         self
+    }
+}
+
+/// Settings in the record as if nobody shared them.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Settings;
+
+    pub(super) fn serialize<S: Serializer>(settings: &Arc<Settings>, to: S) -> Result<S::Ok, S::Error> {
+        Settings::serialize(settings, to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Settings>, D::Error> {
+        Settings::deserialize(from).map(Arc::new)
     }
 }
 
@@ -273,6 +302,18 @@ pub(crate) mod tests {
         let settings = Settings::new("role".into(), "python3.12".into(), "f.h".into());
         let code = Code { sha256: Sha256([0; 32]), size: 1 };
         Function::create(&arn, settings, Architecture::X86_64, code, BTreeMap::new(), stamp(1))
+    }
+
+    #[test]
+    fn equal_settings_are_held_once_and_written_as_ever() {
+        let (one, mut two) = (function(), function());
+        assert!(two.share_settings(&one) && Arc::ptr_eq(&one.settings, &two.settings));
+        let json = serde_json::to_value(&two).unwrap();
+        assert_eq!(json["settings"], serde_json::to_value(&*one.settings).unwrap());
+        assert_eq!(serde_json::from_value::<Function>(json).unwrap(), two);
+        let other = Settings { memory_mb: 256, ..(*one.settings).clone() };
+        let mut other = two.with_settings(other, stamp(2));
+        assert!(!other.share_settings(&one) && other.settings.memory_mb == 256);
     }
 
     #[test]

@@ -190,8 +190,10 @@ fn lines_of(function: &Function) -> Vec<(Dimensions, std::sync::Arc<Sums>)> {
             (dimensions(format!("{name}{qualifier}"), resource.executed_version), resource.sums)
         })
         .collect();
-    if Count::ALL.iter().any(|count| function.others.get(*count) > 0) {
-        lines.push((dimensions(String::new(), None), std::sync::Arc::clone(&function.others)));
+    if let Some(others) =
+        function.others().filter(|others| Count::ALL.iter().any(|count| others.get(*count) > 0))
+    {
+        lines.push((dimensions(String::new(), None), std::sync::Arc::clone(others)));
     }
     lines
 }
@@ -323,7 +325,9 @@ fn sum_of(account: &Account, functions: &[std::sync::Arc<Function>]) -> Sums {
     sum.absorb(&account.past);
     for function in functions.iter().filter(|function| function.arn.scope == account.scope) {
         function.resources().iter().for_each(|resource| sum.absorb(&resource.sums));
-        sum.absorb(&function.others);
+        if let Some(others) = function.others() {
+            sum.absorb(others);
+        }
     }
     sum
 }

@@ -1,6 +1,6 @@
 //! The series of functions and of accounts.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use lambent_model::{FunctionArn, FunctionMetrics, Level, Levels, Qualifier, Scope, Series};
 
@@ -67,8 +67,8 @@ pub(crate) struct Function {
     places: Arc<Places>,
     /// Few: looked through in the time that a hash would take.
     resources: RwLock<Vec<Resource>>,
-    /// Of the resources that found no place.
-    pub(crate) others: Arc<Sums>,
+    /// Of the resources that found no place, which nearly no function has.
+    others: OnceLock<Arc<Sums>>,
 }
 
 impl Function {
@@ -79,13 +79,18 @@ impl Function {
             account,
             places,
             resources: RwLock::default(),
-            others: Arc::default(),
+            others: OnceLock::new(),
         }
     }
 
     /// As they are now.
     pub(crate) fn resources(&self) -> Vec<Resource> {
         self.resources.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the resources counted that found no place.
+    pub(crate) fn others(&self) -> Option<&Arc<Sums>> {
+        self.others.get()
     }
 
     fn add(&self, qualifier: Option<&Qualifier>, executed_version: Option<&str>) -> Arc<Sums> {
@@ -96,7 +101,7 @@ impl Function {
         }
         if resources.len() >= self.places.of_a_function || !self.places.take() {
             self.places.refused.add(1);
-            return Arc::clone(&self.others);
+            return Arc::clone(self.others.get_or_init(Arc::default));
         }
         let sums = Arc::<Sums>::default();
         resources.push(Resource {
@@ -133,7 +138,9 @@ impl Drop for Function {
         for resource in &resources {
             self.account.past.absorb(&resource.sums);
         }
-        self.account.past.absorb(&self.others);
+        if let Some(others) = self.others() {
+            self.account.past.absorb(others);
+        }
         self.places.give_back(resources.len());
     }
 }

@@ -116,7 +116,7 @@ impl Composer {
             version: record.version_text(),
             region: region.to_owned(),
             family: family.unwrap_or(Family::Provided),
-            settings: settings.clone(),
+            settings: Arc::clone(settings),
             log_group: settings.log_group(&arn.name),
             catalogue: Arc::clone(&self.catalogue),
             package,
@@ -182,7 +182,7 @@ struct FunctionPlan {
     version: String,
     region: String,
     family: Family,
-    settings: lambda::Settings,
+    settings: Arc<lambda::Settings>,
     log_group: String,
     catalogue: Arc<OnceLock<Catalogue>>,
     /// Held as long as the function may run, so that its files stay.

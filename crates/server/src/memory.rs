@@ -1,6 +1,7 @@
 //! How much memory the host can still give to environments.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use lambent_model::Bytes;
@@ -36,19 +37,31 @@ impl HostMemory {
 
     /// What can be given, the reserve kept; `None` where the kernel does not tell.
     pub(crate) fn available(&self) -> Option<Bytes> {
-        let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-        let (mut total, mut available) = (field(&meminfo, "MemTotal:")?, field(&meminfo, "MemAvailable:")?);
+        let meminfo = read(Path::new("/proc/meminfo"))?;
+        let (host, mut available) = (field(&meminfo, "MemTotal:")?, field(&meminfo, "MemAvailable:")?);
+        let mut total = host;
         for group in &self.groups {
-            // "max" is no limit; a group that is gone has none.
-            let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-            if let (Some(limit), Some(used)) = (number(&group.limit), number(&group.used)) {
-                let stat = fs::read_to_string(&group.stat).unwrap_or_default();
+            // "max" is no limit; a group that is gone has none. A limit above all that there is ends nothing before the
+            // host does, and to count what a group holds the kernel goes through all groups below it.
+            let number = |path: &Path| read(path)?.trim().parse::<u64>().ok();
+            let Some(limit) = number(&group.limit).filter(|limit| *limit < host) else { continue };
+            if let Some(used) = number(&group.used) {
+                let stat = read(&group.stat).unwrap_or_default();
                 total = total.min(limit);
                 available = available.min(limit.saturating_sub(used.saturating_sub(reclaimable(&stat))));
             }
         }
         Some(Bytes(available.saturating_sub(reserve(total))))
     }
+}
+
+/// A file of the kernel's, in one read: it does not know how long it is, and every start waits for it.
+fn read(path: &Path) -> Option<String> {
+    const USUAL: usize = 8 * 1024;
+    const MOST: u64 = 1024 * 1024;
+    let mut text = String::with_capacity(USUAL);
+    fs::File::open(path).ok()?.take(MOST).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn reserve(total: u64) -> u64 {

@@ -150,8 +150,11 @@ async fn arrivals_tell_of_everything_that_can_be_taken(open: &impl Fn(&Path) -> 
     assert_eq!(arrivals.next().await, arrival("q", 8));
     // Whoever has heard of it can take it: the lease ended before.
     assert_eq!(take(&store, 8).await.len(), 1);
+    store.commit(vec![put("r", 5, ""), put("s", 6, ""), put("r", 4, ""), put("r", 9, "")]).await.unwrap();
+    // Of one queue once, at the earliest time.
+    assert_eq!((arrivals.next().await, arrivals.next().await), (arrival("r", 4), arrival("s", 6)));
     for _ in 0..10 {
-        store.commit((0..1000).map(|_| put("many", 0, "")).collect()).await.unwrap();
+        store.commit((0..1000).map(|n| put(&format!("many{n}"), 0, "")).collect()).await.unwrap();
     }
     assert!(matches!(arrivals.next().await, Err(ArrivalsError::Lagged { .. })));
     store.close().await.unwrap();

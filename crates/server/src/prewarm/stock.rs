@@ -20,6 +20,9 @@ use crate::memory::HostMemory;
 const PIDS: u32 = 1024;
 /// Where environments that have grown leave less of the host's memory than this, beside its reserve, nothing waits.
 const LEAST_MEMORY: u64 = 64 * 1024 * 1024;
+/// What a function's first invocation takes, once its environment is initialised: until then its caller waits, and a
+/// sandbox that is made would take a processor from it.
+const FIRST_INVOCATION: Duration = Duration::from_millis(10);
 /// How often what waits is looked at when nothing happens.
 const LOOK: Duration = Duration::from_secs(10);
 /// After a sandbox of a kind could not be made, or ended by itself, no other is made for so long; and none at all after the
@@ -138,7 +141,12 @@ impl Stock {
     /// made has the least share of a CPU, but the launcher makes one thing after the other.
     async fn keep(&self, starts: &Starts) {
         loop {
-            starts.quiet().await;
+            if starts.are_under_way() {
+                starts.quiet().await;
+                // Once, so that starts in a row do not keep the stock empty.
+                tokio::time::sleep(FIRST_INVOCATION).await;
+                starts.quiet().await;
+            }
             if let Some(available) = self.inner.memory.available() {
                 self.make_room(LEAST_MEMORY.saturating_sub(available.0));
             }

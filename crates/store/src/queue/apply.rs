@@ -1,7 +1,5 @@
 //! The writer's part: messages in the transaction of a commit.
 
-use std::sync::Arc;
-
 use lambent_model::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -13,6 +11,21 @@ use crate::Write;
 pub(crate) struct Applied {
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) settled: Vec<Lease>,
+}
+
+/// Among how many queues an arrival looks for its own.
+const LOOKED_BACK: usize = 8;
+
+impl Applied {
+    /// Notes that something is due in a queue. One that was noted a moment ago is due at the earlier of both times: a
+    /// listener looks into a queue once, however many messages came in one commit.
+    fn arrived(&mut self, queue: &str, due: Timestamp) {
+        match self.arrivals.iter_mut().rev().take(LOOKED_BACK).find(|arrival| *arrival.queue == *queue) {
+            // Were the command to be refused, the listener would look too early, which costs it a look.
+            Some(arrival) => arrival.due = arrival.due.min(due),
+            None => self.arrivals.push(Arrival { queue: queue.into(), due }),
+        }
+    }
 }
 
 /// Why a message was not written.
@@ -42,7 +55,7 @@ pub(crate) fn apply(
                 .execute(params![seq, queue, due.micros(), state])?;
             conn.prepare_cached("INSERT INTO message_body (id, body) VALUES (?1, ?2)")?
                 .execute(params![seq, body])?;
-            applied.arrivals.push(Arrival { queue: queue.into(), due });
+            applied.arrived(&queue, due);
         }
         Write::Finish { lease } => {
             check(leases, lease)?;
@@ -60,8 +73,7 @@ pub(crate) fn apply(
                 conn.prepare_cached("UPDATE message SET due = ?2, state = ?3 WHERE id = ?1 RETURNING queue")?;
             let mut rows = statement.query(params![lease.id, due.micros(), state])?;
             let Some(row) = rows.next()? else { return Err(Refused::Lost(lease.id)) };
-            let queue: Arc<str> = row.get::<_, String>(0)?.into();
-            applied.arrivals.push(Arrival { queue, due: Timestamp::from_micros(due.micros()) });
+            applied.arrived(&row.get::<_, String>(0)?, due);
             applied.settled.push(lease);
         }
         Write::Put { .. } | Write::Delete { .. } | Write::OpenMailbox { .. } | Write::CloseMailbox { .. } => {

@@ -91,6 +91,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX mail_attempt_at ON mail_attempt (at);
 "];
 
+/// How many prepared statements a connection that writes keeps.
+const STATEMENTS: usize = 64;
+
 /// Makes the data directory with access for the server's user only: records may hold a function's environment.
 pub(super) fn create_dir(dir: &Path) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| Error::from_io(dir, &e))
@@ -154,8 +157,8 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"))
         .map_err(sqlite)?;
     migrate(&mut conn, path)?;
-    // Every statement that the writer has, so that none is compiled twice.
-    conn.set_prepared_statement_cache_capacity(64);
+    // All that the writer has: the library keeps sixteen, and prepares the others anew each time.
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     // The directory entries of new files have to survive the power, too.
     if let Some(dir) = path.parent() {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::from_io(dir, &e))?;

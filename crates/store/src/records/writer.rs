@@ -197,7 +197,10 @@ impl Writer {
         let mut results = Vec::with_capacity(group.len());
         let mut done = Done { last: self.last, ..Done::default() };
         for task in group {
-            self.conn.execute_batch("SAVEPOINT command").map_err(sqlite)?;
+            let may_be_undone = task.may_be_undone();
+            if may_be_undone {
+                self.statement("SAVEPOINT command")?;
+            }
             let before = done.mark();
             let applied = match task {
                 Task::Writes(writes) => self.apply_all(writes, &mut done).map(Outcome::Writes),
@@ -209,7 +212,9 @@ impl Writer {
                     refusal
                     @ (Error::Conflict { .. } | Error::LeaseLost { .. } | Error::MailboxClosed { .. }),
                 ) => {
-                    self.conn.execute_batch("ROLLBACK TO command").map_err(sqlite)?;
+                    if may_be_undone {
+                        self.statement("ROLLBACK TO command")?;
+                    }
                     done.back_to(before);
                     results.push(Err(refusal));
                 }
@@ -217,7 +222,9 @@ impl Writer {
                 // commands before this one are gone, too: all of them fail.
                 Err(error) => return Err(error),
             }
-            self.conn.execute_batch("RELEASE command").map_err(sqlite)?;
+            if may_be_undone {
+                self.statement("RELEASE command")?;
+            }
         }
         if done.last != self.last {
             self.conn
@@ -228,6 +235,12 @@ impl Writer {
         written();
         self.conn.execute_batch("COMMIT").map_err(sqlite)?;
         Ok((results, done))
+    }
+
+    /// Runs one that every transaction has again.
+    fn statement(&self, sql: &str) -> Result<(), Error> {
+        let ran = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        ran.map(drop).map_err(|e| Error::from_sqlite(&self.path, &e))
     }
 
     fn apply_all(&self, writes: Vec<Write>, done: &mut Done) -> Result<Vec<u64>, Error> {
@@ -333,6 +346,22 @@ impl Done {
 /// The same error for each of a group.
 fn refused(size: usize, error: &Error) -> Vec<Result<Outcome, Error>> {
     std::iter::repeat_with(|| Err(error.clone())).take(size).collect()
+}
+
+impl Task {
+    /// Whether some of a command may have been written when it is refused. Most are one write, which is refused before
+    /// it changes anything or not at all; a savepoint takes them longer than writing does.
+    fn may_be_undone(&self) -> bool {
+        match self {
+            Self::Writes(writes) => writes.iter().enumerate().any(|(place, write)| match write {
+                Write::Put { expect, .. } | Write::Delete { expect, .. } => *expect != Expect::Any && place > 0,
+                Write::Enqueue { .. } => false,
+                _ => true,
+            }),
+            // Whether the mailbox is open is looked at before the first message.
+            Self::Mail(ops) => !matches!(ops[..], [Op::Send(_)]),
+        }
+    }
 }
 
 /// Passes a moment of each commit of a group.
