@@ -129,7 +129,9 @@ class Campaign:
                 for message in messages:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-                return not messages and counts["ApproximateNumberOfMessagesNotVisible"] == "0"
+                # What was hidden for the receive may be visible for the count.
+                names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+                return not messages and all(counts[name] == "0" for name in names)
 
             until(is_empty, "an empty queue", timeout=120, interval=0)
 

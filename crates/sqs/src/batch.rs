@@ -72,7 +72,7 @@ pub(crate) fn failure(id: String, error: &Error) -> t::BatchResultErrorEntry {
     }
 }
 
-/// Lists are left out of answers where they are empty.
+/// Lists are left out of answers where they are empty, but for those of batches, which the model has as required.
 pub(crate) struct Entries<T>(pub(crate) Vec<T>);
 
 impl<T> Entries<T> {

@@ -10,7 +10,7 @@ use lambent_wire::Error;
 use lambent_wire::sqs::{error, types as t};
 
 use crate::attributes::MESSAGE_BYTES;
-use crate::batch::{self, Entries};
+use crate::batch;
 use crate::message::{Checked, Draft};
 use crate::names::QueueName;
 use crate::queue::{Queue, failed};
@@ -74,7 +74,7 @@ pub(crate) async fn many(
         sequence_number: one.sequence_number,
     };
     let successful = ids.into_iter().zip(sent).map(entry).collect();
-    Ok(t::SendMessageBatchResult { successful: Entries(successful).some(), failed: Entries(failed).some() })
+    Ok(t::SendMessageBatchResult { successful: Some(successful), failed: Some(failed) })
 }
 
 /// What a sender is told.

@@ -9,7 +9,7 @@ use lambent_wire::Error;
 use lambent_wire::sqs::{error, types as t};
 
 use crate::attributes::VISIBILITY_SECONDS;
-use crate::batch::{self, Entries};
+use crate::batch;
 use crate::names::{QueueName, invalid_value};
 use crate::queue::{Queue, failed};
 use crate::{Context, Inner};
@@ -39,7 +39,7 @@ pub(crate) async fn delete_many(
     let entries = entries.map(|(id, handle)| (id, handle, ())).collect();
     let (done, failed) = context.many(&queue, entries, order, Asked::Delete).await?;
     let done = done.into_iter().map(|id| t::DeleteMessageBatchResultEntry { id: Some(id) }).collect();
-    Ok(t::DeleteMessageBatchResult { successful: Entries(done).some(), failed: Entries(failed).some() })
+    Ok(t::DeleteMessageBatchResult { successful: Some(done), failed: Some(failed) })
 }
 
 pub(crate) async fn change(
@@ -68,10 +68,7 @@ pub(crate) async fn change_many(
     };
     let (done, failed) = context.many(&queue, entries, order, Asked::Hide).await?;
     let done = done.into_iter().map(|id| t::ChangeMessageVisibilityBatchResultEntry { id: Some(id) });
-    Ok(t::ChangeMessageVisibilityBatchResult {
-        successful: Entries(done.collect()).some(),
-        failed: Entries(failed).some(),
-    })
+    Ok(t::ChangeMessageVisibilityBatchResult { successful: Some(done.collect()), failed: Some(failed) })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -115,6 +115,11 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
     environment.extend(host::aws().map(|aws| ("LAMBENT_TEST_AWS", aws)));
     environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-functions")));
     environment.extend(ruby_on_path()?);
+    match prepare::venv("peers", &crate::root().join("tests/conformance/peers.txt")) {
+        Ok(python) => environment.push(("LAMBENT_TEST_MINISTACK", python)),
+        // The tests that want it are skipped and say so.
+        Err(problem) => println!("missing: servers to compare with: {problem}"),
+    }
     pytest("conformance", &crate::root().join("tests/conformance"), filters, &environment)
 }
 

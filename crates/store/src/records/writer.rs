@@ -354,7 +354,9 @@ impl Task {
     fn may_be_undone(&self) -> bool {
         match self {
             Self::Writes(writes) => writes.iter().enumerate().any(|(place, write)| match write {
-                Write::Put { expect, .. } | Write::Delete { expect, .. } => *expect != Expect::Any && place > 0,
+                Write::Put { expect, .. } | Write::Delete { expect, .. } => {
+                    *expect != Expect::Any && place > 0
+                }
                 Write::Enqueue { .. } => false,
                 _ => true,
             }),
