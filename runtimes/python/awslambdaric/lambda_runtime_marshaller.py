@@ -10,7 +10,7 @@ import marshal
 import os
 import sys
 from itertools import chain
-from json.encoder import encode_basestring, encode_basestring_ascii
+from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
 from .lambda_runtime_exception import FaultException
 
@@ -59,13 +59,25 @@ def _is_plain_by_level(value):
         level = list(chain(values, items))
 
 
+def _refuse_type(value):
+    raise TypeError(type(value).__name__)
+
+
+def _plain_encoder(text):
+    """The standard library's encoder in C, made once: `JSONEncoder.encode` makes it for each value anew."""
+    if c_make_encoder is None:
+        # An interpreter without the C part.
+        return json.JSONEncoder(ensure_ascii=text is encode_basestring_ascii).encode
+    encode = c_make_encoder({}, _refuse_type, text, None, ": ", ", ", False, False, True)
+    return lambda value: "".join(encode(value, 0))
+
+
 class Encoder(object):
     """Writes one Python value as JSON text."""
 
     def __init__(self):
-        escapes = _escapes_unicode()
-        self._text = encode_basestring_ascii if escapes else encode_basestring
-        self._encode_plain = json.JSONEncoder(ensure_ascii=escapes).encode
+        self._text = encode_basestring_ascii if _escapes_unicode() else encode_basestring
+        self._encode_plain = _plain_encoder(self._text)
 
     def encode(self, value):
         """The JSON text of `value`.
@@ -78,8 +90,9 @@ class Encoder(object):
             if _is_plain(value):
                 return text
         except (TypeError, ValueError, RecursionError):
-            # The careful path knows more types, or raises what AWS's client would.
-            pass
+            # The careful path knows more types, or raises what AWS's client would. The encoder still holds for parents what
+            # it was in when it stopped.
+            self._encode_plain = _plain_encoder(self._text)
         parts = []
         self._write(value, parts.append, set())
         return "".join(parts)
@@ -169,12 +182,20 @@ def _refuse(name):
     raise _NotJson(name)
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+_scan = _decoder.scan_once
 
 
 def _from_json(text):
     try:
-        return _decode(text)
+        try:
+            value, end = _scan(text, 0)
+            if end == len(text) or not text[end:].strip(" \t\n\r"):
+                return value
+        except StopIteration:
+            # It begins with white space, or with nothing that JSON knows.
+            pass
+        return _decoder.decode(text)
     except _NotJson as error:
         name = str(error)
         raise json.JSONDecodeError("Expecting value", text, text.index(name))
