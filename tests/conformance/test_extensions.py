@@ -6,12 +6,14 @@ import json
 import re
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from support import functions
 from support.clients import ACCOUNT
 from support.functions import probe_zip, source, unique
+from support.installed import node_packages
 from support.packages import pack
 from support.server import with_either_rights
 from support.wait import until
@@ -383,10 +385,88 @@ def test_extensions_of_json_functions_are_told_objects(invoke, extended, logs):
     assert json.loads(lines[0])["record"]["state"] == "Ready"
 
 
-def test_an_extension_with_aws_s_own_library(invoke, extended, lambda_, logs):
+@pytest.fixture(scope="module")
+def program():
+    """The extension with AWS's own library."""
     target = CACHE / "extension-rust"
-    build("cargo", ["build", "--quiet", "--locked"], "extension-rust", target / "debug" / "telemetry-keeper", {"CARGO_TARGET_DIR": str(target)})
-    program = (target / "debug" / "telemetry-keeper").read_bytes()
+    built = target / "debug" / "telemetry-keeper"
+    build("cargo", ["build", "--quiet", "--locked"], "extension-rust", built, {"CARGO_TARGET_DIR": str(target)})
+    return built.read_bytes()
+
+
+def test_aws_s_own_library_takes_the_logs_api(invoke, make, program, lambda_, logs):
+    layer = lambda_.publish_layer_version(
+        LayerName=unique("logs"), Content={"ZipFile": pack({"extensions/rust": (program, 0o755)})}
+    )
+    variables = {"Variables": {"LOGS_API": "1"}}
+    name = make.create("logs", Layers=[layer["LayerVersionArn"]], Environment=variables)
+    answer = invoke(name, {"do": "sleep", "seconds": 0, "print": "hello"})
+
+    def told():
+        lines = invoke(name, {"do": "read", "path": "/tmp/rust.jsonl"}).ok.splitlines()
+        found = of("log", [json.loads(line) for line in lines])
+        return any(record.startswith("PlatformReport") for record in found) and found
+
+    found = until(told, "the report")
+    kinds = [record.partition(" ")[0].partition("(")[0] for record in found]
+    expected = ["PlatformLogsSubscription", "PlatformExtension", "PlatformStart", "Function", "PlatformRuntimeDone"]
+    assert [kind for kind in kinds if kind in expected][: len(expected)] == expected, kinds
+    assert any("hello" in record for record in found if record.startswith("Function"))
+    assert any(answer.request_id in record for record in found if record.startswith("PlatformReport"))
+
+
+SENTRY = """
+import http from "node:http";
+const listen = (port, take) => new Promise((resolve) => {
+  const server = http.createServer((request, response) => {
+    let body = "";
+    request.on("data", (piece) => (body += piece));
+    request.on("end", () => { response.end("{}"); take({ path: request.url, body }); });
+  }).listen(port, "127.0.0.1", () => resolve(server));
+});
+export const handler = async () => {
+  let arrived;
+  const received = new Promise((resolve) => (arrived = resolve));
+  const server = await listen(9999, arrived);
+  // As Sentry's SDK sends it: to the extension, which sends it on when the function has answered, and before.
+  const body = JSON.stringify({ dsn: process.env.SENTRY_DSN }) + "\\n{}\\n";
+  const answer = await fetch("http://localhost:9000/envelope", { method: "POST", body });
+  const found = await received;
+  server.close();
+  return { status: answer.status, ...found };
+};
+"""
+
+
+def test_a_published_extension(invoke, make, lambda_, logs, runtimes):
+    """Sentry's Lambda extension, of its npm package in the version that the manifest names: it takes what the SDK sends
+    and forwards it, here to a listener in the function, as nothing else is reached."""
+    folder = node_packages(Path(__file__).parent / "packages_nodejs" / "installs" / "sentry.json")
+    extension = folder / "node_modules" / "@sentry" / "aws-serverless" / "build" / "lambda-extension"
+    files = {
+        "extensions/sentry-extension": ((extension / "sentry-extension").read_bytes(), 0o755),
+        "sentry-extension/index.mjs": ((extension / "index.mjs").read_bytes(), 0o755),
+    }
+    layer = lambda_.publish_layer_version(LayerName=unique("sentry"), Content={"ZipFile": pack(files)})
+    dsn = "http://key@127.0.0.1:9999/1"
+    name = make.create(
+        "sentry",
+        pack({"index.mjs": SENTRY}),
+        Runtime=newest(runtimes, "nodejs"),
+        Handler="index.handler",
+        MemorySize=512,
+        Layers=[layer["LayerVersionArn"]],
+        Environment={"Variables": {"SENTRY_DSN": dsn}},
+    )
+    for _ in range(2):
+        found = invoke(name).ok
+        assert (found["status"], found["path"]) == (200, "/api/1/envelope/?sentry_version=7&sentry_key=key")
+        assert json.loads(found["body"].splitlines()[0]) == {"dsn": dsn}
+    ready = "EXTENSION\tName: sentry-extension\tState: Ready\tEvents: [INVOKE, SHUTDOWN]"
+    assert ready in messages(logs, name)
+
+
+def test_an_extension_with_aws_s_own_library(invoke, extended, program, lambda_, logs):
     name = extended(files={"extensions/rust": (program, 0o755)})
     answers = [invoke(name, {"do": "sleep", "seconds": 0, "print": "hello"}) for _ in range(2)]
     lambda_.update_function_code(FunctionName=name, ZipFile=probe_zip("two"))

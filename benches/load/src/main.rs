@@ -1,6 +1,6 @@
 //! The benchmark's load generator.
 //!
-//! `bench-load URL [--method METHOD] [--body TEXT] [--connections N] [--warm-up N] [--requests N] [--pause MS] [--echo]
+//! `bench-load URL [--host NAME] [--method METHOD] [--body TEXT] [--connections N] [--warm-up N] [--requests N] [--pause MS] [--echo]
 //! [--event] [--target TARGET]`
 //! opens the connections, sends the warm-up, prints `Warm` and waits for a line on its standard input. Then it sends
 //! the requests, one at a time on each connection, and prints `{"wall_ns": …, "latencies_ns": […]}`. Whoever starts

@@ -8,6 +8,8 @@ use http::{Method, Uri};
 pub(crate) struct Options {
     /// Where to, with host and port.
     pub(crate) url: Uri,
+    /// Whom the request is for, where that is another than whom it is sent to.
+    pub(crate) host: Option<String>,
     /// `POST` unless said otherwise.
     pub(crate) method: Method,
     /// The request's body.
@@ -34,6 +36,7 @@ impl Options {
         let url = arguments.next().context("the first argument is the URL")?;
         let mut options = Self {
             url: url.parse().with_context(|| format!("{url}: not a URL"))?,
+            host: None,
             method: Method::POST,
             body: String::new(),
             connections: 1,
@@ -59,6 +62,7 @@ impl Options {
                 "--method" => {
                     options.method = value.parse().with_context(|| format!("{value}: not a method"))?
                 }
+                "--host" => options.host = Some(value),
                 "--body" => options.body = value,
                 "--target" => options.target = Some(value),
                 "--connections" => options.connections = number()?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
+use lambent_lambda::Alias;
 use lambent_model::{
     EventPolicyFuture, FunctionArn, FunctionReference, Invocation, Invoke, InvokeCheckFuture, InvokeFuture,
     ProvisioningFuture, ResourcePolicies, ResourcePolicyFuture, Scope, TakeResponse, Target,
@@ -116,9 +117,14 @@ impl Feed {
                 self.invoker.load(&arn, None, record);
             }
             Some(Named::Version(arn, number)) => self.invoker.load(&arn, Some(number), read(body)),
-            Some(Named::Alias(arn, name)) => self.invoker.apply_alias(&arn, &name, Some(read(body))),
+            Some(Named::Alias(arn, name)) => self.alias(&arn, &name, Some(&read(body))),
             None => {}
         }
+    }
+
+    fn alias(&self, arn: &FunctionArn, name: &str, alias: Option<&Alias>) {
+        self.urls.note_alias(arn, name, alias);
+        self.invoker.apply_alias(arn, name, alias.cloned());
     }
 
     fn apply(&self, key: &Key, body: Option<&[u8]>) {
@@ -131,7 +137,7 @@ impl Feed {
             Some(Named::Version(arn, number)) => {
                 self.invoker.apply_version(&arn, number, body.map(read));
             }
-            Some(Named::Alias(arn, name)) => self.invoker.apply_alias(&arn, &name, body.map(read)),
+            Some(Named::Alias(arn, name)) => self.alias(&arn, &name, body.map(read).as_ref()),
             None => {}
         }
     }
@@ -158,7 +164,7 @@ impl Feed {
                     self.invoker.apply(&arn, None);
                 }
                 Heard::Version(arn, number) => self.invoker.apply_version(&arn, number, None),
-                Heard::Alias(arn, name) => self.invoker.apply_alias(&arn, &name, None),
+                Heard::Alias(arn, name) => self.alias(&arn, &name, None),
             }
         }
         self.load().await

@@ -28,6 +28,31 @@ fn ask(address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// Makes a call of the API, or of the function URL that `host` names, and returns the body of its answer.
+pub(crate) fn call(
+    address: SocketAddr,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<String> {
+    let signature = "0".repeat(64);
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, \
+         Signature={signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    anyhow::ensure!(answer.starts_with("HTTP/1.1 20"), "{method} {path} failed: {answer}");
+    Ok(answer.split_once("\r\n\r\n").context("the answer has no body")?.1.to_owned())
+}
+
 /// Sends an event for a function. On a loopback address a signature has to be well-formed and no more.
 pub(crate) fn event(address: SocketAddr, path: &str, body: &str) -> anyhow::Result<()> {
     let signature = "0".repeat(64);

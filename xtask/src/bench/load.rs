@@ -13,6 +13,8 @@ use super::process::Running;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) url: &'a str,
+    /// Whom the request is for, where that is another than whom it is sent to; empty otherwise.
+    pub(crate) host: &'a str,
     pub(crate) method: &'a str,
     pub(crate) body: &'a str,
     pub(crate) connections: usize,
@@ -33,6 +35,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn once(url: &'a str, body: &'a str) -> Self {
         Self {
             url,
+            host: "",
             method: "POST",
             body,
             connections: 1,
@@ -90,6 +93,9 @@ impl Warm {
         }
         if plan.echo {
             command.arg("--echo");
+        }
+        if !plan.host.is_empty() {
+            command.args(["--host", plan.host]);
         }
         if !plan.target.is_empty() {
             command.args(["--target", plan.target]);

@@ -7,6 +7,7 @@ use super::crowd::Crowd;
 use super::environments::Environments;
 use super::events::Events;
 use super::frozen::Frozen;
+use super::inside::Inside;
 use super::logs::Logs;
 use super::machine::Machine;
 use super::many::{Many, Side};
@@ -47,6 +48,7 @@ pub(crate) struct Report {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
     pub(crate) queues: Queues,
     pub(crate) many: Option<Many>,
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
+    pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
     pub(crate) queues: Queues,
     pub(crate) many: Option<Many>,
@@ -135,7 +138,8 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, streams, events, queues, many, rows } = parts;
+        let Parts { startup, environments, shares, logs, streams, inside, events, queues, many, rows } =
+            parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -166,6 +170,7 @@ impl Report {
             logs.as_ref().map(|logs| megabytes(logs.most_bytes.saturating_sub(logs.before_bytes))),
         ));
         goals.extend(stream_goals(streams.as_ref()));
+        goals.extend(inside_goals(inside.as_ref()));
         goals.extend(event_goals(events.as_ref()));
         goals.extend(queue_goals(&queues));
         goals.extend(many.iter().flat_map(many_goals));
@@ -177,6 +182,7 @@ impl Report {
             shares,
             logs,
             streams,
+            inside,
             events,
             queues,
             many,
@@ -255,6 +261,20 @@ fn stream_goals(streams: Option<&Streams>) -> [Goal; 3] {
             "server's memory gained by streams of 200 MB, MB",
             STREAM_MB,
             streams.map(|streams| megabytes(streams.most_bytes.saturating_sub(streams.before_bytes))),
+        ),
+    ]
+}
+
+/// What may be added to an invocation by what stands around it.
+fn inside_goals(inside: Option<&Inside>) -> [Goal; 3] {
+    let of = |figure: fn(&Inside) -> f64| inside.map(figure);
+    [
+        Goal::new("CPU time of a URL's call to the same Invoke's", 1.15, of(|inside| inside.url_ratio)),
+        Goal::new("µs that an idle extension adds, p50", 150.0, of(|inside| inside.extension_added_us)),
+        Goal::new(
+            "server's CPU time with a subscriber of telemetry to without",
+            1.2,
+            of(|inside| inside.telemetry_ratio),
         ),
     ]
 }

@@ -26,6 +26,13 @@ const JDK: Tool = Tool { what: "a JDK", package: "default-jdk-headless", find: |
 const CURL: Tool = Tool { what: "curl", package: "curl", find: || host::find("curl") };
 const ZIP: Tool = Tool { what: "zip", package: "zip", find: || host::find("zip") };
 
+/// 64 MB, and no window.
+const BROWSER: Tool = Tool {
+    what: "a browser",
+    package: "chromium-headless-shell",
+    find: || ["chromium-headless-shell", "chromium", "google-chrome"].into_iter().find_map(host::find),
+};
+
 /// An emulated machine of the same kind.
 pub(crate) const QEMU: Tool =
     Tool { what: "qemu", package: "qemu-system-x86", find: || host::find("qemu-system-x86_64") };
@@ -33,7 +40,7 @@ pub(crate) const MKE2FS: Tool =
     Tool { what: "mke2fs", package: "e2fsprogs", find: || host::find_in_sbin("mke2fs") };
 
 /// What the conformance suite uses; a test that misses its tool says so and is skipped.
-pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, JDK, CURL, ZIP];
+pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, JDK, CURL, ZIP, BROWSER];
 /// What the differential suite of the runtimes uses.
 pub(crate) const RUNTIMES: &[Tool] = &[PYTHON, NODE, NPM];
 /// What it uses for Java; without it those tests are skipped and say so.

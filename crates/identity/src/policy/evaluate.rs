@@ -50,16 +50,21 @@ impl Document {
     #[must_use]
     pub fn decision(&self, access: &Access<'_>) -> Decision {
         // The older language has no variables: `${` is a text there.
-        let variables = self.version.as_deref() == Some(super::parse::LANGUAGE);
-        let mut decision = Decision::Silent;
-        for statement in self.statement.iter().filter(|statement| statement.is_about(access, variables)) {
-            match statement.effect {
-                Effect::Deny => return Decision::Deny,
-                Effect::Allow => decision = Decision::Allow,
-            }
-        }
-        decision
+        decide(&self.statement, access, self.version.as_deref() == Some(super::parse::LANGUAGE))
     }
+}
+
+/// What statements say to `access`; `variables` is whether they are of the language that has some.
+#[must_use]
+pub fn decide(statements: &[Statement], access: &Access<'_>, variables: bool) -> Decision {
+    let mut decision = Decision::Silent;
+    for statement in statements.iter().filter(|statement| statement.is_about(access, variables)) {
+        match statement.effect {
+            Effect::Deny => return Decision::Deny,
+            Effect::Allow => decision = Decision::Allow,
+        }
+    }
+    decision
 }
 
 impl Statement {

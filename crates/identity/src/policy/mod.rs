@@ -19,7 +19,7 @@ mod principal;
 mod tests;
 
 pub use document::{Document, Effect, OneOrMany, Ordered, Statement};
-pub use evaluate::{Access, Decision, Who};
+pub use evaluate::{Access, Decision, Who, decide};
 pub use parse::{Malformed, PolicyKind};
 pub use pattern::like;
 pub use principal::{Principals, is_principal_arn, is_service};

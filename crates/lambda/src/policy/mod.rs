@@ -6,7 +6,7 @@ mod add;
 pub use add::AddStatement;
 use lambent_identity::policy::like;
 pub use lambent_identity::policy::{Access, Decision, Statement, Who};
-use lambent_identity::policy::{Document, PolicyKind};
+use lambent_identity::policy::{Document, PolicyKind, decide};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ impl Policy {
     /// What the policy says to `access`.
     #[must_use]
     pub fn decision(&self, access: &Access<'_>) -> Decision {
-        self.whole().decision(access)
+        decide(&self.statements, access, true)
     }
 
     fn whole(&self) -> Document {

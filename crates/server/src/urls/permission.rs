@@ -4,7 +4,7 @@
 use http::request::Parts;
 use lambent_identity::{AuthError, Payload, Principal, Sessions, Signed, account_of};
 use lambent_lambda::{Access, Decision, Policy, UrlAuth, Who};
-use lambent_model::{Invoke, Sha256, Timestamp};
+use lambent_model::{Sha256, Timestamp};
 use sha2::Digest as _;
 
 use super::event::SignedBy;
@@ -69,8 +69,8 @@ fn secret_of(sessions: &Sessions, signed: &Signed, now: Timestamp) -> Result<(Pr
 
 /// Whether the caller may call. Those of the function's own account may unless it denies them, as they may invoke it;
 /// anybody else needs its permission.
-pub(super) async fn permit(
-    invoke: &dyn Invoke,
+pub(super) fn permit(
+    policy: &Policy,
     served: &Served,
     caller: &Caller,
     from: Peer,
@@ -83,8 +83,6 @@ pub(super) async fn permit(
             (Who::Aws { account: principal.account(), arn }, *principal.account() == scope.account)
         }
     };
-    let policy = invoke.resource_policy(&served.target).await;
-    let policy = policy.as_deref().and_then(Policy::stored).unwrap_or(Policy::NONE);
     let resource = match &served.target.qualifier {
         Some(_) => served.target.qualified(),
         None => served.target.function.to_string(),

@@ -120,7 +120,8 @@ impl Gateway {
         let caller = permission::identify(&self.sessions, served, host, &parts, &body, now);
         let caller = caller.map_err(|refused| self::refused(&refused))?;
         let from = Peer::of(&parts);
-        let permitted = permission::permit(&*self.urls.invoke, served, &caller, from, now).await;
+        let policy = self.urls.index.policy(served);
+        let permitted = permission::permit(&policy, served, &caller, from, now);
         permitted.map_err(|refused| self::refused(&refused))?;
         let id = match &caller {
             permission::Caller::Anyone => String::new(),
