@@ -41,10 +41,12 @@ impl Gateway {
             }
         };
         let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
-        let action = action(&call.service, &call.operation);
-        let resource = call.resource.as_deref().unwrap_or("*");
-        if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
-            return dialect.error_response(&error, &request_id);
+        if !is_event_of_a_service(call) {
+            let action = action(&call.service, &call.operation);
+            let resource = call.resource.as_deref().unwrap_or("*");
+            if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
+                return dialect.error_response(&error, &request_id);
+            }
         }
         let (parts, body) = request.into_parts();
         let routed = match dialect.is_routed_by_body() {
@@ -61,6 +63,14 @@ impl Gateway {
         let response = self.dispatch(&matched, &caller, &principal, request, &request_id).await;
         lambent_sqs::Later::resolve(response).await
     }
+}
+
+/// Services put their events on the default bus of the account without being asked, and no policy is consulted
+/// (EventBridge User Guide, "Events from AWS services"); every other call that names no resource is about all of them.
+fn is_event_of_a_service(call: &AwsRequest) -> bool {
+    matches!(call.caller, AwsCaller::Service { .. })
+        && call.operation == "PutEvents"
+        && call.resource.is_none()
 }
 
 /// The action that policies know an operation by. Batches are allowed by what they are batches of (Service Authorization
