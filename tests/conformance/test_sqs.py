@@ -5,14 +5,17 @@ import contextlib
 import functools
 import hashlib
 import json
+import re
 import time
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
 
 from support.clients import ACCOUNT, REGION, Cli, Clients
 from support.errors import refused
-from support.functions import unique
+from support.functions import ROLE, probe_zip, unique, until_active
+from support.inside import call
 from support.server import Server
 from support.wait import until
 
@@ -506,3 +509,86 @@ def test_the_cli(server, home, queue):
     cli.run("sqs", "delete-message", "--queue-url", url, "--receipt-handle", message["ReceiptHandle"])
     shown = cli.json("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "All")
     assert shown["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def test_whoever_leaves_takes_no_message_along(clients, queue, sqs):
+    url = queue()
+    body = json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20}).encode()
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ReceiveMessage"}
+    for _ in range(5):
+        connection = clients.connect()
+        connection.request("POST", "/", body, clients.signed("POST", "/", body, headers, service="sqs"))
+        # Its answer does not come, and it does not wait for it.
+        connection.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        connection.close()
+    sqs.send_message(QueueUrl=url, MessageBody="for those who stayed")
+    assert bodies(receive(sqs, url, wait=5)) == ["for those who stayed"]
+
+
+def test_a_server_that_stops_answers_who_waits(own_server):
+    client = Clients(own_server.start()).boto("sqs")
+    url = client.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(receive, client, url, 1, 20)
+        until(lambda: is_under_way(own_server), "the receive")
+        began = time.monotonic()
+        assert own_server.stop() == 0
+        assert waiting.result() == []
+    assert time.monotonic() - began < 15, "it did not wait for the receive"
+
+
+def is_under_way(server):
+    # The question itself is one of them.
+    with urllib.request.urlopen(f"{server.url}/metrics") as page:
+        return re.search(rb"^lambent_http_requests_in_flight [2-9]", page.read(), re.M)
+
+
+@pytest.fixture(scope="module")
+def function(server, clients):
+    """A function that makes calls from inside."""
+    client, name = clients.boto("lambda"), unique("inside")
+    client.create_function(
+        FunctionName=name,
+        Runtime=server.python(),
+        Role=ROLE,
+        Handler="lambda_function.lambda_handler",
+        Timeout=60,
+        Code={"ZipFile": probe_zip(name)},
+    )
+    until_active(client, name)
+    return client, name
+
+
+def test_functions_use_queues_and_make_none(function, sqs, queue):
+    client, name = function
+    url = queue()
+
+    def inside(operation, **parameters):
+        target = f"AmazonSQS.{operation}"
+        return call(client, name, "POST", "/", body=json.dumps(parameters), target=target, service="sqs")
+
+    status, sent = inside("SendMessage", QueueUrl=url, MessageBody="from inside")
+    assert status == 200, sent
+    [message] = receive(sqs, url, VisibilityTimeout=0, AttributeNames=["SenderId"])
+    assert message["Body"] == "from inside" and message["Attributes"]["SenderId"].endswith(f":{name}")
+    status, received = inside("ReceiveMessage", QueueUrl=url)
+    [message] = received["Messages"]
+    assert inside("DeleteMessage", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])[0] == 200
+    for operation in ("CreateQueue", "DeleteQueue", "PurgeQueue", "SetQueueAttributes"):
+        status, refusal = inside(operation, QueueUrl=url, QueueName="x", Attributes={})
+        assert (status, refusal["__type"].rsplit("#")[-1]) == (400, "AccessDeniedException"), operation
+
+
+def test_records_of_events_come_to_a_queue(function, sqs, queue):
+    client, name = function
+    url = queue()
+    destination = {"OnSuccess": {"Destination": arn_of(sqs, url)}}
+    client.put_function_event_invoke_config(FunctionName=name, DestinationConfig=destination)
+    event = json.dumps({"do": "echo", "n": 1})
+    client.invoke(FunctionName=name, InvocationType="Event", Payload=event)
+    [message] = receive(sqs, url, wait=20)
+    record = json.loads(message["Body"])
+    assert record["requestPayload"] == json.loads(event) and record["requestContext"]["condition"] == "Success"
+    client.delete_function_event_invoke_config(FunctionName=name)

@@ -2,7 +2,7 @@
 //! Amazon SQS policies").
 
 use lambent_identity::Principal;
-use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
+use lambent_identity::policy::{Access, Decision, Who};
 use lambent_wire::{Error, common};
 
 use crate::Context;
@@ -49,9 +49,7 @@ impl Context<'_> {
     }
 
     fn decision(&self, queue: &Queue, operation: &str) -> Decision {
-        let Some(policy) = queue.stored.attributes.text("Policy") else { return Decision::Silent };
-        // It was read when it was set.
-        let Ok(document) = Document::parse(policy, PolicyKind::Resource) else { return Decision::Silent };
+        let Some(document) = &queue.policy else { return Decision::Silent };
         let arn = self.caller.principal.to_string();
         document.decision(&Access {
             who: Who::Aws { account: self.caller.principal.account(), arn: &arn },

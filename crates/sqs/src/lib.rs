@@ -31,6 +31,7 @@ mod tags;
 mod waiters;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use lambent_identity::Principal;
 use lambent_model::{Clock, Entropy, ResourcePolicies, ResourcePolicyFuture, Scope};
@@ -75,6 +76,8 @@ pub(crate) struct Inner {
     queues: Queues,
     handles: Handles,
     moves: Moves,
+    /// Up to which message the last look for what is over came.
+    swept: AtomicU64,
     waiting: Arc<Semaphore>,
     /// True once nothing waits any more.
     closing: watch::Sender<bool>,
@@ -108,6 +111,7 @@ impl Sqs {
             queues,
             handles: Handles::new(&secret),
             moves,
+            swept: AtomicU64::new(0),
             waiting: Arc::new(Semaphore::new(WAITING)),
             closing: watch::channel(false).0,
         };

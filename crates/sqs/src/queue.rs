@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use lambent_identity::policy::{Document, PolicyKind};
 use lambent_model::{Entropy, Timestamp};
 use lambent_store::{Error as StoreError, Expect, Key, Record, Store, Write};
 use lambent_wire::sqs::error;
@@ -48,6 +49,8 @@ pub(crate) struct Queue {
     pub(crate) stored: Stored,
     /// The attribute, read once.
     pub(crate) redrive: Option<Redrive>,
+    /// The same.
+    pub(crate) policy: Option<Document>,
     pub(crate) waiters: Arc<Waiters>,
     version: u64,
 }
@@ -55,7 +58,10 @@ pub(crate) struct Queue {
 impl Queue {
     fn new(name: QueueName, stored: Stored, version: u64, waiters: Arc<Waiters>) -> Self {
         let redrive = stored.attributes.redrive();
-        Self { arn: name.arn(), fifo: name.is_fifo(), name, redrive, stored, waiters, version }
+        // It was read when it was set; one of a newer release allows nothing here.
+        let policy = stored.attributes.text("Policy");
+        let policy = policy.and_then(|text| Document::parse(text, PolicyKind::Resource).ok());
+        Self { arn: name.arn(), fifo: name.is_fifo(), name, redrive, policy, stored, waiters, version }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lambent_model::Timestamp;
@@ -16,6 +17,9 @@ use crate::{Inner, Sqs, moves};
 const PERIOD: Duration = Duration::from_secs(10);
 /// Messages that are looked at, and removed, at once: a commit of some milliseconds, so that others hardly wait for it.
 const SLICE: usize = 500;
+/// Slices of one look, so that a queue that keeps millions of messages for weeks is not read every time on behalf of one
+/// that keeps its own for a minute. The next look goes on behind them.
+const SLICES: usize = 40;
 
 impl Sqs {
     /// Removes what is over, and moves what is to be moved, until `stop` resolves. Run it as a task.
@@ -66,16 +70,20 @@ impl Inner {
             .collect();
         // What is younger than that is over nowhere; without queues there is nothing to look for.
         let Some(newest) = oldest.values().max().copied() else { return Ok(()) };
-        let mut after = Some(0);
-        while let Some(from) = after {
+        let mut from = self.swept.load(Ordering::Relaxed);
+        for _ in 0..SLICES {
             let oldest = oldest.clone();
             let is_over = move |mailbox, sent| oldest.get(&mailbox).is_some_and(|oldest| sent < *oldest);
             let found = self.store.expired_mail(from, SLICE, newest, is_over).await?;
             if !found.numbers.is_empty() {
                 self.store.mail(vec![Op::Remove { numbers: found.numbers }]).await?;
             }
-            after = found.after;
+            from = found.after.unwrap_or(0);
+            if found.after.is_none() {
+                break;
+            }
         }
+        self.swept.store(from, Ordering::Relaxed);
         Ok(())
     }
 }

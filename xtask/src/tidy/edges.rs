@@ -60,7 +60,7 @@ pub(crate) const TABLE: &[Rule] = &[
     },
     rule("sources", &["fabric", "lambda", "model", "patterns", "store"]),
     // An engine of its own: queues that clients poll (docs/adr/0018).
-    Rule { name: "sqs", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
+    rule("sqs", &["identity", "model", "store", "wire"]),
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::failpoint::{self, Moment};
 use super::{Change, Error, Expect, Key, Write};
-use crate::mailbox::{self, Answer, Op};
+use crate::mailbox::{self, Answer, Op, Receive, Settle};
 use crate::queue::{self, Leases};
 
 /// What the writer is asked to do.
@@ -360,8 +360,14 @@ impl Task {
                 Write::Enqueue { .. } => false,
                 _ => true,
             }),
-            // Whether the mailbox is open is looked at before the first message.
-            Self::Mail(ops) => !matches!(ops[..], [Op::Send(_)]),
+            // Whether the mailbox is open is looked at before the first message; only that for dead letters may be found
+            // closed later, and only strict settling stops in the middle.
+            Self::Mail(ops) => !matches!(
+                ops[..],
+                [Op::Send(_)
+                    | Op::Receive(Receive { dead_letters: None, .. })
+                    | Op::Settle(Settle { strict: false, .. })]
+            ),
         }
     }
 }
