@@ -1,18 +1,14 @@
-"""SNS and queues: envelopes, raw messages, dead letters, FIFO topics. moto from PyPI stands for the queues."""
+"""SNS and queues: envelopes, raw messages, dead letters, FIFO topics, policies of queues."""
 
 import json
 
 import pytest
 
-from support.clients import REGION, Clients
+from support.clients import ACCOUNT, REGION, Clients
 from support.functions import unique
 from support.receiver import Receiver, verify
 from support.server import Server
 from support.wait import until
-
-pytest.importorskip("moto", reason="moto, which stands for the queues, is not installed")
-
-from support.moto import MOTO_ACCOUNT, Moto, Queue  # noqa: E402
 
 # Twenty seconds of waiting are 0.2 s.
 SCALE = 0.01
@@ -21,17 +17,51 @@ SCALE = 0.01
 @pytest.fixture(scope="module")
 def server():
     server = Server()
-    moto = Moto(server.home)
-    (server.home / "lambent.toml").write_text(f'event_time_scale = {SCALE}\n[endpoints]\nsqs = "{moto.url}"\n')
-    server.moto = moto
+    (server.home / "lambent.toml").write_text(f"event_time_scale = {SCALE}\n")
     yield server.start()
     server.remove()
-    moto.end()
 
 
 @pytest.fixture(scope="module")
 def sns(server):
-    return Clients(server).boto("sns", key=MOTO_ACCOUNT)
+    return Clients(server).boto("sns")
+
+
+@pytest.fixture(scope="module")
+def sqs(server):
+    return Clients(server).boto("sqs")
+
+
+class Queue:
+    """A queue that lets topics of this account in, and what came to it."""
+
+    def __init__(self, sqs, name, open_to="*", **attributes):
+        self._sqs = sqs
+        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": self.arn,
+            "Condition": {"ArnLike": {"aws:SourceArn": open_to}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        self.url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy, **attributes})["QueueUrl"]
+
+    def some(self):
+        """What there is, which is taken out."""
+        received = self._sqs.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=1,
+            AttributeNames=["All"], MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        for message in received:
+            self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return received
+
+    def one(self):
+        """The next message."""
+        [message] = until(self.some, "a message to arrive", timeout=40)
+        return message
 
 
 @pytest.fixture
@@ -40,8 +70,8 @@ def topic(sns):
 
 
 @pytest.fixture
-def queue(server):
-    return Queue(server.moto, unique("queue"))
+def queue(sqs):
+    return Queue(sqs, unique("queue"))
 
 
 def dead_letters(queue):
@@ -73,7 +103,7 @@ def test_a_raw_message_keeps_its_attributes(sns, topic, queue):
     assert message["MessageAttributes"]["b"]["BinaryValue"] == b"\x00\xff"
 
 
-def test_what_nobody_takes_goes_to_the_dead_letter_queue(sns, server, topic, queue):
+def test_what_nobody_takes_goes_to_the_dead_letter_queue(sns, topic, queue):
     receiver = Receiver()
     try:
         policy = {"healthyRetryPolicy": {"numRetries": 1}}
@@ -100,8 +130,8 @@ def test_what_nobody_takes_goes_to_the_dead_letter_queue(sns, server, topic, que
 
 
 def test_a_function_that_is_gone_and_a_queue_that_is_gone_leave_dead_letters(sns, topic, queue):
-    gone = f"arn:aws:sqs:{REGION}:{MOTO_ACCOUNT}:{unique('gone')}"
-    function = f"arn:aws:lambda:{REGION}:{MOTO_ACCOUNT}:function:{unique('gone')}"
+    gone = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{unique('gone')}"
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{unique('gone')}"
     for protocol, endpoint in [("sqs", gone), ("lambda", function)]:
         attributes = {"RedrivePolicy": dead_letters(queue)}
         arn = sns.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint, Attributes=attributes)
@@ -110,16 +140,40 @@ def test_a_function_that_is_gone_and_a_queue_that_is_gone_leave_dead_letters(sns
         sns.unsubscribe(SubscriptionArn=arn["SubscriptionArn"])
 
 
-def test_a_fifo_topic_keeps_order_and_knows_duplicates(sns, server):
-    sqs = server.moto.boto("sqs")
-    name = unique("queue") + ".fifo"
-    url = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-    arn = f"arn:aws:sqs:{REGION}:{MOTO_ACCOUNT}:{name}"
+def test_a_queue_that_does_not_let_the_topic_in_has_nothing(sns, sqs, topic, queue):
+    closed = Queue(sqs, unique("closed"), open_to=f"{topic}-other")
+    attributes = {"RedrivePolicy": dead_letters(queue)}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=closed.arn, Attributes=attributes)
+    sns.publish(TopicArn=topic, Message="refused")
+    assert json.loads(queue.one()["Body"])["Message"] == "refused"
+    assert closed.some() == []
+
+
+def test_a_queue_of_another_account_is_asked(server, sns, topic):
+    other = Clients(server).boto("sqs", key="333333333333")
+    queue = Queue(other, unique("queue"))
+    arn = f"arn:aws:sqs:{REGION}:333333333333:{queue.arn.rsplit(':', 1)[1]}"
+    policy = json.loads(other.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["Policy"])["Attributes"]["Policy"])
+    policy["Statement"][0]["Resource"] = arn
+    other.set_queue_attributes(QueueUrl=queue.url, Attributes={"Policy": json.dumps(policy)})
+    answer = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert answer["SubscriptionArn"] == "pending confirmation"
+    asked = json.loads(queue.one()["Body"])
+    assert asked["Type"] == "SubscriptionConfirmation"
+    verify(asked)
+    sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
+    sns.publish(TopicArn=topic, Message="hello")
+    assert json.loads(queue.one()["Body"])["Message"] == "hello"
+
+
+def test_a_fifo_topic_keeps_order_and_knows_duplicates(sns, sqs):
+    queue = Queue(sqs, unique("queue") + ".fifo", FifoQueue="true")
     attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "true"}
     topic = sns.create_topic(Name=unique("topic") + ".fifo", Attributes=attributes)["TopicArn"]
     shown = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
-    assert (shown["FifoTopic"], shown["ContentBasedDeduplication"], shown["FifoThroughputScope"]) == ("true", "true", "Topic")
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert (shown["FifoTopic"], shown["ContentBasedDeduplication"]) == ("true", "true")
+    assert shown["FifoThroughputScope"] == "Topic"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn)
     published = [sns.publish(TopicArn=topic, Message=str(n), MessageGroupId="g") for n in range(30)]
     numbers = [int(one["SequenceNumber"]) for one in published]
     assert numbers == sorted(set(numbers))
@@ -130,10 +184,7 @@ def test_a_fifo_topic_keeps_order_and_knows_duplicates(sns, server):
     came = []
 
     def all_came():
-        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])
-        for message in received.get("Messages", []):
-            came.append((json.loads(message["Body"]), message["Attributes"]))
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        came.extend((json.loads(message["Body"]), message["Attributes"]) for message in queue.some())
         return len(came) >= 31
 
     until(all_came, lambda: f"{len(came)} messages", timeout=40)

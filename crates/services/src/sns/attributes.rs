@@ -46,6 +46,17 @@ const DISPLAY_NAME: usize = 100;
 /// The protocols of `…SuccessFeedbackRoleArn` and its kin.
 const FEEDBACK: [&str; 5] = ["Application", "Firehose", "HTTP", "Lambda", "SQS"];
 
+/// What a topic has that was given nothing.
+pub(super) fn default_of_topic(name: &str) -> &'static str {
+    match name {
+        "ContentBasedDeduplication" | "FifoTopic" => "false",
+        "FifoThroughputScope" => "Topic",
+        "SignatureVersion" => "1",
+        "TracingConfig" => "PassThrough",
+        _ => "",
+    }
+}
+
 /// Sets an attribute of a topic. An empty value takes away what was set before.
 pub(super) fn set_topic(
     attributes: &mut BTreeMap<String, String>,

@@ -21,6 +21,7 @@ use super::envelope::{Addressed, Base, Stamp, notification_to_sign};
 use super::hot::Hot;
 use super::message::{Content, Message};
 use super::names::{SubscriptionArn, TopicArn};
+use super::publish::Outbox;
 use super::record::{Protocol, Subscription, Topic};
 use super::{Sns, endpoint, sign, subscription_attributes};
 
@@ -76,13 +77,14 @@ pub(super) struct Target<'t> {
 }
 
 impl Sns {
-    /// The writes by which a message goes to all who want it.
-    pub(super) async fn deliveries(
+    /// Puts a message into the outbox, once for each who wants it.
+    pub(super) async fn deliver(
         &self,
         topic: &TopicArn,
         hot: &Hot,
         message: &Message,
-    ) -> Result<Vec<Write>, Error> {
+        outbox: &mut Outbox<'_>,
+    ) -> Result<(), Error> {
         let wanted: Vec<_> =
             hot.filters.matches(message).into_iter().map(|at| &hot.subscriptions[at]).collect();
         let version = hot.topic.attribute("SignatureVersion").and_then(sign::Version::parse);
@@ -95,13 +97,13 @@ impl Sns {
                 stamps.insert(text, self.stamp(version.unwrap_or(sign::Version::One), to_sign).await?);
             }
         }
-        let write = |kept: &&super::hot::Kept| {
+        for kept in wanted {
             let arn = SubscriptionArn { topic: topic.clone(), id: kept.id.clone() };
             let stamp = stamps.get(message.content.text(kept.value.protocol));
             let target = Target { topic, record: &hot.topic, arn: &arn, subscription: &kept.value };
-            target.delivery(message, stamp, &self.inner.base).enqueue()
-        };
-        Ok(wanted.iter().map(write).collect())
+            outbox.push(target.delivery(message, stamp, &self.inner.base).enqueue()).await?;
+        }
+        Ok(())
     }
 }
 

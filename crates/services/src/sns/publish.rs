@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lambent_store::Write;
+use lambent_store::{Store, Write};
 use lambent_wire::Error;
 use lambent_wire::sns::{error, types as t};
 
@@ -104,11 +104,11 @@ impl Sns {
         let checked = |draft: Draft, at| draft.checked(rules, self.id(), at, context.trace_id);
         if !rules.fifo {
             let checked: Vec<_> = drafts.into_iter().map(|draft| checked(draft, now)).collect();
-            let mut writes = Vec::new();
+            let mut outbox = Outbox::new(&self.inner.store);
             for message in checked.iter().flatten() {
-                writes.extend(self.deliveries(topic, &hot, message).await?);
+                self.deliver(topic, &hot, message, &mut outbox).await?;
             }
-            self.commit_deliveries(writes).await?;
+            outbox.end().await?;
             let published = |message: Message| Published { id: message.id, sequence: None };
             return Ok(checked.into_iter().map(|message| message.map(published)).collect());
         }
@@ -118,12 +118,9 @@ impl Sns {
         last.at = last.at.max(self.inner.clock.now());
         let checked: Vec<_> = drafts.into_iter().map(|draft| checked(draft, last.at)).collect();
         let numbering = Numbering::begin(self, topic, &hot.topic, last.number).await?;
-        let (answers, number, writes) = self.number_all(topic, &hot, numbering, checked).await?;
-        if let Err(error) = self.commit_deliveries(writes).await {
-            // Whether anything is written is not known: the next one reads it.
-            last.number = None;
-            return Err(error);
-        }
+        // Whether anything is written is not known after a failure: then the next one reads it.
+        last.number = None;
+        let (answers, number) = self.number_all(topic, &hot, numbering, checked).await?;
         last.number = Some(number);
         Ok(answers)
     }
@@ -134,8 +131,8 @@ impl Sns {
         hot: &Hot,
         mut numbering: Numbering<'_>,
         checked: Vec<Result<Message, Error>>,
-    ) -> Result<(Vec<Result<Published, Error>>, u64, Vec<Write>), Error> {
-        let (mut answers, mut writes) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<Result<Published, Error>>, u64), Error> {
+        let (mut answers, mut outbox) = (Vec::new(), Outbox::new(&self.inner.store));
         for message in checked {
             let mut message = match message {
                 Ok(message) => message,
@@ -148,7 +145,7 @@ impl Sns {
             let published = match numbering.number(&mut message).await? {
                 Some(Original { id, sequence, .. }) => Published { id, sequence: Some(sequence) },
                 None => {
-                    writes.extend(self.deliveries(topic, hot, &message).await?);
+                    self.deliver(topic, hot, &message, &mut outbox).await?;
                     Published { id: message.id, sequence: message.sequence }
                 }
             };
@@ -156,27 +153,46 @@ impl Sns {
         }
         // The memory comes last: a message whose deliveries are not all written may be published again.
         let (number, memory) = numbering.end()?;
-        writes.extend(memory);
-        Ok((answers, number, writes))
+        for write in memory {
+            outbox.push(write).await?;
+        }
+        outbox.end().await?;
+        Ok((answers, number))
+    }
+}
+
+/// What is to be written before anybody has an answer.
+pub(super) struct Outbox<'s> {
+    store: &'s Store,
+    writes: Vec<Write>,
+    bytes: usize,
+}
+
+impl<'s> Outbox<'s> {
+    fn new(store: &'s Store) -> Self {
+        Self { store, writes: Vec::new(), bytes: 0 }
     }
 
-    async fn commit_deliveries(&self, writes: Vec<Write>) -> Result<(), Error> {
-        let (mut commit, mut bytes) = (Vec::new(), 0);
-        for write in writes {
-            bytes += match &write {
-                Write::Enqueue { body, .. } | Write::Put { body, .. } => body.len(),
-                _ => 0,
-            };
-            commit.push(write);
-            if bytes >= COMMIT_BYTES {
-                self.inner.store.commit(std::mem::take(&mut commit)).await.map_err(failure)?;
-                bytes = 0;
-            }
-        }
-        if !commit.is_empty() {
-            self.inner.store.commit(commit).await.map_err(failure)?;
+    /// Adds a write, and commits what there is when it is enough.
+    pub(super) async fn push(&mut self, write: Write) -> Result<(), Error> {
+        self.bytes += match &write {
+            Write::Enqueue { body, .. } | Write::Put { body, .. } => body.len(),
+            _ => 0,
+        };
+        self.writes.push(write);
+        if self.bytes >= COMMIT_BYTES {
+            self.commit().await?;
         }
         Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        self.bytes = 0;
+        self.store.commit(std::mem::take(&mut self.writes)).await.map(drop).map_err(failure)
+    }
+
+    async fn end(mut self) -> Result<(), Error> {
+        if self.writes.is_empty() { Ok(()) } else { self.commit().await }
     }
 }
 

@@ -14,7 +14,7 @@ use super::hot::Hot;
 use super::names::{SubscriptionArn, TopicArn, check_name, invalid};
 use super::record::{Topic, subscription_key, topic_key};
 use super::store::{elsewhere, no_topic, put};
-use super::{Sns, fifo, policy, tags};
+use super::{Sns, attributes, fifo, policy, tags};
 
 impl Sns {
     pub(super) async fn create_topic(
@@ -170,8 +170,10 @@ impl ResourcePolicies for Sns {
 
 /// Making a topic that is there answers its ARN, if what is asked for is what it has (SNS API Reference, "CreateTopic").
 fn same(known: &Topic, asked: &Topic) -> Result<(), Error> {
-    let differs = asked.attributes.iter().any(|(name, value)| known.attributes.get(name) != Some(value));
-    if differs {
+    let differs = |(name, value): (&String, &String)| {
+        known.attribute(name).unwrap_or_else(|| attributes::default_of_topic(name)) != value
+    };
+    if asked.attributes.iter().any(differs) {
         return Err(invalid("Attributes", "Topic already exists with different attributes"));
     }
     if !asked.tags.is_empty() && !tags::same(&asked.tags, &known.tags) {
@@ -206,5 +208,8 @@ fn shown(topic: &TopicArn, hot: &Hot) -> BTreeMap<String, String> {
         ("EffectiveDeliveryPolicy", effective),
     ];
     shown.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    if !topic.is_fifo() {
+        shown.remove("FifoTopic");
+    }
     shown
 }
