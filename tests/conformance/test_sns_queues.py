@@ -35,7 +35,7 @@ def sqs(server):
 class Queue:
     """A queue that lets topics of this account in, and what came to it."""
 
-    def __init__(self, sqs, name, open_to="*", **attributes):
+    def __init__(self, sqs, name, open_to="arn:aws:sns:*:*:*", **attributes):
         self._sqs = sqs
         self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
         allow = {
