@@ -133,11 +133,9 @@ impl Sns {
         let records = self.inner.store.list(&partition, Some(after), PAGE).await.map_err(failure)?;
         for record in &records {
             let arn = SubscriptionArn::parse(&record.key.name)?;
-            if let Some((subscription, _)) = self.read::<Subscription>(&subscription_key(&arn)).await? {
-                if subscription.state != State::Ended {
-                    found.push(shown(&arn, subscription));
-                }
-            }
+            let kept = self.read::<Subscription>(&subscription_key(&arn)).await?;
+            let shows = |kept: &(Subscription, u64)| kept.0.state != State::Ended;
+            found.extend(kept.filter(shows).map(|(subscription, _)| shown(&arn, subscription)));
         }
         let last = records.last().filter(|_| records.len() == PAGE);
         Ok(last.map(|last| format!("{ELSEWHERE}{}", last.key.name)))
