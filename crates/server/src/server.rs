@@ -19,6 +19,7 @@ use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher,
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sns::Sns;
 use lambent_services::sts::Sts;
 use lambent_sources::Sources;
 use lambent_sqs::Sqs;
@@ -234,10 +235,7 @@ impl Server {
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: Permits::new(iam.clone(), Arc::clone(&clock))
-                .with("lambda", feed.policies())
-                .with("sqs", Arc::new(sqs.clone()))
-                .with("sns", Arc::new(sns.clone())),
+            permits: permits(&iam, &clock, &feed, &sqs, &sns),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -449,6 +447,14 @@ async fn feed_after(
 fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     let domains = Domains::new(&config.url_domains);
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
+}
+
+/// Who knows the policies of which resources.
+fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed, sqs: &Sqs, sns: &Sns) -> Permits {
+    Permits::new(iam.clone(), Arc::clone(clock))
+        .with("lambda", feed.policies())
+        .with("sqs", Arc::new(sqs.clone()))
+        .with("sns", Arc::new(sns.clone()))
 }
 
 /// The users of the fabric, each with its own queues and slots.
