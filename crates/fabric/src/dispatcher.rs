@@ -39,6 +39,12 @@ pub trait Courier: Send + Sync + 'static {
     fn prefix(&self) -> &'static str;
     /// What it may have under way.
     fn bounds(&self) -> Bounds;
+    /// Whether the messages of a queue keep their order: one is under way at a time, and while the first waits for another
+    /// attempt, all wait.
+    fn is_in_order(&self, queue: &str) -> bool {
+        let _any = queue;
+        false
+    }
     /// Makes one attempt.
     fn attempt(&self, queue: Arc<str>, message: Message) -> AttemptFuture;
 }
@@ -107,8 +113,12 @@ impl Dispatcher {
     }
 
     fn note(&mut self, queue: &Arc<str>, due: Timestamp) {
-        if queue.starts_with(self.courier.prefix()) {
-            self.lanes.arrived(queue, due);
+        if !queue.starts_with(self.courier.prefix()) {
+            return;
+        }
+        match self.courier.is_in_order(queue) {
+            true => self.lanes.arrived_in_order(queue, due),
+            false => self.lanes.arrived(queue, due),
         }
     }
 
@@ -134,12 +144,16 @@ impl Dispatcher {
         for message in taken.messages {
             let (courier, store, queue) = (Arc::clone(&self.courier), self.store.clone(), Arc::clone(&queue));
             self.attempts.spawn(async move {
-                let (lease, bytes) = (message.lease, message.body.len());
+                let (lease, bytes, was_due) = (message.lease, message.body.len(), message.due);
                 let verdict = courier.attempt(Arc::clone(&queue), message).await;
                 let (writes, pace) = match verdict {
                     Verdict::Settled(mut writes) => {
                         writes.push(Write::Finish { lease });
                         (writes, Pace::Made)
+                    }
+                    // It keeps its place at the head: what is behind it is due later than it was.
+                    Verdict::Later { due, state, .. } if courier.is_in_order(&queue) => {
+                        (vec![Write::Postpone { lease, due: was_due, state }], Pace::Held(due))
                     }
                     Verdict::Later { due, state, refused } => {
                         let pace = if refused { Pace::Refused } else { Pace::Made };

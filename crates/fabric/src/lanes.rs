@@ -5,6 +5,8 @@
 //! - **Bounded**: slots bound the attempts, bytes the bodies in memory. What is in a queue costs nothing here.
 //! - **Gentle**: a queue begins with a few attempts and has one more with each that is made, which doubles them as fast as they
 //!   end. A thousand events at once do not start a thousand environments at once.
+//! - **In order**, where that is asked for: such a queue has one attempt under way, and while its first message waits for another
+//!   attempt, all behind it wait.
 //! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
 //!   one with each that is made. A function at its limit is so asked again and again, but by few.
 
@@ -45,10 +47,18 @@ pub enum Pace {
     Made,
     /// There was no capacity for it.
     Refused,
+    /// It is made again, and what is behind it waits until then: for queues in order alone.
+    Held(Timestamp),
 }
 
 #[derive(Debug)]
 struct Lane {
+    /// One at a time.
+    in_order: bool,
+    /// Until when the first message keeps all others from being taken.
+    held: Option<Timestamp>,
+    /// Where it is among those that wait.
+    placed: Option<Timestamp>,
     /// When the first message is due that is not taken, as far as known.
     due: Option<Timestamp>,
     under_way: usize,
@@ -80,8 +90,21 @@ impl Lanes {
 
     /// A message has come to a queue, or has come back to it.
     pub fn arrived(&mut self, queue: &Arc<str>, due: Timestamp) {
-        let most = self.bounds.first;
+        self.arrive(queue, due, false);
+    }
+
+    /// The same for a queue whose messages are delivered in the order of their due times. One that comes back keeps its
+    /// own, and is [`Pace::Held`].
+    pub fn arrived_in_order(&mut self, queue: &Arc<str>, due: Timestamp) {
+        self.arrive(queue, due, true);
+    }
+
+    fn arrive(&mut self, queue: &Arc<str>, due: Timestamp, in_order: bool) {
+        let most = if in_order { 1 } else { self.bounds.first };
         let lane = self.lanes.entry(Arc::clone(queue)).or_insert(Lane {
+            in_order,
+            held: None,
+            placed: None,
             due: None,
             under_way: 0,
             most,
@@ -95,7 +118,7 @@ impl Lanes {
         let before = lane.due;
         lane.due = earlier(before, Some(due));
         if lane.due != before {
-            self.place(queue, before);
+            self.place(queue);
         }
     }
 
@@ -114,13 +137,13 @@ impl Lanes {
             (count > 0).then(|| Order { queue: Arc::clone(queue), count, bytes: bytes.div_ceil(2) })
         })?;
         let lane = self.lanes.get_mut(&order.queue).expect("those that wait are known");
-        let before = lane.due.take();
+        (lane.due, lane.held) = (None, None);
         lane.taking = Some(order.clone());
         // Slots are given away before they are used; bytes are known only afterwards, so nobody else takes meanwhile.
         lane.under_way += order.count;
         self.under_way += order.count;
         self.bytes += order.bytes;
-        self.place(&order.queue, before);
+        self.place(&order.queue);
         Some(order)
     }
 
@@ -133,21 +156,22 @@ impl Lanes {
         self.under_way -= unused;
         self.bytes = self.bytes - order.bytes + bytes;
         lane.due = earlier(next, lane.arrived.take());
-        self.place(queue, None);
+        self.place(queue);
     }
 
     /// An attempt has ended, with so many bytes of body.
     pub fn ended(&mut self, queue: &Arc<str>, bytes: usize, pace: Pace) {
         let lane = self.lanes.get_mut(queue).expect("a lane stays while attempts are under way");
         match pace {
+            Pace::Held(until) => lane.held = Some(until),
+            Pace::Made | Pace::Refused if lane.in_order => {}
             Pace::Made => lane.most = (lane.most + 1).min(self.bounds.slots),
             Pace::Refused => lane.most = (lane.under_way / 2).clamp(1, lane.most),
         }
         lane.under_way -= 1;
         self.under_way -= 1;
         self.bytes -= bytes;
-        let due = lane.due;
-        self.place(queue, due);
+        self.place(queue);
     }
 
     /// When [`Lanes::next`] may have more to say than now, if nothing else happens.
@@ -163,14 +187,18 @@ impl Lanes {
         self.under_way
     }
 
-    /// Puts a lane where its due time says; `before` is where it was.
-    fn place(&mut self, queue: &Arc<str>, before: Option<Timestamp>) {
-        if let Some(before) = before {
+    /// Puts a lane where its due time says.
+    fn place(&mut self, queue: &Arc<str>) {
+        let lane = self.lanes.get_mut(queue).expect("a lane stays while something is done with it");
+        if let Some(before) = lane.placed.take() {
             self.waiting.remove(&(before, Arc::clone(queue)));
         }
-        let lane = &self.lanes[queue];
         match lane.due {
-            Some(due) if lane.taking.is_none() => drop(self.waiting.insert((due, Arc::clone(queue)))),
+            Some(due) if lane.taking.is_none() => {
+                let due = lane.held.map_or(due, |held| due.max(held));
+                lane.placed = Some(due);
+                self.waiting.insert((due, Arc::clone(queue)));
+            }
             None if lane.under_way == 0 && lane.taking.is_none() => drop(self.lanes.remove(queue)),
             _ => {}
         }

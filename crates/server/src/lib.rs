@@ -35,6 +35,7 @@ mod server;
 mod sources;
 mod telemetry;
 mod tls;
+mod topics;
 mod traces;
 mod unpacker;
 mod urls;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
 use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
 use lambent_fabric::Dispatcher;
-use lambent_fabric::deliveries::DeliveryCourier;
+use lambent_fabric::deliveries::{DeliveryCourier, PostCourier};
 use lambent_fabric::events::{EventCourier, Inbox};
 use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
@@ -19,6 +19,7 @@ use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher,
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sns::Sns;
 use lambent_services::sts::Sts;
 use lambent_sources::Sources;
 use lambent_sqs::Sqs;
@@ -43,6 +44,7 @@ use crate::scaling;
 use crate::sources;
 use crate::telemetry::Telemetry;
 use crate::tls::{Names, Tls, TlsError};
+use crate::topics;
 use crate::traces::Ring;
 use crate::unpacker::Unpacker;
 use crate::urls::{Domains, Urls};
@@ -222,6 +224,7 @@ impl Server {
             roles: Arc::new(iam.clone()),
             location: location.clone(),
         });
+        let sns = topics::service(&store, &clock, &entropy, &outside.calls, &dir, address);
         let page = Page::new(metrics, &invoker, &logs);
         let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
         let sqs = Sqs::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), secret).await?;
@@ -232,9 +235,7 @@ impl Server {
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: Permits::new(iam.clone(), Arc::clone(&clock))
-                .with("lambda", feed.policies())
-                .with("sqs", Arc::new(sqs.clone())),
+            permits: permits(&iam, &clock, &feed, &sqs, &sns),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -242,6 +243,7 @@ impl Server {
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
             autoscaling: autoscaling.clone(),
+            sns,
             code: code.clone(),
             location,
             clock,
@@ -447,6 +449,14 @@ fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
 }
 
+/// Who knows the policies of which resources.
+fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed, sqs: &Sqs, sns: &Sns) -> Permits {
+    Permits::new(iam.clone(), Arc::clone(clock))
+        .with("lambda", feed.policies())
+        .with("sqs", Arc::new(sqs.clone()))
+        .with("sns", Arc::new(sns.clone()))
+}
+
 /// The users of the fabric, each with its own queues and slots.
 fn couriers(
     store: &Store,
@@ -455,10 +465,13 @@ fn couriers(
     outside: &Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
-) -> [(&'static str, Dispatcher); 2] {
+) -> [(&'static str, Dispatcher); 4] {
+    let [deliveries, posts] = deliveries(store, gateway, outside, Arc::clone(metrics), config);
     [
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
-        ("delivery of what follows events", deliveries(store, gateway, outside, Arc::clone(metrics), config)),
+        ("delivery of what follows events", deliveries),
+        ("delivery to addresses", posts),
+        ("expiry of subscriptions", topics::expiry(store, &gateway.clock, &gateway.sns)),
     ]
 }
 
@@ -517,19 +530,20 @@ fn events(
     Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
 }
 
-/// What sends what is in the outbox.
+/// What sends what is in the outbox: calls of services, and posts to addresses.
 fn deliveries(
     store: &Store,
     gateway: &Gateway,
     outside: &Outside,
     metrics: Arc<dyn MetricSink>,
     config: &Config,
-) -> Dispatcher {
+) -> [Dispatcher; 2] {
     let clock = Arc::clone(&gateway.clock);
     let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
     let scale = config.event_time_scale;
     let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
-    Dispatcher::new(store.clone(), clock, Arc::new(courier))
+    let calls = Dispatcher::new(store.clone(), Arc::clone(&clock), Arc::new(courier.clone()));
+    [calls, Dispatcher::new(store.clone(), clock, Arc::new(PostCourier(courier)))]
 }
 
 /// Resolves when a task fails, not when one ends.

@@ -1,4 +1,4 @@
-//! Companion services: IAM, STS, CloudWatch Logs and Application Auto Scaling.
+//! Companion services: IAM, STS, CloudWatch Logs, SNS and Application Auto Scaling.
 
 pub mod autoscaling;
 
@@ -7,4 +7,5 @@ pub mod autoscaling;
 pub mod fuzz;
 pub mod iam;
 pub mod logs;
+pub mod sns;
 pub mod sts;

@@ -9,7 +9,7 @@ use lambent_store::queue::Message;
 use serde_json::{Value, json};
 
 use super::delivery::State;
-use super::{DeadLetter, Delivery, PREFIX, Retry, Source, What, record};
+use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, record};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
 use crate::events::{TimeScale, series};
 use crate::lanes::Bounds;
@@ -17,6 +17,10 @@ use crate::lanes::Bounds;
 /// As many as there are connections to other services; what their bodies may take in memory; and few to a destination
 /// of which nobody knows yet whether it answers.
 const BOUNDS: Bounds = Bounds { slots: 64, bytes: 64 * 1024 * 1024, first: 4 };
+
+/// The same of posts. Each has a quarter of a minute; few to an address of which nobody knows yet whether it answers, so that it
+/// takes many that do not to be in the way of one that does.
+const POST_BOUNDS: Bounds = Bounds { slots: 128, bytes: 64 * 1024 * 1024, first: 2 };
 
 /// For how long a dead letter is tried: as long as a queue would keep it at the most (Amazon SQS Developer Guide, "Amazon
 /// SQS message quotas").
@@ -46,9 +50,31 @@ impl Courier for DeliveryCourier {
         BOUNDS
     }
 
+    fn is_in_order(&self, queue: &str) -> bool {
+        queue.strip_prefix(PREFIX).is_some_and(|lane| lane.starts_with(IN_ORDER))
+    }
+
     fn attempt(&self, queue: Arc<str>, message: Message) -> AttemptFuture {
         let courier = self.clone();
         Box::pin(async move { courier.deliver(&queue, message).await })
+    }
+}
+
+/// Sends what of the outbox is for addresses.
+#[derive(Clone)]
+pub struct PostCourier(pub DeliveryCourier);
+
+impl Courier for PostCourier {
+    fn prefix(&self) -> &'static str {
+        POSTS
+    }
+
+    fn bounds(&self) -> Bounds {
+        POST_BOUNDS
+    }
+
+    fn attempt(&self, queue: Arc<str>, message: Message) -> AttemptFuture {
+        self.0.attempt(queue, message)
     }
 }
 

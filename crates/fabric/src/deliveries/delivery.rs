@@ -9,7 +9,7 @@ use lambent_model::{
 use lambent_store::Write;
 use serde::{Deserialize, Serialize};
 
-use super::{PREFIX, Retry};
+use super::{POSTS, PREFIX, Retry};
 
 /// Something to send, with all that is needed also after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,14 +167,18 @@ impl Delivery {
             body.push(b'\n');
         }
         body.extend_from_slice(rest.map(|rest| &rest[..]).unwrap_or_default());
-        let queue = format!("{PREFIX}{}", self.lane);
+        let prefix = match self.what {
+            What::Call(_) => PREFIX,
+            What::Post(_) => POSTS,
+        };
+        let queue = format!("{prefix}{}", self.lane);
         Write::Enqueue { queue, due: self.due, state: State::default().encode(), body }
     }
 
     /// The delivery of a message; `None` for what is none, which only a defect or a newer server writes.
     #[must_use]
     pub fn decode(queue: &str, due: Timestamp, body: Vec<u8>) -> Option<Self> {
-        let lane = queue.strip_prefix(PREFIX)?.to_owned();
+        let lane = queue.strip_prefix(PREFIX).or_else(|| queue.strip_prefix(POSTS))?.to_owned();
         let mut rest = Bytes::from(body);
         let header: Header = serde_json::from_slice(&line(&mut rest)?).ok()?;
         let what = match header.to {
@@ -307,7 +311,8 @@ mod tests {
             let Write::Enqueue { queue, due, body, .. } = delivery.enqueue() else {
                 panic!("it is an enqueue")
             };
-            assert_eq!(queue, "delivery/lane");
+            let is_post = matches!(delivery.what, What::Post(_));
+            assert_eq!(queue, if is_post { "post/lane" } else { "delivery/lane" });
             assert_eq!(Delivery::decode(&queue, due, body), Some(delivery));
         }
         assert_eq!(Delivery::decode("delivery/lane", Timestamp::from_millis(0), b"{}\n".to_vec()), None);

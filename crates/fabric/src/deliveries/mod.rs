@@ -11,10 +11,17 @@ mod delivery;
 pub mod record;
 mod retry;
 
-pub use courier::DeliveryCourier;
+pub use courier::{DeliveryCourier, PostCourier};
 pub use delivery::{DeadLetter, Delivery, Source, What};
 pub use record::{Kind, Record};
 pub use retry::{Curve, Phase, Retry};
 
-/// What the names of these queues begin with; the lane follows.
+/// What the names of the queues of calls begin with; the lane follows.
 const PREFIX: &str = "delivery/";
+
+/// What those of posts begin with. They have slots of their own: addresses may be anybody's, and slow.
+const POSTS: &str = "post/";
+
+/// What the name of a lane begins with whose deliveries keep their order: while the first waits for another attempt, all
+/// behind it wait. They have to be due in the order in which they are to be sent.
+pub const IN_ORDER: &str = "in-order/";

@@ -181,3 +181,26 @@ fn history(seed: u64) {
     }
     assert_eq!((lanes.under_way, lanes.bytes), (0, 0), "seed {seed}");
 }
+
+#[test]
+fn a_queue_in_order_waits_for_its_first_message() {
+    let (mut lanes, line) = (lanes(100), queue("line"));
+    let later = Timestamp::from_millis(2000);
+    lanes.arrived_in_order(&line, NOW);
+    let order = lanes.next(NOW).unwrap();
+    assert_eq!(order.count, 1, "one at a time");
+    lanes.taken(&line, 1, 1, Some(NOW));
+    assert_eq!(lanes.next(NOW), None, "the second waits for the first");
+    // The first comes back, due as before, and nothing is taken until it is tried again.
+    lanes.arrived_in_order(&line, NOW);
+    lanes.ended(&line, 1, Pace::Held(later));
+    lanes.arrived_in_order(&line, NOW);
+    lanes.arrived(&queue("other"), NOW);
+    assert_eq!(lanes.next(NOW).map(|order| order.queue), Some(queue("other")));
+    assert_eq!((lanes.next(NOW), lanes.wake(NOW)), (None, Some(later)));
+    assert_eq!(lanes.next(later).map(|order| (order.queue, order.count)), Some((line.clone(), 1)));
+    lanes.taken(&line, 1, 1, Some(NOW));
+    lanes.ended(&line, 1, Pace::Made);
+    // The next is due at once, and still one alone.
+    assert_eq!(lanes.next(later).map(|order| order.count), Some(1));
+}

@@ -10,7 +10,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Error as SendError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use lambent_model::{AwsCallError, HttpPost, PostFuture, PostHttp};
+use lambent_model::AwsCallError;
 use tokio::sync::Semaphore;
 
 /// Calls under way of deliveries; those beyond wait within their time. As many connections, of which a few for each
@@ -53,10 +53,7 @@ enum Sender {
 impl Client {
     /// A client for so many calls at once; `secure` when there is an endpoint with https.
     pub(crate) fn new(secure: bool, places: usize) -> Result<Self, ClientStartError> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(CONNECT_TIME));
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
+        let tcp = connector();
         let sender = if secure {
             let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(ClientStartError)?;
             Sender::Either(pool().build(connector.https_or_http().enable_http1().wrap_connector(tcp)))
@@ -85,23 +82,16 @@ impl Client {
     }
 }
 
-impl PostHttp for Client {
-    fn post(&self, post: HttpPost) -> PostFuture {
-        let client = self.clone();
-        Box::pin(async move {
-            let HttpPost { url, headers, body } = post;
-            let mut request = Request::post(&url);
-            for (name, value) in &headers {
-                request = request.header(name, value);
-            }
-            let request =
-                request.body(body).map_err(|error| AwsCallError::Invalid(format!("{url}: {error}")))?;
-            Ok(client.send(request).await?.status().as_u16())
-        })
-    }
+/// What opens connections.
+pub(super) fn connector() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT_TIME));
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp
 }
 
-fn pool() -> legacy::Builder {
+pub(super) fn pool() -> legacy::Builder {
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
         .pool_timer(TokioTimer::new())
@@ -111,7 +101,7 @@ fn pool() -> legacy::Builder {
 }
 
 /// The client's own words say little; its causes say what happened.
-fn no_answer(error: &SendError) -> AwsCallError {
+pub(super) fn no_answer(error: &SendError) -> AwsCallError {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -4,6 +4,7 @@
 //! tried once.
 
 mod client;
+mod posts;
 
 use std::sync::Arc;
 
@@ -23,12 +24,13 @@ use crate::gateway::{Gateway, is_offered};
 
 pub(crate) use client::{Client, ClientStartError};
 use client::{DELIVERIES, POLLERS};
+use posts::Posts;
 
 /// The ways out, each with connections of its own.
 pub(crate) struct Outside {
     /// Calls services.
     pub(crate) calls: Arc<dyn AwsCall>,
-    /// Posts to other addresses, over the same connections.
+    /// Posts to other addresses.
     pub(crate) posts: Arc<dyn PostHttp>,
     /// Calls services for pollers, who wait for messages most of the time.
     pub(crate) polling: Arc<dyn AwsCall>,
@@ -46,7 +48,7 @@ impl Outside {
         };
         let polling = Arc::new(calls(keys.clone(), POLLERS)?);
         let calls = calls(keys, DELIVERIES)?;
-        Ok(Self { posts: Arc::new(calls.client.clone()), calls: Arc::new(calls), polling })
+        Ok(Self { posts: Arc::new(Posts::new()), calls: Arc::new(calls), polling })
     }
 }
 

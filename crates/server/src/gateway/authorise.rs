@@ -41,6 +41,9 @@ const LOGGING: [&str; 7] = [
     "TestMetricFilter",
 ];
 
+/// What functions do with topics: they send to them. Topics, subscriptions and permissions are the owner's.
+const PUBLISHING: [&str; 2] = ["Publish", "PublishBatch"];
+
 /// Decides by who calls.
 pub(crate) struct Authoriser {
     /// Whether functions may change the API's resources.
@@ -65,6 +68,7 @@ fn may(operation: &Operation) -> bool {
     ["Describe", "Filter", "Get", "List"].iter().any(|read| operation.name.starts_with(read))
         || WORK.contains(&operation.name)
         || LOGGING.contains(&operation.name)
+        || PUBLISHING.contains(&operation.name)
 }
 
 /// The ARN of the function that a path names; `*` for an operation on something else.
@@ -90,7 +94,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
-    use lambent_wire::{iam, lambda, logs, sqs, sts};
+    use lambent_wire::{iam, lambda, logs, sns, sqs, sts};
 
     use super::*;
 
@@ -134,6 +138,27 @@ mod tests {
             "PutResourcePolicy",
         ] {
             assert!(!allowed.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn functions_publish_and_subscribe_nobody() {
+        let allowed: Vec<&str> = sns::SERVICE.operations.iter().filter(|o| may(o)).map(|o| o.name).collect();
+        assert!(PUBLISHING.iter().all(|name| allowed.contains(name)) && allowed.contains(&"ListTopics"));
+        let verbs = [
+            "Add",
+            "Confirm",
+            "Create",
+            "Delete",
+            "Remove",
+            "Set",
+            "Subscribe",
+            "Tag",
+            "Unsubscribe",
+            "Untag",
+        ];
+        for name in allowed {
+            assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
         }
     }
 

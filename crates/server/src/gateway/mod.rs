@@ -30,11 +30,12 @@ use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::sns::Sns;
 use lambent_services::sts::Sts;
 use lambent_sqs::{Later, Sqs};
 use lambent_store::CodeStore;
 use lambent_wire::{
-    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sqs, sts,
+    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sns, sqs, sts,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -76,6 +77,7 @@ pub(crate) struct Gateway {
     pub(crate) urls: Urls,
     pub(crate) logs: Logs,
     pub(crate) autoscaling: Autoscaling,
+    pub(crate) sns: Sns,
     pub(crate) sqs: Sqs,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
@@ -171,7 +173,7 @@ impl Gateway {
         if let Origin::Client = origin {
             self.guard.check(&parts).map_err(|error| Instead::Refusal((&lambda::SERVICE).into(), error))?;
         }
-        if let Some((own, response)) = self.own_paths(origin, &parts).await {
+        if let Some((own, response)) = self.own_paths(origin, &parts, request_id).await {
             *asked = own;
             return Err(Instead::Answer(response));
         }
@@ -239,6 +241,7 @@ impl Gateway {
             "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
             "iam" => self.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
+            "sns" => self.sns.call(matched, &caller.scope, principal, request, request_id).await,
             "sqs" => self.sqs.call(matched, &queues::caller(caller, principal), request, request_id).await,
             "sts" => self.sts.call(matched, principal, request, request_id).await,
             _ => self.control.call(matched, caller, request, request_id).await,
@@ -290,6 +293,7 @@ fn service(name: &str) -> Option<&'static Service> {
         &iam::SERVICE,
         &lambda::SERVICE,
         &logs::SERVICE,
+        &sns::SERVICE,
         &sqs::SERVICE,
         &sts::SERVICE,
     ]

@@ -10,8 +10,19 @@ use crate::metrics::{Asked, CONTENT_TYPE};
 
 impl Gateway {
     /// Answers a request for one of these paths; `None` for any other.
-    pub(super) async fn own_paths(&self, origin: &Origin, parts: &Parts) -> Option<(Asked, Response<Bytes>)> {
+    pub(super) async fn own_paths(
+        &self,
+        origin: &Origin,
+        parts: &Parts,
+        request_id: &str,
+    ) -> Option<(Asked, Response<Bytes>)> {
         match parts.uri.path() {
+            "/" if parts.method == Method::GET => {
+                Some((Asked::Topic, self.link(origin, parts, request_id).await?))
+            }
+            path if path.starts_with("/SimpleNotificationService-") => {
+                Some((Asked::Topic, self.signing_certificate(parts).await))
+            }
             // The second name is where existing tools for local AWS look.
             "/_lambent/health" | "/_localstack/health" => Some((Asked::Health, self.health(&parts.method))),
             "/_lambent/compatibility" => Some((Asked::Compatibility, compatibility(&parts.method))),
@@ -61,6 +72,30 @@ impl Gateway {
                 let text = "traces are not for functions; ask the server's own address\n";
                 plain(StatusCode::FORBIDDEN, "text/plain", text.into())
             }
+        }
+    }
+
+    /// The links in messages of topics: whoever has one may confirm or end the subscription without a signature. What a
+    /// function may do is not decided by what it was sent.
+    async fn link(&self, origin: &Origin, parts: &Parts, request_id: &str) -> Option<Response<Bytes>> {
+        let is_signed = parts.headers.contains_key(header::AUTHORIZATION);
+        match origin {
+            Origin::Client if !is_signed => {
+                self.sns.unsigned(parts.uri.query().unwrap_or_default(), request_id).await
+            }
+            Origin::Client | Origin::Function(_) => None,
+        }
+    }
+
+    /// What the signatures of messages of topics are checked with.
+    async fn signing_certificate(&self, parts: &Parts) -> Response<Bytes> {
+        if let Some(refused) = read_only(&parts.method) {
+            return refused;
+        }
+        match self.sns.certificate(parts.uri.path()).await {
+            Ok(Some(pem)) => plain(StatusCode::OK, "application/x-pem-file", pem.into()),
+            Ok(None) => plain(StatusCode::NOT_FOUND, "text/plain", "there is no such certificate\n".into()),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Health,
     /// `/_lambent/compatibility`.
     Compatibility,
+    /// A link in a message of a topic, or the certificate of its signature.
+    Topic,
     /// The certificate authority.
     Authority,
     /// The last segments of traces.
@@ -47,6 +49,7 @@ impl Asked {
             Self::Operation(operation) => (operation.service.name, operation.name),
             Self::Health => ("lambent", "Health"),
             Self::Compatibility => ("lambent", "Compatibility"),
+            Self::Topic => ("lambent", "Topic"),
             Self::Authority => ("lambent", "Authority"),
             Self::Traces => ("lambent", "Traces"),
             Self::Metrics => ("lambent", "Metrics"),
@@ -91,6 +94,7 @@ impl Default for Requests {
         let asked = asked.chain([
             Asked::Health,
             Asked::Compatibility,
+            Asked::Topic,
             Asked::Authority,
             Asked::Traces,
             Asked::Metrics,
