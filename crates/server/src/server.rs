@@ -17,6 +17,7 @@ use lambent_metrics::Metrics;
 use lambent_model::{Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
+use lambent_services::eventbridge::EventBridge;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::buses;
 use crate::calls::{ClientStartError, Outside};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
@@ -225,6 +227,7 @@ impl Server {
         let page = Page::new(metrics, &invoker, &logs);
         let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
         let sqs = Sqs::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), secret).await?;
+        let (eventbridge, scheduler) = buses::services(&store, &clock, &entropy, &outside.calls, &iam);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sqs: sqs.clone(),
@@ -232,9 +235,7 @@ impl Server {
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: Permits::new(iam.clone(), Arc::clone(&clock))
-                .with("lambda", feed.policies())
-                .with("sqs", Arc::new(sqs.clone())),
+            permits: permits(&iam, &clock, &feed, &sqs, &eventbridge),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -242,6 +243,8 @@ impl Server {
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
             autoscaling: autoscaling.clone(),
+            eventbridge,
+            scheduler,
             code: code.clone(),
             location,
             clock,
@@ -447,6 +450,14 @@ fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
 }
 
+/// Whoever calls in the platform's name is held to the policies of these.
+fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed, sqs: &Sqs, eventbridge: &EventBridge) -> Permits {
+    Permits::new(iam.clone(), Arc::clone(clock))
+        .with("lambda", feed.policies())
+        .with("sqs", Arc::new(sqs.clone()))
+        .with("events", Arc::new(eventbridge.clone()))
+}
+
 /// The users of the fabric, each with its own queues and slots.
 fn couriers(
     store: &Store,
@@ -455,10 +466,13 @@ fn couriers(
     outside: &Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
-) -> [(&'static str, Dispatcher); 2] {
+) -> [(&'static str, Dispatcher); 4] {
+    let [rules, schedules] = buses::dispatchers(store, gateway);
     [
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries(store, gateway, outside, Arc::clone(metrics), config)),
+        rules,
+        schedules,
     ]
 }
 

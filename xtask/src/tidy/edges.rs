@@ -54,7 +54,7 @@ pub(crate) const TABLE: &[Rule] = &[
     rule("control", &["lambda", "model", "store", "wire"]),
     Rule {
         name: "services",
-        uses: &["identity", "model", "store", "wire"],
+        uses: &["fabric", "identity", "model", "patterns", "store", "wire"],
         exceptions: &[],
         tests: &["testkit"],
     },
