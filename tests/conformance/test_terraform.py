@@ -138,3 +138,19 @@ def test_a_stack_of_everything(terraform, clients, lambda_, logs):
     assert logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/tf-function")["logGroups"] == []
     assert lambda_.list_layer_versions(LayerName="tf-layer")["LayerVersions"] == []
     assert lambda_.list_event_source_mappings(FunctionName="tf-function")["EventSourceMappings"] == []
+
+
+def test_a_stack_of_rules_and_schedules(terraform, clients):
+    events, scheduler = clients.boto("events"), clients.boto("scheduler")
+    stack = terraform("events.tf")
+    stack.apply()
+    assert stack.planned()[0] == NOTHING, stack.planned()[1]
+    assert [one["Name"] for one in events.list_rules(EventBusName="orders")["Rules"]] == ["paid"]
+    assert scheduler.get_schedule(Name="daily", GroupName="shop")["State"] == "ENABLED"
+    stack.apply(changed=True)
+    assert stack.planned()[0] == NOTHING, stack.planned()[1]
+    assert events.describe_rule(Name="hourly")["ScheduleExpression"] == "rate(2 hours)"
+    assert scheduler.get_schedule(Name="daily", GroupName="shop")["State"] == "DISABLED"
+    stack.destroy()
+    assert refused(events.describe_event_bus, Name="orders").code == "ResourceNotFoundException"
+    assert refused(scheduler.get_schedule_group, Name="shop").code == "ResourceNotFoundException"

@@ -26,6 +26,8 @@ pub enum Verdict {
         /// Whether there was no capacity for it.
         refused: bool,
     },
+    /// What follows has been committed by the courier, the message's end or its next due time included.
+    Committed,
     /// Nothing was done, and the server is going down: it is another's, or this one's after its next start.
     Left,
 }
@@ -159,7 +161,7 @@ impl Dispatcher {
                         let pace = if refused { Pace::Refused } else { Pace::Made };
                         (vec![Write::Postpone { lease, due, state }], pace)
                     }
-                    Verdict::Left => return (queue, bytes, Pace::Made),
+                    Verdict::Committed | Verdict::Left => return (queue, bytes, Pace::Made),
                 };
                 commit(&store, &queue, writes).await;
                 (queue, bytes, pace)

@@ -115,6 +115,17 @@ impl Pattern {
     }
 }
 
+impl Member {
+    /// What it takes to look: at a few literals, at other operators, into an object.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Leaf(leaf) if leaf.any_of.iter().all(|one| matches!(one, Operator::Equals(_))) => 0,
+            Self::Leaf(_) => 1,
+            Self::Object(_) => 2,
+        }
+    }
+}
+
 impl Fields {
     fn parse(node: &Node, dialect: Dialect, path: &mut Vec<String>) -> Result<Self, InvalidPattern> {
         let Node::Object(members) = node else { return Err(InvalidPattern::new("Filter is not an object")) };
@@ -144,6 +155,8 @@ impl Fields {
             path.pop();
             fields.members.push((name.clone(), member));
         }
+        // What is cheap and mostly not met first: most events are refused by their source or kind.
+        fields.members.sort_by_key(|(_, member)| member.cost());
         Ok(fields)
     }
 

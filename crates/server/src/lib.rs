@@ -12,6 +12,7 @@
 //! Shutdown goes the other way: stop accepting, drain connections, drain environments, close the store.
 
 mod activation;
+mod buses;
 mod calls;
 mod compose;
 mod config;

@@ -17,6 +17,7 @@ use lambent_metrics::Metrics;
 use lambent_model::{Bytes, Clock, Entropy, MetricSink};
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
+use lambent_services::eventbridge::EventBridge;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sns::Sns;
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::buses;
 use crate::calls::{ClientStartError, Outside};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
@@ -228,6 +230,7 @@ impl Server {
         let page = Page::new(metrics, &invoker, &logs);
         let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
         let sqs = Sqs::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), secret).await?;
+        let (eventbridge, scheduler) = buses::services(&store, &clock, &entropy, &outside.calls, &iam);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sqs: sqs.clone(),
@@ -235,7 +238,10 @@ impl Server {
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: permits(&iam, &clock, &feed, &sqs, &sns),
+            permits: permits(&iam, &clock, &feed)
+                .with("sqs", Arc::new(sqs.clone()))
+                .with("sns", Arc::new(sns.clone()))
+                .with("events", Arc::new(eventbridge.clone())),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -244,6 +250,8 @@ impl Server {
             logs: logs.clone(),
             autoscaling: autoscaling.clone(),
             sns,
+            eventbridge,
+            scheduler,
             code: code.clone(),
             location,
             clock,
@@ -450,11 +458,8 @@ fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
 }
 
 /// Who knows the policies of which resources.
-fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed, sqs: &Sqs, sns: &Sns) -> Permits {
-    Permits::new(iam.clone(), Arc::clone(clock))
-        .with("lambda", feed.policies())
-        .with("sqs", Arc::new(sqs.clone()))
-        .with("sns", Arc::new(sns.clone()))
+fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed) -> Permits {
+    Permits::new(iam.clone(), Arc::clone(clock)).with("lambda", feed.policies())
 }
 
 /// The users of the fabric, each with its own queues and slots.
@@ -465,13 +470,16 @@ fn couriers(
     outside: &Outside,
     metrics: &Arc<dyn MetricSink>,
     config: &Config,
-) -> [(&'static str, Dispatcher); 4] {
+) -> [(&'static str, Dispatcher); 6] {
     let [deliveries, posts] = deliveries(store, gateway, outside, Arc::clone(metrics), config);
+    let [rules, schedules] = buses::dispatchers(store, gateway);
     [
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries),
         ("delivery to addresses", posts),
         ("expiry of subscriptions", topics::expiry(store, &gateway.clock, &gateway.sns)),
+        rules,
+        schedules,
     ]
 }
 

@@ -14,7 +14,6 @@ mod keeper;
 mod port;
 mod record;
 mod scaler;
-mod schedule;
 
 use std::sync::Arc;
 

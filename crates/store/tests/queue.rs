@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lambent_model::Timestamp;
-use lambent_store::queue::{Arrival, ArrivalsError, Lease, Message};
+use lambent_store::queue::{Arrival, ArrivalsError, Extent, Lease, Message, Place};
 use lambent_store::{Error, Expect, Key, Store, Write};
 
 fn at(millis: i64) -> Timestamp {
@@ -41,6 +41,7 @@ async fn check(open: impl Fn(&Path) -> Result<Store, Error>) {
     messages_outlive_the_store_and_leases_do_not(&open).await;
     arrivals_tell_of_everything_that_can_be_taken(&open).await;
     many_takers_share_without_overlap(&open).await;
+    a_queue_that_nobody_takes_from_is_read_in_order_and_discarded_from_its_beginning(&open).await;
 }
 
 async fn messages_come_in_the_order_of_their_due_times(open: &impl Fn(&Path) -> Result<Store, Error>) {
@@ -205,4 +206,31 @@ async fn many_takers_share_without_overlap(open: &impl Fn(&Path) -> Result<Store
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_the_contract() {
     check(Store::open).await;
+}
+
+async fn a_queue_that_nobody_takes_from_is_read_in_order_and_discarded_from_its_beginning(
+    open: &impl Fn(&Path) -> Result<Store, Error>,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let writes = (0..6).map(|n| put("log", n / 2, &format!("body-{n}"))).collect();
+    store.commit(writes).await.unwrap();
+    let bodies = async |after, until, count, bytes| -> (Vec<String>, Option<Place>) {
+        let found = store.entries("log", after, at(until), count, bytes).await.unwrap();
+        let last = found.last().map(|entry| entry.place);
+        (found.into_iter().map(|entry| String::from_utf8(entry.body).unwrap()).collect(), last)
+    };
+    let (first, last) = bodies(Place::before(at(0)), 3, 4, 1000).await;
+    assert_eq!(first, ["body-0", "body-1", "body-2", "body-3"]);
+    assert_eq!(bodies(last.unwrap(), 3, 4, 1000).await.0, ["body-4", "body-5"]);
+    assert_eq!(bodies(Place::before(at(1)), 2, 9, 1000).await.0, ["body-2", "body-3"], "before the end");
+    assert_eq!(bodies(Place::before(at(0)), 3, 9, 7).await.0.len(), 2, "one past the bytes");
+    assert_eq!(store.extent("log").await.unwrap(), Extent { count: 6, bytes: 36 });
+    let discard = |before, count| vec![Write::Discard { queue: "log".into(), before: at(before), count }];
+    store.commit(discard(2, 3)).await.unwrap();
+    assert_eq!(bodies(Place::before(at(0)), 3, 9, 1000).await.0, ["body-3", "body-4", "body-5"]);
+    store.commit(discard(2, 3)).await.unwrap();
+    assert_eq!(store.extent("log").await.unwrap().count, 2, "what is due later stays");
+    assert_eq!(store.extent("other").await.unwrap(), Extent::default());
+    store.close().await.unwrap();
 }

@@ -200,6 +200,8 @@ fn explained(input: &str, failed: u32, error: &AwsCallError, end: End) -> String
     let Ok(mut input @ Value::Object(_)) = serde_json::from_str(input) else { return input.to_owned() };
     let attribute = |data_type: &str, value: &str| json!({"DataType": data_type, "StringValue": value});
     let code = match error {
+        // Those of rules have words of EventBridge's own.
+        error if input["MessageAttributes"]["RULE_ARN"].is_object() => words_of_rules(error),
         AwsCallError::Service { code, .. } => code,
         AwsCallError::NotReachable(_) | AwsCallError::Invalid(_) | AwsCallError::NoAnswer(_) => {
             "SDK_CLIENT_ERROR"
@@ -222,6 +224,27 @@ fn explained(input: &str, failed: u32, error: &AwsCallError, end: End) -> String
         attributes["EXHAUSTED_RETRY_CONDITION"] = attribute("String", exhausted);
     }
     input.to_string()
+}
+
+/// What EventBridge calls an error (User Guide, "Using dead-letter queues to process undelivered events": "a sample of the
+/// error codes"); which of them is which is told by their names alone.
+fn words_of_rules(error: &AwsCallError) -> &'static str {
+    let (status, code) = match error {
+        AwsCallError::Service { status, code, .. } => (*status, code),
+        AwsCallError::NoAnswer(_) => return "CONNECTION_FAILURE",
+        AwsCallError::NotReachable(_) | AwsCallError::Invalid(_) => return "SDK_CLIENT_ERROR",
+    };
+    let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    match status {
+        _ if is(&["AccessDenied", "NotAuthorized", "AuthorizationError"]) => "NO_PERMISSIONS",
+        _ if is(&["NotFound", "NonExistent", "DoesNotExist"]) => "NO_RESOURCE",
+        429 => "THROTTLING",
+        _ if is(&["Throttl", "OverLimit", "TooManyRequests"]) => "THROTTLING",
+        403 => "NO_PERMISSIONS",
+        404 => "NO_RESOURCE",
+        400..=499 => "INVALID_PARAMETER",
+        _ => "ERROR_FROM_TARGET",
+    }
 }
 
 impl Source {
@@ -253,10 +276,22 @@ mod tests {
             r#"{"MessageBody":"x","MessageAttributes":{"RULE_ARN":{"DataType":"String","StringValue":"r"}}}"#;
         let text: Value = serde_json::from_str(&explained(input, 0, &refused, End::Final)).unwrap();
         let value = |text: &Value, name: &str| text["MessageAttributes"][name]["StringValue"].clone();
-        assert_eq!(value(&text, "ERROR_CODE"), "AccessDenied");
+        assert_eq!(value(&text, "ERROR_CODE"), "NO_PERMISSIONS", "in the words of rules");
         assert_eq!(value(&text, "RETRY_ATTEMPTS"), "0");
         assert_eq!(value(&text, "RULE_ARN"), "r");
         assert_eq!(value(&text, "EXHAUSTED_RETRY_CONDITION"), Value::Null);
+        let text: Value = serde_json::from_str(&explained("{}", 0, &refused, End::Final)).unwrap();
+        assert_eq!(value(&text, "ERROR_CODE"), "AccessDenied");
+        for (status, code, words) in [
+            (400, "AWS.SimpleQueueService.NonExistentQueue", "NO_RESOURCE"),
+            (404, "NotFound", "NO_RESOURCE"),
+            (400, "ThrottlingException", "THROTTLING"),
+            (400, "InvalidRequestContentException", "INVALID_PARAMETER"),
+            (500, "ServiceException", "ERROR_FROM_TARGET"),
+        ] {
+            let error = AwsCallError::Service { status, code: code.into(), message: String::new() };
+            assert_eq!(words_of_rules(&error), words, "{code}");
+        }
         let gone = AwsCallError::NoAnswer("nobody".into());
         let text: Value = serde_json::from_str(&explained("{}", 3, &gone, End::Attempts)).unwrap();
         assert_eq!(value(&text, "EXHAUSTED_RETRY_CONDITION"), "MaximumRetryAttempts");

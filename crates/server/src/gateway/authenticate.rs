@@ -81,6 +81,7 @@ fn guess(parts: &Parts) -> &'static Service {
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     match target {
         Some(target) if target.starts_with("Logs_") => &lambent_wire::logs::SERVICE,
+        Some(target) if target.starts_with("AWSEvents.") => &lambent_wire::events::SERVICE,
         // Forms are the query protocol's alone, and all its services word errors in the same way.
         None if is_form(parts) => &lambent_wire::sts::SERVICE,
         _ => &lambda::SERVICE,

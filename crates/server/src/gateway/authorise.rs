@@ -10,7 +10,7 @@ use lambent_wire::{Error, Matched, Operation, common};
 
 /// What is not read from an operation's name, and is no change of the API's resources either: running functions,
 /// assuming roles that trust the function's, sending and receiving messages, and what durable functions say of their own executions while they run.
-const WORK: [&str; 16] = [
+const WORK: [&str; 18] = [
     "AssumeRole",
     "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch",
@@ -21,12 +21,14 @@ const WORK: [&str; 16] = [
     "Invoke",
     "InvokeAsync",
     "InvokeWithResponseStream",
+    "PutEvents",
     "ReceiveMessage",
     "SendDurableExecutionCallbackFailure",
     "SendDurableExecutionCallbackHeartbeat",
     "SendDurableExecutionCallbackSuccess",
     "SendMessage",
     "SendMessageBatch",
+    "TestEventPattern",
 ];
 
 /// What functions do with logs: what AWS's policy AWSLambdaBasicExecutionRole allows (AWS Managed Policy Reference), and
@@ -94,7 +96,7 @@ fn refusal(session: &RoleSession, operation: &Operation, resource: &str) -> Erro
 #[cfg(test)]
 mod tests {
     use lambent_model::AccountId;
-    use lambent_wire::{iam, lambda, logs, sns, sqs, sts};
+    use lambent_wire::{events, iam, lambda, logs, sns, sqs, sts};
 
     use super::*;
 
@@ -111,9 +113,8 @@ mod tests {
             assert!(!verbs.iter().any(|verb| name.starts_with(verb)), "{name}");
         }
         // Each name in the list is one of the model: a spelling mistake would forbid it in silence.
-        let known = || {
-            lambda::SERVICE.operations.iter().chain(sts::SERVICE.operations).chain(sqs::SERVICE.operations)
-        };
+        let services = [&lambda::SERVICE, &sts::SERVICE, &sqs::SERVICE, &events::SERVICE];
+        let known = || services.into_iter().flat_map(|service| service.operations);
         for name in WORK {
             assert!(known().any(|operation| operation.name == name), "{name}");
         }

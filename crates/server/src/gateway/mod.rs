@@ -28,14 +28,17 @@ use lambent_control::{Caller, Control, LocationSigner, Outlet};
 use lambent_identity::{Principal, Sessions};
 use lambent_model::{Clock, Entropy, RequestId};
 use lambent_services::autoscaling::Autoscaling;
+use lambent_services::eventbridge::EventBridge;
 use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
+use lambent_services::scheduler::Scheduler;
 use lambent_services::sns::Sns;
 use lambent_services::sts::Sts;
 use lambent_sqs::{Later, Sqs};
 use lambent_store::CodeStore;
 use lambent_wire::{
-    Dialect, Error, Matched, Service, application_autoscaling, common, iam, lambda, logs, sns, sqs, sts,
+    Dialect, Error, Matched, Service, application_autoscaling, common, events, iam, lambda, logs, scheduler,
+    sns, sqs, sts,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -79,6 +82,8 @@ pub(crate) struct Gateway {
     pub(crate) autoscaling: Autoscaling,
     pub(crate) sns: Sns,
     pub(crate) sqs: Sqs,
+    pub(crate) eventbridge: EventBridge,
+    pub(crate) scheduler: Scheduler,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
     pub(crate) location: LocationSigner,
@@ -239,9 +244,11 @@ impl Gateway {
     ) -> Response<Bytes> {
         match matched.operation().service.name {
             "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
+            "events" => self.eventbridge.call(&caller.scope, principal, request, request_id).await,
             "iam" => self.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
             "sns" => self.sns.call(matched, &caller.scope, principal, request, request_id).await,
+            "scheduler" => self.scheduler.call(&caller.scope, request, request_id).await,
             "sqs" => self.sqs.call(matched, &queues::caller(caller, principal), request, request_id).await,
             "sts" => self.sts.call(matched, principal, request, request_id).await,
             _ => self.control.call(matched, caller, request, request_id).await,
@@ -290,10 +297,12 @@ fn base_url(parts: &http::request::Parts) -> String {
 fn service(name: &str) -> Option<&'static Service> {
     [
         &application_autoscaling::SERVICE,
+        &events::SERVICE,
         &iam::SERVICE,
         &lambda::SERVICE,
         &logs::SERVICE,
         &sns::SERVICE,
+        &scheduler::SERVICE,
         &sqs::SERVICE,
         &sts::SERVICE,
     ]

@@ -10,8 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::port::CapacityError;
 use super::record::{Action, Activity, Policy, Target, named};
 use super::scaler::{Minute, Past, Tracking, Verdict};
-use super::schedule::Schedule;
 use super::{Inner, KIND};
+use crate::schedule::Schedule;
 
 /// What is used is looked at so often; a minute's figure is the mean of what was seen.
 const SAMPLE: Duration = Duration::from_secs(1);

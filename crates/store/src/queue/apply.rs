@@ -76,6 +76,7 @@ pub(crate) fn apply(
             applied.arrived(&row.get::<_, String>(0)?, due);
             applied.settled.push(lease);
         }
+        Write::Discard { queue, before, count } => super::keep::discard(conn, &queue, before, count)?,
         Write::Put { .. } | Write::Delete { .. } | Write::OpenMailbox { .. } | Write::CloseMailbox { .. } => {
             unreachable!("records and mailboxes are the writer's own")
         }

@@ -17,6 +17,7 @@
 
 mod apply;
 mod arrivals;
+mod keep;
 mod leases;
 mod take;
 
@@ -27,6 +28,8 @@ use lambent_model::Timestamp;
 pub(crate) use apply::{Applied, Refused, apply};
 pub use arrivals::{Arrivals, ArrivalsError};
 pub(crate) use arrivals::{BACKLOG, Sender};
+pub use keep::{Entry, Extent, Place};
+pub(crate) use keep::{entries, extent};
 pub(crate) use leases::Leases;
 pub(crate) use take::{take, waiting};
 

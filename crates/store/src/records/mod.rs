@@ -105,6 +105,15 @@ pub enum Write {
         /// What taking it gave.
         lease: Lease,
     },
+    /// Removes the first messages of a queue that nobody takes from.
+    Discard {
+        /// Which queue.
+        queue: String,
+        /// Those that were due before this time.
+        before: Timestamp,
+        /// At most so many: others wait for the writer meanwhile.
+        count: usize,
+    },
     /// Gives a message back that was taken, and ends its lease.
     Postpone {
         /// What taking it gave.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use tokio::sync::{Semaphore, watch};
 
 use super::{Error, Key, Partition, Record, schema};
-use crate::queue::{self, Arrival, Leases, Taken};
+use crate::queue::{self, Arrival, Entry, Extent, Leases, Place, Taken};
 
 /// Reads fill caches at start and serve list calls; four in parallel keep a disk busy without taking the
 /// threads that unpack code.
@@ -109,6 +109,23 @@ impl Readers {
     ) -> Result<Taken, Error> {
         let (leases, queue) = (Arc::clone(leases), queue.to_owned());
         self.read(move |conn| queue::take(conn, &leases, &queue, now, count, bytes)).await
+    }
+
+    pub(super) async fn entries(
+        &self,
+        queue: &str,
+        after: Place,
+        until: Timestamp,
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        let queue = queue.to_owned();
+        self.read(move |conn| queue::entries(conn, &queue, after, until, count, bytes)).await
+    }
+
+    pub(super) async fn extent(&self, queue: &str) -> Result<Extent, Error> {
+        let queue = queue.to_owned();
+        self.read(move |conn| queue::extent(conn, &queue)).await
     }
 
     pub(super) async fn waiting(&self) -> Result<Vec<Arrival>, Error> {

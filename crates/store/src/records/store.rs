@@ -12,7 +12,7 @@ use super::failpoint::{self, Moment};
 use super::writer::{Command, Outcome, Task, Told, Writer};
 use super::{Changes, Error, Key, Partition, Record, Write, feed, readers::Readers, schema};
 use crate::mailbox::{self, Answer, Depth, Expired, Op};
-use crate::queue::{self, Arrival, Arrivals, Lease, Leases, Taken};
+use crate::queue::{self, Arrival, Arrivals, Entry, Extent, Lease, Leases, Place, Taken};
 
 /// Commits that may wait for the writer. When the disk is slower than the callers they wait here, in order, and
 /// the callers with them; a thousand are about a tenth of a second of a slow disk's group commits.
@@ -255,6 +255,30 @@ impl Store {
         bytes: usize,
     ) -> Result<Taken, Error> {
         self.inner.readers.take(&self.inner.leases, queue, now, count, bytes).await
+    }
+
+    /// Reads messages of one queue where they lie, those behind `after` that are due before `until`: at most `count`, and
+    /// no further one once their bodies have `bytes`. For queues from which nobody takes.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn entries(
+        &self,
+        queue: &str,
+        after: Place,
+        until: Timestamp,
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        self.inner.readers.entries(queue, after, until, count, bytes).await
+    }
+
+    /// How much lies in one queue.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn extent(&self, queue: &str) -> Result<Extent, Error> {
+        self.inner.readers.extent(queue).await
     }
 
     /// Gives messages back as they were, to be taken again at once. Leases that are not valid any more are passed over.

@@ -5,11 +5,11 @@ use lambent_wire::application_autoscaling::types as t;
 use lambent_wire::{EpochSeconds, Error};
 
 use super::super::record::{Action, NAMESPACE};
-use super::super::schedule::Schedule;
 use super::targets::capacity;
 use super::{
     Context, absent, check_namespace, check_resource, dimension, invalid, namespace, no_target, page, signed,
 };
+use crate::schedule::Schedule;
 
 pub(super) async fn put(
     context: &Context<'_>,
