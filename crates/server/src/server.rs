@@ -15,6 +15,7 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
 use lambent_model::{Bytes, Clock, Entropy, MetricSink};
+use lambent_s3::S3;
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::iam::Iam;
@@ -37,6 +38,7 @@ use crate::kept::Kept;
 use crate::memory::HostMemory;
 use crate::metrics::Page;
 use crate::namespaces::Policy;
+use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::scaling;
@@ -103,6 +105,9 @@ pub enum StartError {
     /// The log store cannot be opened.
     #[error(transparent)]
     Logs(#[from] lambent_services::logs::Error),
+    /// The objects of S3 cannot be come to.
+    #[error(transparent)]
+    Objects(#[from] lambent_s3::OpenError),
     /// There is no thread for freezing.
     #[error("the thread that freezes idle environments cannot be started; the limit of processes is too low")]
     Freezer(#[source] io::Error),
@@ -209,6 +214,13 @@ impl Server {
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
+        let s3 = lambent_s3::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            calls: Arc::clone(&outside.calls),
+        };
+        let s3 = S3::open(dir.as_path(), s3).await?;
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
@@ -219,6 +231,7 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
+            objects: Arc::new(Packages::new(s3.clone())),
             roles: Arc::new(iam.clone()),
             location: location.clone(),
         });
@@ -234,7 +247,9 @@ impl Server {
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
             permits: Permits::new(iam.clone(), Arc::clone(&clock))
                 .with("lambda", feed.policies())
+                .with("s3", Arc::new(s3.clone()))
                 .with("sqs", Arc::new(sqs.clone())),
+            s3,
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
