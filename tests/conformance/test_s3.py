@@ -326,7 +326,8 @@ def test_presigned_urls_are_verified(s3, clients, bucket):
         forger = clients.boto("s3", secret="guess", s3={"addressing_style": "path"}, signature_version=version)
         assert fetch(forger.generate_presigned_url("get_object", Params=arguments))[0] == 403
         late = signer.generate_presigned_url("get_object", Params=arguments, ExpiresIn=-10)
-        assert fetch(late)[0] == 403
+        # What never was valid, in the words of either version.
+        assert fetch(late)[0] in (400, 403)
     post = s3.generate_presigned_post(bucket, "form/${filename}", ExpiresIn=60)
     boundary = "b" * 20
     fields = "".join(
@@ -450,3 +451,54 @@ def test_a_stranger_deletes_nothing_in_bulk(s3, clients, bucket):
     refused = stranger.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})
     assert [error["Code"] for error in refused["Errors"]] == ["AccessDenied"] and "Deleted" not in refused
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_puts_of_one_key_at_once_never_mix(s3, clients, bucket):
+    import threading
+
+    bodies = {bytes([65 + index]) * (20_000 + index): index for index in range(6)}
+    stop, seen, wrong = threading.Event(), set(), []
+
+    def write(body):
+        client = clients.boto("s3", s3={"addressing_style": "path"})
+        for _ in range(15):
+            client.put_object(Bucket=bucket, Key="k", Body=body)
+
+    def read():
+        client = clients.boto("s3", s3={"addressing_style": "path"})
+        while not stop.is_set():
+            got = client.get_object(Bucket=bucket, Key="k")
+            body = got["Body"].read()
+            seen.add(bodies.get(body))
+            if body not in bodies or got["ETag"] != f'"{hashlib.md5(body).hexdigest()}"':
+                wrong.append(body[:10])
+
+    write(next(iter(bodies)))
+    reader = threading.Thread(target=read)
+    reader.start()
+    writers = [threading.Thread(target=write, args=(body,)) for body in bodies]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    stop.set()
+    reader.join()
+    assert not wrong and None not in seen and seen
+    # Of all that were put only the last is left on the disk.
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
+def test_only_one_of_many_makes_a_key(clients, bucket):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def make(number):
+        client = clients.boto("s3", s3={"addressing_style": "path"})
+        try:
+            client.put_object(Bucket=bucket, Key="lock", Body=str(number).encode(), IfNoneMatch="*")
+            return True
+        except Exception as error:
+            assert error.response["Error"]["Code"] == "PreconditionFailed", error
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(make, range(16))) == 1

@@ -132,6 +132,35 @@ def test_an_upload_invokes_a_function_that_writes_back(own_server, s3, lambda_cl
     assert status == 403
 
 
+
+@pytest.mark.namespaces
+def test_a_function_that_feeds_itself_is_stopped(own_server, s3, lambda_client):
+    """Lambda Developer Guide, "Use Lambda recursive loop detection to prevent infinite loops"."""
+    s3.create_bucket(Bucket="loop")
+    make(lambda_client, own_server, "loop", pack({"lambda_function.py": THUMBNAILER}))
+    permit(lambda_client, "loop", "loop")
+    wish = {"LambdaFunctionArn": arn("loop"), "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="loop", NotificationConfiguration={"LambdaFunctionConfigurations": [wish]}
+    )
+    versioned = {"Bucket": "loop", "VersioningConfiguration": {"Status": "Enabled"}}
+    s3.put_bucket_versioning(**versioned)
+    s3.put_object(Bucket="loop", Key="thumbnails/x", Body=b"x")
+
+    def writes():
+        return len(s3.list_object_versions(Bucket="loop").get("Versions", []))
+
+    def dropped():
+        with urllib.request.urlopen(f"{own_server.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        counts = [line for line in lines if "recursive_invocations_dropped" in line and not line.startswith("#")]
+        return any(not line.endswith(" 0") for line in counts)
+
+    until(dropped, "the loop to be stopped", timeout=60)
+    # About sixteen turns; the first write is ours.
+    assert 10 <= writes() <= 20
+
+
 def test_notifications_have_rules(own_server, s3, lambda_client):
     s3.create_bucket(Bucket="noted")
     make(lambda_client, own_server, "f", probe_zip(), handler="lambda_function.lambda_handler")

@@ -1,6 +1,7 @@
 //! The operations, as s3s decodes and encodes them: a file for each group.
 
 mod buckets;
+mod complete;
 mod configurations;
 mod copy;
 mod delete;
@@ -11,6 +12,7 @@ mod notification;
 mod permissions;
 mod put;
 mod tagging;
+mod uploads;
 mod words;
 
 use std::sync::Arc;
@@ -60,10 +62,10 @@ operations! {
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = multipart::create;
     upload_part(UploadPartInput) -> UploadPartOutput = multipart::part;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = multipart::part_copy;
-    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = multipart::complete;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = complete::upload;
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
-    list_parts(ListPartsInput) -> ListPartsOutput = multipart::list_parts;
-    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = multipart::list_uploads;
+    list_parts(ListPartsInput) -> ListPartsOutput = uploads::list_parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = uploads::list_uploads;
 
     get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = tagging::get;
     put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = tagging::put;
