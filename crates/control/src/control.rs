@@ -18,7 +18,7 @@ use crate::outlet::Outlet;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::usage::{Usage, Usages};
-use crate::{Caller, LocationSigner};
+use crate::{Caller, LocationSigner, ReadObject};
 
 /// What `CreateFunction` makes of a runtime identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Parts {
     pub code: CodeStore,
     /// Runs functions.
     pub invoke: Arc<dyn Invoke>,
+    /// Reads packages that lie in S3.
+    pub objects: Arc<dyn ReadObject>,
     /// Calls other AWS services.
     pub calls: Arc<dyn AwsCall>,
     /// Keeps events for functions.

@@ -5,6 +5,7 @@
 
 mod alias;
 mod code_signing;
+mod code_source;
 pub mod compatibility;
 mod control;
 mod dispatch;
@@ -30,6 +31,7 @@ mod tagged;
 mod urls;
 mod usage;
 
+pub use code_source::{ObjectName, ReadObject, ReadObjectError, ReadObjectFuture};
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
 pub use dispatch::ANSWERED;
 pub use functions::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};

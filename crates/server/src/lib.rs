@@ -28,6 +28,7 @@ mod listener;
 mod memory;
 mod metrics;
 mod namespaces;
+mod packages;
 mod prepare;
 mod prewarm;
 mod scaling;

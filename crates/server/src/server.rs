@@ -15,6 +15,7 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
 use lambent_model::{Bytes, Clock, Entropy, MetricSink};
+use lambent_s3::S3;
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::eventbridge::EventBridge;
@@ -40,6 +41,7 @@ use crate::kept::Kept;
 use crate::memory::HostMemory;
 use crate::metrics::Page;
 use crate::namespaces::Policy;
+use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::scaling;
@@ -107,6 +109,9 @@ pub enum StartError {
     /// The log store cannot be opened.
     #[error(transparent)]
     Logs(#[from] lambent_services::logs::Error),
+    /// The objects of S3 cannot be come to.
+    #[error(transparent)]
+    Objects(#[from] lambent_s3::OpenError),
     /// There is no thread for freezing.
     #[error("the thread that freezes idle environments cannot be started; the limit of processes is too low")]
     Freezer(#[source] io::Error),
@@ -213,6 +218,13 @@ impl Server {
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
+        let s3 = lambent_s3::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            calls: Arc::clone(&outside.calls),
+        };
+        let s3 = S3::open(dir.as_path(), s3).await?;
         let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
@@ -223,6 +235,7 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
+            objects: Arc::new(Packages::new(s3.clone())),
             roles: Arc::new(iam.clone()),
             location: location.clone(),
         });
@@ -238,10 +251,8 @@ impl Server {
             iam: iam.clone(),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: permits(&iam, &clock, &feed)
-                .with("sqs", Arc::new(sqs.clone()))
-                .with("sns", Arc::new(sns.clone()))
-                .with("events", Arc::new(eventbridge.clone())),
+            permits: permits(&iam, &clock, &feed, (&s3, &sqs, &sns, &eventbridge)),
+            s3,
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
@@ -458,8 +469,18 @@ fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
 }
 
 /// Who knows the policies of which resources.
-fn permits(iam: &Iam, clock: &Arc<dyn Clock>, feed: &Feed) -> Permits {
-    Permits::new(iam.clone(), Arc::clone(clock)).with("lambda", feed.policies())
+fn permits(
+    iam: &Iam,
+    clock: &Arc<dyn Clock>,
+    feed: &Feed,
+    (s3, sqs, sns, eventbridge): (&S3, &Sqs, &Sns, &EventBridge),
+) -> Permits {
+    Permits::new(iam.clone(), Arc::clone(clock))
+        .with("lambda", feed.policies())
+        .with("s3", Arc::new(s3.clone()))
+        .with("sqs", Arc::new(sqs.clone()))
+        .with("sns", Arc::new(sns.clone()))
+        .with("events", Arc::new(eventbridge.clone()))
 }
 
 /// The users of the fabric, each with its own queues and slots.

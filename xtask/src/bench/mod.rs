@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → queues → many functions → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -25,6 +25,7 @@ mod load;
 mod logs;
 mod machine;
 mod many;
+mod objects;
 mod official;
 mod options;
 mod prepare;
@@ -78,6 +79,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let environments = environments::measure(last, &server, &programs, &options)?;
     let events = events::measure(&place, &subjects, &server, &programs, &options)?;
     let queues = queues::measure(&server, &programs, &options)?;
+    let objects = objects::measure(&server, &options)?;
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
     drop(awake);
@@ -86,7 +88,19 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let report = Report::new(
         &options,
         machine,
-        report::Parts { startup, environments, shares, logs, streams, inside, events, queues, many, rows },
+        report::Parts {
+            startup,
+            environments,
+            shares,
+            logs,
+            streams,
+            inside,
+            events,
+            objects,
+            queues,
+            many,
+            rows,
+        },
     );
     let file = place.bench.join("latest.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&report)?)

@@ -11,6 +11,7 @@ use super::inside::Inside;
 use super::logs::Logs;
 use super::machine::Machine;
 use super::many::{Many, Side};
+use super::objects::Objects;
 use super::options::Options;
 use super::print::Print;
 use super::queues::Queues;
@@ -34,6 +35,8 @@ const FLOOD_MB: f64 = 128.0;
 const STREAM_MB_PER_SECOND: f64 = 400.0;
 /// A few pieces, and what an allocator keeps.
 const STREAM_MB: f64 = 8.0;
+/// A few slices of it, and what an allocator keeps.
+const OBJECT_MB: f64 = 16.0;
 /// 128 of 1,769 MB.
 const SMALLEST_SHARE: f64 = 128.0 / 1769.0;
 
@@ -51,6 +54,7 @@ pub(crate) struct Report {
     pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
     pub(crate) queues: Queues,
+    pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
@@ -66,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
     pub(crate) queues: Queues,
+    pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
     pub(crate) rows: Vec<Row>,
 }
@@ -138,8 +143,19 @@ impl Goal {
 
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, parts: Parts) -> Self {
-        let Parts { startup, environments, shares, logs, streams, inside, events, queues, many, rows } =
-            parts;
+        let Parts {
+            startup,
+            environments,
+            shares,
+            logs,
+            streams,
+            inside,
+            events,
+            objects,
+            queues,
+            many,
+            rows,
+        } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
         let idle = startup.idle.server_bytes.max(startup.after_invocations.server_bytes);
         let mut goals = vec![
@@ -173,6 +189,11 @@ impl Report {
         goals.extend(inside_goals(inside.as_ref()));
         goals.extend(event_goals(events.as_ref()));
         goals.extend(queue_goals(&queues));
+        goals.push(Goal::new(
+            "server's memory gained by an object in parts, MB",
+            OBJECT_MB,
+            Some(megabytes(objects.most_bytes.saturating_sub(objects.before_bytes))),
+        ));
         goals.extend(many.iter().flat_map(many_goals));
         Self {
             options: options.clone(),
@@ -185,6 +206,7 @@ impl Report {
             inside,
             events,
             queues,
+            objects,
             many,
             rows,
             goals,

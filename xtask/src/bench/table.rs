@@ -25,6 +25,7 @@ pub(crate) fn render(report: &Report) -> String {
         inside(report),
         events(report),
         queues(&report.queues),
+        objects(report),
         many(report),
         goals(report),
     ]
@@ -332,6 +333,21 @@ fn queues(queues: &Queues) -> String {
         queues.sent_alone,
         ms(&queues.alone_ms, |summary| summary.p50),
         queues.received_alone,
+    )
+}
+
+fn objects(report: &Report) -> String {
+    let objects = &report.objects;
+    format!(
+        "Objects\n{:.0} of 1 KB put a second by 8 clients, {:.0} got; one of {:.0} MB in parts at {:.0} MB a second, read at \
+         {:.0}; server {:.1} MB before, {:.1} MB at most\n",
+        objects.puts,
+        objects.gets,
+        megabytes(objects.large_bytes),
+        objects.up_mb_per_second,
+        objects.down_mb_per_second,
+        megabytes(objects.before_bytes),
+        megabytes(objects.most_bytes),
     )
 }
 

@@ -41,6 +41,7 @@ pub(crate) const TABLE: &[Rule] = &[
             "metrics",
             "model",
             "runtimes",
+            "s3",
             "sandbox-client",
             "services",
             "sources",
@@ -60,7 +61,9 @@ pub(crate) const TABLE: &[Rule] = &[
     },
     rule("sources", &["fabric", "lambda", "model", "patterns", "store"]),
     // An engine of its own: queues that clients poll (docs/adr/0018).
-    rule("sqs", &["identity", "model", "store", "wire"]),
+    Rule { name: "sqs", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
+    // An engine of its own, and what it tells others goes by the outbox (docs/adr/0017).
+    rule("s3", &["fabric", "identity", "model", "store"]),
     rule("fabric", &["model", "store"]),
     rule("invoker", &["environment", "lambda", "model"]),
     Rule { name: "environment", uses: &["model", "sandbox-client"], exceptions: &[], tests: &["testkit"] },

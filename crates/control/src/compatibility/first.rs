@@ -61,10 +61,7 @@ pub(super) const ROWS: &[Row] = &[
             part("Architectures", Differs, "shown as given; code runs on the machine's own processor"),
             part("CapacityProviderConfig", Refused, ""),
             part("Code.ImageUri", Refused, ""),
-            part("Code.S3Bucket", Refused, "there is no S3 yet"),
-            part("Code.S3Key", Refused, "there is no S3 yet"),
-            part("Code.S3ObjectStorageMode", Refused, "there is no S3 yet"),
-            part("Code.S3ObjectVersion", Refused, "there is no S3 yet"),
+            part("Code.S3ObjectStorageMode", Refused, ""),
             part("Code.SourceKMSKeyArn", Refused, ""),
             part(
                 "CodeSigningConfigArn",

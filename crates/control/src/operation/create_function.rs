@@ -5,7 +5,7 @@ use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
-use super::input::{self, Around, NotYet, Shared, Source};
+use super::input::{self, Around, NotYet, ObjectMembers, Shared, Source};
 use super::publish_version::{self, Published};
 use super::put_function_code_signing_config;
 use crate::code_signing;
@@ -126,10 +126,12 @@ fn split(input: t::CreateFunctionRequest) -> (Shared, Source) {
     };
     let source = Source {
         zip_file: input.code.zip_file,
-        from_s3: input.code.s3_bucket.is_some()
-            || input.code.s3_key.is_some()
-            || input.code.s3_object_version.is_some()
-            || input.code.s3_object_storage_mode.is_some(),
+        object: ObjectMembers {
+            bucket: input.code.s3_bucket,
+            key: input.code.s3_key,
+            version: input.code.s3_object_version,
+            has_mode: input.code.s3_object_storage_mode.is_some(),
+        },
         image_uri: input.code.image_uri,
         source_kms_key_arn: input.code.source_kms_key_arn,
     };

@@ -11,6 +11,7 @@ use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
 
+use crate::code_source::{ObjectName, ReadObjectError};
 use crate::control::RuntimeStatus;
 use crate::layers::Used;
 use crate::refuse;
@@ -174,10 +175,53 @@ fn check_runtime(context: &Context<'_>, runtime: &str) -> Result<(), Error> {
 /// Where a package is to come from.
 pub(crate) struct Source {
     pub(crate) zip_file: Option<Blob>,
-    /// Whether any of the members that name an object in S3 is there.
-    pub(crate) from_s3: bool,
+    pub(crate) object: ObjectMembers,
     pub(crate) image_uri: Option<String>,
     pub(crate) source_kms_key_arn: Option<String>,
+}
+
+/// The members that name an object in S3.
+#[derive(Default)]
+pub(crate) struct ObjectMembers {
+    pub(crate) bucket: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) version: Option<String>,
+    /// `S3ObjectStorageMode`.
+    pub(crate) has_mode: bool,
+}
+
+impl ObjectMembers {
+    /// The object, where one is named.
+    fn name(self, scope: &Scope) -> Result<Option<ObjectName>, Error> {
+        if self.has_mode {
+            return Err(refuse::refusal(&Refusal::Unsupported("S3ObjectStorageMode")));
+        }
+        let (bucket, key) = match (self.bucket, self.key) {
+            (None, None) if self.version.is_none() => return Ok(None),
+            (Some(bucket), Some(key)) => (bucket, key),
+            _ => return Err(invalid("Please provide both S3Bucket and S3Key for function code in S3.")),
+        };
+        Ok(Some(ObjectName {
+            account: scope.account.clone(),
+            bucket,
+            key,
+            version: self.version,
+            region: scope.region.clone(),
+            largest: limits::UNZIPPED_BYTES,
+        }))
+    }
+}
+
+/// The package out of S3, with S3's own errors inside of Lambda's.
+async fn read(context: &Context<'_>, name: ObjectName) -> Result<Blob, Error> {
+    let largest = name.largest;
+    let read = context.control.parts.objects.read(name).await;
+    read.map(Blob::from).map_err(|error| match error {
+        ReadObjectError::Refused { code, message } => invalid(format!(
+            "Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
+        )),
+        ReadObjectError::TooLarge => invalid(format!("Unzipped size must be smaller than {largest} bytes")),
+    })
 }
 
 impl Source {
@@ -188,19 +232,26 @@ impl Source {
         if self.image_uri.is_some() {
             return refused("container images");
         }
-        if self.from_s3 {
-            return refused("code in S3 (pass the package as ZipFile)");
-        }
         if self.source_kms_key_arn.is_some_and(|key| !key.is_empty()) {
             return refused("SourceKMSKeyArn");
         }
-        let Some(zip) = self.zip_file else {
-            return Err(invalid("Please provide a source for function code."));
+        let object = self.object.name(scope)?;
+        let is_object = object.is_some();
+        let zip = match (self.zip_file, object) {
+            (Some(_), Some(_)) => {
+                return Err(invalid(
+                    "Please do not provide other FunctionCode parameters when providing a ZipFile.",
+                ));
+            }
+            (Some(zip), None) => zip,
+            (None, Some(name)) => read(context, name).await?,
+            (None, None) => return Err(invalid("Please provide a source for function code.")),
         };
         if zip.is_empty() {
             return Err(invalid("Uploaded file must be a non-empty zip"));
         }
-        if zip.len() > limits::ZIPPED_BYTES {
+        // What lies in S3 may be larger than what fits into a request (Developer Guide, "Lambda quotas").
+        if !is_object && zip.len() > limits::ZIPPED_BYTES {
             return Err(common::request_entity_too_large(format!(
                 "Zipped size must be smaller than {} bytes",
                 limits::ZIPPED_BYTES

@@ -4,7 +4,7 @@ use lambent_lambda::{LayerVersion, Policy};
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use super::input::Source;
+use super::input::{ObjectMembers, Source};
 use crate::layer_view;
 use crate::layers;
 use crate::request::Context;
@@ -18,10 +18,12 @@ pub(crate) async fn answer(
     let content = input.content;
     let source = Source {
         zip_file: content.zip_file,
-        from_s3: content.s3_bucket.is_some()
-            || content.s3_key.is_some()
-            || content.s3_object_version.is_some()
-            || content.s3_object_storage_mode.is_some(),
+        object: ObjectMembers {
+            bucket: content.s3_bucket,
+            key: content.s3_key,
+            version: content.s3_object_version,
+            has_mode: content.s3_object_storage_mode.is_some(),
+        },
         image_uri: None,
         source_kms_key_arn: None,
     };

@@ -6,7 +6,7 @@ use lambent_store::Expect;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use super::input::{self, Source};
+use super::input::{self, ObjectMembers, Source};
 use super::publish_version::{self, Published};
 use crate::code_signing;
 use crate::functions::{self, Changes};
@@ -38,10 +38,12 @@ pub(crate) async fn answer(
     let architecture = input::architecture(input.architectures.as_ref());
     let source = Source {
         zip_file: input.zip_file.clone(),
-        from_s3: input.s3_bucket.is_some()
-            || input.s3_key.is_some()
-            || input.s3_object_version.is_some()
-            || input.s3_object_storage_mode.is_some(),
+        object: ObjectMembers {
+            bucket: input.s3_bucket.clone(),
+            key: input.s3_key.clone(),
+            version: input.s3_object_version.clone(),
+            has_mode: input.s3_object_storage_mode.is_some(),
+        },
         image_uri: None,
         source_kms_key_arn: input.source_kms_key_arn.clone(),
     };

@@ -22,7 +22,9 @@ impl Principals {
         Self::Kinds(Ordered(vec![(kind.to_owned(), OneOrMany::One(name))]))
     }
 
-    pub(super) fn include(&self, who: &Who<'_>) -> bool {
+    /// Whether `who` is one of them.
+    #[must_use]
+    pub fn include(&self, who: &Who<'_>) -> bool {
         let kinds = match self {
             Self::Any(text) => return text == "*",
             Self::Kinds(kinds) => kinds,

@@ -48,7 +48,7 @@ pub(super) fn identify(
 }
 
 /// The session that a function calls as; Lambda names it after the function.
-fn session_of(function: &lambent_environment::Function) -> RoleSession {
+pub(super) fn session_of(function: &lambent_environment::Function) -> RoleSession {
     RoleSession::for_function(function.arn.scope.account.clone(), &function.role, &*function.arn.name)
 }
 

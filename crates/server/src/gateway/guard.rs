@@ -19,6 +19,12 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn check(&self, parts: &Parts) -> Result<(), Error> {
+        self.check_host(parts)?;
+        self.check_page(parts)
+    }
+
+    /// Whether the request was meant for this server.
+    pub(super) fn check_host(&self, parts: &Parts) -> Result<(), Error> {
         let text =
             |name: &HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
@@ -33,6 +39,15 @@ impl Guard {
                 "Host {host:?} is not a name of this server; use localhost or add the name to `hosts` in lambent.toml"
             )));
         }
+        Ok(())
+    }
+
+    /// Whether it comes from no page of another site.
+    pub(super) fn check_page(&self, parts: &Parts) -> Result<(), Error> {
+        let text =
+            |name: &HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        let host = text(&HOST).or(authority).unwrap_or_default();
         if let Some(origin) = text(&ORIGIN) {
             let origin_host = origin.split_once("://").map_or("", |(_, host)| host);
             if origin_host != host {

@@ -9,11 +9,11 @@ use lambent_identity::{Principal, RoleSession};
 use lambent_model::{AwsCaller, AwsRequest, RequestId, Scope};
 use lambent_wire::common;
 
-use super::{Gateway, service};
+use super::{Gateway, objects, service};
 
 /// Whether this server offers a service, by its name in signatures.
 pub(crate) fn is_offered(name: &str) -> bool {
-    service(name).is_some()
+    objects::is_objects(name) || service(name).is_some()
 }
 
 impl Gateway {
@@ -23,7 +23,11 @@ impl Gateway {
         call: &AwsRequest,
         request: Request<Bytes>,
     ) -> Response<Bytes> {
-        let request_id = RequestId::random(&*self.entropy).to_string();
+        let request_id = RequestId::random(&*self.entropy);
+        if objects::is_objects(&call.service) {
+            return self.call_bucket(call, request, request_id).await;
+        }
+        let request_id = request_id.to_string();
         let Some(service) = service(&call.service) else {
             let error = common::not_implemented(format!("lambent does not offer {}", call.service));
             return lambent_wire::lambda::SERVICE.error_response(&error, &request_id);
@@ -62,6 +66,23 @@ impl Gateway {
         let request = Request::from_parts(parts, body);
         let response = self.dispatch(&matched, &caller, &principal, request, &request_id).await;
         lambent_sqs::Later::resolve(response).await
+    }
+}
+
+impl Gateway {
+    /// The same for S3, whose answers are made elsewhere.
+    async fn call_bucket(
+        &self,
+        call: &AwsRequest,
+        request: Request<Bytes>,
+        request_id: RequestId,
+    ) -> Response<Bytes> {
+        let action = action(&call.service, &call.operation);
+        let resource = objects::resource(call).unwrap_or_else(|| "*".to_owned());
+        if let Err(error) = self.permits.check(&call.caller, &action, &resource).await {
+            return objects::denied(&error, &request_id);
+        }
+        self.call_objects(call, objects::principal(&call.caller, call), request, request_id).await
     }
 }
 

@@ -9,6 +9,7 @@ mod begun;
 mod body;
 mod guard;
 mod inside;
+mod objects;
 mod orphans;
 mod own;
 mod permits;
@@ -27,6 +28,7 @@ use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner, Outlet};
 use lambent_identity::{Principal, Sessions};
 use lambent_model::{Clock, Entropy, RequestId};
+use lambent_s3::S3;
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::eventbridge::EventBridge;
 use lambent_services::iam::Iam;
@@ -79,6 +81,7 @@ pub(crate) struct Gateway {
     pub(crate) iam: Iam,
     pub(crate) urls: Urls,
     pub(crate) logs: Logs,
+    pub(crate) s3: S3,
     pub(crate) autoscaling: Autoscaling,
     pub(crate) sns: Sns,
     pub(crate) sqs: Sqs,
@@ -138,6 +141,16 @@ impl Gateway {
             let (status, took) = (response.status().as_u16(), began.elapsed());
             self.requests.answered(Asked::Url, status, took);
             trace::end(&span, Asked::Url, &request_id, status, took);
+            return Ok(response);
+        }
+        if self.is_for_objects(&request) {
+            let response = Arc::clone(&self)
+                .answer_objects(origin, request, request_id.clone())
+                .instrument(span.clone())
+                .await;
+            let (status, took) = (response.status().as_u16(), began.elapsed());
+            self.requests.answered(Asked::Objects, status, took);
+            trace::end(&span, Asked::Objects, &request_id, status, took);
             return Ok(response);
         }
         let received = self.receive(&origin, request, &request_id, &mut asked).instrument(span.clone()).await;

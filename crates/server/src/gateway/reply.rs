@@ -20,6 +20,8 @@ pub(crate) enum Reply {
     Streamed(mpsc::Receiver<Bytes>),
     /// Of a call that is still being made.
     Begun(Rest),
+    /// S3's, which may be an object.
+    Object(lambent_s3::Body),
 }
 
 impl Reply {
@@ -47,6 +49,11 @@ impl Body for Reply {
                 messages.poll_recv(context).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
             }
             Self::Begun(rest) => rest.poll_frame(context),
+            // The file could not be read to its end: the connection says so by ending early.
+            Self::Object(body) => Pin::new(body).poll_frame(context).map_err(|error| {
+                tracing::error!(error, "an object could not be read to its end");
+                Cut
+            }),
         }
     }
 
@@ -54,6 +61,7 @@ impl Body for Reply {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
             Self::Streamed(_) | Self::Begun(_) => false,
+            Self::Object(body) => body.is_end_stream(),
         }
     }
 
@@ -61,6 +69,7 @@ impl Body for Reply {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Streamed(_) | Self::Begun(_) => SizeHint::default(),
+            Self::Object(body) => body.size_hint(),
         }
     }
 }

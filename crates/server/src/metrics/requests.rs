@@ -35,6 +35,8 @@ pub(crate) enum Asked {
     Code,
     /// A function, by its URL.
     Url,
+    /// S3, whose operations are known when they have been made.
+    Objects,
     /// Refused before anybody looked at what it was for, or for nothing there is.
     Nothing,
 }
@@ -55,6 +57,7 @@ impl Asked {
             Self::Metrics => ("lambent", "Metrics"),
             Self::Code => ("lambent", "Code"),
             Self::Url => ("lambent", "FunctionUrl"),
+            Self::Objects => ("s3", "Request"),
             Self::Nothing => ("", ""),
         }
     }
@@ -100,6 +103,7 @@ impl Default for Requests {
             Asked::Metrics,
             Asked::Code,
             Asked::Url,
+            Asked::Objects,
             Asked::Nothing,
         ]);
         Self {

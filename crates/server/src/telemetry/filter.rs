@@ -4,6 +4,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// What libraries say is for those who look for their defects; who names one gets it.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk"];
+/// It calls every refusal of a request an error; what is one is said by ourselves.
+const SILENT: &str = "s3s";
 
 /// A level, or levels by target: `info`, `warn,lambent_invoker=debug`.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +40,8 @@ impl LogFilter {
         }
         let default = wanted.default_level().unwrap_or(LevelFilter::OFF);
         let quiet = LIBRARIES.map(|library| (library, default.min(LevelFilter::WARN)));
-        Ok(Self(Targets::new().with_targets(quiet).with_default(default).with_targets(wanted)))
+        let targets = Targets::new().with_targets(quiet).with_target(SILENT, LevelFilter::OFF);
+        Ok(Self(targets.with_default(default).with_targets(wanted)))
     }
 
     /// Spans of requests are for a collector: lines name the request themselves, and made for nothing they would cost each
