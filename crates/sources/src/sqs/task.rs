@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{
-    AwsCallError, AwsCaller, Invocation, InvokeError, Outcome, RequestId, Target, Timestamp, trace,
+    AwsCallError, AwsCaller, EventCount, Invocation, InvokeError, MappingMetrics, Outcome, RequestId, Target,
+    Timestamp, trace,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub(crate) async fn run(
     id: Arc<str>,
     arn: String,
     settings: Settings,
+    metrics: Arc<dyn MappingMetrics>,
     mut wishes: watch::Receiver<Wish>,
 ) -> Ended {
     let Some(queue) = Queue::new(Arc::clone(&world.calls), &arn) else {
@@ -53,8 +55,8 @@ pub(crate) async fn run(
     };
     let hands =
         Hands { world: Arc::clone(&world), id, queue: Arc::new(queue), target: settings.target.clone() };
-    let mut task =
-        Task { group: Group::new(settings, world.pace()), hands, work: JoinSet::new(), told: None };
+    let group = Group::new(settings, world.pace());
+    let mut task = Task { group, hands, metrics, work: JoinSet::new(), told: None };
     let mut gave_up = None;
     let mut event = Event::Woke;
     loop {
@@ -72,6 +74,7 @@ pub(crate) async fn run(
 struct Task {
     group: Group,
     hands: Hands,
+    metrics: Arc<dyn MappingMetrics>,
     work: JoinSet<Event>,
     /// What the log has last been told of.
     told: Option<String>,
@@ -115,7 +118,12 @@ impl Task {
                 Effect::Delete(messages) => {
                     self.work.spawn(async move { Event::Deleted(hands.delete(&messages).await) });
                 }
-                Effect::Count(..) => {}
+                Effect::Count(what, by) => {
+                    // AWS counts where `MetricsConfig` says so; what went wrong is always told.
+                    if self.group.counts() || what == EventCount::BackOffs {
+                        self.metrics.count(what, by);
+                    }
+                }
                 Effect::GiveUp(code) => gave_up = Some(code),
             }
         }
