@@ -192,13 +192,18 @@ impl Hands {
             let caller = self.ready().await?;
             let _place = self.world.bounds.polls.acquire().await.expect("the semaphore is never closed");
             let clock = &self.world.clock;
-            let visibility = self.queue.visibility(caller.clone(), clock.now()).await.map_err(trouble)?;
-            let answer = self.queue.receive(caller, most, wait).await.map_err(trouble)?;
-            let until = clock.now().plus(visibility);
-            message::read(&answer, self.queue.arn(), self.queue.scope(), until).map_err(|error| Trouble {
-                code: None,
-                text: format!("the queue's answer cannot be read: {error}"),
-            })
+            let answer = self.queue.receive(caller.clone(), most, wait).await.map_err(trouble)?;
+            let now = clock.now();
+            let mut messages =
+                message::read(&answer, self.queue.arn(), self.queue.scope(), now).map_err(|error| {
+                    Trouble { code: None, text: format!("the queue's answer cannot be read: {error}") }
+                })?;
+            // Asked where something was received alone: an idle queue costs one call in twenty seconds.
+            if !messages.is_empty() {
+                let until = now.plus(self.queue.visibility(caller, now).await);
+                messages.iter_mut().for_each(|message| message.until = until);
+            }
+            Ok(messages)
         };
         match received.await {
             Ok(messages) => Event::Received(messages),
