@@ -28,7 +28,7 @@ def server(request):
     server = Server(rights=getattr(request, "param", RIGHTS))
     # Nobody listens there: for tests that configure where events and records go, and send none.
     nowhere = "http://127.0.0.1:1"
-    server.environment["LAMBENT_AWS_ENDPOINTS"] = f"sqs={nowhere},sns={nowhere},events={nowhere},s3={nowhere}"
+    server.environment["LAMBENT_AWS_ENDPOINTS"] = f"sns={nowhere},events={nowhere},s3={nowhere}"
     try:
         yield server.start()
         assert server.process.poll() is None, f"the server ended by itself:\n{server.output()}"

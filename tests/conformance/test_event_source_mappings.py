@@ -4,6 +4,7 @@ sources nothing is polled yet, and their mappings say so."""
 
 import concurrent.futures
 import datetime
+import json
 import uuid
 
 import pytest
@@ -41,6 +42,17 @@ def source(service, resource):
 
 def queue():
     return source("sqs", unique("queue"))
+
+
+@pytest.fixture
+def sqs(clients):
+    return clients.sqs()
+
+
+def there(sqs, arn):
+    """A queue of this ARN."""
+    sqs.create_queue(QueueName=arn.rsplit(":", 1)[1])
+    return arn
 
 
 def stream():
@@ -96,9 +108,11 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_defaults_and_members_are_those_of_the_source(lambda_, probe, kind):
+def test_defaults_and_members_are_those_of_the_source(lambda_, sqs, probe, kind):
     parameters, members, values = KINDS[kind]
     parameters = parameters()
+    if kind == "queue":
+        there(sqs, parameters["EventSourceArn"])
     made = lambda_.create_event_source_mapping(FunctionName=probe, **parameters)
     try:
         assert made["ResponseMetadata"]["HTTPStatusCode"] == 202
@@ -145,6 +159,14 @@ REFUSED = {
         {"EventSourceArn": queue(), "FilterCriteria": {"Filters": [{"Pattern": "{"}]}},
         "Invalid filter pattern definition.",
     ),
+    "pollers in a group": (
+        {"EventSourceArn": queue(), "ProvisionedPollerConfig": {"MinimumPollers": 2, "PollerGroupName": "g"}},
+        "Unsupported ProvisionedPollerConfig.PollerGroupName parameter for given event source mapping type.",
+    ),
+    "log of a queue": (
+        {"EventSourceArn": queue(), "LoggingConfig": {"SystemLogLevel": "DEBUG"}},
+        "Unsupported LoggingConfig parameter for given event source mapping type.",
+    ),
     "batch without a window": (
         {"EventSourceArn": queue(), "BatchSize": 11},
         "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
@@ -167,8 +189,43 @@ def test_refusals_are_awss(lambda_, probe, case):
     assert (refusal.status, refusal.code, refusal.message) == (400, PARAMETER, message)
 
 
-def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, make):
-    name, where = make.create("mapped"), queue()
+def test_a_queue_has_to_be_there_and_to_hide_its_messages_for_long_enough(lambda_, sqs, make):
+    name = make.create("mapped", Timeout=31)
+    refusal = refused(lambda_.create_event_source_mapping, FunctionName=name, EventSourceArn=queue())
+    assert (refusal.code, refusal.message) == (
+        PARAMETER,
+        "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: "
+        "The specified queue does not exist.",
+    )
+    where = there(sqs, queue())
+    refusal = refused(lambda_.create_event_source_mapping, FunctionName=name, EventSourceArn=where)
+    assert (refusal.code, refusal.message) == (
+        PARAMETER, "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"
+    )
+    assert lambda_.list_event_source_mappings(FunctionName=name)["EventSourceMappings"] == []
+
+
+def test_the_role_has_to_be_allowed_to_poll(lambda_, clients, sqs, make):
+    iam, role = clients.boto("iam"), unique("role")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    document = lambda *statements: json.dumps({"Version": "2012-10-17", "Statement": statements})  # noqa: E731
+    where = there(sqs, queue())
+    arn_of_role = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    name = make.create("mapped", Role=arn_of_role)
+    for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+        refusal = refused(lambda_.create_event_source_mapping, FunctionName=name, EventSourceArn=where)
+        assert (refusal.code, refusal.message) == (
+            PARAMETER, f"The function execution role does not have permissions to call {action} on SQS"
+        )
+        allow = {"Effect": "Allow", "Action": f"sqs:{action}", "Resource": where}
+        iam.put_role_policy(RoleName=role, PolicyName=action, PolicyDocument=document(allow))
+    made = lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=where)["UUID"]
+    rests(lambda_, made, "Enabled")
+    lambda_.delete_event_source_mapping(UUID=made)
+
+
+def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, sqs, make):
+    name, where = make.create("mapped"), there(sqs, queue())
     lambda_.publish_version(FunctionName=name)
     lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     pattern = '{"body":{"kind":["a"]}}'
@@ -212,11 +269,11 @@ def test_a_mapping_changes_and_keeps_what_is_not_named(lambda_, make):
     assert refused(lambda_.get_event_source_mapping, UUID=str(uuid.uuid4())).status == 404
 
 
-def test_lists_are_by_function_and_source(lambda_, make):
-    one, two, where = make.create("mapped"), make.create("mapped"), queue()
+def test_lists_are_by_function_and_source(lambda_, sqs, make):
+    one, two, where = make.create("mapped"), make.create("mapped"), there(sqs, queue())
     made = [
         lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=at)["UUID"]
-        for name, at in ((one, where), (two, where), (one, queue()))
+        for name, at in ((one, where), (two, where), (one, there(sqs, queue())))
     ]
 
     def listed(**filters):
@@ -236,8 +293,8 @@ def test_lists_are_by_function_and_source(lambda_, make):
     assert listed(FunctionName=one) == []
 
 
-def test_of_many_that_map_the_same_one_succeeds(lambda_, probe):
-    where = queue()
+def test_of_many_that_map_the_same_one_succeeds(lambda_, sqs, probe):
+    where = there(sqs, queue())
 
     def create(_):
         try:

@@ -69,6 +69,7 @@ class World:
         self.account = f"9{number:011d}"
         self.python = python
         self.client = clients.boto("lambda", key=self.account, region=REGION)
+        self.sqs = clients.boto("sqs", key=self.account, region=REGION)
         self.mapping = None
 
     def make(self, but):
@@ -106,9 +107,14 @@ class World:
             client.add_permission(
                 **name, StatementId="sns", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com"
             )
+        self.sqs.create_queue(QueueName="mySQSqueue")
         if but != "mapping":
             queue = QUEUE.format(account=self.account)
             self.mapping = client.create_event_source_mapping(**name, EventSourceArn=queue)["UUID"]
+            until(
+                lambda: client.get_event_source_mapping(UUID=self.mapping)["State"] == "Enabled",
+                "the mapping to be enabled",
+            )
 
     def substituted(self, command):
         command = AWS_LAYER.sub(f"arn:aws:lambda:{REGION}:{self.account}:layer:my-layer:2", command)

@@ -50,9 +50,10 @@ def test_the_same_name_is_another_function_in_each(worlds, same):
         client.get_function(FunctionName=same)
 
 
-def test_layers_mappings_and_configurations_are_of_their_world(worlds, same):
+def test_layers_mappings_and_configurations_are_of_their_world(clients, worlds, same):
     first, *others = worlds.values()
     queue = "arn:aws:sqs:us-east-1:111111111111:q"
+    clients.boto("sqs", key="111111111111").create_queue(QueueName="q")
     mapping = first.create_event_source_mapping(FunctionName=same, EventSourceArn=queue, Enabled=False)["UUID"]
     signing = first.create_code_signing_config(AllowedPublishers={"SigningProfileVersionArns": [
         "arn:aws:signer:us-east-1:111111111111:/signing-profiles/p/abcdefghij"]})["CodeSigningConfig"]

@@ -261,6 +261,7 @@ impl Metrics {
             text.value(&labels, function.levels.get(Level::ConcurrentExecutions));
         }
         write_provisioned(&functions, text);
+        crate::mapping::write(&self.mappings(), text);
         self.write_accounts(&functions, text);
         self.write_work(text);
     }

@@ -15,6 +15,7 @@
 mod exposition;
 mod function;
 mod histogram;
+mod mapping;
 mod series;
 mod sink;
 

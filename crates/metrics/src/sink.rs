@@ -1,13 +1,14 @@
 //! All series of a server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use lambent_model::{FunctionArn, FunctionMetrics, Levels, MetricSink, Scope, Work};
+use lambent_model::{FunctionArn, FunctionMetrics, Levels, MappingMetrics, MetricSink, Scope, Work};
 
 use crate::function::{Account, Function, Places};
 use crate::histogram::{Counter, Histogram, LATENCY};
+use crate::mapping::Mapping;
 
 /// How many series there may be. A series takes about a kilobyte once it has times.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct Metrics {
     /// Looked at when a function comes, goes or is shown, not when it is invoked.
     functions: Mutex<HashMap<FunctionArn, Weak<Function>>>,
     accounts: Mutex<HashMap<Scope, Arc<Account>>>,
+    /// In the order of their ids, which differ everywhere.
+    mappings: Mutex<BTreeMap<String, Weak<Mapping>>>,
     work: [Histogram; Work::ALL.len()],
 }
 
@@ -48,6 +51,7 @@ impl Metrics {
             places: Arc::new(places),
             functions: Mutex::default(),
             accounts: Mutex::default(),
+            mappings: Mutex::default(),
             work: std::array::from_fn(|_| Histogram::new(LATENCY)),
         }
     }
@@ -70,6 +74,13 @@ impl Metrics {
             (account.scope.account.to_string(), account.scope.region.to_string())
         });
         all
+    }
+
+    /// The event source mappings that somebody knows.
+    pub(crate) fn mappings(&self) -> Vec<Arc<Mapping>> {
+        let mut mappings = self.mappings.lock().unwrap_or_else(PoisonError::into_inner);
+        mappings.retain(|_, mapping| mapping.strong_count() > 0);
+        mappings.values().filter_map(Weak::upgrade).collect()
     }
 
     /// How long work of the platform took.
@@ -115,6 +126,14 @@ impl MetricSink for Metrics {
 
     fn account(&self, scope: &Scope) -> Arc<dyn Levels> {
         self.account_of(scope)
+    }
+
+    fn mapping(&self, scope: &Scope, id: &str) -> Arc<dyn MappingMetrics> {
+        let mapping = Arc::new(Mapping::new(scope.clone(), id.to_owned()));
+        let mut mappings = self.mappings.lock().unwrap_or_else(PoisonError::into_inner);
+        mappings.retain(|_, mapping| mapping.strong_count() > 0);
+        mappings.insert(id.to_owned(), Arc::downgrade(&mapping));
+        mapping
     }
 
     fn work(&self, work: Work, took: Duration) {

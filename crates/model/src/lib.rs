@@ -32,7 +32,9 @@ pub use invoke::{
     Completed, EventPolicyFuture, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
     Invoked, Outcome, Report, ResourcePolicyFuture, Target,
 };
-pub use metric::{Count, FunctionMetrics, Level, Levels, Measure, MetricSink, Series, Work};
+pub use metric::{
+    Count, EventCount, FunctionMetrics, Level, Levels, MappingMetrics, Measure, MetricSink, Series, Work,
+};
 pub use port::{Clock, Entropy, LogRecord, LogSink, LogStream, Origin};
 pub use provisioned::{Provisioning, ProvisioningFuture, ProvisioningStatus};
 pub use respond::{PieceFuture, ResponseHead, TakeResponse};

@@ -133,12 +133,38 @@ impl Work {
     pub const ALL: [Self; 3] = [Self::StoreCommit, Self::Launch, Self::FailedLaunch];
 }
 
+/// What is counted of an event source mapping, in events (Developer Guide, "Types of metrics for Lambda functions", event
+/// source mapping metrics).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventCount {
+    /// Fetched.
+    Polled,
+    /// Not let through by the filters.
+    FilteredOut,
+    /// Handed to the function.
+    Invoked,
+    /// Handed to it in vain, or in vain in part.
+    FailedInvoke,
+    /// Deleted from the source after it.
+    Deleted,
+    /// Times that the source, or the function, was left alone for a while because something was wrong. Ours.
+    BackOffs,
+}
+
+impl EventCount {
+    /// All of them, each at the place that its discriminant says.
+    pub const ALL: [Self; 6] =
+        [Self::Polled, Self::FilteredOut, Self::Invoked, Self::FailedInvoke, Self::Deleted, Self::BackOffs];
+}
+
 /// Takes measurements off the request path.
 pub trait MetricSink: Send + Sync {
     /// The series of one function. Whoever knows the function keeps it, and the series go away with the last holder.
     fn function(&self, function: &FunctionArn) -> Arc<dyn FunctionMetrics>;
     /// The levels of an account in a region.
     fn account(&self, scope: &Scope) -> Arc<dyn Levels>;
+    /// The counts of an event source mapping, by its id. They go away with the last holder.
+    fn mapping(&self, scope: &Scope, id: &str) -> Arc<dyn MappingMetrics>;
     /// Takes the time that work of the platform took.
     fn work(&self, work: Work, took: Duration);
 }
@@ -154,6 +180,12 @@ pub trait FunctionMetrics: Levels {
 pub trait Levels: Send + Sync {
     /// Sets a level.
     fn set(&self, level: Level, value: u64);
+}
+
+/// Counts of one event source mapping.
+pub trait MappingMetrics: Send + Sync {
+    /// Adds to a count.
+    fn count(&self, count: EventCount, by: u64);
 }
 
 /// Counts and times of one combination of dimensions.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lambent_lambda::{MAPPING_IDENTITY_KIND, MAPPING_KIND, Mapping, Transition};
-use lambent_model::{FunctionArn, FunctionReference, Scope, Target};
+use lambent_model::{FunctionArn, FunctionReference, MappingMetrics, Scope, Target};
 use lambent_store::{Changes, ChangesError, Error, Expect, Key, Store, Write};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +25,7 @@ pub struct Sources {
 struct Known {
     version: u64,
     mapping: Mapping,
+    metrics: Arc<dyn MappingMetrics>,
     /// What its group is told, while there is one.
     group: Option<watch::Sender<Wish>>,
 }
@@ -98,7 +99,9 @@ impl Sources {
             Some(known) if known.version >= version => return Ok(()),
             Some(known) => (known.version, known.mapping) = (version, mapping),
             None => {
-                self.known.insert(key.clone(), Known { version, mapping, group: None });
+                let scope = scope(&key).expect("the records of mappings are ours");
+                let metrics = self.world.metrics.mapping(&scope, &mapping.id);
+                self.known.insert(key.clone(), Known { version, mapping, metrics, group: None });
             }
         }
         self.see_to(&key).await
@@ -124,8 +127,10 @@ impl Sources {
                     known.group = Some(wish);
                     let arn = known.mapping.source.clone().unwrap_or_default();
                     let (world, id) = (Arc::clone(&self.world), known.mapping.id.as_str().into());
-                    let key = key.clone();
-                    self.groups.spawn(async move { (key, sqs::run(world, id, arn, settings, wishes).await) });
+                    let (key, metrics) = (key.clone(), Arc::clone(&known.metrics));
+                    self.groups.spawn(async move {
+                        (key, sqs::run(world, id, arn, settings, metrics, wishes).await)
+                    });
                 }
             }
             return self.settle(key).await;
@@ -208,6 +213,12 @@ impl Known {
             group.send_replace(wish);
         }
     }
+}
+
+/// The account and region of a record.
+fn scope(key: &Key) -> Option<Scope> {
+    let (account, region) = key.partition.split_once('/')?;
+    Some(Scope { account: account.parse().ok()?, region: region.parse().ok()? })
 }
 
 /// What a mapping's function is to the invoker.

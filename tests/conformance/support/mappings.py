@@ -32,6 +32,23 @@ WORKER = textwrap.dedent("""
 """)
 
 
+# Calls of SQS from inside, signed, with the trace of the invocation, as an SDK makes them; then the function.
+INSIDE = textwrap.dedent("""
+    import json, os, time, urllib.request
+
+    def sqs(operation, **members):
+        request = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], data=json.dumps(members).encode())
+        signature = "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
+        request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/sqs/aws4_request, " + signature)
+        request.add_header("X-Amz-Date", "20260101T000000Z")
+        request.add_header("X-Amz-Target", "AmazonSQS." + operation)
+        request.add_header("Content-Type", "application/x-amz-json-1.0")
+        request.add_header("X-Amzn-Trace-Id", os.environ["_X_AMZN_TRACE_ID"])
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read() or b"{}")
+""")
+
+
 class Queue:
     """A queue of an account, by boto3's client of whoever has it."""
 

@@ -26,6 +26,7 @@ provider "aws" {
     cloudwatchlogs = var.endpoint
     iam            = var.endpoint
     lambda         = var.endpoint
+    sqs            = var.endpoint
     sts            = var.endpoint
     appautoscaling = var.endpoint
   }
@@ -187,8 +188,13 @@ resource "aws_lambda_function_event_invoke_config" "function" {
   }
 }
 
+resource "aws_sqs_queue" "queue" {
+  name                       = "tf"
+  visibility_timeout_seconds = 180
+}
+
 resource "aws_lambda_event_source_mapping" "queue" {
-  event_source_arn = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf"
+  event_source_arn = aws_sqs_queue.queue.arn
   function_name    = aws_lambda_function.function.arn
   batch_size       = var.changed ? 5 : 10
   enabled          = false

@@ -1,6 +1,7 @@
 //! Event source mappings: their records, and how requests and answers put them.
 
 mod input;
+mod queue;
 mod view;
 
 pub(crate) use input::{Given, settings};
@@ -107,8 +108,24 @@ pub(crate) async fn list(
     resources::list(store, &key(scope, "").partition(), after, limit).await
 }
 
-/// The ARN of the function that a request means, which has to exist.
-pub(crate) async fn function(context: &Context<'_>, name: &str, action: &str) -> Result<String, Error> {
+/// What a mapping has to know of its function.
+pub(crate) struct MappedFunction {
+    /// The function's ARN, with the qualifier that was given.
+    pub(crate) shown: String,
+    /// The function itself.
+    pub(crate) arn: FunctionArn,
+    /// In whose name its sources are polled.
+    pub(crate) role: String,
+    /// How long it may take.
+    pub(crate) timeout_s: u32,
+}
+
+/// The function that a request means, which has to exist.
+pub(crate) async fn function(
+    context: &Context<'_>,
+    name: &str,
+    action: &str,
+) -> Result<MappedFunction, Error> {
     let target: Target = context.target(name, None, action).await?;
     let found = find::Found::load(&context.control.parts.store, target).await;
     let found = found.map_err(|error| match error.status.as_u16() {
@@ -117,7 +134,26 @@ pub(crate) async fn function(context: &Context<'_>, name: &str, action: &str) ->
     })?;
     let settings = &found.function().settings;
     settings.check_has_no_tenants("Event source mapping").map_err(|error| refuse::refusal(&error))?;
-    Ok(found.arn())
+    Ok(MappedFunction {
+        shown: found.arn(),
+        role: settings.role.clone(),
+        timeout_s: settings.timeout_s,
+        arn: found.target.function.clone(),
+    })
+}
+
+/// Refuses a source that could not be polled for this function.
+pub(crate) async fn check_source(
+    context: &Context<'_>,
+    mapping: &Mapping,
+    function: &MappedFunction,
+) -> Result<(), Error> {
+    match &mapping.source {
+        Some(arn) if mapping.kind.is_queue() => {
+            queue::check(&*context.control.parts.calls, arn, function).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The ARN of a function that need not exist any more: mappings outlive theirs.

@@ -37,8 +37,9 @@ pub(crate) async fn answer(
         ..shared
     };
     let id = RequestId::random(&*parts.entropy).to_string();
-    let mapping = Mapping::create(id, source, function, settings, parts.clock.now());
+    let mapping = Mapping::create(id, source, function.shown.clone(), settings, parts.clock.now());
     let mapping = mapping.map_err(|error| refuse::refusal(&error))?;
+    mappings::check_source(context, &mapping, &function).await?;
     let transition = mapping.kind.is_polled().then_some(Transition::Creating);
     let mapping = Mapping { enabled, tags, transition, ..mapping };
     mappings::create(&parts.store, scope, &mapping).await?;

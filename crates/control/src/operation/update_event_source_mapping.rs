@@ -19,8 +19,10 @@ pub(crate) async fn answer(
     let function = match &request.function_name {
         Some(name) => {
             // Which mapping is looked at first, as its absence is the more telling answer.
-            mappings::load(&parts.store, scope, &id).await?;
-            Some(mappings::function(context, name, "UpdateEventSourceMapping").await?)
+            let old = mappings::load(&parts.store, scope, &id).await?.value;
+            let function = mappings::function(context, name, "UpdateEventSourceMapping").await?;
+            mappings::check_source(context, &old, &function).await?;
+            Some(function.shown)
         }
         None => None,
     };

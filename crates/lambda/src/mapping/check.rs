@@ -2,7 +2,7 @@
 
 use lambent_patterns::{Dialect, Pattern};
 
-use super::{MappingSettings, SourceKind};
+use super::{MappingSettings, Pollers, SourceKind};
 use crate::Refusal;
 
 /// Most records in a batch of a FIFO queue, and of any queue without a window.
@@ -11,6 +11,9 @@ const SMALL_BATCH: u32 = 10;
 const FILTERS: usize = 5;
 /// How old a record may become at least, in seconds, where it may not become any age.
 const RECORD_AGE_S: i32 = 60;
+
+/// Fewest pollers of a queue in provisioned mode ("Configuring scaling behavior for SQS event source mappings").
+const POLLERS: u32 = 2;
 
 fn invalid(text: impl Into<String>) -> Refusal {
     Refusal::InvalidParameter(text.into())
@@ -79,12 +82,19 @@ pub(super) fn settings(kind: SourceKind, settings: &MappingSettings) -> Result<(
     {
         return Err(invalid("MinimumPollers must be less than or equal to MaximumPollers"));
     }
+    if kind.is_queue() && settings.pollers.as_ref().is_some_and(too_few_pollers) {
+        return Err(invalid(format!("MinimumPollers and MaximumPollers have to be at least {POLLERS}")));
+    }
     if settings.pollers.is_some() && settings.concurrency.is_some_and(|most| most != 0) {
         return Err(invalid(
             "ProvisionedPollerConfig and ScalingConfig.MaximumConcurrency exclude each other",
         ));
     }
     filters(settings)
+}
+
+fn too_few_pollers(pollers: &Pollers) -> bool {
+    [pollers.minimum, pollers.maximum].into_iter().flatten().any(|count| count < POLLERS)
 }
 
 fn applicable(kind: SourceKind, s: &MappingSettings) -> Result<(), Refusal> {
@@ -108,6 +118,13 @@ fn applicable(kind: SourceKind, s: &MappingSettings) -> Result<(), Refusal> {
         ),
         (s.concurrency.is_some(), kind.is_queue(), "ScalingConfig"),
         (s.pollers.is_some(), kind.is_queue() || kind.is_kafka(), "ProvisionedPollerConfig"),
+        (
+            s.pollers.as_ref().is_some_and(|pollers| pollers.group.is_some()),
+            kind.is_kafka(),
+            "ProvisionedPollerConfig.PollerGroupName",
+        ),
+        (s.log_level.is_some(), kind.is_kafka(), "LoggingConfig"),
+        (s.metrics.iter().flatten().any(|metric| metric != "EventCount"), kind.is_kafka(), "MetricsConfig"),
         (s.topics.is_some(), kind.is_kafka(), "Topics"),
         (s.queues.is_some(), kind == SourceKind::Mq, "Queues"),
         (s.consumer_group.is_some(), kind.is_kafka(), "KafkaEventSourceConfig"),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_fabric::batch::{Batch, BatchId, Batches, Ended, Item, Offered};
-use lambent_model::{Timestamp, trace};
+use lambent_model::{EventCount, Timestamp, trace};
 
 use super::message::Message;
 use super::response::{self, Verdict};
@@ -80,24 +80,9 @@ pub enum Effect {
     /// Delete messages.
     Delete(Vec<Arc<Message>>),
     /// Count messages.
-    Count(Counted, u64),
+    Count(EventCount, u64),
     /// The mapping is to be disabled, for this of AWS's reasons.
     GiveUp(&'static str),
-}
-
-/// What is counted (Developer Guide, "Types of metrics for Lambda functions", event source mapping metrics).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// Fetched.
-    Polled,
-    /// Not let through.
-    FilteredOut,
-    /// Handed to the function.
-    Invoked,
-    /// Handed to it in vain.
-    FailedInvoke,
-    /// Deleted after it.
-    Deleted,
 }
 
 /// A batch under way.
@@ -167,6 +152,7 @@ impl Group {
             Event::NotReceived(trouble) => {
                 self.receiving -= 1;
                 self.is_flowing = false;
+                effects.push(Effect::Count(EventCount::BackOffs, 1));
                 if let Some(code) = self.backoff.failed(trouble, now) {
                     effects.push(Effect::GiveUp(code));
                 }
@@ -174,7 +160,7 @@ impl Group {
             Event::Ended(id, attempt) => self.ended(id, attempt, now, &mut effects),
             Event::Deleted(count) => {
                 self.deleting -= 1;
-                effects.push(Effect::Count(Counted::Deleted, count));
+                effects.push(Effect::Count(EventCount::Deleted, count));
             }
             Event::Woke => {}
             Event::Changed(settings) => self.configure(*settings, now),
@@ -207,6 +193,12 @@ impl Group {
             && self.batches.waiting() == 0
     }
 
+    /// Whether messages are to be counted.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.settings.counts
+    }
+
     /// Batches under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -230,7 +222,7 @@ impl Group {
             return;
         }
         self.wait = FIRST_POLL;
-        effects.push(Effect::Count(Counted::Polled, messages.len() as u64));
+        effects.push(Effect::Count(EventCount::Polled, messages.len() as u64));
         let mut filtered = Vec::new();
         for message in messages.into_iter().map(Arc::new) {
             if let Offered::Filtered(item) = self.offer(message, now) {
@@ -238,7 +230,7 @@ impl Group {
             }
         }
         if !filtered.is_empty() {
-            effects.push(Effect::Count(Counted::FilteredOut, filtered.len() as u64));
+            effects.push(Effect::Count(EventCount::FilteredOut, filtered.len() as u64));
             self.delete(filtered, effects);
         }
     }
@@ -260,7 +252,7 @@ impl Group {
             }
             Attempt::Failed => {
                 let run = self.leave(id);
-                effects.push(Effect::Count(Counted::FailedInvoke, run.len()));
+                effects.push(Effect::Count(EventCount::FailedInvoke, run.len()));
                 // "If you use this feature, Lambda doesn't scale down message polling when function invocations fail."
                 if !self.settings.reports {
                     self.scaling.failed();
@@ -271,7 +263,7 @@ impl Group {
                 run.refused += 1;
                 run.due = Some(now.plus(wait));
                 let is_late = run.due.is_some_and(|due| due >= run.until());
-                effects.push(Effect::Count(Counted::FailedInvoke, run.len()));
+                effects.push(Effect::Count(EventCount::FailedInvoke, run.len()));
                 self.scaling.failed();
                 if is_late {
                     // The queue shows them again, and counts the attempt.
@@ -299,7 +291,7 @@ impl Group {
         };
         let failed = run.messages.len() - done.len();
         if failed > 0 {
-            effects.push(Effect::Count(Counted::FailedInvoke, failed as u64));
+            effects.push(Effect::Count(EventCount::FailedInvoke, failed as u64));
         }
         self.delete(done, effects);
     }
@@ -323,7 +315,7 @@ impl Group {
             // None of them tells of a loop, so that without any of them it would be one again.
             rest.clear();
         }
-        effects.push(Effect::Count(Counted::FailedInvoke, run.len() - rest.len() as u64));
+        effects.push(Effect::Count(EventCount::FailedInvoke, run.len() - rest.len() as u64));
         rest.into_iter().for_each(|message| drop(self.offer(message, now)));
     }
 
@@ -362,7 +354,7 @@ impl Group {
         while self.running.len() < self.scaling.allowed() {
             let Some(Batch { id, items }) = self.batches.next(now) else { break };
             let messages: Arc<[Arc<Message>]> = items.into();
-            effects.push(Effect::Count(Counted::Invoked, messages.len() as u64));
+            effects.push(Effect::Count(EventCount::Invoked, messages.len() as u64));
             effects.push(Effect::Invoke(id, Arc::clone(&messages)));
             self.running.insert(id, Run { messages, refused: 0, due: None });
         }

@@ -10,7 +10,7 @@ pub mod response;
 mod settings;
 mod task;
 
-pub use group::{Attempt, Counted, Effect, Event, Group};
+pub use group::{Attempt, Effect, Event, Group};
 pub use message::Message;
 pub use settings::{Filter, Settings};
 pub(crate) use task::{Ended, Wish, run};

@@ -12,6 +12,9 @@ use super::message;
 /// How old what is known of a queue may become. Its visibility timeout decides how long a batch is tried again, no more.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
+/// A queue's visibility timeout in seconds, unless it has another (SQS API Reference, `CreateQueue`).
+const VISIBILITY: u64 = 30;
+
 /// One queue, in the name of one role.
 pub(crate) struct Queue {
     calls: Arc<dyn AwsCall>,
@@ -60,23 +63,31 @@ impl Queue {
     }
 
     /// For how long a message that was received is shown to nobody else.
-    pub(crate) async fn visibility(
-        &self,
-        caller: AwsCaller,
-        now: Timestamp,
-    ) -> Result<Duration, AwsCallError> {
+    pub(crate) async fn visibility(&self, caller: AwsCaller, now: Timestamp) -> Duration {
         let known = *self.visibility.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seconds, at)) = known
             && now < at.plus(KNOWN_FOR)
         {
-            return Ok(Duration::from_secs(seconds));
+            return Duration::from_secs(seconds);
         }
         let input = json!({"AttributeNames": ["VisibilityTimeout"]});
-        let answer = self.call(caller, "GetQueueAttributes", &input).await?;
-        let seconds = message::visibility(&answer)
-            .ok_or_else(|| AwsCallError::NoAnswer("the queue does not say its VisibilityTimeout".into()))?;
+        let answer = self.call(caller, "GetQueueAttributes", &input).await;
+        let seconds = match answer.as_ref().map(|answer| message::visibility(answer)) {
+            Ok(Some(seconds)) => seconds,
+            failed => {
+                // What was received is not given up for it: until the next time it is as before.
+                let seconds = known.map_or(VISIBILITY, |(seconds, _)| seconds);
+                tracing::warn!(
+                    source = self.arn,
+                    ?failed,
+                    seconds,
+                    "a queue does not say its visibility timeout"
+                );
+                seconds
+            }
+        };
         *self.visibility.lock().unwrap_or_else(PoisonError::into_inner) = Some((seconds, now));
-        Ok(Duration::from_secs(seconds))
+        Duration::from_secs(seconds)
     }
 
     /// Up to `most` messages, for the first of which the queue waits.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{
-    AwsCallError, AwsCaller, Invocation, InvokeError, Outcome, RequestId, Target, Timestamp, trace,
+    AwsCallError, AwsCaller, EventCount, Invocation, InvokeError, MappingMetrics, Outcome, RequestId, Target,
+    Timestamp, trace,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub(crate) async fn run(
     id: Arc<str>,
     arn: String,
     settings: Settings,
+    metrics: Arc<dyn MappingMetrics>,
     mut wishes: watch::Receiver<Wish>,
 ) -> Ended {
     let Some(queue) = Queue::new(Arc::clone(&world.calls), &arn) else {
@@ -53,8 +55,8 @@ pub(crate) async fn run(
     };
     let hands =
         Hands { world: Arc::clone(&world), id, queue: Arc::new(queue), target: settings.target.clone() };
-    let mut task =
-        Task { group: Group::new(settings, world.pace()), hands, work: JoinSet::new(), told: None };
+    let group = Group::new(settings, world.pace());
+    let mut task = Task { group, hands, metrics, work: JoinSet::new(), told: None };
     let mut gave_up = None;
     let mut event = Event::Woke;
     loop {
@@ -72,6 +74,7 @@ pub(crate) async fn run(
 struct Task {
     group: Group,
     hands: Hands,
+    metrics: Arc<dyn MappingMetrics>,
     work: JoinSet<Event>,
     /// What the log has last been told of.
     told: Option<String>,
@@ -115,7 +118,12 @@ impl Task {
                 Effect::Delete(messages) => {
                     self.work.spawn(async move { Event::Deleted(hands.delete(&messages).await) });
                 }
-                Effect::Count(..) => {}
+                Effect::Count(what, by) => {
+                    // AWS counts where `MetricsConfig` says so; what went wrong is always told.
+                    if self.group.counts() || what == EventCount::BackOffs {
+                        self.metrics.count(what, by);
+                    }
+                }
                 Effect::GiveUp(code) => gave_up = Some(code),
             }
         }
@@ -184,13 +192,18 @@ impl Hands {
             let caller = self.ready().await?;
             let _place = self.world.bounds.polls.acquire().await.expect("the semaphore is never closed");
             let clock = &self.world.clock;
-            let visibility = self.queue.visibility(caller.clone(), clock.now()).await.map_err(trouble)?;
-            let answer = self.queue.receive(caller, most, wait).await.map_err(trouble)?;
-            let until = clock.now().plus(visibility);
-            message::read(&answer, self.queue.arn(), self.queue.scope(), until).map_err(|error| Trouble {
-                code: None,
-                text: format!("the queue's answer cannot be read: {error}"),
-            })
+            let answer = self.queue.receive(caller.clone(), most, wait).await.map_err(trouble)?;
+            let now = clock.now();
+            let mut messages =
+                message::read(&answer, self.queue.arn(), self.queue.scope(), now).map_err(|error| {
+                    Trouble { code: None, text: format!("the queue's answer cannot be read: {error}") }
+                })?;
+            // Asked where something was received alone: an idle queue costs one call in twenty seconds.
+            if !messages.is_empty() {
+                let until = now.plus(self.queue.visibility(caller, now).await);
+                messages.iter_mut().for_each(|message| message.until = until);
+            }
+            Ok(messages)
         };
         match received.await {
             Ok(messages) => Event::Received(messages),

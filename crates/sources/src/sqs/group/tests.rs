@@ -53,7 +53,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
     effects.iter().filter_map(tell).collect()
 }
 
-fn counted(effects: &[Effect]) -> Vec<(Counted, u64)> {
+fn counted(effects: &[Effect]) -> Vec<(EventCount, u64)> {
     let count = |effect: &Effect| match effect {
         Effect::Count(what, by) => Some((*what, *by)),
         _ => None,
@@ -90,13 +90,13 @@ fn a_batch_is_deleted_when_its_function_has_succeeded_and_not_before() {
     group.apply(Event::Woke, at(0));
     let effects = group.apply(received(&["a", "b"]), at(0));
     assert_eq!(told(&effects), ["invoke a,b", "receive 10 2"]);
-    assert_eq!(counted(&effects), [(Counted::Polled, 2), (Counted::Invoked, 2)]);
+    assert_eq!(counted(&effects), [(EventCount::Polled, 2), (EventCount::Invoked, 2)]);
     let effects = group.apply(Event::Ended(invoked(&effects)[0], success()), at(9));
     assert_eq!(told(&effects), ["delete a,b"]);
-    assert_eq!(counted(&group.apply(Event::Deleted(2), at(10))), [(Counted::Deleted, 2)]);
+    assert_eq!(counted(&group.apply(Event::Deleted(2), at(10))), [(EventCount::Deleted, 2)]);
     let effects = group.apply(received(&["c"]), at(11));
     let effects = group.apply(Event::Ended(invoked(&effects)[0], Attempt::Failed), at(12));
-    assert_eq!((told(&effects), counted(&effects)), (vec![], vec![(Counted::FailedInvoke, 1)]));
+    assert_eq!((told(&effects), counted(&effects)), (vec![], vec![(EventCount::FailedInvoke, 1)]));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn reported_messages_stay_and_do_not_slow_the_group_down() {
     let effects = group.apply(ended, at(1));
     assert_eq!(
         (told(&effects), counted(&effects)),
-        (vec!["delete a,c".into()], vec![(Counted::FailedInvoke, 1)])
+        (vec!["delete a,c".into()], vec![(EventCount::FailedInvoke, 1)])
     );
     for _ in 0..9 {
         let effects = group.apply(received(&["d"]), at(2));
@@ -193,7 +193,10 @@ fn what_was_filtered_out_is_deleted_at_once() {
     group.apply(Event::Woke, at(0));
     let effects = group.apply(received(&["no", "yes"]), at(0));
     assert_eq!(told(&effects)[..2], ["delete no", "invoke yes"]);
-    assert_eq!(counted(&effects), [(Counted::Polled, 2), (Counted::FilteredOut, 1), (Counted::Invoked, 1)]);
+    assert_eq!(
+        counted(&effects),
+        [(EventCount::Polled, 2), (EventCount::FilteredOut, 1), (EventCount::Invoked, 1)]
+    );
 }
 
 #[test]
