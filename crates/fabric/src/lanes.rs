@@ -163,7 +163,11 @@ impl Lanes {
     pub fn ended(&mut self, queue: &Arc<str>, bytes: usize, pace: Pace) {
         let lane = self.lanes.get_mut(queue).expect("a lane stays while attempts are under way");
         match pace {
-            Pace::Held(until) => lane.held = Some(until),
+            Pace::Held(until) => {
+                // That it has come back may be heard of only later, and a lane without anything would be forgotten.
+                lane.due = earlier(lane.due, Some(until));
+                lane.held = Some(until);
+            }
             Pace::Made | Pace::Refused if lane.in_order => {}
             Pace::Made => lane.most = (lane.most + 1).min(self.bounds.slots),
             Pace::Refused => lane.most = (lane.under_way / 2).clamp(1, lane.most),

@@ -131,6 +131,64 @@ async fn every_letter_is_delivered_once_and_has_a_receipt() {
     assert_eq!((delivered.len(), delivered.values().max()), (200, Some(&1)));
 }
 
+/// Fails as often as a line's message says, and takes down in which order they came through.
+struct Line {
+    heard: Mutex<Vec<String>>,
+    count: watch::Sender<usize>,
+}
+
+impl Courier for Line {
+    fn prefix(&self) -> &'static str {
+        "lines/"
+    }
+
+    fn bounds(&self) -> Bounds {
+        BOUNDS
+    }
+
+    fn is_in_order(&self, _queue: &str) -> bool {
+        true
+    }
+
+    fn attempt(&self, _queue: Arc<str>, message: Message) -> AttemptFuture {
+        let text = String::from_utf8(message.body).unwrap();
+        let tried: u32 = std::str::from_utf8(&message.state).unwrap().parse().unwrap();
+        let failures: u32 = text.split('/').next().unwrap().parse().unwrap();
+        let verdict = if tried < failures {
+            let due = Wall.now().plus(Duration::from_millis(3));
+            Verdict::Later { due, state: (tried + 1).to_string().into_bytes(), refused: true }
+        } else {
+            self.heard.lock().unwrap().push(text);
+            self.count.send_modify(|count| *count += 1);
+            Verdict::Settled(Vec::new())
+        };
+        Box::pin(std::future::ready(verdict))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_keeps_its_order_waits_for_what_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (count, mut counted) = watch::channel(0);
+    let line = Arc::new(Line { heard: Mutex::default(), count });
+    let (stop, task) = run(&store, Arc::clone(&line) as _);
+    for n in 0..15 {
+        let writes = (0..4).map(|queue| put(&format!("lines/{queue}"), &format!("{}/{queue}/{n}", n % 3)));
+        store.commit(writes.collect()).await.unwrap();
+    }
+    within(counted.wait_for(|count| *count >= 60)).await.unwrap();
+    drop(stop);
+    within(task).await.unwrap();
+    let heard = line.heard.lock().unwrap().clone();
+    for queue in 0..4 {
+        let of_queue = |text: &&String| text.split('/').nth(1) == Some(&queue.to_string());
+        let expected: Vec<String> = (0..15).map(|n| format!("{}/{queue}/{n}", n % 3)).collect();
+        assert_eq!(heard.iter().filter(of_queue).cloned().collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(store.waiting().await.unwrap(), []);
+}
+
 /// Takes everything, and ends nothing.
 struct Stuck(watch::Sender<usize>);
 

@@ -1,6 +1,7 @@
 //! What strangers send and what a crash leaves, as targets for fuzzers: bytes in, no panic, and bounds that hold.
 
 use crate::logs::fuzz;
+use crate::sns::fuzz as sns;
 
 /// A filter pattern, and behind the first line end a message.
 pub fn pattern(bytes: &[u8]) {
@@ -15,6 +16,17 @@ pub fn query(bytes: &[u8]) {
 /// A file of log events.
 pub fn segment(bytes: &[u8]) {
     fuzz::segment(bytes);
+}
+
+/// An attribute of a topic, an endpoint or a link, and behind the first line end a message.
+pub fn topic(bytes: &[u8]) {
+    sns::topic(bytes);
+}
+
+/// Inputs to begin with, for [`topic`].
+#[must_use]
+pub fn topics() -> Vec<Vec<u8>> {
+    sns::topics()
 }
 
 /// Inputs to begin with, for [`pattern`].
@@ -47,6 +59,11 @@ mod tests {
     #[test]
     fn no_query_breaks_insights() {
         campaign(&super::queries(), super::query);
+    }
+
+    #[test]
+    fn nothing_that_is_said_of_topics_breaks_them() {
+        campaign(&super::topics(), super::topic);
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod envelope;
 mod expire;
 mod fifo;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hot;
 mod lists;
 mod message;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The programs of `fuzz/Cargo.toml`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "frames",
     "lines",
     "runtime_api",
@@ -18,6 +18,7 @@ const TARGETS: [&str; 12] = [
     "log_query",
     "log_segment",
     "wire_request",
+    "topic",
     "wire_form",
     "wire_xml",
     "policy",

@@ -203,4 +203,12 @@ fn a_queue_in_order_waits_for_its_first_message() {
     lanes.ended(&line, 1, Pace::Made);
     // The next is due at once, and still one alone.
     assert_eq!(lanes.next(later).map(|order| order.count), Some(1));
+    lanes.taken(&line, 1, 1, None);
+    // The last comes back, which is heard of after its end: it waits nevertheless.
+    let latest = Timestamp::from_millis(3000);
+    lanes.ended(&line, 1, Pace::Held(latest));
+    lanes.arrived_in_order(&line, NOW);
+    assert_eq!(lanes.next(later), None);
+    assert_eq!(lanes.wake(later), Some(latest));
+    assert_eq!(lanes.next(latest).map(|order| order.queue), Some(line));
 }

@@ -41,6 +41,12 @@ impl Link {
     }
 }
 
+/// For the project's own fuzzers.
+#[cfg(any(test, fuzzing))]
+pub(super) fn is_link(query: &str) -> bool {
+    Link::parse(query).is_some()
+}
+
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
