@@ -48,6 +48,10 @@ use receipt::Handles;
 /// Receives that wait at once: clients' connections carry no more than that of what matters, and each costs a few kilobytes.
 const WAITING: usize = 16_384;
 
+/// Receives that look at once. Each may bring three megabytes, so that all of them hold a quarter of a gigabyte; more share
+/// no further fsync, and wait their turn.
+const LOOKING: usize = 64;
+
 /// The service. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Sqs {
@@ -79,6 +83,7 @@ pub(crate) struct Inner {
     /// Up to which message the last look for what is over came.
     swept: AtomicU64,
     waiting: Arc<Semaphore>,
+    looking: Semaphore,
     /// True once nothing waits any more.
     closing: watch::Sender<bool>,
 }
@@ -113,6 +118,7 @@ impl Sqs {
             moves,
             swept: AtomicU64::new(0),
             waiting: Arc::new(Semaphore::new(WAITING)),
+            looking: Semaphore::new(LOOKING),
             closing: watch::channel(false).0,
         };
         Ok(Self { inner: Arc::new(inner) })

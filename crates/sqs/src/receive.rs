@@ -107,6 +107,7 @@ impl Inner {
 
     /// Looks once.
     pub(crate) async fn look(&self, wanted: &Wanted) -> Result<Looked, Error> {
+        let _turn = self.looking.acquire().await.expect("the semaphore is never closed");
         loop {
             let queue = self.queues.get(&wanted.queue)?;
             let now = self.clock.now();

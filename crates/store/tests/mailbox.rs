@@ -385,3 +385,33 @@ async fn what_is_over_is_found_and_removed() {
     assert_eq!(store.depth(1, at(9), None).await.unwrap().visible, 6);
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn large_messages_come_a_few_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.commit(vec![Write::OpenMailbox { mailbox: 1 }, Write::OpenMailbox { mailbox: 2 }]).await.unwrap();
+    for (mailbox, with_groups) in [(1, false), (2, true)] {
+        let large = || NewMessage {
+            group: with_groups.then(|| "a".to_owned()),
+            body: vec![b'x'; 1024 * 1024],
+            ..message("a", "")
+        };
+        let messages = (0..5).map(|_| large()).collect();
+        only(&store, Op::Send(Send { mailbox, now: at(1), messages })).await;
+        let ask = Receive {
+            mailbox,
+            now: at(1),
+            hidden_until: at(9),
+            count: 10,
+            groups: with_groups.then(|| at(1)),
+            oldest: at(0),
+            dead_letters: None,
+            attempt: None,
+        };
+        let Answer::Received(received) = only(&store, Op::Receive(ask)).await else { panic!() };
+        assert_eq!((received.messages.len(), received.next), (3, Some(at(1))));
+        assert_eq!(store.depth(mailbox, at(1), None).await.unwrap().visible, 2);
+    }
+    store.close().await.unwrap();
+}

@@ -11,6 +11,9 @@ use super::{Attempt, DeadLetters, Message, Receipt, Receive, Received, groups, s
 /// How many messages are looked at for one receive. Beyond the dead letters among them the caller comes again, so that
 /// no receive keeps all other commits waiting for long.
 const LOOKED_AT: usize = 100;
+/// No further message once those that are given have so many bytes: ten of 256 KiB. Who asks for ten of a megabyte gets
+/// them by and by, so that many who ask at once do not fill the memory.
+const GIVEN_BYTES: usize = 2560 * 1024;
 
 /// A message's row, without what it says.
 struct Row {
@@ -74,7 +77,7 @@ fn from_all(conn: &Connection, last: &mut u64, ask: &Receive) -> Result<Received
         select(rows, ask, ask.count, |_| true)?
     };
     let is_all = found.is_all;
-    handle(conn, last, ask, found.rows, &mut received)?;
+    let is_all = handle(conn, last, ask, found.rows, &mut received)? && is_all;
     // What was given and not hidden can be received at once.
     let is_hidden = received.messages.is_empty() || ask.hidden_until > ask.now;
     received.next = if is_all && is_hidden { next_due(conn, ask)? } else { Some(ask.now) };
@@ -157,8 +160,12 @@ fn from_groups(
         }
         looked_at += found.rows.len();
         let given = received.messages.len();
-        handle(conn, last, ask, found.rows, &mut received)?;
+        let goes_on = handle(conn, last, ask, found.rows, &mut received)?;
         groups::refresh(conn, ask.mailbox, &group, ask.now)?;
+        if !goes_on {
+            received.next = Some(ask.now);
+            return Ok(received);
+        }
         if received.messages.len() > given {
             done.push(group);
         }
@@ -179,14 +186,18 @@ fn delayed_until(
     Ok(Some(groups::next(conn, ask.mailbox)?.map_or(wait, |kept| kept.min(wait))))
 }
 
+/// Does what was decided; false where it stopped because enough bytes are given.
 fn handle(
     conn: &Connection,
     last: &mut u64,
     ask: &Receive,
     rows: Vec<(Row, Verdict)>,
     received: &mut Received,
-) -> Result<(), Refused> {
+) -> Result<bool, Refused> {
     for (row, verdict) in rows {
+        if received.messages.iter().map(|message| message.body.len()).sum::<usize>() >= GIVEN_BYTES {
+            return Ok(false);
+        }
         match verdict {
             Verdict::Give => received.messages.push(give(conn, ask, row)?),
             Verdict::Expired => sweep::delete(conn, row.number)?,
@@ -197,7 +208,7 @@ fn handle(
             }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn verdict(ask: &Receive, row: &Row) -> Verdict {
