@@ -66,16 +66,17 @@ impl EventBridge {
     }
 
     /// Answers a request of the EventBridge API. Authentication is behind the caller; `scope` is the account and region
-    /// that it found.
+    /// that it found, `name` who calls: an ARN, or the name of a service of this server, whose events are AWS's own.
     pub async fn call(
         &self,
         scope: &Scope,
         principal: &Principal,
+        name: &str,
         request: Request<Bytes>,
         request_id: &str,
     ) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
-        let answered = api::answer(&self.inner, scope, principal, &parts, body, request_id).await;
+        let answered = api::answer(&self.inner, scope, (principal, name), &parts, body, request_id).await;
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
     }
 
@@ -91,11 +92,13 @@ impl ResourcePolicies for EventBridge {
     fn policy(&self, arn: &str) -> ResourcePolicyFuture {
         let (inner, bus) = (Arc::clone(&self.inner), BusName::from_arn(arn));
         Box::pin(async move {
-            let found = inner.bus(&bus?).await;
-            found
+            let bus = bus?;
+            let found = inner.bus(&bus).await;
+            let policy = found
                 .inspect_err(|error| tracing::warn!(error = %error.message, "the policy of an event bus cannot be read"))
                 .ok()??
-                .policy
+                .policy;
+            if bus.is_default() { Some(with_services(policy.as_deref(), &bus)) } else { policy }
         })
     }
 }
@@ -109,6 +112,24 @@ impl Inner {
     async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
         self.store.commit(writes).await.map(|_| ()).map_err(|error| unavailable(&error))
     }
+}
+
+/// The services of this server that put events of their own on an account's default bus, which takes them without a policy
+/// of its owner (EventBridge User Guide, "Events from AWS services").
+const SERVICES: [&str; 1] = ["s3.amazonaws.com"];
+
+/// The policy of a default bus, with what it says without being written down.
+fn with_services(policy: Option<&str>, bus: &BusName) -> String {
+    let mut document = api::policy_document(policy);
+    let statement = serde_json::json!({
+        "Effect": "Allow",
+        "Principal": {"Service": SERVICES},
+        "Action": "events:PutEvents",
+        "Resource": bus.arn(),
+        "Condition": {"StringEquals": {"aws:SourceAccount": bus.account}},
+    });
+    document["Statement"].as_array_mut().expect("it is made a list").push(statement);
+    document.to_string()
 }
 
 fn invalid(message: impl Into<String>) -> Error {

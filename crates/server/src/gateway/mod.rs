@@ -257,7 +257,9 @@ impl Gateway {
     ) -> Response<Bytes> {
         match matched.operation().service.name {
             "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
-            "events" => self.eventbridge.call(&caller.scope, principal, request, request_id).await,
+            "events" => {
+                self.eventbridge.call(&caller.scope, principal, &caller.arn, request, request_id).await
+            }
             "iam" => self.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
             "sns" => self.sns.call(matched, &caller.scope, principal, request, request_id).await,

@@ -21,6 +21,8 @@ use lambent_model::Scope;
 use lambent_wire::events::{SERVICE, error, op};
 use lambent_wire::{Call, Error};
 
+pub(super) use permissions::read as policy_document;
+
 use super::names::BusName;
 use super::records::{Bus, Rule};
 use super::{Inner, invalid};
@@ -30,6 +32,8 @@ pub(super) struct Context<'a> {
     pub(super) inner: &'a Inner,
     pub(super) scope: &'a Scope,
     pub(super) principal: &'a Principal,
+    /// Whether it is a service of this server that calls.
+    pub(super) is_service: bool,
     /// `X-Amzn-Trace-Id` of the request, with the lineage of the chain that it is part of.
     pub(super) trace_id: Option<String>,
 }
@@ -38,14 +42,15 @@ pub(super) struct Context<'a> {
 pub(super) async fn answer(
     inner: &Inner,
     scope: &Scope,
-    principal: &Principal,
+    (principal, name): (&Principal, &str),
     parts: &Parts,
     body: Bytes,
     request_id: &str,
 ) -> Result<Response<Bytes>, Error> {
     let matched = SERVICE.route(parts)?;
     let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
-    let context = &Context { inner, scope, principal, trace_id: trace_id.map(str::to_owned) };
+    let is_service = !name.starts_with("arn:");
+    let context = &Context { inner, scope, principal, is_service, trace_id: trace_id.map(str::to_owned) };
     macro_rules! calls {
         ($($call:ident => $answer:path,)*) => {
             match matched.operation().name {

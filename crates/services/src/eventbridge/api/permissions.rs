@@ -90,7 +90,7 @@ fn statement(bus: &BusName, input: &t::PutPermissionRequest) -> Result<Value, Er
 }
 
 /// A policy with its statements as a list.
-fn read(policy: Option<&str>) -> Value {
+pub(in super::super) fn read(policy: Option<&str>) -> Value {
     let found = policy.and_then(|policy| serde_json::from_str::<Value>(policy).ok());
     let mut document = found.unwrap_or_else(|| json!({"Version": "2012-10-17", "Statement": []}));
     if !document["Statement"].is_array() {

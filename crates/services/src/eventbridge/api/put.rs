@@ -92,7 +92,7 @@ fn read(
     };
     let (source, detail_type) = (given(&entry.source, "Source")?, given(&entry.detail_type, "DetailType")?);
     let detail = given(&entry.detail, "Detail")?;
-    if source.to_ascii_lowercase().starts_with("aws.") {
+    if source.to_ascii_lowercase().starts_with("aws.") && !context.is_service {
         return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
     }
     if detail_type.len() > 128 {

@@ -9,8 +9,10 @@ use http::Request;
 use lambent_fabric::Dispatcher;
 use lambent_fabric::deliveries::{Delivery, What};
 use lambent_identity::Principal;
+use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
 use lambent_model::{
-    AwsAllowedFuture, AwsCall, AwsCallFuture, AwsCaller, AwsRequest, Clock, Entropy, Scope, Timestamp,
+    AwsAllowedFuture, AwsCall, AwsCallFuture, AwsCaller, AwsRequest, Clock, Entropy, ResourcePolicies, Scope,
+    Timestamp,
 };
 use lambent_store::Store;
 use lambent_store::queue::Place;
@@ -66,6 +68,8 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:t";
 const DEAD: &str = "arn:aws:sqs:us-east-1:000000000000:dead";
+/// An account in which it is S3 that calls.
+const SERVICE: &str = "333333333333";
 const DEFAULT: &str = "arn:aws:events:us-east-1:000000000000:event-bus/default";
 
 impl World {
@@ -94,7 +98,8 @@ impl World {
         let scope = Scope { account: account.parse().unwrap(), region: self.scope.region.clone() };
         let principal = Principal::Root(scope.account.clone());
         let id = "00000000-0000-4000-8000-000000000001";
-        let response = self.service.call(&scope, &principal, request, id).await;
+        let name = if account == SERVICE { "s3.amazonaws.com".to_owned() } else { principal.to_string() };
+        let response = self.service.call(&scope, &principal, &name, request, id).await;
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         if response.status().is_success() {
             return Ok(body);
@@ -269,6 +274,20 @@ async fn entries_fail_by_themselves() {
     assert_eq!(codes, expected, "{answer}");
     assert_eq!(answer["FailedEntryCount"], 5);
     assert_eq!(world.lane(FUNCTION).await.len(), 1);
+    let entries = json!([with("Source", json!("aws.s3"))]);
+    let answer = world.call_of(SERVICE, "PutEvents", json!({"Entries": entries})).await.unwrap();
+    assert_eq!(answer["FailedEntryCount"], 0, "a service of this server: {answer}");
+    let default = world.service.policy(DEFAULT).await.unwrap();
+    let caller = Access {
+        who: Who::Service("s3.amazonaws.com"),
+        action: "events:PutEvents",
+        resource: DEFAULT,
+        keys: &[("aws:SourceAccount", "000000000000")],
+    };
+    let document = Document::parse(&default, PolicyKind::Resource).unwrap();
+    assert_eq!(document.decision(&caller), Decision::Allow);
+    let other = Access { keys: &[("aws:SourceAccount", "222222222222")], ..caller };
+    assert_eq!(document.decision(&other), Decision::Silent);
     let large = with("Detail", json!(json!({"a": "x".repeat(1024 * 1024)}).to_string()));
     let refused = world.call("PutEvents", json!({"Entries": [large]})).await.unwrap_err();
     assert_eq!(refused.1, "Total size of the entries in the request is over the limit.");
