@@ -328,7 +328,7 @@ def test_presigned_urls_are_verified(s3, clients, bucket):
         late = signer.generate_presigned_url("get_object", Params=arguments, ExpiresIn=-10)
         # What never was valid, in the words of either version.
         assert fetch(late)[0] in (400, 403)
-    post = s3.generate_presigned_post(bucket, "form/${filename}", ExpiresIn=60)
+    post = s3.generate_presigned_post(bucket, "form/f.txt", ExpiresIn=60)
     boundary = "b" * 20
     fields = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in post["fields"].items()

@@ -175,8 +175,7 @@ NOT_YET = {
         "Runtime": OFF,
         "Handler": OFF,
     },
-    "s3-code": {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
-    "s3-beside-zip": {"Code": {"ZipFile": probe_zip(), "S3Key": "key"}},
+    "s3-mode": {"Code": {"S3Bucket": "bucket", "S3Key": "key", "S3ObjectStorageMode": "COPY"}},
     "durable": {"DurableConfig": {"ExecutionTimeout": 10, "RetentionPeriodInDays": 1}},
 }
 
@@ -193,7 +192,7 @@ def test_what_is_not_there_yet_is_refused(create, lambda_, setting):
 def test_updates_refuse_it_as_well(lambda_, probe):
     error = refused(lambda_.update_function_configuration, FunctionName=probe, **NOT_YET["durable"])
     assert (error.code, "not support" in error.message) == (PARAMETER, True), error
-    for change in ({"S3Bucket": "bucket", "S3Key": "key"}, {"ZipFile": probe_zip(), "PublishTo": "LATEST_PUBLISHED"}):
+    for change in ({"ZipFile": probe_zip(), "PublishTo": "LATEST_PUBLISHED"},):
         error = refused(lambda_.update_function_code, FunctionName=probe, **change)
         assert (error.code, "not support" in error.message) == (PARAMETER, True), error
     error = refused(lambda_.update_function_code, FunctionName=probe, ImageUri="i")

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Body as HttpBody;
 use lambent_model::{AwsCall, Clock, Entropy, ResourcePolicies, ResourcePolicyFuture};
 use lambent_store::Store;
+use percent_encoding::percent_decode_str;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::CORSConfiguration;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -196,6 +197,7 @@ impl S3 {
     {
         let incoming = Incoming::new(body);
         if asker.secret.is_some() {
+            sign_token(parts);
             return Ok(Body::from(Box::pin(incoming) as DynByteStream));
         }
         hide_signature(parts);
@@ -230,6 +232,19 @@ impl ResourcePolicies for S3 {
         let bucket = name.and_then(|name| self.engine.find(name));
         let policy = bucket.and_then(|bucket| bucket.configurations.get(crate::access::POLICY).cloned());
         Box::pin(std::future::ready(policy))
+    }
+}
+
+/// Links of version 2 carry a session's token in the query, and sign it as if it were a header.
+fn sign_token(parts: &mut http::request::Parts) {
+    let query = parts.uri.query().unwrap_or_default();
+    if !query.contains("AWSAccessKeyId=") {
+        return;
+    }
+    let token = query.split('&').find_map(|pair| pair.strip_prefix("x-amz-security-token="));
+    let token = token.map(|token| percent_decode_str(token).decode_utf8_lossy());
+    if let Some(Ok(token)) = token.map(|token| HeaderValue::from_str(&token)) {
+        parts.headers.insert("x-amz-security-token", token);
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
     expect_owner(&bucket, input.expected_bucket_owner.as_ref())?;
     check_key(&input.key)?;
     if kind == Kind::Post {
+        if input.key.contains("${filename}") {
+            return Err(refuse::not_offered("${filename} in the key of a form; name the key itself"));
+        }
         // A form names its key inside, which nobody has looked at yet.
         access::may(&asker, &bucket, "s3:PutObject", Some(&input.key))?;
     }
