@@ -6,6 +6,7 @@ use lambent_sandbox_client::Exit;
 
 use super::*;
 
+mod calls;
 mod extensions;
 mod random;
 
