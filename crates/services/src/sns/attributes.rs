@@ -103,6 +103,8 @@ fn check_topic(topic: &TopicArn, name: &str, value: &str, given: Given) -> Resul
         "FifoThroughputScope" => refuse("must be Topic or MessageGroup"),
         "KmsMasterKeyId" => refuse("lambent has no KMS and encrypts no messages: leave it out"),
         "ArchivePolicy" => refuse("lambent does not archive messages: leave it out"),
+        // Of no delivery the status is logged, as here; Terraform sets it with every topic.
+        _ if is_feedback(name) && name.ends_with("SampleRate") && value == "0" => Ok(()),
         _ if is_feedback(name) => refuse("lambent does not log the status of deliveries: leave it out"),
         _ => Err(given.unknown(name)),
     }
@@ -244,6 +246,7 @@ mod tests {
             (&standard, "DisplayName", "Orders"),
             (&standard, "SignatureVersion", "2"),
             (&standard, "TracingConfig", "PassThrough"),
+            (&standard, "LambdaSuccessFeedbackSampleRate", "0"),
             (&fifo, "ContentBasedDeduplication", "true"),
             (&fifo, "FifoThroughputScope", "MessageGroup"),
         ] {
