@@ -23,6 +23,7 @@ import pytest
 
 from support.functions import ROLE, probe_zip
 from support.packages import pack
+from support.wait import until
 
 REGION = "us-west-2"
 QUEUE = "arn:aws:sqs:us-west-2:{account}:mySQSqueue"
