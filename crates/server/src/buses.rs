@@ -28,7 +28,7 @@ pub(crate) fn services(
 /// What fires rules and schedules, replays archives and removes what is over.
 pub(crate) fn dispatchers(store: &Store, gateway: &Gateway) -> [(&'static str, Dispatcher); 2] {
     let clock = || Arc::clone(&gateway.clock);
-    let rules = Dispatcher::new(store.clone(), clock(), Arc::new(gateway.eventbridge.courier()));
-    let schedules = Dispatcher::new(store.clone(), clock(), Arc::new(gateway.scheduler.courier()));
+    let rules = Dispatcher::new(store.clone(), clock(), Arc::new(gateway.companions.eventbridge.courier()));
+    let schedules = Dispatcher::new(store.clone(), clock(), Arc::new(gateway.companions.scheduler.courier()));
     [("schedules of rules and replays", rules), ("schedules", schedules)]
 }

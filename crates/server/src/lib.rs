@@ -14,6 +14,7 @@
 mod activation;
 mod buses;
 mod calls;
+mod companions;
 mod compose;
 mod config;
 pub mod discovery;

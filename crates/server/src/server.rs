@@ -15,14 +15,10 @@ use lambent_identity::Sessions;
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_metrics::Metrics;
 use lambent_model::{Bytes, Clock, Entropy, MetricSink};
-use lambent_s3::S3;
 use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
-use lambent_services::autoscaling::Autoscaling;
-use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
 use lambent_sources::Sources;
-use lambent_sqs::Sqs;
 use lambent_store::{CodeOptions, CodeStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -30,6 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::buses;
 use crate::calls::{ClientStartError, Outside};
+use crate::companions::{Companions, Footing};
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
@@ -42,7 +39,6 @@ use crate::namespaces::Policy;
 use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
-use crate::scaling;
 use crate::sources;
 use crate::telemetry::Telemetry;
 use crate::tls::{Names, Tls, TlsError};
@@ -206,24 +202,25 @@ impl Server {
         let issuer =
             Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
         let composer = Composer::new(Arc::clone(&runtimes.catalogue), code.clone(), config.isolation, issuer);
-        let invoker = Invoker::new(
-            world,
-            Arc::clone(&entropy),
-            composing(composer, stock.clone()),
-            available(stock.clone()),
-            invoker_options(&config),
-        );
+        let invoker = invoker(world, composer, &stock, &config);
         let feed = Feed::new(store.clone(), invoker.clone());
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
-        let s3 = lambent_s3::Parts {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            calls: Arc::clone(&outside.calls),
-        };
-        let s3 = S3::open(dir.as_path(), s3).await?;
-        let iam = Iam::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy));
+        let companions = Companions::open(Footing {
+            store: &store,
+            clock: &clock,
+            entropy: &entropy,
+            outside: &outside,
+            door: &door,
+            dir: dir.as_path(),
+            address,
+            secret,
+            config: &config,
+        })
+        .await?;
+        let permits =
+            Permits::new(companions.iam.clone(), Arc::clone(&clock)).with("lambda", feed.policies());
+        let permits = companions.known_to(permits);
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
@@ -233,34 +230,24 @@ impl Server {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
-            objects: Arc::new(Packages::new(s3.clone())),
-            roles: Arc::new(iam.clone()),
+            objects: Arc::new(Packages::new(companions.s3.clone())),
+            roles: Arc::new(companions.iam.clone()),
             location: location.clone(),
         });
-        let sns = topics::service(&store, &clock, &entropy, &outside.calls, &dir, address);
         let page = Page::new(metrics, &invoker, &logs);
-        let autoscaling = scaling::service(&store, &clock, &entropy, door.subscribe(), &config);
-        let sqs = Sqs::new(store.clone(), Arc::clone(&clock), Arc::clone(&entropy), secret).await?;
-        let (eventbridge, scheduler) = buses::services(&store, &clock, &entropy, &outside.calls, &iam);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
-            sqs: sqs.clone(),
-            sts: Sts::new(iam.clone(), sessions.clone()),
-            iam: iam.clone(),
+            sts: Sts::new(companions.iam.clone(), sessions.clone()),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: permits(&iam, &clock, &feed, (&s3, &sqs, &sns, &eventbridge)),
-            s3,
+            permits,
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
             control,
+            companions,
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
-            autoscaling: autoscaling.clone(),
-            sns,
-            eventbridge,
-            scheduler,
             code: code.clone(),
             location,
             clock,
@@ -282,7 +269,7 @@ impl Server {
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
-        spawn_upkeep(&mut tasks, &invoker, autoscaling, sqs, stock, &stopped);
+        spawn_upkeep(&mut tasks, &invoker, &gateway.companions, stock, &stopped);
         Ok(Self {
             address,
             kept,
@@ -350,7 +337,7 @@ impl Server {
             config,
             ..
         } = self;
-        let (orphans, sqs) = (Arc::clone(&gateway.orphans), gateway.sqs.clone());
+        let (orphans, sqs) = (Arc::clone(&gateway.orphans), gateway.companions.sqs.clone());
         let drained = async {
             // One period for both: what the connections took of it, the environments do not get a second time.
             let mut deadline = Instant::now();
@@ -440,6 +427,12 @@ fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatfor
     })
 }
 
+fn invoker(world: Arc<World>, composer: Composer, stock: &Stock, config: &Config) -> Invoker {
+    let entropy = Arc::clone(&world.entropy);
+    let (compose, available) = (composing(composer, stock.clone()), available(stock.clone()));
+    Invoker::new(world, entropy, compose, available, invoker_options(config))
+}
+
 fn invoker_options(config: &Config) -> InvokerOptions {
     InvokerOptions {
         idle: config.idle,
@@ -466,21 +459,6 @@ fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
 }
 
-/// Who knows the policies of which resources.
-fn permits(
-    iam: &Iam,
-    clock: &Arc<dyn Clock>,
-    feed: &Feed,
-    (s3, sqs, sns, eventbridge): (&S3, &Sqs, &Sns, &EventBridge),
-) -> Permits {
-    Permits::new(iam.clone(), Arc::clone(clock))
-        .with("lambda", feed.policies())
-        .with("s3", Arc::new(s3.clone()))
-        .with("sqs", Arc::new(sqs.clone()))
-        .with("sns", Arc::new(sns.clone()))
-        .with("events", Arc::new(eventbridge.clone()))
-}
-
 /// The users of the fabric, each with its own queues and slots.
 fn couriers(
     store: &Store,
@@ -496,7 +474,7 @@ fn couriers(
         ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
         ("delivery of what follows events", deliveries),
         ("delivery to addresses", posts),
-        ("expiry of subscriptions", topics::expiry(store, &gateway.clock, &gateway.sns)),
+        ("expiry of subscriptions", topics::expiry(store, &gateway.clock, &gateway.companions.sns)),
         rules,
         schedules,
     ]
@@ -523,19 +501,18 @@ fn spawn_pollers(
 fn spawn_upkeep(
     tasks: &mut JoinSet<Result<(), RunError>>,
     invoker: &Invoker,
-    autoscaling: Autoscaling,
-    sqs: Sqs,
+    companions: &Companions,
     stock: Stock,
     stopped: &watch::Receiver<bool>,
 ) {
-    let stopping = stopped.clone();
-    tasks.spawn(succeed(async move { sqs.run(until(stopping)).await }));
+    let (queues, stopping) = (companions.sqs.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
     let (tended, stopping) = (invoker.clone(), stopped.clone());
     tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
     let (keeping, stopping) = (invoker.clone(), stopped.clone());
     tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
-    let stopping = stopped.clone();
-    tasks.spawn(succeed(async move { autoscaling.run(until(stopping)).await }));
+    let (scaling, stopping) = (companions.autoscaling.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { scaling.run(until(stopping)).await }));
     tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped.clone()))));
 }
 

@@ -61,7 +61,7 @@ pub(crate) const TABLE: &[Rule] = &[
     },
     rule("sources", &["fabric", "lambda", "model", "patterns", "store"]),
     // An engine of its own: queues that clients poll (docs/adr/0018).
-    Rule { name: "sqs", uses: &["identity", "model", "store", "wire"], exceptions: &[], tests: &["testkit"] },
+    rule("sqs", &["identity", "model", "store", "wire"]),
     // An engine of its own, and what it tells others goes by the outbox (docs/adr/0017).
     rule("s3", &["fabric", "identity", "model", "store"]),
     rule("fabric", &["model", "store"]),

@@ -28,15 +28,9 @@ use hyper::body::Incoming;
 use lambent_control::{Caller, Control, LocationSigner, Outlet};
 use lambent_identity::{Principal, Sessions};
 use lambent_model::{Clock, Entropy, RequestId};
-use lambent_s3::S3;
-use lambent_services::autoscaling::Autoscaling;
-use lambent_services::eventbridge::EventBridge;
-use lambent_services::iam::Iam;
 use lambent_services::logs::Logs;
-use lambent_services::scheduler::Scheduler;
-use lambent_services::sns::Sns;
 use lambent_services::sts::Sts;
-use lambent_sqs::{Later, Sqs};
+use lambent_sqs::Later;
 use lambent_store::CodeStore;
 use lambent_wire::{
     Dialect, Error, Matched, Service, application_autoscaling, common, events, iam, lambda, logs, scheduler,
@@ -45,6 +39,7 @@ use lambent_wire::{
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
+use crate::companions::Companions;
 use crate::metrics::{Asked, Page, Requests};
 use crate::traces::Ring;
 use crate::urls::{Peer, Urls};
@@ -78,15 +73,9 @@ pub(crate) struct Gateway {
     pub(crate) bodies: Bodies,
     pub(crate) orphans: Arc<Orphans>,
     pub(crate) control: Control,
-    pub(crate) iam: Iam,
+    pub(crate) companions: Companions,
     pub(crate) urls: Urls,
     pub(crate) logs: Logs,
-    pub(crate) s3: S3,
-    pub(crate) autoscaling: Autoscaling,
-    pub(crate) sns: Sns,
-    pub(crate) sqs: Sqs,
-    pub(crate) eventbridge: EventBridge,
-    pub(crate) scheduler: Scheduler,
     pub(crate) sts: Sts,
     pub(crate) code: CodeStore,
     pub(crate) location: LocationSigner,
@@ -256,15 +245,25 @@ impl Gateway {
         request_id: &str,
     ) -> Response<Bytes> {
         match matched.operation().service.name {
-            "application-autoscaling" => self.autoscaling.call(&caller.scope, request, request_id).await,
-            "events" => {
-                self.eventbridge.call(&caller.scope, principal, &caller.arn, request, request_id).await
+            "application-autoscaling" => {
+                self.companions.autoscaling.call(&caller.scope, request, request_id).await
             }
-            "iam" => self.iam.call(matched, principal, request, request_id).await,
+            "events" => {
+                self.companions
+                    .eventbridge
+                    .call(&caller.scope, principal, &caller.arn, request, request_id)
+                    .await
+            }
+            "iam" => self.companions.iam.call(matched, principal, request, request_id).await,
             "logs" => self.logs.call(&caller.scope, request, request_id).await,
-            "sns" => self.sns.call(matched, &caller.scope, principal, request, request_id).await,
-            "scheduler" => self.scheduler.call(&caller.scope, request, request_id).await,
-            "sqs" => self.sqs.call(matched, &queues::caller(caller, principal), request, request_id).await,
+            "sns" => self.companions.sns.call(matched, &caller.scope, principal, request, request_id).await,
+            "scheduler" => self.companions.scheduler.call(&caller.scope, request, request_id).await,
+            "sqs" => {
+                self.companions
+                    .sqs
+                    .call(matched, &queues::caller(caller, principal), request, request_id)
+                    .await
+            }
             "sts" => self.sts.call(matched, principal, request, request_id).await,
             _ => self.control.call(matched, caller, request, request_id).await,
         }

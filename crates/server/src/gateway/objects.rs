@@ -56,7 +56,9 @@ impl Gateway {
         }
         let path = request.uri().path();
         let is_own = ["/_lambent/", "/_localstack/", "/metrics"].iter().any(|own| path.starts_with(own));
-        !is_own && !headers.contains_key("x-amz-target") && self.s3.is_meant(request.headers(), request.uri())
+        !is_own
+            && !headers.contains_key("x-amz-target")
+            && self.companions.s3.is_meant(request.headers(), request.uri())
     }
 
     /// Answers a request for S3.
@@ -85,7 +87,7 @@ impl Gateway {
         // it by itself.
         let call = async move {
             let _place = place;
-            gateway.s3.call(asker, Request::from_parts(parts, body)).await
+            gateway.companions.s3.call(asker, Request::from_parts(parts, body)).await
         };
         self.orphans.keep(call, move || requests.orphaned.add(1)).await.map(Reply::Object)
     }
@@ -122,7 +124,7 @@ impl Gateway {
             && let Err(error) = self.guard.check_page(parts)
         {
             let from = parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-            if !from.is_some_and(|from| self.s3.is_shared_with(from, parts)) {
+            if !from.is_some_and(|from| self.companions.s3.is_shared_with(from, parts)) {
                 return Err(denied(&error));
             }
         }
@@ -191,7 +193,7 @@ impl Gateway {
             request_id: request_id.to_string(),
             trace_id: call.trace_id.clone(),
         };
-        let (parts, body) = self.s3.call(asker, request.map(Full::new)).await.into_parts();
+        let (parts, body) = self.companions.s3.call(asker, request.map(Full::new)).await.into_parts();
         match body.collect().await {
             Ok(whole) => Response::from_parts(parts, whole.to_bytes()),
             Err(error) => whole(refused("InternalError", &error.to_string(), &request_id.to_string())),

@@ -81,7 +81,7 @@ impl Gateway {
         let is_signed = parts.headers.contains_key(header::AUTHORIZATION);
         match origin {
             Origin::Client if !is_signed => {
-                self.sns.unsigned(parts.uri.query().unwrap_or_default(), request_id).await
+                self.companions.sns.unsigned(parts.uri.query().unwrap_or_default(), request_id).await
             }
             Origin::Client | Origin::Function(_) => None,
         }
@@ -92,7 +92,7 @@ impl Gateway {
         if let Some(refused) = read_only(&parts.method) {
             return refused;
         }
-        match self.sns.certificate(parts.uri.path()).await {
+        match self.companions.sns.certificate(parts.uri.path()).await {
             Ok(Some(pem)) => plain(StatusCode::OK, "application/x-pem-file", pem.into()),
             Ok(None) => plain(StatusCode::NOT_FOUND, "text/plain", "there is no such certificate\n".into()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
