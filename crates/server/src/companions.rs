@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use lambent_model::{Clock, Entropy};
+use lambent_model::{Clock, Entropy, ResourcePolicies};
 use lambent_s3::S3;
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::eventbridge::EventBridge;
@@ -66,9 +66,10 @@ impl Companions {
         })
     }
 
-    /// The same permits with the policies of these services' resources.
-    pub(crate) fn known_to(&self, permits: Permits) -> Permits {
-        permits
+    /// What is asked whether the platform may call; `functions` are the policies of Lambda's resources.
+    pub(crate) fn permits(&self, clock: &Arc<dyn Clock>, functions: Arc<dyn ResourcePolicies>) -> Permits {
+        Permits::new(self.iam.clone(), Arc::clone(clock))
+            .with("lambda", functions)
             .with("s3", Arc::new(self.s3.clone()))
             .with("sqs", Arc::new(self.sqs.clone()))
             .with("sns", Arc::new(self.sns.clone()))

@@ -31,7 +31,7 @@ use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
 use crate::discovery::Runtimes;
 use crate::endpoints::KeysError;
 use crate::feed::Feed;
-use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Permits, Places};
+use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
 use crate::kept::Kept;
 use crate::memory::HostMemory;
 use crate::metrics::Page;
@@ -218,9 +218,6 @@ impl Server {
             config: &config,
         })
         .await?;
-        let permits =
-            Permits::new(companions.iam.clone(), Arc::clone(&clock)).with("lambda", feed.policies());
-        let permits = companions.known_to(permits);
         let (control, settle_queue) = Control::new(Parts {
             store: store.clone(),
             code: code.clone(),
@@ -240,7 +237,7 @@ impl Server {
             sts: Sts::new(companions.iam.clone(), sessions.clone()),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits,
+            permits: companions.permits(&clock, feed.policies()),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),
