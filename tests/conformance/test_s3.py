@@ -420,6 +420,9 @@ def test_the_cli(cli, home, bucket):
     (folder / "sub").mkdir(parents=True)
     (folder / "index.html").write_text("<h1>hello</h1>")
     (folder / "sub" / "data.bin").write_bytes(os.urandom(100_000))
+    # Files of the same second would be newer than their objects, which know whole seconds.
+    for file in (folder / "index.html", folder / "sub" / "data.bin"):
+        os.utime(file, (1_700_000_000, 1_700_000_000))
     cli.run("s3", "sync", folder, f"s3://{bucket}/site")
     listed = cli.run("s3", "ls", "--recursive", f"s3://{bucket}").stdout
     assert "site/index.html" in listed and "site/sub/data.bin" in listed

@@ -317,7 +317,6 @@ def test_sessions_are_verified_chunk_by_chunk(world, s3):
     assert refusal(guess.put_object, Bucket="sessions", Key="k", Body=b"x")[1] == 403
 
 
-@pytest.mark.skip(reason="the bus refuses events of aws.s3 also from the platform itself")
 def test_the_default_bus_hears_of_objects(world, s3):
     sqs, events = world.boto("sqs"), world.boto("events")
     s3.create_bucket(Bucket="bused")
