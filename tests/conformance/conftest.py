@@ -12,7 +12,19 @@ from support.functions import ROLE, probe_zip, unique, until_active
 from support.server import ISOLATION, RIGHTS, Server, scratch
 
 
+# What measures the machine, fills it, or looks at all that runs on it has it for itself; everything else waits more than
+# it works, and is run by two at once.
+ALONE = {
+    "test_admission.py", "test_concurrency.py", "test_freeze.py", "test_hostile.py", "test_network.py", "test_prewarm.py",
+    "test_rights.py", "test_rootless.py", "test_soak.py", "test_start.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in ALONE or item.path.parent.name == "escape":
+            item.add_marker("alone")
     if ISOLATION == "namespaces":
         return
     reason = pytest.mark.skip(reason=f"functions run with --isolation {ISOLATION}")
@@ -26,9 +38,6 @@ def server(request):
     """The server that tests share. None of them may leave it worse than it was. Tests marked `with_either_rights`
     get one with root's rights and one without."""
     server = Server(rights=getattr(request, "param", RIGHTS))
-    # Nobody listens there: for tests that configure where events and records go, and send none.
-    nowhere = "http://127.0.0.1:1"
-    server.environment["LAMBENT_AWS_ENDPOINTS"] = f"sns={nowhere},events={nowhere},s3={nowhere}"
     try:
         yield server.start()
         assert server.process.poll() is None, f"the server ended by itself:\n{server.output()}"

@@ -276,23 +276,3 @@ def test_what_never_arrives_is_counted(clients, lambda_, python, late):
 
     for metric in ("destination_delivery_failures", "dead_letter_errors"):
         until(lambda metric=metric: counted(metric), f"{metric} to be counted", 60)
-
-
-def test_where_nothing_can_arrive_is_refused(own_server):
-    client = Clients(own_server.start()).boto("lambda")
-    name, queue = unique("refused"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
-    create = {
-        "FunctionName": name,
-        "Runtime": own_server.python(),
-        "Role": ROLE,
-        "Handler": "lambda_function.lambda_handler",
-        "Code": {"ZipFile": packages.pack({"lambda_function.py": TELLER})},
-    }
-    error = refused(client.create_function, **create, DeadLetterConfig={"TargetArn": queue})
-    assert (error.status, error.code) == (400, "InvalidParameterValueException")
-    assert "--aws-endpoint sqs=URL" in error.message
-    client.create_function(**create)
-    config = {"OnFailure": {"Destination": queue}}
-    error = refused(client.put_function_event_invoke_config, FunctionName=name, DestinationConfig=config)
-    assert (error.status, error.code) == (400, "InvalidParameterValueException")
-    assert "--aws-endpoint sqs=URL" in error.message

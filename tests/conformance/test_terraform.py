@@ -154,3 +154,30 @@ def test_a_stack_of_rules_and_schedules(terraform, clients):
     stack.destroy()
     assert refused(events.describe_event_bus, Name="orders").code == "ResourceNotFoundException"
     assert refused(scheduler.get_schedule_group, Name="shop").code == "ResourceNotFoundException"
+
+
+def test_a_stack_of_events(terraform, clients, lambda_):
+    """What triggers functions and takes their results, with two functions, and that it is wired as it says."""
+    stack = terraform("sources.tf")
+    stack.apply()
+    assert stack.planned()[0] == NOTHING, stack.planned()[1]
+    sqs, s3 = clients.boto("sqs"), clients.boto("s3", s3={"addressing_style": "path"})
+
+    stack.apply(changed=True)
+    assert stack.planned()[0] == NOTHING, stack.planned()[1]
+    attributes = sqs.get_queue_attributes(QueueUrl=stack.output("queue"), AttributeNames=["All"])["Attributes"]
+    assert attributes["VisibilityTimeout"] == "120"
+    mapping = lambda_.list_event_source_mappings(FunctionName="tfe-consumer")["EventSourceMappings"][0]
+    assert mapping["BatchSize"] == 20
+
+    # A bucket with versions is only empty when they are gone.
+    for version in s3.list_object_versions(Bucket="tfe-files").get("Versions", []):
+        if version["Key"] != "code/function.zip":
+            s3.delete_object(Bucket="tfe-files", Key=version["Key"], VersionId=version["VersionId"])
+    stack.destroy()
+    assert refused(lambda_.get_function, FunctionName="tfe-pushed").status == 404
+    assert sqs.list_queues(QueueNamePrefix="tfe-").get("QueueUrls", []) == []
+    assert not [topic for topic in clients.boto("sns").list_topics()["Topics"] if "tfe-" in topic["TopicArn"]]
+    assert clients.boto("events").list_event_buses(NamePrefix="tfe-")["EventBuses"] == []
+    assert clients.boto("scheduler").list_schedules(NamePrefix="tfe-")["Schedules"] == []
+    assert not [bucket for bucket in s3.list_buckets()["Buckets"] if bucket["Name"].startswith("tfe-")]

@@ -1,5 +1,6 @@
 """Published packages, installed once by their package managers into a cache and zipped with a function."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -24,6 +25,14 @@ def _install(name, wanted, command):
     """The folder of an installation; what cannot be had, as on a machine without a network, skips the test."""
     folder = CACHE / "{}-{}".format(name, hashlib.sha256(wanted.encode()).hexdigest()[:12])
     stamp = folder / ".complete"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Whoever else wants the same at the same time waits for it.
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _installed(name, folder, stamp, command)
+
+
+def _installed(name, folder, stamp, command):
     if not stamp.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -34,6 +34,8 @@ class Witness:
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self.handled = collections.Counter()
+        # The same in the order in which it was heard.
+        self.heard = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._parts = {}
@@ -65,6 +67,7 @@ class Witness:
         *lines, self._parts[connection] = (self._parts[connection] + heard).split(b"\n")
         for line in lines:
             self.handled[int(line)] += 1
+            self.heard.append(int(line))
         try:
             connection.sendall(b"k" * len(lines))
         except OSError:

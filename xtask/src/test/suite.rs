@@ -83,12 +83,12 @@ fn runtimes(filters: &[String]) -> Result<Count, String> {
     fetch.envs(environment.iter().map(|(name, value)| (name, value)));
     // What cannot be had is named here and by the tests that are skipped for it.
     process::check(&mut fetch)?;
-    let mut count = pytest("runtimes", &folder, filters, &environment)?;
+    let mut count = pytest("runtimes", &folder, &[], filters, &environment)?;
     if filters.is_empty() {
         // Once more for clients that have waited for their function, as they do in a sandbox made in advance.
         environment.push(("LAMBENT_TEST_WAITING", PathBuf::from("1")));
         let sample = ["test_differential and (python3.13 or nodejs24)".to_owned()];
-        count.add(pytest("runtimes", &folder, &sample, &environment)?);
+        count.add(pytest("runtimes", &folder, &[], &sample, &environment)?);
     }
     Ok(count)
 }
@@ -120,7 +120,12 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
         // The tests that want it are skipped and say so.
         Err(problem) => println!("missing: servers to compare with: {problem}"),
     }
-    pytest("conformance", &crate::root().join("tests/conformance"), filters, &environment)
+    let folder = crate::root().join("tests/conformance");
+    // A file's tests share what they have made, and stay together.
+    let two = ["-m", "not alone", "--numprocesses", "2", "--dist", "loadfile"];
+    let mut count = pytest("conformance", &folder, &two, filters, &environment)?;
+    count.add(pytest("conformance", &folder, &["-m", "alone"], filters, &environment)?);
+    Ok(count)
 }
 
 /// The search path with a Ruby of which AWS has a runtime. Without one the tests that want it are skipped and say so.
@@ -147,6 +152,7 @@ fn vm(_: &[String]) -> Result<Count, String> {
 fn pytest(
     suite: &str,
     folder: &Path,
+    options: &[&str],
     filters: &[String],
     environment: &[(&str, PathBuf)],
 ) -> Result<Count, String> {
@@ -155,7 +161,10 @@ fn pytest(
     }
     let python = prepare::venv(suite, &folder.join("requirements.txt"))?;
     let mut command = Command::new(python);
-    command.args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=10", "-rs"]).arg(folder);
+    command
+        .args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=10", "-rs"])
+        .args(options)
+        .arg(folder);
     // Bytecode would be written beside the sources, by root.
     command.env("PYTHONDONTWRITEBYTECODE", "1").envs(environment.iter().map(|(name, value)| (name, value)));
     if !filters.is_empty() {

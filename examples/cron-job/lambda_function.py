@@ -1,0 +1,5 @@
+"""Runs every minute."""
+
+
+def lambda_handler(event, context):
+    print(f"ran for {event['meant']}")

@@ -1,0 +1,6 @@
+"""Hears of invoices."""
+
+
+def lambda_handler(event, context):
+    for record in event["Records"]:
+        print(f"heard {record['Sns']['Message']}")
