@@ -39,7 +39,8 @@ url=$(aws lambda get-function-url-config --function-name orders-intake --query F
 item="teapot $RANDOM"
 echo "ordering a $item at $url"
 # The name of the function's own host, without asking a resolver for it.
-curl --silent --show-error --fail --connect-to "::${endpoint#http://}" --data "{\"item\": \"$item\"}" "$url"
+curl --silent --show-error --fail --connect-to "::${endpoint#http://}" --header 'content-type: application/json' \
+    --data "{\"item\": \"$item\"}" "$url"
 echo
 until_true "the topic's message" grep -qF "$item" "$folder/heard"
 echo "the endpoint heard: $(grep -F "$item" "$folder/heard")"
