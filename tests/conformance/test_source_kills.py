@@ -92,7 +92,7 @@ class Sources:
         lambda_, python = self.boto("lambda"), self.server.python()
         for name in ("plain", "ordered"):
             lambda_.create_function(
-                FunctionName=name, Runtime=python, Role=ROLE, Handler="lambda_function.lambda_handler", Timeout=30,
+                FunctionName=name, Runtime=python, Role=ROLE, Handler="lambda_function.lambda_handler", Timeout=6,
                 Environment={"Variables": {"PORT": str(self._ports[name]), "FAILS": "yes" if name == "ordered" else "no"}},
                 Code={"ZipFile": packages.pack({"lambda_function.py": FUNCTION})},
             )
@@ -100,7 +100,8 @@ class Sources:
         sqs = self.boto("sqs")
         attributes = {"VisibilityTimeout": "30"}
         self.url = sqs.create_queue(QueueName="work", Attributes=attributes)["QueueUrl"]
-        attributes = {**attributes, "FifoQueue": "true", "ContentBasedDeduplication": "true"}
+        # What failed, or was under way at a kill, holds its group up for so long.
+        attributes = {"VisibilityTimeout": "6", "FifoQueue": "true", "ContentBasedDeduplication": "true"}
         self.fifo_url = sqs.create_queue(QueueName="work.fifo", Attributes=attributes)["QueueUrl"]
         for queue, function in (("work", "plain"), ("work.fifo", "ordered")):
             lambda_.create_event_source_mapping(
