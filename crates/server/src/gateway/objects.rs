@@ -22,6 +22,9 @@ use crate::urls::Peer;
 /// Who, and what the signature has to be verified with, where it has to be.
 type Claim = (Option<Principal>, Option<String>);
 
+/// Why nobody asks: S3's code, and the text.
+struct Denied(&'static str, String);
+
 /// The service's name in signatures.
 const SERVICE: &str = "s3";
 
@@ -80,7 +83,7 @@ impl Gateway {
         };
         let asker = match self.asker(&origin, &parts, &request_id) {
             Ok(asker) => asker,
-            Err(response) => return response.map(Reply::Object),
+            Err(Denied(code, text)) => return refused(code, &text, &request_id).map(Reply::Object),
         };
         let (gateway, requests) = (Arc::clone(&self), Arc::clone(&self.requests));
         // A change that has begun is finished, whether or not somebody waits for its answer; a body that ends early ends
@@ -93,27 +96,21 @@ impl Gateway {
     }
 
     /// Who asks, or the refusal.
-    fn asker(
-        &self,
-        origin: &Origin,
-        parts: &Parts,
-        request_id: &str,
-    ) -> Result<Asker, Response<lambent_s3::Body>> {
-        let denied = |error: &Error| refused("AccessDenied", &error.to_string(), request_id);
+    fn asker(&self, origin: &Origin, parts: &Parts, request_id: &str) -> Result<Asker, Denied> {
+        let denied = |error: &Error| Denied("AccessDenied", error.to_string());
         if let Origin::Client = origin {
             self.guard.check_host(parts).map_err(|error| denied(&error))?;
         }
-        let signature =
-            signature(parts).map_err(|error| refused(code(&error), &error.to_string(), request_id))?;
+        let signature = signature(parts).map_err(|error| Denied(code(&error), error.to_string()))?;
         let region = match &signature {
             Signature::Four(signed) => signed.credential().scope_region.clone(),
             _ => Region::default_region(),
         };
         let (principal, secret) = match origin {
             Origin::Function(guest) => (Some(Principal::AssumedRole(session_of(&guest.function))), None),
-            Origin::Client => self
-                .claim(signature)
-                .map_err(|error| refused(code(&error), &error.to_string(), request_id))?,
+            Origin::Client => {
+                self.claim(signature).map_err(|error| Denied(code(&error), error.to_string()))?
+            }
         };
         // Nobody has looked at the signature, so that a page could have made it: the bucket has to say that it may. What
         // is verified, or signed by nobody, a page can have no more of than anybody else.
