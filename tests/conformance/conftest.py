@@ -1,6 +1,8 @@
 """Fixtures: one server for the session, stock clients for it, functions that go away with their test."""
 
 import contextlib
+import os
+import random
 import shutil
 
 import pytest
@@ -11,6 +13,9 @@ from support.clients import Cli, Clients
 from support.functions import ROLE, probe_zip, unique, until_active
 from support.server import ISOLATION, RIGHTS, Server, scratch
 
+
+# Tests that draw lots do so by one seed, which the processes that share the tests inherit: they have to know the same ones.
+os.environ.setdefault("LAMBENT_TEST_SEED", str(random.SystemRandom().randrange(2**32)))
 
 # What measures the machine, fills it, or looks at all that runs on it has it for itself; everything else waits more than
 # it works, and is run by two at once.
