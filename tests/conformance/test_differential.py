@@ -2,16 +2,17 @@
 answers differ, a page of AWS's says that ours is right, or it is our defect.
 """
 
+import functools
 import importlib
 
 import pytest
 
-from differential.known import KNOWN
+from differential.known import KNOWN, MEMBERS
 from differential.script import Script, differences
 from support.peers import KNOWN as PEERS
 from support.peers import Peer, client, interpreter
 
-SERVICES = ["sqs"]
+SERVICES = ["sqs", "sns", "events", "s3"]
 SCRIPTS = [
     pytest.param(service, script, id=f"{service}-{script.__name__}")
     for service in SERVICES
@@ -28,7 +29,9 @@ def peer(request, tmp_path_factory):
     peer.end()
 
 
+@functools.cache
 def lines(service, script, url):
+    """Made once of each server: what a script leaves behind would be in the way of another run."""
     script_of = Script(client(service, url))
     script(script_of)
     return script_of.lines
@@ -41,7 +44,8 @@ def why(service, script, label, path, name):
         known = KNOWN.get((service, script, label, ".".join(parts[:length])))
         if known and name in known[0]:
             return known[1]
-    return None
+    known = MEMBERS.get((service, parts[-1]))
+    return known[1] if known and name in known[0] else None
 
 
 @pytest.mark.parametrize(("service", "script"), SCRIPTS)
