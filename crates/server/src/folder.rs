@@ -28,7 +28,7 @@ use crate::user::ServiceUser;
 pub(crate) const SHOWN: [&str; 2] = ["code/packages", "runtimes"];
 
 /// What an earlier version kept as root and the server now needs as its own.
-const HANDED_OVER: [&str; 13] = [
+const HANDED_OVER: [&str; 16] = [
     "code",
     "lambent.db",
     "lambent.db-shm",
@@ -39,8 +39,11 @@ const HANDED_OVER: [&str; 13] = [
     "logs.db",
     "logs.db-shm",
     "logs.db-wal",
+    "s3",
     "secret",
     "secret.new",
+    "sns-key",
+    "tls",
     // A file system's own, where the folder is the root of one.
     "lost+found",
 ];
