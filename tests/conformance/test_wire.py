@@ -93,7 +93,7 @@ def test_what_does_not_exist_and_what_is_not_offered_differ(http, lambda_):
 def test_a_service_that_is_not_there_says_so(clients):
     error = refused(clients.boto("dynamodb").list_tables)
     assert error.status >= 400 and error.code
-    answer = clients.http("GET", "/", service="s3")
+    answer = clients.http("GET", "/", service="route53")
     assert answer.status >= 400 and answer.body
 
 

@@ -64,8 +64,12 @@ resource "aws_iam_policy" "queue" {
     Version = "2012-10-17"
     Statement = [{
       Effect   = "Allow"
-      Action   = var.changed ? ["sqs:ReceiveMessage", "sqs:DeleteMessage"] : ["sqs:ReceiveMessage"]
-      Resource = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf"
+      # What a mapping needs, without which Lambda takes none, and in the second round one more.
+      Action = concat(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        var.changed ? ["sqs:SendMessage"] : []
+      )
+      Resource = aws_sqs_queue.queue.arn
     }]
   })
 }
@@ -198,6 +202,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
   function_name    = aws_lambda_function.function.arn
   batch_size       = var.changed ? 5 : 10
   enabled          = false
+  depends_on       = [aws_iam_role_policy_attachment.queue]
 }
 
 data "aws_lambda_function" "read" {
