@@ -76,7 +76,7 @@ class OnASmallMachine(Server):
 
     def binary(self):
         self.group.mkdir(exist_ok=True)
-        (self.group / "memory.limit_in_bytes").write_text(str(500 << 20))
+        (self.group / "memory.limit_in_bytes").write_text(str(400 << 20))
         wrapper = self.home / "lambent"
         wrapper.write_text(f'#!/bin/sh\necho $$ > {self.group}/cgroup.procs && exec {super().binary()} "$@"\n')
         wrapper.chmod(0o755)
@@ -105,7 +105,8 @@ def test_a_full_machine_throttles_and_goes_on():
         until_active(client, "many")
         until(lambda: prewarmed(server) > 0, "a sandbox to wait")
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
-            event = {"do": "sleep", "seconds": 1}
+            # Long enough that none ends, and leaves its environment to another, while others still start.
+            event = {"do": "sleep", "seconds": 6}
             calls = [
                 pool.submit(throttled, lambda: functions.invoke(client, "many", event).ok) for _ in range(24)
             ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import os
 import re
 
 import pytest
@@ -95,7 +96,8 @@ def seen(server, runtime, family, **settings):
         # Whoever has been wanted once waits the next time.
         first = deploy(client, runtime, family, **settings)
         command = functions.invoke(client, first).ok["cmdline"]
-        until(lambda: waits_for(server, command), "a sandbox to wait")
+        storage = settings.get("EphemeralStorage", {"Size": 512})["Size"]
+        until(lambda: waits_for(server, command, storage), "a sandbox to wait")
     before = set(processes.waiting(server))
     name = deploy(client, runtime, family, **settings)
     report = functions.invoke(client, name).ok
@@ -103,11 +105,27 @@ def seen(server, runtime, family, **settings):
     return plain(report), taken
 
 
-def waits_for(server, command="python"):
-    """The processes with this in their command line that wait, once all that have been started do."""
+def waits_for(server, command="python", storage=512):
+    """
+    The processes with this in their command line that wait with so many MB of /tmp, once all that have been started do.
+    """
     pids = processes.waiting(server)
-    found = [pid for pid in pids if command in processes._read(f"/proc/{pid}/cmdline")]
-    return found if len(pids) == prewarmed(server) else []
+    found = [
+        pid for pid in pids if command in processes._read(f"/proc/{pid}/cmdline") and temporary(pid) == storage
+    ]
+    health = Clients(server).http("GET", "/_lambent/health", sign=False).json
+    # A process is there before its sandbox is ready, and a sandbox may wait without one.
+    return found if health["prewarmed"] >= health["prewarm_wanted"] else []
+
+
+def temporary(pid):
+    """The size of a process's /tmp in MB, to the nearest 64: a file system needs some for itself."""
+    try:
+        found = os.statvfs(f"/proc/{pid}/root/tmp")
+    except FileNotFoundError:
+        # The process has ended meanwhile.
+        return None
+    return round(found.f_blocks * found.f_frsize / (64 << 20)) * 64
 
 
 def plain(report):

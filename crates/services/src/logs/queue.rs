@@ -26,7 +26,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) const DEFAULT: Self =
-        Self { records: 65_536, bytes: 32 * 1024 * 1024, reserve_eighths: 1, streams: 4_096 };
+        Self { records: 65_536, bytes: 16 * 1024 * 1024, reserve_eighths: 1, streams: 4_096 };
 }
 
 /// How long the first record of a batch waits for company. It saves a wake-up and a transaction per record, which on a

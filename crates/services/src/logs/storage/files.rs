@@ -130,14 +130,14 @@ impl Files {
             if !part.builder.is_empty() {
                 part.cut();
             }
-            if let Err(error) = self.append_part(group, &part) {
+            if let Err(error) = self.append_part(group, part) {
                 refused.insert(group, error);
             }
         }
         refused
     }
 
-    fn append_part(&mut self, group: i64, part: &Part) -> io::Result<()> {
+    fn append_part(&mut self, group: i64, part: Part) -> io::Result<()> {
         self.reserve.check(&self.dir, part.bytes.len() as u64)?;
         let last = self.segments.last(group);
         let growing = match last {
@@ -171,6 +171,8 @@ impl Files {
             list.pop_if(|last| last.number == grown.number);
             list.push(grown);
         });
+        // A flood's part may be as large as a segment, which is closed in memory.
+        drop(part);
         if is_full {
             self.close_growing(group)?;
         }

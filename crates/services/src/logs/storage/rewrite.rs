@@ -13,6 +13,9 @@ use super::segment::{Block, Segment, closed_path, encode_index};
 /// What a reader has to decompress at once; ten thousand short lines fit into a few.
 const FRAME_BYTES: usize = 256 * 1024;
 
+/// What is taken at once for a segment's text, which a damaged file could say anything of.
+const TEXT_BYTES_AHEAD: usize = 64 * 1024 * 1024;
+
 /// Which events are written again.
 #[derive(Debug, Default)]
 pub(crate) struct Keep {
@@ -39,7 +42,6 @@ pub(crate) fn rewrite(dir: &Path, segment: &Segment, keep: &Keep) -> io::Result<
 }
 
 /// Events with their texts in one place: a segment has some 100,000.
-#[derive(Default)]
 struct Events {
     list: Vec<Stored>,
     text: String,
@@ -56,7 +58,9 @@ struct Stored {
 
 fn read(segment: &Segment, keep: &Keep) -> io::Result<Events> {
     let file = File::open(&segment.path)?;
-    let mut events = Events::default();
+    // Its size is known, and a text that grows by doubling would hold twice as much.
+    let raw = usize::try_from(segment.totals.raw_bytes).unwrap_or(0).min(TEXT_BYTES_AHEAD);
+    let mut events = Events { list: Vec::new(), text: String::with_capacity(raw) };
     let (mut bytes, mut scratch) = (Vec::new(), Vec::new());
     for block in segment.blocks(&file)? {
         bytes.resize(usize::try_from(block.bytes).unwrap_or(0), 0);
