@@ -276,3 +276,47 @@ def test_what_never_arrives_is_counted(clients, lambda_, python, late):
 
     for metric in ("destination_delivery_failures", "dead_letter_errors"):
         until(lambda metric=metric: counted(metric), f"{metric} to be counted", 60)
+
+
+def test_a_role_that_may_not_send_is_refused(own_server):
+    """When the destination is configured, as AWS asks then; and whatever IAM does not know may send in its account."""
+    clients = Clients(own_server.start())
+    client, iam = clients.boto("lambda"), clients.boto("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="sender", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    name, queue = unique("refused"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+    create = {
+        "FunctionName": name,
+        "Runtime": own_server.python(),
+        "Role": role,
+        "Handler": "lambda_function.lambda_handler",
+        "Code": {"ZipFile": packages.pack({"lambda_function.py": TELLER})},
+    }
+    words = "The provided execution role does not have permissions to call {} on {}"
+    error = refused(client.create_function, **create, DeadLetterConfig={"TargetArn": queue})
+    assert (error.status, error.code) == (400, "InvalidParameterValueException")
+    assert error.message == words.format("SendMessage", "SQS")
+    client.create_function(**create)
+    until_active(client, name)
+    for destination, operation, service in [
+        (queue, "SendMessage", "SQS"),
+        (f"arn:aws:sns:{REGION}:{ACCOUNT}:t", "Publish", "SNS"),
+        (f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/b", "PutEvents", "EventBridge"),
+        ("arn:aws:s3:::bucket", "PutObject", "S3"),
+        (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:other", "InvokeFunction", "Lambda"),
+    ]:
+        config = {"OnFailure": {"Destination": destination}}
+        error = refused(client.put_function_event_invoke_config, FunctionName=name, DestinationConfig=config)
+        assert (error.status, error.code) == (400, "InvalidParameterValueException"), destination
+        assert error.message == words.format(operation, service)
+    update = {"FunctionName": name, "DeadLetterConfig": {"TargetArn": queue}}
+    assert refused(client.update_function_configuration, **update).message == words.format("SendMessage", "SQS")
+
+    allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName="sender", PolicyName="send", PolicyDocument=document)
+    client.update_function_configuration(**update)
+    config = {"OnFailure": {"Destination": queue}}
+    client.put_function_event_invoke_config(FunctionName=name, DestinationConfig=config)
+    client.create_function(**{**create, "FunctionName": f"{name}-2", "Role": ROLE}, DeadLetterConfig={"TargetArn": queue})

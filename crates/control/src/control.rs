@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lambent_model::{
-    AcceptEvent, AwsCall, Clock, Entropy, FunctionArn, Invoke, Provisioning, RevisionId, Scope, Target,
-    TrustedRoles,
+    AcceptEvent, Arn, AwsCall, AwsCaller, Clock, Entropy, FunctionArn, Invoke, Provisioning, RevisionId,
+    Scope, Target, TrustedRoles,
 };
 use lambent_store::{CodeStore, Store};
 use lambent_wire::lambda::{SERVICE, op};
@@ -29,6 +29,18 @@ pub enum RuntimeStatus {
     Retired,
     /// Not a runtime.
     Unknown,
+}
+
+/// The action by which something is sent to a resource of a service, and what AWS's texts call the service.
+fn sending(service: &str) -> Option<(&'static str, &'static str)> {
+    Some(match service {
+        "sqs" => ("sqs:SendMessage", "SQS"),
+        "sns" => ("sns:Publish", "SNS"),
+        "events" => ("events:PutEvents", "EventBridge"),
+        "s3" => ("s3:PutObject", "S3"),
+        "lambda" => ("lambda:InvokeFunction", "Lambda"),
+        _ => return None,
+    })
 }
 
 /// What control has to know about runtimes.
@@ -124,19 +136,38 @@ impl Control {
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
     }
 
-    /// Refuses what records and events are to be sent to where nothing could ever arrive: AWS looks whether it may send
-    /// there, too.
-    pub(crate) fn check_reachable<'a>(
+    /// Refuses destinations of records and events where nothing could ever arrive, or to which the function's role may
+    /// send nothing, as AWS does (Developer Guide, "Adding a dead-letter queue": required permissions).
+    pub(crate) async fn check_destinations<'a>(
         &self,
+        function: &FunctionArn,
+        role: &str,
         destinations: impl IntoIterator<Item = &'a String>,
     ) -> Result<(), Error> {
-        let refused = destinations
-            .into_iter()
-            .filter(|destination| !destination.is_empty())
-            .find_map(|destination| self.parts.calls.not_reachable(destination));
-        refused.map_or(Ok(()), |reason| {
-            Err(crate::request::invalid(format!("The destination cannot be reached: {reason}")))
-        })
+        let invalid = crate::request::invalid;
+        let calls = &self.parts.calls;
+        let (account, session) = (function.scope.account.clone(), function.name.clone());
+        let caller = AwsCaller::Role { account, role: role.to_owned(), session };
+        for arn in destinations.into_iter().filter(|arn| !arn.is_empty()) {
+            if let Some(reason) = calls.not_reachable(arn) {
+                return Err(invalid(format!("The destination cannot be reached: {reason}")));
+            }
+            // What is none of these has been refused by its form.
+            let Some((action, service)) = Arn::parse(arn).and_then(|arn| sending(arn.service)) else {
+                continue;
+            };
+            let resource = match action {
+                "s3:PutObject" => format!("{arn}/aws/lambda/async/{}/", function.name),
+                _ => arn.clone(),
+            };
+            if calls.allowed(&caller, action, &resource).await.is_err() {
+                let (_, operation) = action.split_once(':').unwrap_or(("", action));
+                return Err(invalid(format!(
+                    "The provided execution role does not have permissions to call {operation} on {service}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The environments that are kept initialised for a version or alias, with what is in use of them, which CloudWatch

@@ -76,16 +76,15 @@ pub(crate) async fn set(
                 404 => lambda::error::resource_not_found_exception("The function doesn't exist."),
                 _ => error,
             })?;
-        let configs = &mut found.stored.function.event_invoke;
-        let config = change(configs.get(&of))?;
+        let config = change(found.stored.function.event_invoke.get(&of))?;
         if !checked {
-            context
-                .control
-                .check_reachable([&config.on_success, &config.on_failure].into_iter().flatten())?;
+            let destinations = [&config.on_success, &config.on_failure].into_iter().flatten();
+            let role = &found.stored.function.settings.role;
+            context.control.check_destinations(&target.function, role, destinations).await?;
             checked = true;
         }
         let answer = shown(&target.function, &of, &config);
-        configs.insert(of.clone(), config);
+        found.stored.function.event_invoke.insert(of.clone(), config);
         let saved = functions::replace("event-invoke-config", store, &target.function, &found.stored).await;
         if saved.map_err(|error| refuse::store(&error))? {
             return Ok(answer);

@@ -70,6 +70,11 @@ resource "aws_iam_policy" "queue" {
         var.changed ? ["sqs:SendMessage"] : []
       )
       Resource = aws_sqs_queue.queue.arn
+      }, {
+      # Where events go that fail.
+      Effect   = "Allow"
+      Action   = "sqs:SendMessage"
+      Resource = "arn:aws:sqs:us-east-1:${data.aws_caller_identity.current.account_id}:tf-failures"
     }]
   })
 }
@@ -181,6 +186,7 @@ resource "aws_lambda_permission" "account" {
 }
 
 resource "aws_lambda_function_event_invoke_config" "function" {
+  depends_on                   = [aws_iam_role_policy_attachment.queue]
   function_name                = aws_lambda_function.function.function_name
   maximum_event_age_in_seconds = var.changed ? 120 : 60
   maximum_retry_attempts       = var.changed ? 1 : 0

@@ -13,6 +13,7 @@ use lambent_wire::{Blob, Error, common};
 
 use crate::code_source::{ObjectName, ReadObjectError};
 use crate::control::RuntimeStatus;
+use crate::functions;
 use crate::layers::Used;
 use crate::refuse;
 use crate::request::{Context, invalid};
@@ -115,9 +116,18 @@ impl Shared {
         if let Some(runtime) = &self.runtime {
             check_runtime(context, runtime.as_str())?;
         }
-        context.control.check_reachable(change_of_dead_letters(&self.around))?;
         if let Some(role) = &self.role {
             context.check_role(role, function).await?;
+        }
+        if let Some(queue) = change_of_dead_letters(&self.around) {
+            let role = match &self.role {
+                Some(role) => role.clone(),
+                None => {
+                    let stored = functions::load(&context.control.parts.store, function).await?;
+                    stored.function.settings.role.clone()
+                }
+            };
+            context.control.check_destinations(function, &role, [queue]).await?;
         }
         let used = match &self.layers {
             Some(arns) => Some(context.use_layers(function, arns).await?),
