@@ -1,8 +1,38 @@
-//! Function names and ARNs in all the forms that AWS accepts (Lambda API Reference: `FunctionName`).
+//! ARNs of any service, and function names and ARNs in all the forms that AWS accepts (Lambda API Reference:
+//! `FunctionName`).
 
 use std::fmt;
 
 use crate::{AccountId, Qualifier, Region, Scope};
+
+/// The parts of an ARN (IAM User Guide, "Amazon Resource Names").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a> {
+    /// `sqs`.
+    pub service: &'a str,
+    /// Empty for services without regions, and for buckets.
+    pub region: &'a str,
+    /// Empty for buckets.
+    pub account: &'a str,
+    /// What follows, never empty.
+    pub resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    /// Takes an ARN apart; `None` for what is none.
+    #[must_use]
+    pub fn parse(arn: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let ["arn", _, service, region, account, resource] = parts[..] else { return None };
+        (!resource.is_empty()).then_some(Self { service, region, account, resource })
+    }
+
+    /// Where the resource is; `None` where the ARN does not say, or says what is neither an account nor a region.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        Some(Scope { account: self.account.parse().ok()?, region: self.region.parse().ok()? })
+    }
+}
 
 /// The unqualified ARN of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ mod time;
 pub mod trace;
 mod units;
 
-pub use arn::{FunctionArn, FunctionReference, ParseReferenceError};
+pub use arn::{Arn, FunctionArn, FunctionReference, ParseReferenceError};
 pub use aws_call::{
     AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest,
     ResourcePolicies,

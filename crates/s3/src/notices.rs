@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lambent_fabric::deliveries::{Delivery, Retry, Source, What};
 use lambent_identity::Principal;
-use lambent_model::{AwsCaller, AwsRequest, Scope, Timestamp};
+use lambent_model::{Arn, AwsCaller, AwsRequest, Scope, Timestamp};
 use lambent_store::Write;
 use s3s::S3Result;
 use s3s::dto::NotificationConfiguration;
@@ -60,10 +60,8 @@ pub(crate) fn to(
     at: Timestamp,
     trace_id: Option<String>,
 ) -> Write {
-    let parts: Vec<&str> = wish.arn.splitn(6, ':').collect();
-    let account =
-        parts.get(4).and_then(|account| account.parse().ok()).unwrap_or_else(|| bucket.account.clone());
-    let scope = Scope { account, region: bucket.region.clone() };
+    let own = || Scope { account: bucket.account.clone(), region: bucket.region.clone() };
+    let scope = Arn::parse(&wish.arn).and_then(|arn| arn.scope()).unwrap_or_else(own);
     let (operation, input, payload) = match wish.destination {
         Destination::Function => {
             let input = json!({ "FunctionName": wish.arn, "InvocationType": "Event" });
@@ -136,20 +134,20 @@ impl Engine {
     }
 
     /// Services put their events on the default bus of the account without being asked (EventBridge User Guide, "Events
-    /// from AWS services"): no policy is consulted, so that no resource is named.
+    /// from AWS services"): that bus lets them.
     fn to_bus(&self, event: &Event, cause: &Cause<'_>, asker: &Asker) -> Write {
         let bucket = &event.bucket;
+        let bus = format!("arn:aws:events:{}:{}:event-bus/default", bucket.region, bucket.account);
         let call = AwsRequest {
             service: Cow::Borrowed("events"),
             operation: Cow::Borrowed("PutEvents"),
             scope: Scope { account: bucket.account.clone(), region: bucket.region.clone() },
             caller: caller(bucket),
-            resource: None,
+            resource: Some(bus.clone()),
             trace_id: asker.trace_id.clone(),
             input: json!({ "Entries": [event.entry(cause)] }).to_string(),
             payload: None,
         };
-        let lane = format!("arn:aws:events:{}:{}:event-bus/default", bucket.region, bucket.account);
-        delivery(bucket, &asker.request_id, event.at, lane, call)
+        delivery(bucket, &asker.request_id, event.at, bus, call)
     }
 }

@@ -3,7 +3,7 @@
 //! User Guide, "Event notification types and destinations", "Configuring event notifications using object key name
 //! filtering".
 
-use lambent_model::Region;
+use lambent_model::{AccountId, Arn, Region};
 use s3s::S3Result;
 use s3s::dto::{Event as Name, NotificationConfiguration, NotificationConfigurationFilter};
 
@@ -190,14 +190,11 @@ pub(crate) fn check(wishes: &[Wish], region: &Region) -> S3Result<()> {
 }
 
 fn check_arn(wish: &Wish, region: &Region) -> S3Result<()> {
-    let parts: Vec<&str> = wish.arn.splitn(6, ':').collect();
     let (service, _) = wish.destination.service();
-    let is_of_service = matches!(parts[..], ["arn", _, found, _, account, name]
-        if found == service && !name.is_empty() && account.parse::<lambent_model::AccountId>().is_ok());
-    if !is_of_service {
-        return Err(invalid_argument("The ARN could not be parsed"));
-    }
-    if parts[3] != region.as_str() {
+    let parsed = Arn::parse(&wish.arn)
+        .filter(|arn| arn.service == service && arn.account.parse::<AccountId>().is_ok())
+        .ok_or_else(|| invalid_argument("The ARN could not be parsed"))?;
+    if parsed.region != region.as_str() {
         return Err(invalid_argument(
             "The notification destination service region is not valid for the bucket location constraint",
         ));

@@ -66,17 +66,18 @@ impl EventBridge {
     }
 
     /// Answers a request of the EventBridge API. Authentication is behind the caller; `scope` is the account and region
-    /// that it found, `name` who calls: an ARN, or the name of a service of this server, whose events are AWS's own.
+    /// that it found, `is_service` whether a service of this server calls, whose events are AWS's own.
     pub async fn call(
         &self,
         scope: &Scope,
         principal: &Principal,
-        name: &str,
+        is_service: bool,
         request: Request<Bytes>,
         request_id: &str,
     ) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
-        let answered = api::answer(&self.inner, scope, (principal, name), &parts, body, request_id).await;
+        let answered =
+            api::answer(&self.inner, scope, (principal, is_service), &parts, body, request_id).await;
         answered.unwrap_or_else(|error| SERVICE.error_response(&error, request_id))
     }
 

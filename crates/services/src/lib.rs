@@ -1,6 +1,7 @@
 //! Companion services: IAM, STS, CloudWatch Logs, SNS and Application Auto Scaling.
 
 pub mod autoscaling;
+mod dispatch;
 pub mod eventbridge;
 
 /// For the project's own fuzzers.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lambent_fabric::deliveries::{Curve, DeadLetter, Delivery, Phase, Retry, Source, What};
-use lambent_model::{AwsCaller, AwsRequest, Scope, Timestamp};
+use lambent_model::{Arn, AwsCaller, AwsRequest, Timestamp};
 use serde_json::{Value, json};
 
 /// "By default, EventBridge retries sending the event for 24 hours and up to 185 times with an exponential back off and
@@ -22,26 +22,6 @@ pub(crate) enum Kind {
     Topic,
     Bus,
     LogGroup,
-}
-
-/// The parts of an ARN (IAM User Guide, "Amazon Resource Names").
-pub(crate) struct Arn<'a> {
-    pub(crate) service: &'a str,
-    pub(crate) region: &'a str,
-    pub(crate) account: &'a str,
-    pub(crate) resource: &'a str,
-}
-
-impl<'a> Arn<'a> {
-    pub(crate) fn parse(arn: &'a str) -> Option<Self> {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let ["arn", _, service, region, account, resource] = parts[..] else { return None };
-        (!resource.is_empty()).then_some(Self { service, region, account, resource })
-    }
-
-    pub(crate) fn scope(&self) -> Option<Scope> {
-        Some(Scope { account: self.account.parse().ok()?, region: self.region.parse().ok()? })
-    }
 }
 
 impl Kind {

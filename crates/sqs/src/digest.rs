@@ -8,7 +8,7 @@ use md5::{Digest as _, Md5};
 
 /// Of a text: 32 hexadecimal digits.
 pub(crate) fn of_text(text: &str) -> String {
-    hex(Md5::digest(text.as_bytes()).as_slice())
+    hex::encode(Md5::digest(text.as_bytes()).as_slice())
 }
 
 /// Of attributes, in the order of their names: each part with its length before it, and what kind of value it is.
@@ -36,13 +36,7 @@ pub(crate) fn of_attributes(attributes: &BTreeMap<String, MessageAttributeValue>
             (None, None) => part(b"", Some(STRING)),
         }
     }
-    Some(hex(digest.finalize().as_slice()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    Some(hex::encode(digest.finalize().as_slice()))
 }
 
 #[cfg(test)]
@@ -69,6 +63,6 @@ mod tests {
         ]);
         let bytes =
             b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01v\0\0\0\x01b\0\0\0\x06Binary\x02\0\0\0\x02\0\x01";
-        assert_eq!(of_attributes(&attributes), Some(hex(Md5::digest(bytes).as_slice())));
+        assert_eq!(of_attributes(&attributes), Some(hex::encode(Md5::digest(bytes).as_slice())));
     }
 }

@@ -11,26 +11,22 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
 use crate::client::{ClientError, ENCODED, service_error};
+use crate::{Protocol, Service, events, sns, sqs};
 
 /// How a service takes its requests.
 #[derive(Clone, Copy)]
 enum Style {
-    /// JSON with `X-Amz-Target`: the prefix of its operations, the version of the protocol.
-    Json { prefix: &'static str, content_type: &'static str },
-    /// A form (Smithy: "AWS query protocol"), with the API's version.
-    Query { version: &'static str },
+    /// As its model says: JSON with `X-Amz-Target`, or a form (Smithy: "AWS query protocol").
+    Of(&'static Service),
     /// A path for each operation.
     Rest,
 }
 
-const JSON_1_0: &str = "application/x-amz-json-1.0";
-const JSON_1_1: &str = "application/x-amz-json-1.1";
-
 fn style(service: &str) -> Option<Style> {
     Some(match service {
-        "sqs" => Style::Json { prefix: "AmazonSQS", content_type: JSON_1_0 },
-        "events" => Style::Json { prefix: "AWSEvents", content_type: JSON_1_1 },
-        "sns" => Style::Query { version: "2010-03-31" },
+        "sqs" => Style::Of(&sqs::SERVICE),
+        "events" => Style::Of(&events::SERVICE),
+        "sns" => Style::Of(&sns::SERVICE),
         "s3" | "lambda" => Style::Rest,
         _ => return None,
     })
@@ -50,22 +46,21 @@ pub fn request(
     payload: Option<Bytes>,
 ) -> Result<Request<Bytes>, String> {
     let style = style(service).ok_or_else(|| format!("the service {service} is not spoken"))?;
-    let mut request = match style {
-        Style::Json { prefix, content_type } => {
-            let mut request = Request::new(Bytes::from(Value::Object(input).to_string()));
-            let target = header(&format!("{prefix}.{operation}"))?;
-            request.headers_mut().insert(HeaderName::from_static("x-amz-target"), target);
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            request
-        }
-        Style::Query { version } => {
-            let mut request = Request::new(Bytes::from(form(operation, version, &input)));
-            let content_type = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-            request.headers_mut().insert(CONTENT_TYPE, content_type);
-            request
-        }
-        Style::Rest => return rest(service, operation, &input, payload.unwrap_or_default()),
+    let Style::Of(service) = style else {
+        return rest(service, operation, &input, payload.unwrap_or_default());
     };
+    let (body, content_type) = match service.protocol {
+        Protocol::Query => {
+            (form(operation, service.version, &input), "application/x-www-form-urlencoded; charset=utf-8")
+        }
+        protocol => (Value::Object(input).to_string(), protocol.content_type()),
+    };
+    let mut request = Request::new(Bytes::from(body));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if service.protocol != Protocol::Query {
+        let target = header(&format!("{}.{operation}", service.target_prefix))?;
+        request.headers_mut().insert(HeaderName::from_static("x-amz-target"), target);
+    }
     *request.method_mut() = Method::POST;
     Ok(request)
 }
@@ -80,7 +75,9 @@ pub fn answer(service: &str, response: Response<Bytes>) -> Result<Bytes, ClientE
         return Ok(body);
     }
     Err(match style(service) {
-        Some(Style::Query { .. }) => xml_error(&parts.headers, parts.status, &body),
+        Some(Style::Of(service)) if service.protocol == Protocol::Query => {
+            xml_error(&parts.headers, parts.status, &body)
+        }
         Some(Style::Rest) if service == "s3" => xml_error(&parts.headers, parts.status, &body),
         _ => service_error(parts.status, &parts.headers, &body),
     })

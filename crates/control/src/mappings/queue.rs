@@ -1,7 +1,7 @@
 //! What is asked of a queue before its mapping is taken (Developer Guide, "Creating and configuring an Amazon SQS event
 //! source mapping"): that it is there, that the function's role may poll it, and that it hides its messages for long enough.
 
-use lambent_model::{AwsCall, AwsCallError, AwsCaller, AwsRequest, Scope};
+use lambent_model::{Arn, AwsCall, AwsCallError, AwsCaller, AwsRequest};
 use lambent_wire::Error;
 use serde_json::Value;
 
@@ -41,7 +41,8 @@ fn no_permission(action: &str) -> Error {
 }
 
 async fn visibility(calls: &dyn AwsCall, arn: &str, caller: AwsCaller) -> Result<u64, Error> {
-    let scope = scope(arn).ok_or_else(|| invalid("Unrecognized event source."))?;
+    let scope =
+        Arn::parse(arn).and_then(|arn| arn.scope()).ok_or_else(|| invalid("Unrecognized event source."))?;
     let request = AwsRequest {
         service: "sqs".into(),
         operation: "GetQueueAttributes".into(),
@@ -79,10 +80,4 @@ fn refused(error: &AwsCallError) -> Error {
         )),
         other => invalid(format!("Error occurred while GetQueueAttributes: {other}")),
     }
-}
-
-fn scope(arn: &str) -> Option<Scope> {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let [_, _, _, region, account, _] = parts[..] else { return None };
-    Some(Scope { account: account.parse().ok()?, region: region.parse().ok()? })
 }

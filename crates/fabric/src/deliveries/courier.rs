@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{AwsCall, AwsCallError, AwsRequest, Clock, Count, MetricSink, PostHttp};
+use lambent_model::{AwsCall, AwsCallError, AwsRequest, Clock, Count, MetricSink, PostHttp, Region, Scope};
 use lambent_store::Write;
 use lambent_store::queue::Message;
 use serde_json::{Value, json};
@@ -166,13 +166,14 @@ impl DeliveryCourier {
         end: End,
     ) -> Delivery {
         let now = self.clock.now();
-        let trace_id = match &delivery.what {
-            What::Call(call) => call.trace_id.clone(),
-            What::Post(_) => None,
+        let (trace_id, region) = match &delivery.what {
+            What::Call(call) => (call.trace_id.clone(), call.scope.region.clone()),
+            What::Post(_) => (None, Region::default_region()),
         };
         let input =
             if letter.explains { explained(&letter.input, failed, error, end) } else { letter.input.clone() };
-        let scope = record::scope_of(&letter.queue, letter.caller.account());
+        let own = Scope { account: letter.caller.account().clone(), region };
+        let scope = record::scope_of(&letter.queue, &own);
         let call = AwsRequest {
             service: "sqs".into(),
             operation: "SendMessage".into(),

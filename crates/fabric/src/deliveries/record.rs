@@ -3,7 +3,7 @@
 //! Developer Guide, "Capturing records of Lambda asynchronous invocations" and "Adding a dead-letter queue".
 
 use bytes::Bytes;
-use lambent_model::{AccountId, AwsCaller, AwsRequest, Region, RequestId, Scope, Target, Timestamp};
+use lambent_model::{Arn, AwsCaller, AwsRequest, RequestId, Scope, Target, Timestamp};
 use lambent_store::Write;
 use serde_json::{Map, Value, json};
 
@@ -82,8 +82,7 @@ impl Record {
     #[must_use]
     pub fn request(&self) -> AwsRequest {
         let arn = &self.destination;
-        let service = arn.split(':').nth(2).unwrap_or_default();
-        let name = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let (service, name) = Arn::parse(arn).map_or(("", ""), |arn| (arn.service, arn.resource));
         let own = &self.target.function.scope;
         let text = || String::from_utf8_lossy(&self.payload).into_owned();
         let (operation, input, payload) = match service {
@@ -99,11 +98,8 @@ impl Record {
                 ("Invoke", input, Some(self.payload.clone()))
             }
         };
-        // Buckets have no region in their ARNs.
-        let scope = Scope {
-            region: region_of(arn).unwrap_or_else(|| own.region.clone()),
-            ..scope_of(arn, &own.account)
-        };
+        // Buckets have neither in their ARNs.
+        let scope = scope_of(arn, own);
         AwsRequest {
             service: service.to_owned().into(),
             operation: operation.into(),
@@ -121,16 +117,12 @@ impl Record {
     }
 }
 
-fn region_of(arn: &str) -> Option<Region> {
-    arn.split(':').nth(3).and_then(|region| region.parse().ok())
-}
-
-/// Account and region of an ARN; what it lacks is the account given and the default region.
-#[must_use]
-pub(super) fn scope_of(arn: &str, own: &AccountId) -> Scope {
-    let account = arn.split(':').nth(4).and_then(|account| account.parse().ok());
-    let region = region_of(arn).unwrap_or_else(Region::default_region);
-    Scope { account: account.unwrap_or_else(|| own.clone()), region }
+/// Account and region of an ARN; what it lacks is its sender's own.
+pub(super) fn scope_of(arn: &str, own: &Scope) -> Scope {
+    let arn = Arn::parse(arn);
+    let account = arn.and_then(|arn| arn.account.parse().ok()).unwrap_or_else(|| own.account.clone());
+    let region = arn.and_then(|arn| arn.region.parse().ok()).unwrap_or_else(|| own.region.clone());
+    Scope { account, region }
 }
 
 /// The attributes of a dead letter.

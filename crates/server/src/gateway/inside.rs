@@ -45,12 +45,11 @@ impl Gateway {
             }
         };
         let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
-        if !is_event_of_a_service(call) {
-            let action = action(&call.service, &call.operation);
-            let resource = call.resource.as_deref().unwrap_or("*");
-            if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
-                return dialect.error_response(&error, &request_id);
-            }
+        let action = action(&call.service, &call.operation);
+        // What names no resource is about all of them.
+        let resource = call.resource.as_deref().unwrap_or("*");
+        if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
+            return dialect.error_response(&error, &request_id);
         }
         let (parts, body) = request.into_parts();
         let routed = match dialect.is_routed_by_body() {
@@ -84,14 +83,6 @@ impl Gateway {
         }
         self.call_objects(call, objects::principal(&call.caller, call), request, request_id).await
     }
-}
-
-/// Services put their events on the default bus of the account without being asked, and no policy is consulted
-/// (EventBridge User Guide, "Events from AWS services"); every other call that names no resource is about all of them.
-fn is_event_of_a_service(call: &AwsRequest) -> bool {
-    matches!(call.caller, AwsCaller::Service { .. })
-        && call.operation == "PutEvents"
-        && call.resource.is_none()
 }
 
 /// The action that policies know an operation by. Batches are allowed by what they are batches of (Service Authorization

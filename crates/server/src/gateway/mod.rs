@@ -251,7 +251,7 @@ impl Gateway {
             "events" => {
                 self.companions
                     .eventbridge
-                    .call(&caller.scope, principal, &caller.arn, request, request_id)
+                    .call(&caller.scope, principal, caller.service.is_some(), request, request_id)
                     .await
             }
             "iam" => self.companions.iam.call(matched, principal, request, request_id).await,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lambent_identity::RoleSession;
 use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
-use lambent_model::{AccountId, AwsCaller, Clock, ResourcePolicies};
+use lambent_model::{AccountId, Arn, AwsCaller, Clock, ResourcePolicies};
 use lambent_services::iam::Iam;
 use lambent_wire::{Error, common};
 
@@ -55,8 +55,7 @@ impl Permits {
     }
 
     async fn policy_of(&self, resource: &str) -> Option<Document> {
-        let service = resource.split(':').nth(2).unwrap_or_default();
-        let text = self.resources.get(service)?.policy(resource).await?;
+        let text = self.resources.get(Arn::parse(resource)?.service)?.policy(resource).await?;
         // What was taken as a policy is one; a document of a newer release allows nothing here.
         Document::parse(&text, PolicyKind::Resource).ok()
     }
@@ -115,9 +114,7 @@ struct Question<'a> {
 
 impl<'a> Question<'a> {
     fn new(caller: &'a AwsCaller, action: &'a str, resource: &'a str, clock: &dyn Clock) -> Self {
-        let parts: Vec<&str> = resource.splitn(6, ':').collect();
-        let part = |index: usize| parts.get(index).copied().unwrap_or_default();
-        let (region, owner) = (part(3), part(4));
+        let (region, owner) = Arn::parse(resource).map_or(("", ""), |arn| (arn.region, arn.account));
         let now = clock.now();
         let mut keys = vec![
             ("aws:CurrentTime", now.to_string()),

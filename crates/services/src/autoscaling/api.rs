@@ -14,8 +14,10 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use lambent_model::Scope;
+use lambent_wire::Error;
 use lambent_wire::application_autoscaling::{SERVICE, error, op, types as t};
-use lambent_wire::{Call, Error};
+
+use crate::dispatch::dispatch;
 
 use super::Inner;
 use super::record::{DIMENSION, NAMESPACE, named};
@@ -36,19 +38,8 @@ pub(super) async fn answer(
 ) -> Result<Response<Bytes>, Error> {
     let matched = SERVICE.route(parts)?;
     let context = &Context { inner, scope };
-    macro_rules! calls {
-        ($($call:ident => $answer:path,)*) => {
-            match matched.operation().name {
-                $(name if name == <op::$call as Call>::OPERATION.name => {
-                    let input = matched.decode::<op::$call>(parts, body)?;
-                    let output = $answer(context, input).await?;
-                    Ok(lambent_wire::encode::<op::$call>(&output, request_id))
-                })*
-                _ => Err(matched.operation().not_offered()),
-            }
-        };
-    }
-    calls! {
+    dispatch! {
+        (matched, parts, body, context, request_id)
         DeleteScalingPolicy => policies::delete,
         DeleteScheduledAction => actions::delete,
         DeregisterScalableTarget => targets::deregister,

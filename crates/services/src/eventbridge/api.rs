@@ -18,8 +18,10 @@ use http::Response;
 use http::request::Parts;
 use lambent_identity::Principal;
 use lambent_model::Scope;
+use lambent_wire::Error;
 use lambent_wire::events::{SERVICE, error, op};
-use lambent_wire::{Call, Error};
+
+use crate::dispatch::dispatch;
 
 pub(super) use permissions::read as policy_document;
 
@@ -42,28 +44,16 @@ pub(super) struct Context<'a> {
 pub(super) async fn answer(
     inner: &Inner,
     scope: &Scope,
-    (principal, name): (&Principal, &str),
+    (principal, is_service): (&Principal, bool),
     parts: &Parts,
     body: Bytes,
     request_id: &str,
 ) -> Result<Response<Bytes>, Error> {
     let matched = SERVICE.route(parts)?;
     let trace_id = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
-    let is_service = !name.starts_with("arn:");
     let context = &Context { inner, scope, principal, is_service, trace_id: trace_id.map(str::to_owned) };
-    macro_rules! calls {
-        ($($call:ident => $answer:path,)*) => {
-            match matched.operation().name {
-                $(name if name == <op::$call as Call>::OPERATION.name => {
-                    let input = matched.decode::<op::$call>(parts, body)?;
-                    let output = $answer(context, input).await?;
-                    Ok(lambent_wire::encode::<op::$call>(&output, request_id))
-                })*
-                _ => Err(matched.operation().not_offered()),
-            }
-        };
-    }
-    calls! {
+    dispatch! {
+        (matched, parts, body, context, request_id)
         CancelReplay => replays::cancel,
         CreateArchive => archives::create,
         CreateEventBus => buses::create,

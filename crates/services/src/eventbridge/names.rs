@@ -1,6 +1,6 @@
 //! Names and ARNs of buses, rules, archives and replays (EventBridge User Guide, "Event bus concepts"). Pure.
 
-use lambent_model::Scope;
+use lambent_model::{Arn, Scope};
 use lambent_wire::Error;
 
 use super::invalid;
@@ -105,9 +105,8 @@ pub(super) fn replay_arn(scope: &Scope, name: &str) -> String {
 
 /// Account and region of an ARN of EventBridge, and what follows them.
 fn resource(arn: &str) -> Option<(Scope, &str)> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", _, "events", region, account, resource] = parts[..] else { return None };
-    Some((Scope { account: account.parse().ok()?, region: region.parse().ok()? }, resource))
+    let arn = Arn::parse(arn).filter(|arn| arn.service == "events")?;
+    Some((arn.scope()?, arn.resource))
 }
 
 #[cfg(test)]

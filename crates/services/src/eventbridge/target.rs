@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use lambent_fabric::deliveries::{DeadLetter, Delivery, Retry, Source, What};
-use lambent_model::{AwsCaller, AwsRequest, Timestamp};
+use lambent_model::{Arn, AwsCaller, AwsRequest, Timestamp};
 use lambent_store::Write;
 use serde_json::json;
 
 use super::names::BusName;
 use super::records::Target;
-use crate::sending::{Arn, Patience, Sender, attribute, delivery, request};
+use crate::sending::{Patience, Sender, attribute, delivery, request};
 
 /// The service's principal in the policies of queues, topics and functions.
 const SERVICE: &str = "events.amazonaws.com";

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use lambent_model::Scope;
+use lambent_wire::Error;
 use lambent_wire::scheduler::{SERVICE, op};
-use lambent_wire::{Call, Error};
+
+use crate::dispatch::dispatch;
 
 use super::{Inner, invalid};
 
@@ -33,19 +35,8 @@ pub(super) async fn answer(
 ) -> Result<Response<Bytes>, Error> {
     let matched = SERVICE.route(parts)?;
     let context = &Context { inner, scope };
-    macro_rules! calls {
-        ($($call:ident => $answer:path,)*) => {
-            match matched.operation().name {
-                $(name if name == <op::$call as Call>::OPERATION.name => {
-                    let input = matched.decode::<op::$call>(parts, body)?;
-                    let output = $answer(context, input).await?;
-                    Ok(lambent_wire::encode::<op::$call>(&output, request_id))
-                })*
-                _ => Err(matched.operation().not_offered()),
-            }
-        };
-    }
-    calls! {
+    dispatch! {
+        (matched, parts, body, context, request_id)
         CreateSchedule => schedules::create,
         CreateScheduleGroup => groups::create,
         DeleteSchedule => schedules::delete,

@@ -2,12 +2,12 @@
 //! Guide, "Using templated targets", "Using universal targets"). Pure.
 
 use bytes::Bytes;
-use lambent_model::{AwsCaller, AwsRequest, Scope, Timestamp};
+use lambent_model::{Arn, AwsCaller, AwsRequest, Scope, Timestamp};
 use lambent_wire::{events, lambda, sns, sqs, untyped};
 use serde_json::{Map, Value, json};
 
 use super::record::Target;
-use crate::sending::{Arn, Kind, request};
+use crate::sending::{Kind, request};
 
 /// "EventBridge Scheduler does not support read-only API actions … that begin with the following list of prefixes".
 const READ_ONLY: [&str; 14] = [

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
-use lambent_model::AccountId;
+use lambent_model::{AccountId, Arn};
 use lambent_wire::Error;
 use lambent_wire::sns::error;
 use percent_encoding::percent_decode_str;
@@ -84,11 +84,9 @@ fn bare(what: &str) -> Error {
 
 /// Account and name of an ARN of this service.
 fn named<'a>(arn: &'a str, service: &str) -> Option<(&'a str, &'a str)> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", _, of, region, account, name] = parts[..] else { return None };
-    let fits =
-        of == service && !region.is_empty() && account.parse::<AccountId>().is_ok() && !name.is_empty();
-    fits.then_some((account, name))
+    let arn = Arn::parse(arn).filter(|arn| arn.service == service)?;
+    let fits = !arn.region.is_empty() && arn.account.parse::<AccountId>().is_ok();
+    fits.then_some((arn.account, arn.resource))
 }
 
 fn check_url(protocol: Protocol, endpoint: &str) -> Result<(), Error> {

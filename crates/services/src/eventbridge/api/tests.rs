@@ -98,8 +98,7 @@ impl World {
         let scope = Scope { account: account.parse().unwrap(), region: self.scope.region.clone() };
         let principal = Principal::Root(scope.account.clone());
         let id = "00000000-0000-4000-8000-000000000001";
-        let name = if account == SERVICE { "s3.amazonaws.com".to_owned() } else { principal.to_string() };
-        let response = self.service.call(&scope, &principal, &name, request, id).await;
+        let response = self.service.call(&scope, &principal, account == SERVICE, request, id).await;
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         if response.status().is_success() {
             return Ok(body);
