@@ -1,136 +1,53 @@
 //! Puts the parts together, in the order in which they depend on each other, and takes them apart again.
 
-use std::io;
+mod error;
+mod ground;
+mod parts;
+mod tasks;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_control::{Control, LocationSigner, Parts, RuntimeRules, RuntimeStatus};
-use lambent_environment::{Guest, IdleFreezer, ServePlatform, World};
-use lambent_fabric::Dispatcher;
-use lambent_fabric::deliveries::{DeliveryCourier, PostCourier};
-use lambent_fabric::events::{EventCourier, Inbox};
+use lambent_control::{Control, LocationSigner, Parts};
+use lambent_environment::{IdleFreezer, World};
+use lambent_fabric::events::Inbox;
 use lambent_identity::Sessions;
-use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
-use lambent_metrics::Metrics;
-use lambent_model::{Bytes, Clock, Entropy, MetricSink};
-use lambent_sandbox_client::{Connection, GiveUpError, Host, Isolation, Launcher, Network, Spawned};
+use lambent_invoker::Invoker;
+use lambent_model::MetricSink;
 use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
-use lambent_sources::Sources;
-use lambent_store::{CodeOptions, CodeStore, Store};
+use lambent_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::buses;
-use crate::calls::{ClientStartError, Outside};
+pub(crate) use self::error::data_dir_error;
+pub use self::error::{RunError, StartError};
+use self::ground::Ground;
+use self::parts::{cpu_millis, health, invoker, platform, runtime_rules, urls};
+use self::tasks::{
+    collect_garbage, couriers, feed_after, first_failure, named, outlive, spawn_pollers, spawn_upkeep, until,
+};
+use crate::calls::Outside;
 use crate::companions::{Companions, Footing};
-use crate::compose::{Composer, ENVIRONMENT_LIFETIME, Issuer};
+use crate::compose::{Composer, Issuer};
 use crate::discovery::Runtimes;
-use crate::endpoints::KeysError;
 use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
 use crate::kept::Kept;
-use crate::memory::HostMemory;
 use crate::metrics::Page;
-use crate::namespaces::Policy;
 use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
-use crate::sources;
 use crate::telemetry::Telemetry;
-use crate::tls::{Names, Tls, TlsError};
-use crate::topics;
+use crate::tls::{Names, Tls};
 use crate::traces::Ring;
-use crate::unpacker::Unpacker;
-use crate::urls::{Domains, Urls};
 use crate::user::ServiceUser;
-use crate::world::{SystemClock, SystemEntropy};
-use crate::{Config, listener, secret};
+use crate::{Config, listener, sources};
 
-/// Why the server could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder cannot be used.
-    #[error("the data folder {dir} cannot be used")]
-    DataDir {
-        /// The folder.
-        dir: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}; is another server running there? choose another with --listen")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The socket of the service manager is not what is needed.
-    #[error("the socket that the service manager passed cannot be used: {0}")]
-    Activation(String),
-    /// The user of a server that was started by root cannot be found out.
-    #[error("the user whom the server is to run as cannot be determined")]
-    User(#[source] io::Error),
-    /// Root's rights could not be given up, and the server does not serve with them.
-    #[error("root's rights cannot be given up")]
-    Rights(#[source] GiveUpError),
-    /// The server's user cannot come to the data folder.
-    #[error(
-        "the data folder {dir} cannot be reached by {user}, whom the server runs as: let others pass through {barrier} \
-         (chmod o+x), or choose another folder with --data-dir"
-    )]
-    Unreachable {
-        /// The folder.
-        dir: String,
-        /// The folder on the way that is closed.
-        barrier: String,
-        /// The user.
-        user: String,
-    },
-    /// The process that looks for interpreters cannot be started.
-    #[error("the search for interpreters cannot be started")]
-    Discovery(#[source] io::Error),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] lambent_store::Error),
-    /// The package store cannot be opened.
-    #[error(transparent)]
-    Code(#[from] lambent_store::CodeError),
-    /// The log store cannot be opened.
-    #[error(transparent)]
-    Logs(#[from] lambent_services::logs::Error),
-    /// The objects of S3 cannot be come to.
-    #[error(transparent)]
-    Objects(#[from] lambent_s3::OpenError),
-    /// There is no thread for freezing.
-    #[error("the thread that freezes idle environments cannot be started; the limit of processes is too low")]
-    Freezer(#[source] io::Error),
-    /// Sandboxes cannot be made.
-    #[error(transparent)]
-    Sandbox(#[from] lambent_sandbox_client::Error),
-    /// Namespaces were asked for, and the host or the user's rights do not give them.
-    #[error("functions cannot be isolated here: {0}")]
-    Isolation(String),
-    /// What calls of other services are to be signed with is not there.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// There is no certificate to speak TLS with.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Calls of other services cannot be made.
-    #[error(transparent)]
-    Calls(#[from] ClientStartError),
-    /// Functions were to reach the outside by address translation, which this host does not give.
-    #[error(
-        "functions cannot reach the outside by `--network nat` here: {0}; remove the cause, or choose --network none; \
-         `lambent doctor` says more"
-    )]
-    Network(String),
-}
+/// What a call without a caller gets beyond the time of all others: a package is unpacked, a commit written.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running server.
 pub struct Server {
@@ -153,14 +70,6 @@ pub struct Server {
     tasks: JoinSet<Result<(), RunError>>,
 }
 
-/// Why a running server had to end.
-#[derive(Debug, thiserror::Error)]
-#[error("the {what} failed, and the server with it")]
-pub struct RunError {
-    what: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
 impl Server {
     /// Starts everything but the front door; requests wait in the listener's queue until [`Server::run`].
     ///
@@ -168,7 +77,8 @@ impl Server {
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
         let Prepared { config, dir, listener, address, launcher, discovery, user, keys, tls } = prepared;
-        let listener = front_door(listener, address)?;
+        let listener =
+            TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
         let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
@@ -374,326 +284,4 @@ impl Server {
         telemetry.end().await;
         ended
     }
-}
-
-/// What all parts stand on.
-struct Ground {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    metrics: Arc<Metrics>,
-    store: Store,
-    logs: Logs,
-    code: CodeStore,
-    launcher: Launcher,
-    secret: [u8; 32],
-}
-
-impl Ground {
-    async fn lay(
-        dir: &Path,
-        config: &Config,
-        launcher: Spawned,
-        telemetry: &Telemetry,
-    ) -> Result<Self, StartError> {
-        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
-            (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let metrics = telemetry.metrics();
-        // The store first: it takes the data folder for this process.
-        let store = Store::open(dir)?.measured_by(Arc::clone(&metrics) as _);
-        let logs = Logs::open(dir, Arc::clone(&clock), Arc::clone(&entropy))?;
-        let launcher = connect(launcher, config).await?;
-        let code = open_code(dir, &launcher)?;
-        let secret = secret::load_or_create(dir, &*entropy).map_err(|source| data_dir_error(dir, source))?;
-        Ok(Self { clock, entropy, metrics, store, logs, code, launcher, secret })
-    }
-}
-
-/// What a call without a caller gets beyond the time of all others: a package is unpacked, a commit written.
-const ORPHANS_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Serves functions once the gateway is there.
-fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatform {
-    Arc::new(move |connection: Connection, guest: Guest| {
-        let mut gateway_made = gateway_made.clone();
-        Box::pin(async move {
-            let gateway = gateway_made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
-            if let Some(gateway) = gateway {
-                listener::serve_function(connection, gateway, guest).await;
-            }
-        })
-    })
-}
-
-fn invoker(world: Arc<World>, composer: Composer, stock: &Stock, config: &Config) -> Invoker {
-    let entropy = Arc::clone(&world.entropy);
-    let (compose, available) = (composing(composer, stock.clone()), available(stock.clone()));
-    Invoker::new(world, entropy, compose, available, invoker_options(config))
-}
-
-fn invoker_options(config: &Config) -> InvokerOptions {
-    InvokerOptions {
-        idle: config.idle,
-        lifetime: ENVIRONMENT_LIFETIME,
-        concurrency: lambent_lambda::limits::CONCURRENT_EXECUTIONS,
-    }
-}
-
-/// The first start on a machine asks each interpreter for its version, which takes a while; invocations wait for the
-/// feed, which waits for that, and everything else is answered meanwhile.
-async fn feed_after(
-    search: impl Future<Output = io::Result<()>>,
-    stock: Stock,
-    runtimes: Runtimes,
-    feed: Feed,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    search.await?;
-    stock.expect_usual(runtimes.catalogue.get());
-    Ok(feed.run().await?)
-}
-
-fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
-    let domains = Domains::new(&config.url_domains);
-    Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
-}
-
-/// The users of the fabric, each with its own queues and slots.
-fn couriers(
-    store: &Store,
-    feed: &Feed,
-    gateway: &Gateway,
-    outside: &Outside,
-    metrics: &Arc<dyn MetricSink>,
-    config: &Config,
-) -> [(&'static str, Dispatcher); 6] {
-    let [deliveries, posts] = deliveries(store, gateway, outside, Arc::clone(metrics), config);
-    let [rules, schedules] = buses::dispatchers(store, gateway);
-    [
-        ("delivery of events", events(store, feed, gateway, Arc::clone(metrics), config)),
-        ("delivery of what follows events", deliveries),
-        ("delivery to addresses", posts),
-        ("expiry of subscriptions", topics::expiry(store, &gateway.clock, &gateway.companions.sns)),
-        rules,
-        schedules,
-    ]
-}
-
-/// What polls until the first signal; the receiver resolves when what was fetched is done.
-fn spawn_pollers(
-    tasks: &mut JoinSet<Result<(), RunError>>,
-    sources: Sources,
-    stopped: &watch::Receiver<bool>,
-) -> oneshot::Receiver<()> {
-    let (done, pollers) = oneshot::channel();
-    let stopping = stopped.clone();
-    tasks.spawn(named("event source mappings", async move {
-        let ended = sources.run(until(stopping)).await;
-        // Whoever waits for it may have gone.
-        let _gone = done.send(());
-        ended
-    }));
-    pollers
-}
-
-/// What has environments made and ended beside invocations, until the first signal.
-fn spawn_upkeep(
-    tasks: &mut JoinSet<Result<(), RunError>>,
-    invoker: &Invoker,
-    companions: &Companions,
-    stock: Stock,
-    stopped: &watch::Receiver<bool>,
-) {
-    let (queues, stopping) = (companions.sqs.clone(), stopped.clone());
-    tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
-    let (tended, stopping) = (invoker.clone(), stopped.clone());
-    tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
-    let (keeping, stopping) = (invoker.clone(), stopped.clone());
-    tasks.spawn(succeed(async move { keeping.keep(until(stopping)).await }));
-    let (scaling, stopping) = (companions.autoscaling.clone(), stopped.clone());
-    tasks.spawn(succeed(async move { scaling.run(until(stopping)).await }));
-    tasks.spawn(succeed(stock.run(invoker.starts(), until(stopped.clone()))));
-}
-
-/// What delivers asynchronous invocations.
-fn events(
-    store: &Store,
-    feed: &Feed,
-    gateway: &Gateway,
-    metrics: Arc<dyn MetricSink>,
-    config: &Config,
-) -> Dispatcher {
-    let courier = EventCourier {
-        metrics,
-        invoke: feed.fresh(),
-        clock: Arc::clone(&gateway.clock),
-        entropy: Arc::clone(&gateway.entropy),
-        scale: config.event_time_scale,
-    };
-    Dispatcher::new(store.clone(), Arc::clone(&gateway.clock), Arc::new(courier))
-}
-
-/// What sends what is in the outbox: calls of services, and posts to addresses.
-fn deliveries(
-    store: &Store,
-    gateway: &Gateway,
-    outside: &Outside,
-    metrics: Arc<dyn MetricSink>,
-    config: &Config,
-) -> [Dispatcher; 2] {
-    let clock = Arc::clone(&gateway.clock);
-    let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
-    let scale = config.event_time_scale;
-    let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
-    let calls = Dispatcher::new(store.clone(), Arc::clone(&clock), Arc::new(courier.clone()));
-    [calls, Dispatcher::new(store.clone(), clock, Arc::new(PostCourier(courier)))]
-}
-
-/// Resolves when a task fails, not when one ends.
-async fn first_failure(tasks: &mut JoinSet<Result<(), RunError>>) -> RunError {
-    loop {
-        match tasks.join_next().await {
-            Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => return error,
-            Some(Err(panic)) => return RunError { what: "server", source: panic.into() },
-            None => std::future::pending().await,
-        }
-    }
-}
-
-async fn connect(launcher: Spawned, config: &Config) -> Result<Launcher, StartError> {
-    let launcher = launcher.connect().await?;
-    if config.isolation == Isolation::Namespaces {
-        check_namespaces(launcher.host())?;
-    }
-    match (config.network, &launcher.host().nat_error) {
-        (Network::Nat, Some(reason)) => Err(StartError::Network(reason.clone())),
-        _ => Ok(launcher),
-    }
-}
-
-fn check_namespaces(host: &Host) -> Result<(), StartError> {
-    match &host.namespaces_error {
-        None => Ok(()),
-        Some(reason) => Err(StartError::Isolation(format!(
-            "{reason}; {}; `lambent doctor` says more",
-            Policy::read().remedy(host.root)
-        ))),
-    }
-}
-
-pub(crate) fn data_dir_error(dir: &Path, source: io::Error) -> StartError {
-    StartError::DataDir { dir: dir.display().to_string(), source }
-}
-
-fn open_code(dir: &Path, launcher: &Launcher) -> Result<CodeStore, StartError> {
-    let unpacker = Arc::new(Unpacker(launcher.clone()));
-    Ok(CodeStore::open(&dir.join("code"), CodeOptions::new(unpacker))?)
-}
-
-fn cpu_millis() -> Option<u32> {
-    let cpus = std::thread::available_parallelism().ok()?;
-    u32::try_from(cpus.get()).ok()?.checked_mul(1000)
-}
-
-fn runtime_rules() -> RuntimeRules {
-    RuntimeRules {
-        status: |runtime| match lambent_runtimes::info(runtime) {
-            Some(info) if info.is_accepted() => RuntimeStatus::Accepted,
-            Some(_) => RuntimeStatus::Retired,
-            None => RuntimeStatus::Unknown,
-        },
-        accepted: || {
-            lambent_runtimes::ALL.iter().filter(|info| info.is_accepted()).map(|info| info.id).collect()
-        },
-        is_reserved: lambent_runtimes::is_reserved,
-    }
-}
-
-fn health(
-    config: &Config,
-    rootless: bool,
-    invoker: Invoker,
-    stock: Stock,
-) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
-    let isolation = match config.isolation {
-        Isolation::Namespaces => "namespaces",
-        Isolation::Process => "process",
-    };
-    Box::new(move || {
-        serde_json::json!({
-            "status": "ready",
-            "version": env!("CARGO_PKG_VERSION"),
-            "isolation": isolation,
-            "rootless": rootless,
-            "environments": invoker.environments(),
-            "prewarmed": stock.waiting(),
-            "prewarm_wanted": stock.wanted(),
-        })
-    })
-}
-
-fn front_door(listener: std::net::TcpListener, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })
-}
-
-/// What the host can give to environments. Sandboxes that wait for nobody in particular go before anybody's idle
-/// environment.
-fn available(stock: Stock) -> Available {
-    let memory = HostMemory::find();
-    Box::new(move |wanted| {
-        let available = memory.available()?;
-        Some(Bytes(available.0 + stock.make_room(wanted.0.saturating_sub(available.0))))
-    })
-}
-
-/// A function that was stored or changed is likely to be invoked soon.
-fn composing(composer: Composer, stock: Stock) -> Compose {
-    Box::new(move |arn, record| {
-        let function = composer.compose(arn, record);
-        stock.expect(function.plan.kind());
-        function
-    })
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // Closed means stopped as well.
-    let _closed = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Says which part it was that failed.
-async fn named<E>(what: &'static str, task: impl Future<Output = Result<(), E>>) -> Result<(), RunError>
-where
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    task.await.map_err(|source| RunError { what, source: source.into() })
-}
-
-async fn succeed(task: impl Future<Output = ()>) -> Result<(), RunError> {
-    task.await;
-    Ok(())
-}
-
-/// Fails when the launcher ends before the server does: without it nothing can be run, and nobody would know why.
-async fn outlive(launcher: Launcher) -> Result<(), &'static str> {
-    launcher.ended().await;
-    Err("the process that makes sandboxes has ended; see above for its last words, and start lambent again")
-}
-
-/// How often packages that no function refers to are looked for.
-const COLLECT_EVERY: Duration = Duration::from_secs(600);
-
-async fn collect_garbage(store: Store, code: CodeStore) -> Result<(), CollectError> {
-    let mut ticks = tokio::time::interval(COLLECT_EVERY);
-    loop {
-        ticks.tick().await;
-        let collection = code.begin_collection().await;
-        collection.finish(lambent_control::referenced_packages(&store).await?).await?;
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum CollectError {
-    #[error(transparent)]
-    Store(#[from] lambent_store::Error),
-    #[error(transparent)]
-    Code(#[from] lambent_store::CodeError),
 }
