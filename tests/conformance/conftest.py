@@ -24,9 +24,13 @@ ALONE = {
     "test_rights.py", "test_rootless.py", "test_soak.py", "test_start.py",
 }
 
+# What takes minutes, most of them waiting, begins first: begun last it would run by itself in the end.
+FIRST = ["test_terraform.py", "test_source_kills.py", "test_examples.py", "test_web_adapter.py", "test_event_kills.py"]
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
     for item in items:
         if item.path.name in ALONE or item.path.parent.name == "escape":
             item.add_marker("alone")

@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support import packages
 from support.clients import ACCOUNT, REGION, Clients
@@ -211,11 +212,14 @@ def test_a_function_of_another_account_is_invoked_where_its_policy_allows(client
     other, logs = clients.boto("lambda"), clients.boto("logs")
     receiver = deploy(other, python)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{receiver}"
+    permission = {"FunctionName": receiver, "StatementId": "s", "Principal": MOTO_ACCOUNT}
+    with pytest.raises(ClientError, match="does not have permissions to call InvokeFunction on Lambda"):
+        destination(lambda_, teller, OnSuccess=arn)
+    other.add_permission(Action="lambda:InvokeFunction", **permission)
     destination(lambda_, teller, OnSuccess=arn)
+    other.remove_permission(FunctionName=receiver, StatementId="s")
     send(lambda_, teller, {"n": 1})
-    other.add_permission(
-        FunctionName=receiver, StatementId="s", Action="lambda:InvokeFunction", Principal=MOTO_ACCOUNT
-    )
+    other.add_permission(Action="lambda:InvokeFunction", **permission)
     # It was refused before, or was not: either way it arrives.
     until(lambda: any(line.startswith("TOLD ") for line in messages(logs, receiver)), "the record to arrive", 60)
     other.delete_function(FunctionName=receiver)

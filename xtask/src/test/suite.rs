@@ -121,8 +121,8 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
         Err(problem) => println!("missing: servers to compare with: {problem}"),
     }
     let folder = crate::root().join("tests/conformance");
-    // A file's tests share what they have made, and stay together.
-    let two = ["-m", "not alone", "--numprocesses", "2", "--dist", "loadfile"];
+    // A file's tests share what they have made, and stay together, in the order that `conftest.py` gives.
+    let two = ["-m", "not alone", "--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"];
     let mut count = pytest("conformance", &folder, &two, filters, &environment)?;
     count.add(pytest("conformance", &folder, &["-m", "alone"], filters, &environment)?);
     Ok(count)

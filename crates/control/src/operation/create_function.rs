@@ -43,7 +43,7 @@ pub(crate) async fn answer(
     };
     let publish = input.publish == Some(true);
     let (shared, source) = split(input);
-    let (change, _layers_held) = shared.change(context, &arn).await?;
+    let (change, _layers_held) = shared.change(context, &arn, Some(&defaults.role)).await?;
     let settings =
         defaults.changed(change, parts.runtimes.is_reserved).map_err(|error| refuse::refusal(&error))?;
 

@@ -106,11 +106,13 @@ fn positive(value: i32) -> u32 {
 }
 
 impl Shared {
-    /// The change these settings ask for, and the tree of its layers, which is to be held until it is committed.
+    /// The change these settings ask for, and the tree of its layers, which is to be held until it is committed. `role` is
+    /// that of a function which is not stored yet.
     pub(crate) async fn change(
         self,
         context: &Context<'_>,
         function: &FunctionArn,
+        role: Option<&str>,
     ) -> Result<(Change, Option<Used>), Error> {
         self.not_yet.refuse().map_err(|error| refuse::refusal(&error))?;
         if let Some(runtime) = &self.runtime {
@@ -120,8 +122,8 @@ impl Shared {
             context.check_role(role, function).await?;
         }
         if let Some(queue) = change_of_dead_letters(&self.around) {
-            let role = match &self.role {
-                Some(role) => role.clone(),
+            let role = match role.or(self.role.as_deref()) {
+                Some(role) => role.to_owned(),
                 None => {
                     let stored = functions::load(&context.control.parts.store, function).await?;
                     stored.function.settings.role.clone()

@@ -17,7 +17,7 @@ pub(crate) async fn answer(
     let parts = &context.control.parts;
     let arn = context.latest(&input.function_name, "UpdateFunctionConfiguration").await?;
     let expected = input.revision_id.clone();
-    let (change, _layers_held) = shared(input).change(context, &arn).await?;
+    let (change, _layers_held) = shared(input).change(context, &arn, None).await?;
     loop {
         let stored = functions::load(&parts.store, &arn).await?;
         let function = stored.function;
