@@ -5,12 +5,10 @@ use lambent_identity::Principal;
 use lambent_identity::policy::{Access, Decision, Document, Effect, PolicyKind, Who};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::PublicAccessBlockConfiguration;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use std::sync::Arc;
 
-use crate::api::xml;
 use crate::asker::Asker;
 use crate::engine::Engine;
 use crate::records::Bucket;
@@ -157,7 +155,7 @@ pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str
     if owns && is_policy && matches!(asker.principal, Some(Principal::Root(_))) {
         return Ok(());
     }
-    let Some(policy) = policy(bucket)? else {
+    let Some(policy) = bucket.policy()? else {
         return if owns { Ok(()) } else { Err(refuse::access_denied()) };
     };
     let resource = match key {
@@ -177,19 +175,13 @@ pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str
     match policy.decision(&Access { who, action, resource: &resource, keys: &keys }) {
         Decision::Deny => Err(refuse::access_denied()),
         Decision::Allow if owns => Ok(()),
-        Decision::Allow if is_public(&policy) && block(bucket)?.restrict_public_buckets == Some(true) => {
+        Decision::Allow if is_public(policy) && bucket.block()?.restrict_public_buckets == Some(true) => {
             Err(refuse::access_denied())
         }
         Decision::Allow => Ok(()),
         Decision::Silent if owns => Ok(()),
         Decision::Silent => Err(refuse::access_denied()),
     }
-}
-
-/// The bucket's policy.
-pub(crate) fn policy(bucket: &Bucket) -> S3Result<Option<Document>> {
-    let Some(text) = bucket.configurations.get(POLICY) else { return Ok(None) };
-    parse(text, &bucket.name).map(Some).map_err(|why| S3Error::with_message(S3ErrorCode::InternalError, why))
 }
 
 /// Reads a policy of a bucket; the error says what is wrong with it.
@@ -219,12 +211,4 @@ pub(crate) fn is_public(policy: &Document) -> bool {
             && statement.condition.is_none()
             && statement.principal.as_ref().is_some_and(|principals| principals.include(&Who::Anonymous))
     })
-}
-
-/// The block of public access that applies.
-pub(crate) fn block(bucket: &Bucket) -> S3Result<PublicAccessBlockConfiguration> {
-    bucket
-        .configurations
-        .get(BLOCK)
-        .map_or_else(|| Ok(PublicAccessBlockConfiguration::default()), |text| xml::read(text))
 }

@@ -14,7 +14,7 @@ use lambent_model::{AwsCall, Clock};
 use lambent_store::{Record, Store, Write};
 use s3s::S3Result;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, MutexGuard, RwLockReadGuard, RwLockWriteGuard, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, Notify, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::files::Files;
 use crate::records::{self, Bucket, Content, Piece};
@@ -35,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) calls: Arc<dyn AwsCall>,
     pub(crate) uploads: Semaphore,
+    /// A lifecycle configuration was put, or their keeper is to end.
+    pub(crate) lifecycles_changed: Notify,
     /// All buckets: every request asks for one.
     buckets: RwLock<BTreeMap<String, Arc<Bucket>>>,
     structure: tokio::sync::RwLock<()>,
@@ -56,6 +58,7 @@ impl Engine {
             clock,
             calls,
             uploads: Semaphore::new(UPLOADS),
+            lifecycles_changed: Notify::new(),
             buckets: RwLock::default(),
             structure: tokio::sync::RwLock::default(),
             keys: (0..LOCKS).map(|_| Mutex::default()).collect(),

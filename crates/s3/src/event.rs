@@ -23,6 +23,10 @@ pub(crate) enum Kind {
     DeleteMarkerCreated,
     TaggingPut,
     TaggingDelete,
+    /// A lifecycle rule has removed a key or a version for good.
+    Expiration,
+    /// A lifecycle rule has hidden a key by a marker.
+    ExpirationMarkerCreated,
 }
 
 impl Kind {
@@ -37,6 +41,8 @@ impl Kind {
             Self::DeleteMarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
             Self::TaggingPut => "ObjectTagging:Put",
             Self::TaggingDelete => "ObjectTagging:Delete",
+            Self::Expiration => "LifecycleExpiration:Delete",
+            Self::ExpirationMarkerCreated => "LifecycleExpiration:DeleteMarkerCreated",
         }
     }
 
@@ -50,11 +56,19 @@ impl Kind {
             Self::Delete | Self::DeleteMarkerCreated => ("Object Deleted", Some("DeleteObject")),
             Self::TaggingPut => ("Object Tags Added", None),
             Self::TaggingDelete => ("Object Tags Deleted", None),
+            Self::Expiration | Self::ExpirationMarkerCreated => {
+                ("Object Deleted", Some("Lifecycle Expiration"))
+            }
         }
     }
 
     fn is_tagging(self) -> bool {
         matches!(self, Self::TaggingPut | Self::TaggingDelete)
+    }
+
+    /// Whether nobody asked for it.
+    fn is_of_lifecycle(self) -> bool {
+        matches!(self, Self::Expiration | Self::ExpirationMarkerCreated)
     }
 }
 
@@ -121,7 +135,7 @@ impl Event {
             object["sequencer"] = self.sequencer().into();
         }
         json!({ "Records": [{
-            "eventVersion": if self.kind.is_tagging() { "2.3" } else { "2.1" },
+            "eventVersion": if self.kind.is_tagging() || self.kind.is_of_lifecycle() { "2.3" } else { "2.1" },
             "eventSource": "aws:s3",
             "awsRegion": bucket.region.as_str(),
             "eventTime": self.at.to_string(),
@@ -164,14 +178,19 @@ impl Event {
             "object": object,
             "request-id": cause.request_id,
             "requester": cause.requester,
-            "source-ip-address": cause.address,
         });
+        // "Only present for S3 request events."
+        if !self.kind.is_of_lifecycle() {
+            detail["source-ip-address"] = cause.address.into();
+        }
         if let Some(reason) = reason {
             detail["reason"] = reason.into();
         }
         match self.kind {
-            Kind::Delete => detail["deletion-type"] = "Permanently Deleted".into(),
-            Kind::DeleteMarkerCreated => detail["deletion-type"] = "Delete Marker Created".into(),
+            Kind::Delete | Kind::Expiration => detail["deletion-type"] = "Permanently Deleted".into(),
+            Kind::DeleteMarkerCreated | Kind::ExpirationMarkerCreated => {
+                detail["deletion-type"] = "Delete Marker Created".into();
+            }
             _ => {}
         }
         json!({
@@ -197,6 +216,7 @@ mod tests {
             created: Timestamp::from_millis(0),
             versioning: Versioning::Off,
             configurations: Default::default(),
+            parsed: Default::default(),
         };
         Event {
             kind,
@@ -245,5 +265,20 @@ mod tests {
         let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
         assert_eq!(detail["deletion-type"], "Permanently Deleted");
         assert_eq!(detail["object"]["key"], "a folder/é+1.jpg");
+    }
+
+    #[test]
+    fn what_nobody_asked_for() {
+        let event = event(Kind::ExpirationMarkerCreated);
+        let record = &event.message("c", &CAUSE)["Records"][0];
+        assert_eq!(
+            (&record["eventName"], &record["eventVersion"]),
+            (&json!("LifecycleExpiration:DeleteMarkerCreated"), &json!("2.3"))
+        );
+        let entry = event.entry(&CAUSE);
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        assert_eq!(detail["reason"], "Lifecycle Expiration");
+        assert_eq!(detail["deletion-type"], "Delete Marker Created");
+        assert_eq!(detail.get("source-ip-address"), None);
     }
 }

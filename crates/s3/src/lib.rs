@@ -8,7 +8,7 @@
 //!
 //! [`S3`] answers requests whose caller the gateway has made out ([`Asker`]). `service` has the body read as it comes, `api`
 //! has the operations, `engine` and `versions` decide in which order things change, `files` keeps bodies, `sweep` removes
-//! what a dead server left. The rules without I/O are `names`, `hosts`, `cors`, `tags`, `sums`, `event` and `wishes`.
+//! what a dead server left, `lifecycle` what is over. The rules without I/O are `names`, `hosts`, `cors`, `tags`, `sums`, `event` and `wishes`.
 
 mod access;
 mod api;
@@ -19,8 +19,10 @@ mod event;
 mod files;
 mod hosts;
 mod intake;
+mod lifecycle;
 mod names;
 mod notices;
+mod parsed;
 mod read;
 mod records;
 mod refuse;

@@ -10,15 +10,14 @@ use lambent_identity::Principal;
 use lambent_model::{Arn, AwsCaller, AwsRequest, Scope, Timestamp};
 use lambent_store::Write;
 use s3s::S3Result;
-use s3s::dto::NotificationConfiguration;
 use serde_json::json;
 
-use crate::api::xml;
 use crate::asker::Asker;
 use crate::engine::Engine;
 use crate::event::{Cause, Event};
+use crate::parsed::Told;
 use crate::records::Bucket;
-use crate::wishes::{self, Destination, Wish};
+use crate::wishes::{Destination, Wish};
 
 /// The name of the configuration among a bucket's.
 pub(crate) const NOTIFICATION: &str = "notification";
@@ -102,8 +101,9 @@ pub(crate) fn test(bucket: &Bucket, wish: &Wish, request_id: &str, at: Timestamp
 impl Engine {
     /// The writes that deliver an event to everybody who wants it.
     pub(crate) fn notices(&self, event: &Event, asker: &Asker) -> S3Result<Vec<Write>> {
-        let Some(text) = event.bucket.configurations.get(NOTIFICATION) else { return Ok(Vec::new()) };
-        let configuration: NotificationConfiguration = xml::read(text)?;
+        if event.bucket.notifications()?.is_empty() {
+            return Ok(Vec::new());
+        }
         let principal = match &asker.principal {
             Some(Principal::AssumedRole(session)) => format!("AWS:{}:{}", session.role, session.name),
             Some(other) => format!("AWS:{}", other.account()),
@@ -113,41 +113,43 @@ impl Engine {
         let requester = asker.account().map_or("", |account| account.as_str());
         let cause =
             Cause { principal: &principal, requester, address: &address, request_id: &asker.request_id };
-        let mut writes = Vec::new();
-        for wish in wishes::read(&configuration)? {
-            if wish.wants(event.kind, &event.key) {
-                let text = event.message(&wish.id, &cause).to_string();
-                writes.push(to(
-                    &event.bucket,
-                    &wish,
-                    text,
-                    &asker.request_id,
-                    event.at,
-                    asker.trace_id.clone(),
-                ));
-            }
-        }
-        if configuration.event_bridge_configuration.is_some() {
-            writes.push(self.to_bus(event, &cause, asker));
-        }
-        Ok(writes)
+        tell(event, &cause, asker.trace_id.as_ref())
     }
 
-    /// Services put their events on the default bus of the account without being asked (EventBridge User Guide, "Events
-    /// from AWS services"): that bus lets them.
-    fn to_bus(&self, event: &Event, cause: &Cause<'_>, asker: &Asker) -> Write {
-        let bucket = &event.bucket;
-        let bus = format!("arn:aws:events:{}:{}:event-bus/default", bucket.region, bucket.account);
-        let call = AwsRequest {
-            service: Cow::Borrowed("events"),
-            operation: Cow::Borrowed("PutEvents"),
-            scope: Scope { account: bucket.account.clone(), region: bucket.region.clone() },
-            caller: caller(bucket),
-            resource: Some(bus.clone()),
-            trace_id: asker.trace_id.clone(),
-            input: json!({ "Entries": [event.entry(cause)] }).to_string(),
-            payload: None,
-        };
-        delivery(bucket, &asker.request_id, event.at, bus, call)
+    /// The same of what no request has asked for.
+    pub(crate) fn notices_of_lifecycle(&self, event: &Event) -> S3Result<Vec<Write>> {
+        let id = self.files.id();
+        tell(event, &Cause { principal: NAME, requester: NAME, address: NAME, request_id: &id }, None)
     }
+}
+
+fn tell(event: &Event, cause: &Cause<'_>, trace_id: Option<&String>) -> S3Result<Vec<Write>> {
+    let Told { wishes, bus } = event.bucket.notifications()?;
+    let mut writes = Vec::new();
+    for wish in wishes.iter().filter(|wish| wish.wants(event.kind, &event.key)) {
+        let text = event.message(&wish.id, cause).to_string();
+        writes.push(to(&event.bucket, wish, text, cause.request_id, event.at, trace_id.cloned()));
+    }
+    if *bus {
+        writes.push(to_bus(event, cause, trace_id));
+    }
+    Ok(writes)
+}
+
+/// Services put their events on the default bus of the account without being asked (EventBridge User Guide, "Events
+/// from AWS services"): that bus lets them.
+fn to_bus(event: &Event, cause: &Cause<'_>, trace_id: Option<&String>) -> Write {
+    let bucket = &event.bucket;
+    let bus = format!("arn:aws:events:{}:{}:event-bus/default", bucket.region, bucket.account);
+    let call = AwsRequest {
+        service: Cow::Borrowed("events"),
+        operation: Cow::Borrowed("PutEvents"),
+        scope: Scope { account: bucket.account.clone(), region: bucket.region.clone() },
+        caller: caller(bucket),
+        resource: Some(bus.clone()),
+        trace_id: trace_id.cloned(),
+        input: json!({ "Entries": [event.entry(cause)] }).to_string(),
+        payload: None,
+    };
+    delivery(bucket, cause.request_id, event.at, bus, call)
 }

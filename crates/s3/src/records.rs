@@ -18,6 +18,8 @@ use lambent_model::{AccountId, Region, Timestamp};
 use lambent_store::{Key, Partition};
 use serde::{Deserialize, Serialize};
 
+use crate::parsed::Parsed;
+
 const BUCKET: &str = "s3-bucket";
 const OBJECT: &str = "s3-object";
 const VERSION: &str = "s3-version";
@@ -40,7 +42,7 @@ pub(crate) enum Versioning {
 }
 
 /// A bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     pub(crate) name: String,
     pub(crate) account: AccountId,
@@ -52,6 +54,9 @@ pub(crate) struct Bucket {
     /// the policy.
     #[serde(default)]
     pub(crate) configurations: BTreeMap<String, String>,
+    /// What has been read of them.
+    #[serde(skip)]
+    pub(crate) parsed: Parsed,
 }
 
 /// The headers that an object is stored with and served with.

@@ -104,6 +104,11 @@ impl S3 {
         Self { engine, service: builder.build() }
     }
 
+    /// Removes what lifecycle rules say, until `stop` resolves. Run it as a task.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        self.engine.keep_lifecycles(stop).await;
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }

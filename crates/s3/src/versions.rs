@@ -102,6 +102,10 @@ impl Engine {
 }
 
 impl Change<'_> {
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The current version, unless that says that the key is deleted.
     pub(crate) fn present(&self) -> Option<&Object> {
         self.current.as_ref().filter(|object| !object.is_marker)

@@ -76,7 +76,15 @@ pub(super) async fn create(
         _ => format!("http://{}.s3.{region}.localhost/", input.bucket),
     };
     let created = engine.clock.now();
-    let bucket = records::Bucket { name: input.bucket, account, region, created, versioning, configurations };
+    let bucket = records::Bucket {
+        name: input.bucket,
+        account,
+        region,
+        created,
+        versioning,
+        configurations,
+        parsed: Default::default(),
+    };
     engine.commit(vec![put(records::bucket_key(&bucket.name), &bucket)?]).await?;
     engine.keep(bucket);
     drop(lock);
@@ -182,6 +190,7 @@ pub(super) async fn list(
         created: engine.clock.now(),
         versioning: Versioning::Off,
         configurations: BTreeMap::new(),
+        parsed: Default::default(),
     };
     let shown = |bucket: &records::Bucket| Bucket {
         bucket_region: Some(bucket.region.to_string()),

@@ -7,7 +7,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::multipart::{find, forget, parts_of};
-use super::words::{asker, etag, expect_owner, set_sum, size, sum_type, version};
+use super::words::{asker, etag, expect_owner, expiration, set_sum, size, sum_type, version};
 use crate::engine::{self, Engine, put};
 use crate::event::{Event, Kind};
 use crate::records::{self, Algorithm, Content, Object, Piece, Sum, Upload};
@@ -155,6 +155,7 @@ pub(super) async fn upload(
     let mut rubbish = Vec::new();
     forget(engine, &bucket.name, &upload, &mut change.writes, &mut rubbish).await?;
     rubbish.retain(|file| pieces.iter().all(|piece| piece.file != *file));
+    let expiration = expiration(&bucket, &input.key, &object)?;
     let event = Event::of(Kind::CompleteMultipartUpload, &bucket, &input.key, &object);
     change.commit(Vec::new(), engine.notices(&event, &asker)?).await?;
     engine.remove(rubbish).await;
@@ -167,6 +168,7 @@ pub(super) async fn upload(
         checksum_type: object.sum.as_ref().map(sum_type),
         server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         version_id: version(&bucket, &object),
+        expiration,
         ..Default::default()
     };
     set_sum!(output, &object.sum);

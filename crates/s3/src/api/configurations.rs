@@ -10,11 +10,11 @@ use s3s::{S3Request, S3Result, s3_error};
 use super::words::{expect_owner, xml};
 use crate::engine::{Engine, put};
 use crate::records::{self, Bucket, Versioning};
-use crate::{cors, refuse, tags};
+use crate::{cors, lifecycle, refuse, tags};
 
 /// Names of configurations, which are those of their subresources.
 pub(crate) const CORS: &str = "cors";
-const LIFECYCLE: &str = "lifecycle";
+pub(crate) const LIFECYCLE: &str = "lifecycle";
 const ENCRYPTION: &str = "encryption";
 const LOGGING: &str = "logging";
 const REQUEST_PAYMENT: &str = "requestPayment";
@@ -132,35 +132,18 @@ fn smallest_transition() -> TransitionDefaultMinimumObjectSize {
     )
 }
 
-/// Rules of a configuration, and characters of their ids (API Reference, `PutBucketLifecycleConfiguration`).
-const LIFECYCLE_RULES: usize = 1000;
-const ID_LENGTH: usize = 255;
-
 pub(super) async fn put_lifecycle(
     engine: &Engine,
     r: S3Request<PutBucketLifecycleConfigurationInput>,
 ) -> S3Result<PutBucketLifecycleConfigurationOutput> {
     let (name, owner) = at!(r);
     let mut given = r.input.lifecycle_configuration.clone().ok_or_else(refuse::malformed_xml)?;
-    if given.rules.is_empty() || given.rules.len() > LIFECYCLE_RULES {
-        return Err(refuse::malformed_xml());
-    }
-    for index in 0..given.rules.len() {
-        let taken = |id: &str| given.rules[..index].iter().any(|rule| rule.id.as_deref() == Some(id));
-        match given.rules[index].id.as_deref() {
-            Some(id) if id.chars().count() > ID_LENGTH => {
-                return Err(refuse::invalid_argument("ID length should not exceed allowed limit of 255"));
-            }
-            Some(id) if taken(id) => {
-                return Err(refuse::invalid_argument(
-                    "RuleId must be unique. Found same ID for more than one rule",
-                ));
-            }
-            Some(_) => {}
-            None => given.rules[index].id = Some(engine.files.id()),
-        }
+    lifecycle::check(&given)?;
+    for rule in given.rules.iter_mut().filter(|rule| rule.id.as_deref().is_none_or(str::is_empty)) {
+        rule.id = Some(engine.files.id());
     }
     set(engine, name, owner, LIFECYCLE, &given).await?;
+    engine.lifecycles_changed.notify_one();
     Ok(PutBucketLifecycleConfigurationOutput {
         transition_default_minimum_object_size: Some(smallest_transition()),
     })

@@ -8,7 +8,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 use super::get::{Conditions, find};
 use super::permissions::check_canned;
 use super::put::{check_key, unencrypted, unlocked};
-use super::words::{asker, etag, expect_owner, headers_of, set_sum, sum_type, time, version};
+use super::words::{asker, etag, expect_owner, expiration, headers_of, set_sum, sum_type, time, version};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Kind};
 use crate::files::Draft;
@@ -181,6 +181,7 @@ pub(super) async fn object(
         content: written.content.clone(),
     };
     change.install(&object).await?;
+    let expiration = expiration(&change.bucket, &input.key, &object)?;
     let event = Event::of(Kind::Copy, &change.bucket, &input.key, &object);
     let version_id = version(&change.bucket, &object);
     change.commit(vec![written], engine.notices(&event, &asker)?).await?;
@@ -197,6 +198,7 @@ pub(super) async fn object(
         copy_source_version_id: version(&source.bucket, &source.object),
         server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         version_id,
+        expiration,
         ..Default::default()
     })
 }

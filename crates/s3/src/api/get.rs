@@ -8,7 +8,8 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::words::{
-    etag, expect_owner, of_time, seconds, set_sum, size, storage_class, sum_type, time, version,
+    epoch_seconds, etag, expect_owner, expiration, seconds, set_sum, size, storage_class, sum_type, time,
+    version,
 };
 use crate::engine::Engine;
 use crate::records::{self, Bucket, Content, Object, Piece, Versioning};
@@ -32,12 +33,14 @@ impl Conditions<'_> {
         let modified = object.modified.seconds();
         match (self.if_match, self.if_unmodified_since) {
             (Some(condition), _) if !is(condition) => return Err(refuse::precondition_failed()),
-            (None, Some(since)) if modified > of_time(since) => return Err(refuse::precondition_failed()),
+            (None, Some(since)) if modified > epoch_seconds(since) => {
+                return Err(refuse::precondition_failed());
+            }
             _ => {}
         }
         match (self.if_none_match, self.if_modified_since) {
             (Some(condition), _) if is(condition) => Err(not_modified(object)),
-            (None, Some(since)) if modified <= of_time(since) => Err(not_modified(object)),
+            (None, Some(since)) if modified <= epoch_seconds(since) => Err(not_modified(object)),
             _ => Ok(()),
         }
     }
@@ -169,7 +172,9 @@ pub(super) async fn object(engine: &Engine, request: S3Request<GetObjectInput>) 
         let part = part(engine, &object, input.range, input.part_number).await?;
         let Some(body) = engine.read(&object.content, part.range.clone()).await? else { continue };
         let shown = shown(&bucket, &object, &part, input.checksum_mode.is_some());
+        let expiration = expires(engine, &bucket, &input.key, &object, input.version_id.as_deref()).await?;
         return Ok(GetObjectOutput {
+            expiration,
             body: Some(body),
             tag_count: (!object.tags.is_empty())
                 .then(|| i32::try_from(object.tags.len()).unwrap_or(i32::MAX)),
@@ -192,7 +197,24 @@ pub(super) async fn head(engine: &Engine, request: S3Request<HeadObjectInput>) -
     };
     conditions.check(&object)?;
     let part = part(engine, &object, input.range, input.part_number).await?;
-    Ok(shown(&bucket, &object, &part, input.checksum_mode.is_some()))
+    let expiration = expires(engine, &bucket, &input.key, &object, input.version_id.as_deref()).await?;
+    Ok(HeadObjectOutput { expiration, ..shown(&bucket, &object, &part, input.checksum_mode.is_some()) })
+}
+
+/// Of current versions alone: older ones do not expire, they end.
+async fn expires(
+    engine: &Engine,
+    bucket: &Bucket,
+    key: &str,
+    object: &Object,
+    wanted: Option<&str>,
+) -> S3Result<Option<String>> {
+    let expiration = expiration(bucket, key, object)?;
+    if expiration.is_none() || wanted.is_none() {
+        return Ok(expiration);
+    }
+    let current: Option<Object> = engine.get(&records::object_key(&bucket.name, key)).await?;
+    Ok(expiration.filter(|_| current.is_some_and(|current| current.sequence == object.sequence)))
 }
 
 fn shown(bucket: &Arc<Bucket>, object: &Object, part: &Part, with_sum: bool) -> HeadObjectOutput {

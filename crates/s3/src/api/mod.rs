@@ -22,8 +22,10 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::engine::Engine;
 
+pub(crate) use configurations::LIFECYCLE;
 pub(crate) use get::find;
-pub(crate) use words::{without_chunks, xml};
+pub(crate) use multipart::abandon;
+pub(crate) use words::{epoch_seconds, without_chunks, xml};
 
 /// The operations on one engine.
 pub(crate) struct Api(pub(crate) Arc<Engine>);

@@ -10,8 +10,8 @@ use super::get::Conditions;
 use super::permissions::check_canned;
 use super::put::{check_key, unencrypted, unlocked};
 use super::words::{
-    algorithm as named, asker, etag, expect_owner, headers_of, set_sum, time, trailers, verified_trailers,
-    version,
+    algorithm as named, asker, etag, expect_owner, headers_of, seconds, set_sum, time, trailers,
+    verified_trailers, version,
 };
 use crate::engine::{self, Engine, decode, delete, put};
 use crate::records::{self, Algorithm, Content, Upload};
@@ -61,7 +61,10 @@ pub(super) async fn create(
     engine.bucket(&bucket.name)?;
     engine.commit(vec![put(records::upload_key(&bucket.name, &upload.key, &upload.id), &upload)?]).await?;
     drop(turn);
+    let (abort_date, abort_rule_id) = abortion(&bucket, &upload)?;
     Ok(CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(bucket.name.clone()),
         key: Some(upload.key),
         upload_id: Some(upload.id),
@@ -76,6 +79,15 @@ pub(super) async fn create(
         server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         ..Default::default()
     })
+}
+
+/// When a lifecycle rule gives the upload up, and which: `x-amz-abort-date`, `x-amz-abort-rule-id`.
+pub(super) fn abortion(
+    bucket: &records::Bucket,
+    upload: &Upload,
+) -> S3Result<(Option<Timestamp>, Option<String>)> {
+    let end = bucket.lifecycle()?.abortion(&upload.key, upload.initiated);
+    Ok(end.map(|(end, rule)| (seconds(end), rule.to_owned())).unzip())
 }
 
 fn no_such_type(kind: &str, algorithm: Option<Algorithm>) -> S3Error {
@@ -247,13 +259,19 @@ pub(super) async fn abort(
     request: S3Request<AbortMultipartUploadInput>,
 ) -> S3Result<AbortMultipartUploadOutput> {
     let input = request.input;
-    let change = engine.change(&input.bucket, &input.key).await?;
-    expect_owner(&change.bucket, input.expected_bucket_owner.as_ref())?;
-    let upload = find(engine, &input.bucket, &input.key, &input.upload_id).await?;
+    expect_owner(&*engine.bucket(&input.bucket)?, input.expected_bucket_owner.as_ref())?;
+    abandon(engine, &input.bucket, &input.key, &input.upload_id).await?;
+    Ok(AbortMultipartUploadOutput::default())
+}
+
+/// Ends an upload without an object.
+pub(crate) async fn abandon(engine: &Engine, bucket: &str, key: &str, id: &str) -> S3Result<()> {
+    let change = engine.change(bucket, key).await?;
+    let upload = find(engine, bucket, key, id).await?;
     let (mut writes, mut files) = (Vec::new(), Vec::new());
-    forget(engine, &input.bucket, &upload, &mut writes, &mut files).await?;
+    forget(engine, bucket, &upload, &mut writes, &mut files).await?;
     engine.commit(writes).await?;
     drop(change);
     engine.remove(files).await;
-    Ok(AbortMultipartUploadOutput::default())
+    Ok(())
 }

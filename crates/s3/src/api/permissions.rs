@@ -47,7 +47,7 @@ pub(super) async fn put_policy(
     let document = access::parse(&input.policy, &input.bucket)
         .map_err(|why| S3Error::with_message(S3ErrorCode::MalformedPolicy, why))?;
     change(engine, &input.bucket, input.expected_bucket_owner.as_ref(), |bucket| {
-        if access::is_public(&document) && access::block(bucket)?.block_public_policy == Some(true) {
+        if access::is_public(&document) && bucket.block()?.block_public_policy == Some(true) {
             return Err(s3_error!(
                 AccessDenied,
                 "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access"
@@ -73,9 +73,9 @@ pub(super) async fn policy_status(
     r: S3Request<GetBucketPolicyStatusInput>,
 ) -> S3Result<GetBucketPolicyStatusOutput> {
     let bucket = bucket(engine, &r.input.bucket, r.input.expected_bucket_owner.as_ref())?;
-    let document = access::policy(&bucket)?.ok_or_else(no_policy)?;
+    let document = bucket.policy()?.ok_or_else(no_policy)?;
     Ok(GetBucketPolicyStatusOutput {
-        policy_status: Some(PolicyStatus { is_public: Some(access::is_public(&document)) }),
+        policy_status: Some(PolicyStatus { is_public: Some(access::is_public(document)) }),
     })
 }
 

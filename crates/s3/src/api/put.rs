@@ -5,7 +5,8 @@ use s3s::{S3Request, S3Result};
 
 use super::permissions::check_canned;
 use super::words::{
-    asker, etag, expect_owner, headers_of, set_sum, sum_type, trailers, verified_trailers, version,
+    asker, etag, expect_owner, expiration, headers_of, set_sum, sum_type, trailers, verified_trailers,
+    version,
 };
 use crate::engine::Engine;
 use crate::event::{Event, Kind};
@@ -54,6 +55,7 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
         content: written.content.clone(),
     };
     change.install(&object).await?;
+    let expiration = expiration(&change.bucket, &input.key, &object)?;
     let event = Event::of(kind, &change.bucket, &input.key, &object);
     let version = version(&change.bucket, &object);
     change.commit(vec![written], engine.notices(&event, &asker)?).await?;
@@ -63,6 +65,7 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
         version_id: version,
         checksum_type: object.sum.as_ref().map(sum_type),
         server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+        expiration,
         ..Default::default()
     };
     set_sum!(output, &object.sum);

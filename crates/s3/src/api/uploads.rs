@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Result};
 
 use super::list::{most, non_empty};
-use super::multipart::{find, parts_of};
+use super::multipart::{abortion, find, parts_of};
 use super::words::{
     Encoding, algorithm as named, etag, expect_owner, owner, set_sum, size, storage_class, time,
 };
@@ -38,7 +38,10 @@ pub(super) async fn list_parts(
         shown
     };
     let id = owner(&bucket).id;
+    let (abort_date, abort_rule_id) = abortion(&bucket, &upload)?;
     Ok(ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(bucket.name.clone()),
         key: Some(upload.key.clone()),
         upload_id: Some(upload.id.clone()),

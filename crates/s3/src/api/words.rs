@@ -39,7 +39,7 @@ pub(super) fn seconds(seconds: i64) -> Timestamp {
 }
 
 /// Seconds since the epoch.
-pub(super) fn of_time(at: &Timestamp) -> i64 {
+pub(crate) fn epoch_seconds(at: &Timestamp) -> i64 {
     let mut text = Vec::new();
     let written = at.format(dto::TimestampFormat::EpochSeconds, &mut text);
     let text = String::from_utf8(text).unwrap_or_default();
@@ -124,6 +124,17 @@ pub(super) fn algorithm(algorithm: Algorithm) -> dto::ChecksumAlgorithm {
     dto::ChecksumAlgorithm::from_static(algorithm.name())
 }
 
+/// `x-amz-expiration` (API Reference, `GetObject`): when a lifecycle rule removes the object, and which.
+pub(super) fn expiration(bucket: &Bucket, key: &str, object: &Object) -> S3Result<Option<String>> {
+    let Some((end, rule)) = bucket.lifecycle()?.expiry(key, object) else { return Ok(None) };
+    let mut date = Vec::new();
+    seconds(end)
+        .format(dto::TimestampFormat::HttpDate, &mut date)
+        .map_err(|error| S3Error::internal_error(std::io::Error::other(error.to_string())))?;
+    let (date, rule) = (String::from_utf8_lossy(&date), utf8_percent_encode(rule, URL));
+    Ok(Some(format!("expiry-date=\"{date}\", rule-id=\"{rule}\"")))
+}
+
 pub(super) fn version(bucket: &Bucket, object: &Object) -> Option<String> {
     // Buckets that never had versions do not speak of them.
     (bucket.versioning != crate::records::Versioning::Off).then(|| object.version_id())
@@ -150,7 +161,7 @@ macro_rules! headers_of {
                 .and_then(|coding| crate::api::words::without_chunks(&coding)),
             content_language: input.content_language.take(),
             content_type: input.content_type.take().map(|text| text.to_string()),
-            expires: input.expires.as_ref().map(crate::api::words::of_time),
+            expires: input.expires.as_ref().map(crate::api::epoch_seconds),
             redirect: input.website_redirect_location.take(),
             storage_class: input.storage_class.take().map(|class| class.as_str().to_owned()),
             metadata: metadata.into_iter().collect(),

@@ -106,6 +106,8 @@ pub(super) fn spawn_upkeep(
 ) {
     let (queues, stopping) = (companions.sqs.clone(), stopped.clone());
     tasks.spawn(succeed(async move { queues.run(until(stopping)).await }));
+    let (objects, stopping) = (companions.s3.clone(), stopped.clone());
+    tasks.spawn(succeed(async move { objects.run(until(stopping)).await }));
     let (tended, stopping) = (invoker.clone(), stopped.clone());
     tasks.spawn(succeed(async move { tended.tend(until(stopping)).await }));
     let (keeping, stopping) = (invoker.clone(), stopped.clone());
