@@ -6,8 +6,12 @@ pub fn like(pattern: &str, text: &str) -> bool {
     matches(&pieces(pattern), text)
 }
 
-/// Each of the six parts of an ARN by itself: a `*` does not reach over a colon but in the last.
+/// Each of the six parts of an ARN by itself: a `*` does not reach over a colon but in the last. A pattern that is
+/// nothing but `*` has no parts, and stands for every ARN.
 pub(super) fn arn_like(pattern: &[Piece], value: &str) -> bool {
+    if pattern == [Piece::Any] {
+        return true;
+    }
     let mut patterns = pattern.splitn(6, |piece| *piece == Piece::Char(':'));
     let mut values = value.splitn(6, ':');
     loop {

@@ -87,6 +87,11 @@ fn absent_keys_and_sets() {
         (r#"{"StringEquals":{"k":"1"},"StringLike":{"l":"*"}}"#, &[one], false),
         // What is known of every caller.
         (r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/worker"}}"#, &[], true),
+        // Alone a star is any ARN; within one it ends at the next colon.
+        (r#"{"ArnLike":{"k":"*"}}"#, &[("k", "arn:aws:sns:us-east-1:123456789012:t")], true),
+        (r#"{"ArnNotLike":{"k":"*"}}"#, &[("k", "arn:aws:sns:us-east-1:123456789012:t")], false),
+        (r#"{"ArnLike":{"k":"*"}}"#, &[], false),
+        (r#"{"ArnLike":{"k":"arn:*"}}"#, &[("k", "arn:aws:sns:us-east-1:123456789012:t")], false),
         (r#"{"StringEquals":{"aws:PrincipalAccount":"123456789012"}}"#, &[], true),
         (r#"{"StringEquals":{"aws:PrincipalType":"AssumedRole"}}"#, &[], true),
         (r#"{"Bool":{"aws:PrincipalIsAWSService":"false"}}"#, &[], true),
