@@ -30,19 +30,27 @@ use lambent_store::Store;
 pub use permissions::RolePermissions;
 pub(crate) use records::Role;
 
+use crate::remembered::Watched;
+
 /// The service. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Iam {
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// What roles may, by their ARNs, and that there is no such role.
+    permitted: Arc<Watched<String, Option<Arc<RolePermissions>>>>,
 }
+
+/// Roles whose policies are held, each with some kilobytes of statements: as many as a large account has functions that run.
+const ROLES: usize = 4_096;
 
 impl Iam {
     /// The service over a store.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy }
+        let permitted = Arc::new(Watched::new(&store, &records::KINDS, ROLES));
+        Self { store, clock, entropy, permitted }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@ pub mod eventbridge;
 pub mod fuzz;
 pub mod iam;
 pub mod logs;
+mod remembered;
 mod schedule;
 pub mod scheduler;
 mod sending;

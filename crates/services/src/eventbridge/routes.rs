@@ -18,6 +18,8 @@ pub(super) struct Routes {
     index: Index<Meets>,
     rules: Vec<(String, Rule)>,
     archives: Vec<Archive>,
+    /// Who else may put events on it.
+    pub(super) policy: Option<String>,
 }
 
 /// By its place in the list.
@@ -28,7 +30,7 @@ enum Meets {
 }
 
 impl Routes {
-    fn new(rules: Vec<(String, Rule)>, archives: Vec<Archive>) -> Self {
+    fn new(policy: Option<String>, rules: Vec<(String, Rule)>, archives: Vec<Archive>) -> Self {
         let parsed = |text: &str| match Pattern::parse(text, Dialect::Rule) {
             Ok(pattern) => Some(pattern),
             // It was read when it was stored.
@@ -45,7 +47,7 @@ impl Routes {
         let of_archives = of_archives
             .filter_map(|(at, archive)| Some((Meets::Archive(at), parsed(archive.pattern.as_deref()?)?)));
         let index = Index::new(of_rules.chain(of_archives));
-        Self { index, rules, archives }
+        Self { index, rules, archives, policy }
     }
 
     /// The rules that an event meets, and the archives that keep it. What is replayed is not kept again (User Guide,
@@ -110,14 +112,12 @@ impl Inner {
         if ready.is_some() {
             return Ok(ready);
         }
-        if self.bus(bus).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(found) = self.bus(bus).await? else { return Ok(None) };
         let (arn, scope) = (bus.arn(), bus.scope());
         let rules = self.rules(bus).await?;
         let archives = self.archives(&scope).await?.into_iter().filter(|(_, archive)| archive.source == arn);
         let archives = archives.map(|(_, archive)| archive).collect();
-        let routes = Arc::new(Routes::new(rules, archives));
+        let routes = Arc::new(Routes::new(found.policy, rules, archives));
         self.cache.keep(bus, &routes, read_at);
         Ok(Some(routes))
     }

@@ -1,5 +1,7 @@
 //! What the policies of a role say.
 
+use std::sync::Arc;
+
 use lambent_identity::policy::{Access, Decision, Document, PolicyKind};
 use lambent_wire::Error;
 
@@ -39,11 +41,23 @@ impl RolePermissions {
 }
 
 impl Iam {
-    /// What the role of this ARN may; `None` where there is no such role.
+    /// What the role of this ARN may; `None` where there is no such role. It is read once, and again after a change of any
+    /// role or policy.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn permissions(&self, role_arn: &str) -> Result<Option<RolePermissions>, Error> {
+    pub async fn permissions(&self, role_arn: &str) -> Result<Option<Arc<RolePermissions>>, Error> {
+        let role = role_arn.to_owned();
+        let began = match self.permitted.look(&role) {
+            Ok(known) => return Ok(known),
+            Err(began) => began,
+        };
+        let found = self.read_permissions(role_arn).await?.map(Arc::new);
+        self.permitted.keep(role, found.clone(), began);
+        Ok(found)
+    }
+
+    async fn read_permissions(&self, role_arn: &str) -> Result<Option<RolePermissions>, Error> {
         let Some((_, role)) = self.role_of_arn(role_arn).await? else { return Ok(None) };
         let Role { inline, attached, boundary, .. } = role;
         // A document that is no policy of this release's was taken by another one; it allows nothing.

@@ -13,6 +13,8 @@ use super::Iam;
 
 const ROLE: &str = "iam-role";
 const POLICY: &str = "iam-policy";
+/// What the permissions of roles are made of.
+pub(super) const KINDS: [&str; 2] = [ROLE, POLICY];
 /// How many records one read of a list takes; the rest follows.
 const CHUNK: usize = 500;
 

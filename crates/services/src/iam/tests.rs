@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use lambent_model::{AccountId, RoleTrust, TrustedRoles};
+use lambent_store::{Expect, Write};
 use lambent_wire::iam::types as t;
 
 use super::*;
@@ -151,5 +152,88 @@ fn what_a_role_may_is_in_all_its_policies_and_within_its_boundary() {
             assert_eq!(permissions.expect("the role exists").decision(&access), expected, "{role} {action}");
         }
         assert_eq!(iam.permissions("arn:aws:iam::000000000000:role/absent").await.unwrap(), None);
+    });
+}
+
+/// Permissions are read once, and each change of whatever they are made of counts for the very next question.
+#[test]
+fn a_change_of_a_role_or_a_policy_counts_at_once_and_nothing_else_is_read_again() {
+    use lambent_identity::policy::{Access, Decision, Who};
+    run(async |iam| {
+        let account = AccountId::default_account();
+        let document = |effect: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"{effect}","Action":"sqs:*","Resource":"*"}}}}"#
+            )
+        };
+        let asked = async || iam.permissions("arn:aws:iam::000000000000:role/r").await.unwrap();
+        let decision = async || {
+            let who = Who::Aws { account: &account, arn: "arn:aws:sts::000000000000:assumed-role/r/f" };
+            let access = Access { who, action: "sqs:SendMessage", resource: "arn:q", keys: &[] };
+            let (one, same) = (asked().await, asked().await);
+            match (one, same) {
+                (Some(one), Some(same)) => {
+                    assert!(Arc::ptr_eq(&one, &same), "it was read again though nothing has changed");
+                    Some(one.decision(&access))
+                }
+                _ => None,
+            }
+        };
+        assert_eq!(decision().await, None, "there is no role");
+        role(&iam, "r", trust("")).await;
+        assert_eq!(decision().await, Some(Decision::Silent));
+        let policy_arn = format!("arn:aws:iam::{account}:policy/p");
+        let input = t::CreatePolicyRequest {
+            policy_name: "p".into(),
+            policy_document: document("Allow"),
+            ..t::CreatePolicyRequest::default()
+        };
+        iam.create_policy(&account, input).await.expect("a policy");
+        let attach = t::AttachRolePolicyRequest { role_name: "r".into(), policy_arn: policy_arn.clone() };
+        iam.attach_role_policy(&account, attach).await.expect("it is attached");
+        assert_eq!(decision().await, Some(Decision::Allow));
+        let inline = t::PutRolePolicyRequest {
+            role_name: "r".into(),
+            policy_name: "no".into(),
+            policy_document: document("Deny"),
+        };
+        iam.put_role_policy(&account, inline).await.expect("an inline policy");
+        assert_eq!(decision().await, Some(Decision::Deny));
+        let inline = t::DeleteRolePolicyRequest { role_name: "r".into(), policy_name: "no".into() };
+        iam.delete_role_policy(&account, inline).await.expect("it was there");
+        assert_eq!(decision().await, Some(Decision::Allow));
+        let version = t::CreatePolicyVersionRequest {
+            policy_arn: policy_arn.clone(),
+            policy_document: document("Deny"),
+            set_as_default: Some(true),
+        };
+        iam.create_policy_version(&account, version).await.expect("a version");
+        assert_eq!(decision().await, Some(Decision::Deny), "the policy has changed, the role has not");
+        let version =
+            t::SetDefaultPolicyVersionRequest { policy_arn: policy_arn.clone(), version_id: "v1".into() };
+        iam.set_default_policy_version(&account, version).await.expect("it is there");
+        assert_eq!(decision().await, Some(Decision::Allow));
+        let boundary = t::PutRolePermissionsBoundaryRequest {
+            role_name: "r".into(),
+            permissions_boundary: "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole".into(),
+        };
+        iam.put_role_permissions_boundary(&account, boundary).await.expect("a boundary");
+        assert_eq!(decision().await, Some(Decision::Silent));
+        let boundary = t::DeleteRolePermissionsBoundaryRequest { role_name: "r".into() };
+        iam.delete_role_permissions_boundary(&account, boundary).await.expect("it was there");
+        assert_eq!(decision().await, Some(Decision::Allow));
+        let detach = t::DetachRolePolicyRequest { role_name: "r".into(), policy_arn };
+        iam.detach_role_policy(&account, detach).await.expect("it was attached");
+        assert_eq!(decision().await, Some(Decision::Silent));
+        // More than a subscriber of the feed may be behind: what was missed may have been anything.
+        let key = lambent_store::Key { kind: "other", partition: String::new(), name: "n".into() };
+        for _ in 0..20 {
+            let put = |_| Write::put(key.clone(), Expect::Any, &0).unwrap();
+            iam.store.commit((0..256).map(put).collect()).await.unwrap();
+        }
+        iam.delete_role(&account, t::DeleteRoleRequest { role_name: "r".into() })
+            .await
+            .expect("it was there");
+        assert_eq!(decision().await, None);
     });
 }

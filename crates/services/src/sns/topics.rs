@@ -161,9 +161,10 @@ impl ResourcePolicies for Sns {
         let (sns, arn) = (self.clone(), arn.to_owned());
         Box::pin(async move {
             let topic = TopicArn::parse("TopicArn", &arn).ok()?;
-            // What cannot be read allows nobody anything; the reading of whoever publishes fails as well, and says why.
-            let (record, _) = sns.read::<Topic>(&topic_key(&topic)).await.ok()??;
-            Some(policy_of(&topic, &record))
+            // What cannot be read allows nobody anything; the reading of whoever publishes fails as well, and says why. It
+            // is held in memory for them all the same.
+            let hot = sns.hot(&topic).await.ok()?;
+            Some(policy_of(&topic, &hot.topic))
         })
     }
 }
