@@ -185,6 +185,143 @@ def test_what_is_not_permitted_goes_to_the_dead_letter_queue(events, lambda_, cl
     assert json.loads(message["Body"])["source"] == source
 
 
+def queue_for_rules(sqs):
+    """A queue that takes dead letters of every rule; its URL and its ARN."""
+    url = sqs.create_queue(QueueName=unique("dead"))["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        # A star alone is any ARN.
+        "Condition": {"ArnLike": {"aws:SourceArn": "*"}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    return url, queue
+
+
+def dead_letter(sqs, url):
+    """The next message, as its body and its attributes' texts."""
+    answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageAttributeNames=["All"])
+    (message,) = answer["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    return json.loads(message["Body"]), attributes
+
+
+def test_a_log_group_takes_events_once_its_account_permits_that(events, logs, clients, rule):
+    sqs = clients.boto("sqs")
+    url, dead = queue_for_rules(sqs)
+    group, source = f"/aws/events/{unique('group')}", unique("shop")
+    group_arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    letters = {"DeadLetterConfig": {"Arn": dead}}
+    transformer = {
+        "InputPathsMap": {"at": "$.time", "n": "$.detail.n"},
+        "InputTemplate": '{"timestamp": <at>, "message": "n is <n>"}',
+    }
+    targets = [
+        {"Id": "whole", "Arn": group_arn, **letters},
+        {"Id": "made", "Arn": group_arn, "InputTransformer": transformer, **letters},
+    ]
+    pattern = json.dumps({"source": [source]})
+    name, rule_arn = rule(EventPattern=pattern, targets=targets)
+
+    def refused_with(code):
+        events.put_events(Entries=[entry(source, {"n": 1})])
+        for _ in targets:
+            body, attributes = dead_letter(sqs, url)
+            assert attributes["ERROR_CODE"] == code, attributes
+            assert (attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (rule_arn, group_arn)
+            assert body["detail"] == {"n": 1}
+
+    refused_with("NO_PERMISSIONS")
+    # As the guide has it, with a statement of its own for the streams.
+    services = {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": services,
+                "Action": "logs:CreateLogStream",
+                "Resource": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/*:*",
+            },
+            {
+                "Effect": "Allow",
+                "Principal": services,
+                "Action": "logs:PutLogEvents",
+                "Resource": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/*:*:*",
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+            },
+        ],
+    }
+    policy_name = unique("policy")
+    logs.put_resource_policy(policyName=policy_name, policyDocument=json.dumps(policy))
+    refused_with("NO_RESOURCE")
+    logs.create_log_group(logGroupName=group)
+    answer = events.put_events(Entries=[entry(source, {"n": 2})])
+
+    def written():
+        return logs.filter_log_events(logGroupName=group)["events"]
+
+    until(lambda: len(written()) == 2, "both targets to be written")
+    plain = [event for event in written() if event["message"] == "n is 2"]
+    (whole,) = [json.loads(event["message"]) for event in written() if event not in plain]
+    assert (whole["id"], whole["detail"]) == (answer["Entries"][0]["EventId"], {"n": 2})
+    at = datetime.datetime.fromisoformat(whole["time"]).timestamp() * 1000
+    assert [event["timestamp"] for event in written()] == [at, at]
+    # What the log service does not take is no loss either.
+    old = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=20)
+    events.put_events(Entries=[entry(source, {"n": 3}, Time=old)])
+    assert {dead_letter(sqs, url)[0]["detail"]["n"] for _ in targets} == {3}
+    # A policy that is gone counts for the very next event.
+    logs.delete_resource_policy(policyName=policy_name)
+    refused_with("NO_PERMISSIONS")
+    assert len(written()) == 2
+    refusal = refused(events.put_targets, Rule=name, Targets=[{"Id": "1", "Arn": group_arn, "Input": "{}"}])
+    assert (refusal.code, "InputTransformer" in refusal.message) == ("ValidationException", True)
+
+
+def test_what_a_role_may_counts_from_one_event_to_the_next(events, clients, rule):
+    sqs, iam = clients.boto("sqs"), clients.boto("iam")
+    url, dead = queue_for_rules(sqs)
+    wanted = sqs.create_queue(QueueName=unique("wanted"))["QueueUrl"]
+    wanted_arn = sqs.get_queue_attributes(QueueUrl=wanted, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = unique("role")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    source = unique("shop")
+    target = {"Id": "1", "Arn": wanted_arn, "RoleArn": role_arn, "DeadLetterConfig": {"Arn": dead}}
+    rule(EventPattern=json.dumps({"source": [source]}), targets=[target])
+
+    def statement_of(effect):
+        one = {"Effect": effect, "Action": "sqs:SendMessage", "Resource": wanted_arn}
+        return json.dumps({"Version": "2012-10-17", "Statement": [one]})
+
+    def arrives():
+        events.put_events(Entries=[entry(source, {})])
+        message = sqs.receive_message(QueueUrl=wanted, WaitTimeSeconds=20)["Messages"][0]
+        sqs.delete_message(QueueUrl=wanted, ReceiptHandle=message["ReceiptHandle"])
+
+    def is_refused():
+        events.put_events(Entries=[entry(source, {})])
+        assert dead_letter(sqs, url)[1]["ERROR_CODE"] == "NO_PERMISSIONS"
+
+    policy_arn = iam.create_policy(PolicyName=unique("p"), PolicyDocument=statement_of("Allow"))["Policy"]["Arn"]
+    for _ in range(3):
+        is_refused()
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy_arn)
+        arrives()
+        iam.put_role_policy(RoleName=role, PolicyName="no", PolicyDocument=statement_of("Deny"))
+        is_refused()
+        iam.delete_role_policy(RoleName=role, PolicyName="no")
+        arrives()
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy_arn)
+
+
 def test_a_schedule_fires(events, lambda_, logs, teller, rule):
     now = datetime.datetime.now(datetime.timezone.utc)
     # The next minute, and if that is close the one after.

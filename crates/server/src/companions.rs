@@ -9,6 +9,7 @@ use lambent_s3::S3;
 use lambent_services::autoscaling::Autoscaling;
 use lambent_services::eventbridge::EventBridge;
 use lambent_services::iam::Iam;
+use lambent_services::logs::Logs;
 use lambent_services::scheduler::Scheduler;
 use lambent_services::sns::Sns;
 use lambent_sqs::Sqs;
@@ -67,12 +68,18 @@ impl Companions {
     }
 
     /// What is asked whether the platform may call; `functions` are the policies of Lambda's resources.
-    pub(crate) fn permits(&self, clock: &Arc<dyn Clock>, functions: Arc<dyn ResourcePolicies>) -> Permits {
+    pub(crate) fn permits(
+        &self,
+        clock: &Arc<dyn Clock>,
+        functions: Arc<dyn ResourcePolicies>,
+        logs: Logs,
+    ) -> Permits {
         Permits::new(self.iam.clone(), Arc::clone(clock))
             .with("lambda", functions)
             .with("s3", Arc::new(self.s3.clone()))
             .with("sqs", Arc::new(self.sqs.clone()))
             .with("sns", Arc::new(self.sns.clone()))
             .with("events", Arc::new(self.eventbridge.clone()))
+            .with("logs", Arc::new(logs))
     }
 }

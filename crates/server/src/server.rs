@@ -147,7 +147,7 @@ impl Server {
             sts: Sts::new(companions.iam.clone(), sessions.clone()),
             sessions,
             authoriser: Authoriser { functions_may_admin: config.functions_may_admin },
-            permits: companions.permits(&clock, feed.policies()),
+            permits: companions.permits(&clock, feed.policies(), logs.clone()),
             places: Places::default(),
             bodies: Bodies::default(),
             orphans: Arc::new(Orphans::new()),

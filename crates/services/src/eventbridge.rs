@@ -13,6 +13,7 @@ mod api;
 mod archive;
 mod event;
 mod keeper;
+mod log_target;
 mod names;
 mod path;
 mod records;
@@ -94,11 +95,13 @@ impl ResourcePolicies for EventBridge {
         let (inner, bus) = (Arc::clone(&self.inner), BusName::from_arn(arn));
         Box::pin(async move {
             let bus = bus?;
-            let found = inner.bus(&bus).await;
+            // Whoever puts events needs its routes as well, so that it is held in memory.
+            let found = inner.routes(&bus).await;
             let policy = found
                 .inspect_err(|error| tracing::warn!(error = %error.message, "the policy of an event bus cannot be read"))
                 .ok()??
-                .policy;
+                .policy
+                .clone();
             if bus.is_default() { Some(with_services(policy.as_deref(), &bus)) } else { policy }
         })
     }

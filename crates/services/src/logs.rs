@@ -19,6 +19,7 @@ pub(crate) mod fuzz;
 mod insights;
 mod migrate;
 mod pattern;
+mod policies;
 mod queries;
 mod queue;
 mod storage;
@@ -33,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use lambent_model::{Clock, Entropy, LogSink};
+use lambent_model::{Clock, Entropy, LogSink, Scope};
 use tokio::sync::{Semaphore, watch};
 
 pub use api::Streamed;
@@ -46,6 +47,8 @@ use storage::space::Reserve;
 use store::Store;
 use tail::Tail;
 use writer::Progress;
+
+use crate::remembered::Remembered;
 
 /// Changes by clients that wait for the writer at once. Each may hold a batch of a megabyte; the rest waits its turn.
 const COMMANDS: usize = 16;
@@ -67,6 +70,7 @@ struct Inner {
     segments: Arc<Segments>,
     tail: Arc<Tail>,
     queries: Queries,
+    policies: Remembered<Scope, Option<String>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -110,6 +114,7 @@ impl Logs {
             segments,
             tail,
             queries: Queries::new(),
+            policies: Remembered::new(policies::SCOPES),
             writer: Mutex::new(Some(thread)),
         };
         Ok(Self { inner: Arc::new(inner) })

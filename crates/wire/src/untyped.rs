@@ -11,7 +11,7 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
 use crate::client::{ClientError, ENCODED, service_error};
-use crate::{Protocol, Service, events, sns, sqs};
+use crate::{Protocol, Service, events, logs, sns, sqs};
 
 /// How a service takes its requests.
 #[derive(Clone, Copy)]
@@ -26,6 +26,7 @@ fn style(service: &str) -> Option<Style> {
     Some(match service {
         "sqs" => Style::Of(&sqs::SERVICE),
         "events" => Style::Of(&events::SERVICE),
+        "logs" => Style::Of(&logs::SERVICE),
         "sns" => Style::Of(&sns::SERVICE),
         "s3" | "lambda" => Style::Rest,
         _ => return None,
@@ -33,7 +34,7 @@ fn style(service: &str) -> Option<Style> {
 }
 
 /// The services that [`request`] speaks, by their names in signatures.
-pub const SERVICES: [&str; 5] = ["events", "lambda", "s3", "sns", "sqs"];
+pub const SERVICES: [&str; 6] = ["events", "lambda", "logs", "s3", "sns", "sqs"];
 
 /// Path, headers and body of a request; host and signature are added by whoever sends it.
 ///
@@ -213,6 +214,8 @@ mod tests {
         assert_eq!(sqs.body(), "{\"MessageBody\":\"x\"}");
         let events = encoded("events", "PutEvents", json!({"Entries": []}));
         assert_eq!(events.headers()["x-amz-target"], "AWSEvents.PutEvents");
+        let logs = encoded("logs", "PutLogEvents", json!({"logGroupName": "g"}));
+        assert_eq!(logs.headers()["x-amz-target"], "Logs_20140328.PutLogEvents");
         let s3 =
             encoded("s3", "PutObject", json!({"Bucket": "b", "Key": "a b/c", "ContentType": "text/plain"}));
         assert_eq!((s3.method().as_str(), s3.uri().path()), ("PUT", "/b/a%20b/c"));

@@ -9,7 +9,7 @@ use lambent_store::queue::Message;
 use serde_json::{Value, json};
 
 use super::delivery::State;
-use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, record};
+use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, log_stream, record};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
 use crate::events::{TimeScale, series};
 use crate::lanes::Bounds;
@@ -119,7 +119,10 @@ impl DeliveryCourier {
     async fn send(&self, what: &What) -> Result<(), AwsCallError> {
         match what {
             What::Call(call) => {
-                let answer = self.calls.call(call.clone()).await?;
+                let answer = match (&*call.service, &*call.operation) {
+                    ("logs", "PutLogEvents") => log_stream::put(&*self.calls, call).await?,
+                    _ => self.calls.call(call.clone()).await?,
+                };
                 match record::failed_entry(&call.operation, &answer.body) {
                     None => Ok(()),
                     Some((code, message)) => Err(AwsCallError::Service { status: 200, code, message }),

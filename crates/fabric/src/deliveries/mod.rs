@@ -8,6 +8,7 @@
 
 mod courier;
 mod delivery;
+mod log_stream;
 pub mod record;
 mod retry;
 

@@ -193,9 +193,17 @@ fn object(record: &Record, bucket: &str) -> Value {
 }
 
 /// What an answer with a good status says nevertheless: of the entries of `PutEvents` each may fail by itself
-/// (EventBridge API Reference, `PutEvents`).
+/// (EventBridge API Reference, `PutEvents`), and log events that are too old or too new are not taken (CloudWatch Logs API
+/// Reference, `RejectedLogEventsInfo`).
 #[must_use]
 pub fn failed_entry(operation: &str, body: &[u8]) -> Option<(String, String)> {
+    if operation == "PutLogEvents" {
+        let answer: Value = serde_json::from_slice(body).ok()?;
+        let rejected = answer["rejectedLogEventsInfo"].as_object().filter(|info| !info.is_empty())?;
+        let why: Vec<&str> = rejected.keys().map(String::as_str).collect();
+        let text = format!("the log event's time is not taken ({})", why.join(", "));
+        return Some(("InvalidParameter".to_owned(), text));
+    }
     if operation != "PutEvents" {
         return None;
     }

@@ -47,7 +47,11 @@ impl Gateway {
         let scope = Scope { account: principal.account().clone(), region: call.scope.region.clone() };
         let action = action(&call.service, &call.operation);
         // What names no resource is about all of them.
-        let resource = call.resource.as_deref().unwrap_or("*");
+        let resource = match call.service.as_ref() {
+            "logs" => stream_of(call),
+            _ => call.resource.clone(),
+        };
+        let resource = resource.as_deref().unwrap_or("*");
         if let Err(error) = self.permits.check(&call.caller, &action, resource).await {
             return dialect.error_response(&error, &request_id);
         }
@@ -83,6 +87,14 @@ impl Gateway {
         }
         self.call_objects(call, objects::principal(&call.caller, call), request, request_id).await
     }
+}
+
+/// The stream that log events go to: log groups have `:*` behind their ARNs in policies, which stands for it (Service
+/// Authorization Reference, "Actions, resources, and condition keys for Amazon CloudWatch Logs").
+fn stream_of(call: &AwsRequest) -> Option<String> {
+    let group = call.resource.as_deref()?;
+    let input: serde_json::Value = serde_json::from_str(&call.input).ok()?;
+    Some(format!("{group}:log-stream:{}", input["logStreamName"].as_str().unwrap_or_default()))
 }
 
 /// The action that policies know an operation by. Batches are allowed by what they are batches of (Service Authorization

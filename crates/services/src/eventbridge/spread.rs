@@ -12,7 +12,7 @@ use super::event::{Event, second};
 use super::names::BusName;
 use super::records::{Rule, Target};
 use super::transform::Matched;
-use super::{Inner, invalid, target};
+use super::{Inner, invalid, log_target, target};
 use crate::sending::Kind;
 
 /// An event on its way.
@@ -117,14 +117,23 @@ impl Inner {
                 trace_id: coming.trace_id,
                 now: coming.now,
             };
-            if Kind::of(&target.arn) == Ok(Kind::Bus) {
+            let kind = Kind::of(&target.arn);
+            if kind == Ok(Kind::Bus) {
                 match self.forward(bus, target).await? {
                     Ok(next) => further.push(next),
                     Err((code, reason)) => writes.extend(from.refused(&texts.event, code, &reason)),
                 }
                 continue;
             }
-            writes.push(from.deliver(target.input.of(&matched), &texts.event));
+            let text = target.input.of(&matched);
+            if kind == Ok(Kind::LogGroup) {
+                match log_target::entry(&target.input, text, &coming.event.time) {
+                    Ok(entry) => writes.push(from.log(&entry, &texts.event)),
+                    Err(reason) => writes.extend(from.refused(&texts.event, "INVALID_PARAMETER", &reason)),
+                }
+                continue;
+            }
+            writes.push(from.deliver(text, &texts.event));
         }
         Ok((writes, further))
     }

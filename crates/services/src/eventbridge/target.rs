@@ -7,6 +7,7 @@ use lambent_model::{Arn, AwsCaller, AwsRequest, Timestamp};
 use lambent_store::Write;
 use serde_json::json;
 
+use super::log_target::{self, Entry};
 use super::names::BusName;
 use super::records::Target;
 use crate::sending::{Patience, Sender, attribute, delivery, request};
@@ -39,6 +40,19 @@ impl From<'_> {
             self.trace_id.map(str::to_owned),
         );
         let call = call.expect("a target's ARN was read when it was put");
+        self.delivery(call, event)
+    }
+
+    /// The delivery of a log event, which was made of `event`, to a log group: in the service's own name, whatever role
+    /// there is.
+    pub(super) fn log(&self, entry: &Entry, event: &str) -> Write {
+        let trace_id = self.trace_id.map(str::to_owned);
+        let call = log_target::request(&self.target.arn, self.rule_arn, entry, self.service(), trace_id);
+        self.delivery(call.expect("a target's ARN was read when it was put"), event)
+    }
+
+    fn delivery(&self, call: AwsRequest, event: &str) -> Write {
+        let target = self.target;
         let patience = Patience {
             retries: target.retries,
             age_seconds: target.age_seconds,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::path::Path;
 
@@ -74,6 +75,14 @@ impl Input {
                 check_template(target, paths, template)
             }
         }
+    }
+
+    /// A template with nothing filled in: its first JSON value, as AWS reads it.
+    pub(super) fn sample(&self) -> Option<String> {
+        let Self::Template { template, .. } = self else { return None };
+        let sample = fill(template, |_, quoted| if quoted { String::new() } else { "null".to_owned() });
+        let mut values = serde_json::Deserializer::from_str(&sample).into_iter::<Box<RawValue>>();
+        values.next()?.ok().map(|value| value.get().to_owned())
     }
 
     /// What the target is given.

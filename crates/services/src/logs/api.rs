@@ -17,7 +17,7 @@ mod metric_filters;
 mod put_log_events;
 mod queries;
 mod query_definitions;
-mod resource_policies;
+pub(super) mod resource_policies;
 mod retention;
 mod start_live_tail;
 mod start_query;
@@ -51,7 +51,7 @@ use super::{Error, Logs};
 pub use start_live_tail::Streamed;
 
 /// Why an operation has no output.
-enum Refusal {
+pub(super) enum Refusal {
     /// The client is told.
     Client(lambent_wire::Error),
     /// The catalogue cannot be read or written.
@@ -92,7 +92,7 @@ impl Refusal {
 }
 
 /// What is there at a moment.
-struct View<'a> {
+pub(super) struct View<'a> {
     conn: &'a Connection,
     segments: &'a Segments,
     now_ms: i64,
@@ -154,7 +154,9 @@ impl Logs {
                 call.change::<op::DeleteQueryDefinition>(query_definitions::delete).await
             }
             "DeleteResourcePolicy" => {
-                call.change::<op::DeleteResourcePolicy>(resource_policies::delete).await
+                let answer = call.change::<op::DeleteResourcePolicy>(resource_policies::delete).await;
+                self.inner.policies.forget();
+                answer
             }
             "DeleteRetentionPolicy" => call.change::<op::DeleteRetentionPolicy>(retention::delete).await,
             "DeleteSubscriptionFilter" => {
@@ -192,7 +194,11 @@ impl Logs {
                 };
                 call.change::<op::PutQueryDefinition>(put).await
             }
-            "PutResourcePolicy" => call.change::<op::PutResourcePolicy>(resource_policies::put).await,
+            "PutResourcePolicy" => {
+                let answer = call.change::<op::PutResourcePolicy>(resource_policies::put).await;
+                self.inner.policies.forget();
+                answer
+            }
             "PutRetentionPolicy" => call.change::<op::PutRetentionPolicy>(retention::put).await,
             "PutSubscriptionFilter" => {
                 call.change::<op::PutSubscriptionFilter>(subscription_filters::put).await
@@ -222,7 +228,7 @@ impl Logs {
     }
 
     /// Runs a question on a thread that may block, in one moment of the catalogue.
-    async fn view<T: Send + 'static>(
+    pub(super) async fn view<T: Send + 'static>(
         &self,
         question: impl FnOnce(&View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, lambent_wire::Error> {

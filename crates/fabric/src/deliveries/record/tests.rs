@@ -102,4 +102,8 @@ fn an_entry_of_an_event_bus_can_fail_in_a_good_answer() {
     assert_eq!(failed_entry("PutEvents", failed), Some(("InternalFailure".into(), "later".into())));
     assert_eq!(failed_entry("PutEvents", br#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#), None);
     assert_eq!(failed_entry("SendMessage", failed), None);
+    let old = br#"{"nextSequenceToken":"1","rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1}}"#;
+    let (code, text) = failed_entry("PutLogEvents", old).unwrap();
+    assert!(code == "InvalidParameter" && text.contains("tooOldLogEventEndIndex"), "{code}: {text}");
+    assert_eq!(failed_entry("PutLogEvents", br#"{"nextSequenceToken":"1"}"#), None);
 }

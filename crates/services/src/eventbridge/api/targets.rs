@@ -7,7 +7,7 @@ use lambent_wire::events::{error, types as t};
 use super::super::names::BusName;
 use super::super::records::{Rule, Target, rule_key};
 use super::super::transform::Input;
-use super::super::{invalid, unavailable};
+use super::super::{invalid, log_target, unavailable};
 use super::{Context, page};
 use crate::sending::{Kind, check_dead_letters};
 
@@ -74,8 +74,10 @@ fn read(context: &Context<'_>, given: t::Target) -> Result<Target, Error> {
     let id = given.id.clone();
     refuse_foreign(&given)?;
     let kind = Kind::of(&given.arn).map_err(|text| invalid(format!("Target {id}: {text}")))?;
-    if kind == Kind::LogGroup {
-        return Err(invalid(format!("Target {id}: lambent does not deliver to log groups")));
+    // "For Lambda, Amazon SNS, Amazon SQS, and Amazon CloudWatch Logs resources, EventBridge uses resource-based policies";
+    // of these, log groups alone are refused with a role.
+    if kind == Kind::LogGroup && given.role_arn.as_ref().is_some_and(|role| !role.is_empty()) {
+        return Err(invalid(format!("RoleArn is not supported for target {}.", given.arn)));
     }
     // Events go to other buses without a call.
     if let Some(text) = context.inner.calls.not_reachable(&given.arn).filter(|_| kind != Kind::Bus) {
@@ -83,6 +85,9 @@ fn read(context: &Context<'_>, given: t::Target) -> Result<Target, Error> {
     }
     let input = read_input(&given)?;
     input.check(&id).map_err(invalid)?;
+    if kind == Kind::LogGroup {
+        log_target::check(&id, &input).map_err(invalid)?;
+    }
     if kind == Kind::Bus && input != Input::Event {
         return Err(invalid(format!(
             "Target {id}: events go to other event buses as they are, without Input"

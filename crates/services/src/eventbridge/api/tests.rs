@@ -234,6 +234,61 @@ async fn an_event_becomes_a_delivery_for_each_target_of_each_rule_that_it_meets(
 }
 
 #[tokio::test]
+async fn a_log_group_is_given_one_log_event_with_the_time_of_the_event() {
+    let world = World::new();
+    let group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/shop";
+    let made = format!("{group}-made");
+    let transformer = |template: &str| {
+        let paths = json!({"at": "$.time", "n": "$.detail.n", "gone": "$.detail.gone"});
+        json!({"InputPathsMap": paths, "InputTemplate": template})
+    };
+    let good = transformer(r#"{"timestamp": <at>, "message": "n is <n>"}"#);
+    let bad = transformer(r#"{"timestamp": <gone>, "message": "n is <n>"}"#);
+    let targets = json!([
+        {"Id": "whole", "Arn": group, "DeadLetterConfig": {"Arn": DEAD}},
+        {"Id": "made", "Arn": made, "InputTransformer": good},
+        {"Id": "bad", "Arn": group, "InputTransformer": bad, "DeadLetterConfig": {"Arn": DEAD}},
+    ]);
+    world.rule("r", json!({"EventPattern": r#"{"source":["shop"]}"#}), targets).await;
+    let mut entry = entry(&json!({"n": 7}));
+    entry["Time"] = 1_795_327_100.into();
+    world.put(entry).await;
+    let input = |call: &AwsRequest| serde_json::from_str::<Value>(&call.input).unwrap();
+    let [call] = &world.calls(group).await[..] else { panic!("one") };
+    assert_eq!(
+        (&*call.service, &*call.operation, call.resource.as_deref()),
+        ("logs", "PutLogEvents", Some(group))
+    );
+    let AwsCaller::Service { name, source, .. } = &call.caller else { panic!("{:?}", call.caller) };
+    assert_eq!(
+        (&**name, &**source),
+        ("events.amazonaws.com", "arn:aws:events:us-east-1:000000000000:rule/r")
+    );
+    let whole = input(call);
+    assert_eq!(whole["logGroupName"], "/aws/events/shop");
+    assert_eq!(whole["logEvents"][0]["timestamp"], 1_795_327_100_000_i64);
+    let event: Value = serde_json::from_str(whole["logEvents"][0]["message"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail"], json!({"n": 7}));
+    let [call] = &world.calls(&made).await[..] else { panic!("one") };
+    let expected = json!([{"timestamp": 1_795_327_100_000_i64, "message": "n is 7"}]);
+    assert_eq!(input(call)["logEvents"], expected);
+    let [letter] = &world.calls(DEAD).await[..] else { panic!("one, of what became no log event") };
+    assert_eq!(input(letter)["MessageAttributes"]["ERROR_CODE"]["StringValue"], "INVALID_PARAMETER");
+    for (wrong, text) in [
+        (json!({"Input": "{}"}), "neither Input nor InputPath"),
+        (json!({"InputPath": "$.detail"}), "neither Input nor InputPath"),
+        (json!({"InputTransformer": transformer("\"<n>\"")}), "InputTemplate for a log group"),
+        (json!({"RoleArn": "arn:aws:iam::000000000000:role/r"}), "RoleArn is not supported"),
+        (json!({"SqsParameters": {"MessageGroupId": "g"}}), "SqsParameters not valid"),
+    ] {
+        let mut target = json!({"Id": "1", "Arn": group});
+        target.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let refused = world.call("PutTargets", json!({"Rule": "r", "Targets": [target]})).await.unwrap_err();
+        assert!(refused.1.contains(text), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn entries_fail_by_themselves() {
     let world = World::new();
     world

@@ -1,5 +1,6 @@
-//! Resource policies of the account: stored and shown. They allow AWS's own services to write, and none is here.
+//! Resource policies of the account: they allow services to write into its log groups, here EventBridge.
 
+use lambent_identity::policy::{Document, PolicyKind};
 use lambent_model::Scope;
 use lambent_wire::Empty;
 use lambent_wire::logs::error::{limit_exceeded_exception, resource_not_found_exception};
@@ -23,11 +24,7 @@ pub(super) fn put(
     no_resource(input.resource_arn.is_some() || input.expected_revision_id.is_some())?;
     let name = named(input.policy_name)?;
     let policy = input.policy_document.ok_or_else(|| invalid("policyDocument must be specified"))?;
-    let is_policy = serde_json::from_str::<serde_json::Value>(&policy)
-        .is_ok_and(|document| document.get("Statement").is_some_and(|s| s.is_array() || s.is_object()));
-    if !is_policy {
-        return Err(invalid("The policy document is not a JSON document with statements.").into());
-    }
+    Document::parse(&policy, PolicyKind::Resource).map_err(|error| invalid(error.to_string()))?;
     let existing = document::get(change.conn, scope, Kind::ResourcePolicy, "", &name)?;
     let count = document::list(change.conn, scope, Kind::ResourcePolicy, None)?.len();
     if existing.is_none() && count >= POLICIES_MAX {
@@ -70,6 +67,12 @@ pub(super) fn describe(
         resource_policies: Some(listed.items),
         next_token: listed.next_token,
     })
+}
+
+/// All of an account and region.
+pub(in crate::logs) fn all(view: &View<'_>, scope: &Scope) -> Result<Vec<ResourcePolicy>, Refusal> {
+    let stored = document::list(view.conn, scope, Kind::ResourcePolicy, None)?;
+    stored.iter().map(documents::body).collect()
 }
 
 fn named(name: Option<String>) -> Result<String, lambent_wire::Error> {

@@ -190,12 +190,13 @@ async fn filters_and_policies_are_stored_and_checked() {
     let bucket = json!({"logGroupName": GROUP, "filterName": "one", "filterPattern": "", "destinationArn": "arn:aws:s3:::b"});
     assert!(service.refusal("PutSubscriptionFilter", bucket).await.1.contains("vendor s3"));
 
-    let policy = json!({"policyName": "p", "policyDocument": "{\"Statement\":[]}"});
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"logs:PutLogEvents","Resource":"*"}]}"#;
+    let policy = json!({"policyName": "p", "policyDocument": document});
     service.ok("PutResourcePolicy", policy).await;
-    assert_eq!(
-        service.refusal("PutResourcePolicy", json!({"policyName": "p", "policyDocument": "no"})).await.0,
-        "InvalidParameterException"
-    );
+    for malformed in ["no", "{\"Statement\":[]}"] {
+        let policy = json!({"policyName": "p", "policyDocument": malformed});
+        assert_eq!(service.refusal("PutResourcePolicy", policy).await.0, "InvalidParameterException");
+    }
     let shown = service.ok("DescribeResourcePolicies", json!({})).await;
     assert_eq!(column(&shown, "resourcePolicies", "policyName"), ["p"]);
     service.empty("DeleteResourcePolicy", json!({"policyName": "p"})).await;
