@@ -29,6 +29,7 @@ mod listener;
 mod memory;
 mod metrics;
 mod namespaces;
+mod outbox;
 mod packages;
 mod prepare;
 mod prewarm;

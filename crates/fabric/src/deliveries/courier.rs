@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambent_model::{AwsCall, AwsCallError, AwsRequest, Clock, Count, MetricSink, PostHttp, Region, Scope};
+use lambent_model::{
+    AwsCall, AwsCallError, AwsRequest, Clock, Count, Entropy, MetricSink, PostHttp, Region, Scope, Timestamp,
+};
 use lambent_store::Write;
 use lambent_store::queue::Message;
 use serde_json::{Value, json};
 
 use super::delivery::State;
-use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, log_stream, record};
+use super::trouble::{Failure, Troubles};
+use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, log_stream, record, retry};
 use crate::dispatcher::{AttemptFuture, Courier, Verdict};
 use crate::events::{TimeScale, series};
 use crate::lanes::Bounds;
@@ -37,6 +40,10 @@ pub struct DeliveryCourier {
     pub clock: Arc<dyn Clock>,
     /// Where failures are counted.
     pub metrics: Arc<dyn MetricSink>,
+    /// How much longer or shorter waits become.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where is noted what does not get on.
+    pub troubles: Arc<Troubles>,
     /// How fast time goes for waits.
     pub scale: TimeScale,
 }
@@ -98,14 +105,19 @@ impl DeliveryCourier {
             tracing::error!(message = %id, queue, "a message is no delivery that this version knows; it is dropped");
             return Verdict::Settled(Vec::new());
         };
-        let Err(error) = self.send(&delivery.what).await else { return Verdict::Settled(Vec::new()) };
-        let again = delivery.retry.wait(failed).map(|wait| self.clock.now().plus(self.scale.apply(wait)));
+        let Err(error) = self.send(&delivery.what).await else {
+            self.troubles.arrived(queue);
+            return Verdict::Settled(Vec::new());
+        };
+        let now = self.clock.now();
+        let again = delivery.retry.wait(failed).map(|wait| now.plus(self.scale.apply(self.jittered(wait))));
         let end = match again {
             _ if error.is_final() => End::Final,
             _ if delivery.retry.refusal_ends && error.is_refusal() => End::Final,
             None => End::Attempts,
             Some(due) if due > delivery.until => End::Age,
             Some(due) => {
+                self.note(queue, &delivery, &error, now, Some(due));
                 if failed == 0 {
                     let (destination, source) = (delivery.destination(), delivery.source.name());
                     tracing::warn!(destination, source, %error, "a delivery failed and is tried again");
@@ -113,7 +125,26 @@ impl DeliveryCourier {
                 return Verdict::Later { due, state: State { failed: failed + 1 }.encode(), refused: true };
             }
         };
+        self.note(queue, &delivery, &error, now, None);
         Verdict::Settled(self.give_up(&delivery, failed, &error, end))
+    }
+
+    fn jittered(&self, wait: Duration) -> Duration {
+        let mut random = [0; 4];
+        self.entropy.fill(&mut random);
+        retry::jittered(wait, u32::from_le_bytes(random))
+    }
+
+    fn note(
+        &self,
+        queue: &str,
+        delivery: &Delivery,
+        error: &AwsCallError,
+        at: Timestamp,
+        next: Option<Timestamp>,
+    ) {
+        let (destination, source) = (delivery.destination(), delivery.source.name());
+        self.troubles.failed(Failure { queue, destination, source, error: error.to_string(), at, next });
     }
 
     async fn send(&self, what: &What) -> Result<(), AwsCallError> {

@@ -11,17 +11,25 @@ mod delivery;
 mod log_stream;
 pub mod record;
 mod retry;
+mod trouble;
 
 pub use courier::{DeliveryCourier, PostCourier};
 pub use delivery::{DeadLetter, Delivery, Source, What};
 pub use record::{Kind, Record};
 pub use retry::{Curve, Phase, Retry};
+pub use trouble::{Trouble, Troubles};
 
 /// What the names of the queues of calls begin with; the lane follows.
 const PREFIX: &str = "delivery/";
 
 /// What those of posts begin with. They have slots of their own: addresses may be anybody's, and slow.
 const POSTS: &str = "post/";
+
+/// Whether a queue of the store is a lane of the outbox.
+#[must_use]
+pub fn is_lane(queue: &str) -> bool {
+    queue.starts_with(PREFIX) || queue.starts_with(POSTS)
+}
 
 /// What the name of a lane begins with whose deliveries keep their order: while the first waits for another attempt, all
 /// behind it wait. They have to be due in the order in which they are to be sent.

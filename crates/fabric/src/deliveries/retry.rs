@@ -60,6 +60,15 @@ impl Retry {
     }
 }
 
+/// A wait with up to a quarter more or less, as `random` has it, so that what failed together does not come back together:
+/// "Amazon SNS applies jittering to delivery retries" (SNS Developer Guide, "Amazon SNS message delivery retries"), EventBridge
+/// has "an exponential back off and jitter" (User Guide, "Event retry policy"). How much, neither says; on average waits are as
+/// long as they are documented to be.
+#[must_use]
+pub(super) fn jittered(wait: Duration, random: u32) -> Duration {
+    wait.mul_f64(0.75 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
+
 impl Phase {
     fn wait(self, index: u32) -> Duration {
         let Self { count, first, last, curve } = self;
@@ -77,6 +86,13 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_are_spread_around_what_they_are_to_be() {
+        let wait = |random| jittered(Duration::from_secs(100), random).as_millis();
+        assert_eq!((wait(0), wait(u32::MAX / 2), wait(u32::MAX)), (75_000, 99_999, 125_000));
+        assert_eq!(jittered(Duration::ZERO, u32::MAX), Duration::ZERO, "at once is at once");
+    }
 
     #[test]
     fn phases_follow_each_other_and_end() {

@@ -1,5 +1,5 @@
-//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, traces, the certificate
-//! authority, downloads of packages.
+//! Paths that are no AWS call, and that clients do not sign: health, what is supported, metrics, traces, deliveries that
+//! wait, the certificate authority, downloads of packages.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -27,6 +27,7 @@ impl Gateway {
             "/_lambent/health" | "/_localstack/health" => Some((Asked::Health, self.health(&parts.method))),
             "/_lambent/compatibility" => Some((Asked::Compatibility, compatibility(&parts.method))),
             "/_lambent/traces" => Some((Asked::Traces, self.traces(origin, &parts.method))),
+            "/_lambent/deliveries" => Some((Asked::Deliveries, self.deliveries(origin, &parts.method).await)),
             "/_lambent/ca.pem" => Some((Asked::Authority, self.authority(&parts.method))),
             "/metrics" => Some((Asked::Metrics, self.metrics(origin, &parts.method))),
             path if path.starts_with("/_lambent/") => Some((Asked::Code, self.package(parts).await)),
@@ -72,6 +73,21 @@ impl Gateway {
                 let text = "traces are not for functions; ask the server's own address\n";
                 plain(StatusCode::FORBIDDEN, "text/plain", text.into())
             }
+        }
+    }
+
+    /// What waits in the outbox, of all accounts, is nothing for a function either.
+    async fn deliveries(&self, origin: &Origin, method: &Method) -> Response<Bytes> {
+        if let Origin::Function(_) = origin {
+            let text = "deliveries are not for functions; ask the server's own address\n";
+            return plain(StatusCode::FORBIDDEN, "text/plain", text.into());
+        }
+        if let Some(refused) = read_only(method) {
+            return refused;
+        }
+        match self.outbox.render().await {
+            Ok(page) => plain(StatusCode::OK, "application/json", page.to_string().into()),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
         }
     }
 

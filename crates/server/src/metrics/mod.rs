@@ -5,6 +5,7 @@ mod requests;
 
 use std::sync::Arc;
 
+use lambent_fabric::deliveries::Troubles;
 use lambent_invoker::Invoker;
 use lambent_metrics::{Kind, Metrics, Text};
 use lambent_services::logs::Logs;
@@ -20,11 +21,18 @@ pub(crate) struct Page {
     pub(crate) requests: Arc<Requests>,
     invoker: Invoker,
     logs: Logs,
+    troubles: Arc<Troubles>,
 }
 
 impl Page {
-    pub(crate) fn new(metrics: Arc<Metrics>, invoker: &Invoker, logs: &Logs) -> Self {
-        Self { metrics, requests: Arc::default(), invoker: invoker.clone(), logs: logs.clone() }
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        invoker: &Invoker,
+        logs: &Logs,
+        troubles: &Arc<Troubles>,
+    ) -> Self {
+        let (invoker, logs, troubles) = (invoker.clone(), logs.clone(), Arc::clone(troubles));
+        Self { metrics, requests: Arc::default(), invoker, logs, troubles }
     }
 
     /// The page as it is now. It reads a few small files of `/proc`, which never block.
@@ -45,6 +53,12 @@ impl Page {
             "Log records dropped because writing fell behind.",
         );
         text.value(&[], self.logs.dropped());
+        text.metric(
+            "lambent_delivery_lanes_in_trouble",
+            Kind::Gauge,
+            "Destinations, subscriptions and targets whose last delivery failed; /_lambent/deliveries names them.",
+        );
+        text.value(&[], self.troubles.count());
         process::write(&mut text);
         text.finish()
     }

@@ -29,6 +29,8 @@ pub(crate) enum Asked {
     Authority,
     /// The last segments of traces.
     Traces,
+    /// What of the outbox waits.
+    Deliveries,
     /// `/metrics`.
     Metrics,
     /// The download of a package.
@@ -54,6 +56,7 @@ impl Asked {
             Self::Topic => ("lambent", "Topic"),
             Self::Authority => ("lambent", "Authority"),
             Self::Traces => ("lambent", "Traces"),
+            Self::Deliveries => ("lambent", "Deliveries"),
             Self::Metrics => ("lambent", "Metrics"),
             Self::Code => ("lambent", "Code"),
             Self::Url => ("lambent", "FunctionUrl"),
@@ -100,6 +103,7 @@ impl Default for Requests {
             Asked::Topic,
             Asked::Authority,
             Asked::Traces,
+            Asked::Deliveries,
             Asked::Metrics,
             Asked::Code,
             Asked::Url,

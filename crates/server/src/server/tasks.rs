@@ -74,7 +74,10 @@ fn deliveries(
     let clock = Arc::clone(&gateway.clock);
     let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
     let scale = config.event_time_scale;
-    let courier = DeliveryCourier { calls, posts, metrics, clock: Arc::clone(&clock), scale };
+    let entropy = Arc::clone(&gateway.entropy);
+    let troubles = Arc::clone(&gateway.outbox.troubles);
+    let courier =
+        DeliveryCourier { calls, posts, metrics, entropy, troubles, clock: Arc::clone(&clock), scale };
     let calls = Dispatcher::new(store.clone(), Arc::clone(&clock), Arc::new(courier.clone()));
     [calls, Dispatcher::new(store.clone(), clock, Arc::new(PostCourier(courier)))]
 }
