@@ -18,6 +18,9 @@ _ENVIRONMENT_END = 51
 def wait(runtime_client):
     """Blocks until there is a function, and makes the process look as if it had been started for it."""
     runtime_client.connect()
+    # An interpreter's first compilation prepares the types of syntax trees, which takes a millisecond, and most
+    # handlers come as source.
+    compile("", "<waiting>", "exec")
     own = _set_by_the_interpreter()
     fd = int(os.environ[VARIABLE])
     zone = os.environ.get("TZ")
