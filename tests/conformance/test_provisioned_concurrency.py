@@ -111,8 +111,29 @@ def test_what_is_beyond_spills_over_to_on_demand_and_both_are_counted(lambda_, p
     page = clients.http("GET", "/metrics", sign=False).body.decode()
     for metric in ("invocations", "spillover_invocations"):
         assert re.search(f"lambent_function_provisioned_concurrency_{metric}_total{{[^}}]*{labels}}} 2\n", page), page
-    assert re.search(f'lambent_function_provisioned_concurrency{{[^}}]*function="{name}"}} 2\n', page)
-    assert re.search(f'provisioned_concurrency_utilization{{[^}}]*function="{name}"}} 0\n', page)
+
+
+def test_utilization_is_that_of_each_version_and_alias(lambda_, published, clients):
+    name = published("live", wanted=2)
+    publish(lambda_, name, "two")
+    put(lambda_, name, "2", 1)
+    ready(lambda_, name, "live", available=2)
+    ready(lambda_, name, "2", available=1)
+    client = clients.boto("lambda")
+
+    def shown(metric):
+        page = clients.http("GET", "/metrics", sign=False).body.decode()
+        found = re.findall(rf'lambent_function_{metric}{{[^}}]*function="{name}",resource="{name}:(\w+)"}} (\S+)\n', page)
+        return {qualifier: float(value) for qualifier, value in found}
+
+    assert shown("provisioned_concurrency") == {"2": 1, "live": 2}
+    assert shown("provisioned_concurrency_utilization") == {"2": 0, "live": 0}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(functions.invoke, client, name, {"seconds": 3}, Qualifier="live")
+        until(lambda: shown("provisioned_concurrent_executions") == {"2": 0, "live": 1}, "the invocation to be shown")
+        assert shown("provisioned_concurrency_utilization") == {"2": 0, "live": 0.5}
+        assert call.result().ok["type"] == "provisioned-concurrency"
+    until(lambda: shown("provisioned_concurrency_utilization") == {"2": 0, "live": 0}, "its end to be shown")
 
 
 def test_a_crash_is_made_good(lambda_, published, invoke):

@@ -198,7 +198,9 @@ impl Lanes {
             self.waiting.remove(&(before, Arc::clone(queue)));
         }
         match lane.due {
-            Some(due) if lane.taking.is_none() => {
+            // One that has as many attempts as it may have is looked at when one of them ends, and not at every arrival of
+            // any queue.
+            Some(due) if lane.taking.is_none() && lane.under_way < lane.most => {
                 let due = lane.held.map_or(due, |held| due.max(held));
                 lane.placed = Some(due);
                 self.waiting.insert((due, Arc::clone(queue)));

@@ -9,8 +9,8 @@ use lambent_environment::{Function, Handle, Initialization, Notify as StatusNoti
 use lambent_lambda as lambda;
 use lambent_model::{
     Bytes, Entropy, EnvironmentId, EventPolicyFuture, FunctionArn, Invocation, Invoke, InvokeCheckFuture,
-    InvokeError, InvokeFuture, Invoked, ProvisioningFuture, Qualifier, ResourcePolicyFuture, Scope,
-    TakeResponse, Target, trace,
+    InvokeError, InvokeFuture, Invoked, Provisioning, ProvisioningFuture, Qualifier, ResourcePolicyFuture,
+    Scope, TakeResponse, Target, trace,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -177,6 +177,21 @@ impl Invoker {
             heard.extend(known.aliases().map(|name| Heard::Alias(arn.clone(), name.clone())));
         }
         heard
+    }
+
+    /// The provisioned concurrency of every version and alias that has some, in the order of their ARNs.
+    #[must_use]
+    pub fn provisioned(&self) -> Vec<(FunctionArn, Qualifier, Provisioning)> {
+        let (functions, now) =
+            (self.inner.functions.read().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let of = |(arn, known): (&FunctionArn, &Known)| {
+            let told = known.provisioned(now);
+            told.map(|(qualifier, told)| (arn.clone(), qualifier.clone(), told)).collect::<Vec<_>>()
+        };
+        let mut all: Vec<_> = functions.iter().flat_map(of).collect();
+        drop(functions);
+        all.sort_by_cached_key(|(arn, qualifier, _)| format!("{arn}:{qualifier}"));
+        all
     }
 
     /// Which environments are being started.

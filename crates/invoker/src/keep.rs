@@ -80,7 +80,8 @@ impl Inner {
                 let function = entry.function(|record| (self.compose)(&arn, record));
                 if let Err(refused) = self.start_ahead(&entry, &kept, function, turn) {
                     self.tell(&refused);
-                    kept.full(now);
+                    let promised = self.room().promised();
+                    next = next.min(kept.full(promised > 0, Instant::now()));
                     break;
                 }
             }

@@ -229,6 +229,11 @@ impl Known {
         self.configured.get(qualifier).map(|configured| configured.told(now))
     }
 
+    /// What is kept initialised, by the version or alias for which it is configured.
+    pub(crate) fn provisioned(&self, now: Instant) -> impl Iterator<Item = (&Qualifier, Provisioning)> {
+        self.configured.iter().map(move |(qualifier, configured)| (qualifier, configured.told(now)))
+    }
+
     /// Every pool that there is.
     pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
         let provisioned = self.configured.values().flat_map(Configured::parts);

@@ -86,8 +86,13 @@ impl Attempts {
         self.not_before = Some(now + BACKOFF_LIMIT.min(BACKOFF * (1 << doublings)));
     }
 
-    /// The machine has no memory for one more.
-    pub(crate) fn full(&mut self, now: Instant) {
+    /// The machine has no memory for one more. While others are `starting`, that may be because of what is kept for them,
+    /// which is more than they need once they are initialised.
+    pub(crate) fn full(&mut self, starting: bool, now: Instant) {
+        if starting {
+            self.not_before = Some(now + BACKOFF);
+            return;
+        }
         self.reason = Some(FULL);
         self.failures = FAILURES;
         self.not_before = Some(now + FULL_PAUSE);
@@ -109,22 +114,26 @@ impl Attempts {
     }
 }
 
-/// AWS's word for a function whose initialisation fails.
+/// AWS's word for a function whose initialisation fails. It documents none for its own failures: those have one of the same
+/// form, for programs, and say more behind it.
 const INIT_FAILURE: &str = "FUNCTION_ERROR_INIT_FAILURE";
-const NO_SANDBOX: &str = "the execution environments could not be made; the server's log says why";
-const FULL: &str = "the machine has no memory for more execution environments; free some, or ask for less";
+const NO_SANDBOX: &str =
+    "INTERNAL_ERROR: the execution environments could not be made; the server's log says why";
+const FULL: &str = "INSUFFICIENT_CAPACITY: the machine has no memory for more execution environments; free some, or ask \
+                    for less";
 
-/// What is told about one configuration, whose environments are of one version or, while an alias has weights, of two.
+/// What is told about one configuration, whose environments are of one version or, while an alias has weights, of two. In
+/// use are also those of a version that an alias is about to leave.
 pub(crate) fn told<'a>(
     requested: u32,
+    in_use: u32,
     parts: impl IntoIterator<Item = (u32, Census, &'a Attempts)>,
 ) -> Provisioning {
-    let (mut available, mut allocated, mut in_use) = (0, 0, 0);
+    let (mut available, mut allocated) = (0, 0);
     let (mut failure, mut all_ready) = (None, true);
     for (wanted, census, attempts) in parts {
         available += census.ready.min(wanted);
         allocated += (census.ready + census.starting).min(wanted);
-        in_use += census.busy;
         if census.ready < wanted {
             failure = failure.or(attempts.failure());
             all_ready &= attempts.reached;
@@ -173,7 +182,7 @@ mod tests {
         let now = Instant::now();
         let census = |ready| Census { starting: 1, ready, busy: 1, old: 0 };
         let status = |attempts: &Attempts, ready| {
-            let told = told(3, [(3, census(ready), attempts)]);
+            let told = told(3, 1, [(3, census(ready), attempts)]);
             (told.status, told.available, told.reason)
         };
         let mut attempts = Attempts::default();
@@ -188,8 +197,11 @@ mod tests {
         attempts.see(3, 3);
         assert_eq!(status(&attempts, 3), (ProvisioningStatus::Ready, 3, None));
         assert_eq!(status(&attempts, 2).0, ProvisioningStatus::Ready, "one is being renewed");
-        attempts.full(now);
+        attempts.full(true, now);
+        assert_eq!(status(&attempts, 2).0, ProvisioningStatus::Ready, "room may be kept for what starts");
+        attempts.full(false, now);
         assert_eq!(status(&attempts, 2).0, ProvisioningStatus::Failed);
+        assert!(status(&attempts, 2).2.unwrap().starts_with("INSUFFICIENT_CAPACITY: "));
         assert_eq!(status(&attempts, 4).1, 3, "the one that takes an old one's place is not told");
     }
 

@@ -100,8 +100,6 @@ impl Share {
     fn show(&self, counts: &Counts, own: &Own) {
         self.account.show(counts);
         self.metrics.set(Level::ConcurrentExecutions, own.running.into());
-        self.metrics.set(Level::ProvisionedConcurrentExecutions, own.on_provisioned.into());
-        self.metrics.set(Level::ProvisionedConcurrency, own.provisioned.into());
     }
 
     fn lock(&self) -> (MutexGuard<'_, Counts>, MutexGuard<'_, Own>) {

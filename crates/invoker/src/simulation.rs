@@ -243,7 +243,8 @@ impl World {
             self.room = room;
             let Ok(need) = made else {
                 *self.refused.entry("full for provisioned").or_default() += 1;
-                return standing.full(self.now);
+                standing.full(self.room.promised() > 0, self.now);
+                return;
             };
             self.born += 1;
             let id: EnvironmentId =

@@ -95,9 +95,11 @@ impl<M: Member> Standing<M> {
         }
     }
 
-    /// The machine has no memory for another.
-    pub(crate) fn full(&self, now: Instant) {
-        self.state().attempts.full(now);
+    /// The machine has no memory for another, while some environments are being started, or none. When to try again.
+    pub(crate) fn full(&self, starting: bool, now: Instant) -> Instant {
+        let mut state = self.state();
+        state.attempts.full(starting, now);
+        state.attempts.wait(now).unwrap_or(now)
     }
 
     /// How its environments are initialised.
@@ -232,6 +234,12 @@ impl Configured {
                 None => (*wanted, Census::default(), Attempts::default()),
             })
             .collect();
-        told(self.requested, states.iter().map(|(wanted, census, attempts)| (*wanted, *census, attempts)))
+        // Those of a version that the alias leaves, too: they serve it until the others are ready.
+        let in_use = self.parts.values().map(|part| part.census(Duration::MAX, now).busy).sum();
+        told(
+            self.requested,
+            in_use,
+            states.iter().map(|(wanted, census, attempts)| (*wanted, *census, attempts)),
+        )
     }
 }

@@ -147,8 +147,6 @@ const fn name_of_level(level: Level) -> &'static str {
     match level {
         Level::ConcurrentExecutions => "concurrent_executions",
         Level::UnreservedConcurrentExecutions => "unreserved_concurrent_executions",
-        Level::ProvisionedConcurrentExecutions => "provisioned_concurrent_executions",
-        Level::ProvisionedConcurrency => "provisioned_concurrency",
     }
 }
 
@@ -198,31 +196,6 @@ fn lines_of(function: &Function) -> Vec<(Dimensions, std::sync::Arc<Sums>)> {
     lines
 }
 
-/// Of the functions that have provisioned concurrency.
-fn write_provisioned(functions: &[std::sync::Arc<Function>], text: &mut Text) {
-    let configured = |function: &Function| function.levels.get(Level::ProvisionedConcurrency);
-    let provisioned: Vec<_> = functions.iter().filter(|function| configured(function) > 0).collect();
-    if provisioned.is_empty() {
-        return;
-    }
-    let mut write = |name: &str, help: &str, value: &dyn Fn(&Function) -> f64| {
-        text.metric(&format!("lambent_function_{name}"), Kind::Gauge, help);
-        for function in &provisioned {
-            let scope = &function.arn.scope;
-            let (account, region) = (scope.account.to_string(), scope.region.to_string());
-            let labels = [("account", &*account), ("region", &region), ("function", &function.arn.name)];
-            text.value(&labels, value(function));
-        }
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a thousand environments at most")]
-    let level = |function: &Function, level| function.levels.get(level) as f64;
-    let (all, busy) = (Level::ProvisionedConcurrency, Level::ProvisionedConcurrentExecutions);
-    write(name_of_level(all), "Environments that are configured to be kept initialised.", &|f| level(f, all));
-    write(name_of_level(busy), "Of these, those with an invocation.", &|f| level(f, busy));
-    let help = "Invocations on provisioned concurrency, as a part of what is configured.";
-    write("provisioned_concurrency_utilization", help, &|f| level(f, busy) / level(f, all));
-}
-
 impl Metrics {
     /// Hands over each series of one count with its labels.
     pub fn each_count(&self, count: Count, mut take: impl FnMut(Labels<'_>, u64)) {
@@ -260,7 +233,6 @@ impl Metrics {
             let labels = [("account", &*account), ("region", &region), ("function", &function.arn.name)];
             text.value(&labels, function.levels.get(Level::ConcurrentExecutions));
         }
-        write_provisioned(&functions, text);
         crate::mapping::write(&self.mappings(), text);
         self.write_accounts(&functions, text);
         self.write_work(text);

@@ -101,20 +101,11 @@ pub enum Level {
     ConcurrentExecutions,
     /// Of an account in a region: invocations under way of functions without reserved concurrency.
     UnreservedConcurrentExecutions,
-    /// Environments that process events on provisioned concurrency.
-    ProvisionedConcurrentExecutions,
-    /// Provisioned concurrency that is configured; of this the one before is `ProvisionedConcurrencyUtilization`.
-    ProvisionedConcurrency,
 }
 
 impl Level {
     /// All of them, each at the place that its discriminant says.
-    pub const ALL: [Self; 4] = [
-        Self::ConcurrentExecutions,
-        Self::UnreservedConcurrentExecutions,
-        Self::ProvisionedConcurrentExecutions,
-        Self::ProvisionedConcurrency,
-    ];
+    pub const ALL: [Self; 2] = [Self::ConcurrentExecutions, Self::UnreservedConcurrentExecutions];
 }
 
 /// Work of the platform itself, which takes time.

@@ -1,6 +1,7 @@
 //! `GET /metrics`: what functions and the platform did so far, for Prometheus.
 
 mod process;
+mod provisioned;
 mod requests;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ impl Page {
         text.metric("lambent_build_info", Kind::Gauge, "Always 1; the labels say what runs.");
         text.value(&[("version", version)], 1);
         self.metrics.write(&mut text);
+        provisioned::write(&self.invoker.provisioned(), &mut text);
         text.metric("lambent_environments", Kind::Gauge, "Execution environments by what they are doing.");
         for (state, count) in self.invoker.states() {
             text.value(&[("state", state)], count);
