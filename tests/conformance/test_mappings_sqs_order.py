@@ -127,6 +127,39 @@ def test_maximum_concurrency_is_reached_and_kept(mapped, most):
     assert (len(spans), at_once(spans)) == (40, most)
 
 
+def test_provisioned_pollers_are_there_from_the_start():
+    """ "Each event poller can handle up to 10 concurrent invokes"; without them there are five and then more with time."""
+    server = Server()
+    mapped = None
+    try:
+        server.start()
+        mapped = mapped_of(server)
+        function = mapped.function("import time\n\ndef lambda_handler(event, context):\n    time.sleep(8)\n")
+        plain, provisioned = mapped.queue(VisibilityTimeout="60"), mapped.queue(VisibilityTimeout="60")
+        for queue in (plain, provisioned):
+            queue.send(*(str(number) for number in range(40)))
+        mapped.map(function, plain, BatchSize=1)
+        pollers = {"MinimumPollers": 2, "MaximumPollers": 2}
+        mapping = mapped.map(function, provisioned, BatchSize=1, ProvisionedPollerConfig=pollers)
+        # What the pollers have is what is being processed.
+        under_way = lambda queue: queue.counts()[1]  # noqa: E731
+        until(lambda: under_way(provisioned) >= 20, lambda: f"20 under way, there are {under_way(provisioned)}", 20, 0.02)
+        assert under_way(plain) < 20
+        assert {under_way(provisioned) for _ in range(20)} == {20}, "two pollers have no more"
+        shown = mapped.lambda_.get_event_source_mapping(UUID=mapping)
+        assert shown["ProvisionedPollerConfig"] == pollers
+        mapped.until_state(mapping, "Enabled")
+        more = {"MinimumPollers": 3, "MaximumPollers": 3}
+        mapped.lambda_.update_event_source_mapping(UUID=mapping, ProvisionedPollerConfig=more)
+        until(lambda: under_way(provisioned) >= 30, lambda: f"30 under way, there are {under_way(provisioned)}", 20, 0.02)
+        assert under_way(provisioned) == 30
+        drained(provisioned)
+    finally:
+        if mapped:
+            mapped.clean()
+        server.remove()
+
+
 def test_what_fails_or_is_missing_disturbs_no_other_mapping(server, mapped):
     poison, throttled, gone, good = (mapped.queue(VisibilityTimeout="20") for _ in range(4))
     failing, limited, worker = mapped.function(), mapped.function(), mapped.function()

@@ -62,8 +62,11 @@ impl Scaling {
         Self { rule, allowed: f64::from(rule.floor), behind_since: None }
     }
 
-    /// Other bounds.
+    /// Other bounds. A higher floor is there at once, as it is at the start.
     pub fn configure(&mut self, rule: Rule) {
+        if rule.floor > self.rule.floor {
+            self.allowed = self.allowed.max(f64::from(rule.floor));
+        }
         self.rule = rule;
         self.allowed = self.allowed.min(f64::from(rule.ceiling));
     }
@@ -193,6 +196,11 @@ mod tests {
         assert_eq!(scaling.allowed(), 10);
         scaling.configure(Rule::at_most(3));
         assert_eq!((scaling.allowed(), scaling.step()), (3, None));
+        scaling.configure(Rule::provisioned(2, 3));
+        assert_eq!(scaling.allowed(), 20, "more pollers are there at once");
+        scaling.failed();
+        scaling.configure(Rule::provisioned(2, 4));
+        assert_eq!(scaling.allowed(), 18, "what has backed off stays so where the floor is the same");
         let mut fast = Scaling::new(Rule::STANDARD);
         fast.observe(true, at(0), 60.0);
         fast.observe(true, at(1), 60.0);

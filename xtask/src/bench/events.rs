@@ -169,9 +169,21 @@ fn starts_of(
         // The next one finds an idle server again.
         std::thread::sleep(Duration::from_millis(20));
     }
+    let times = beginnings(server, NAME, count)?;
+    let waits = times.iter().zip(&answered).map(|(at, answered)| at.saturating_sub(*answered));
+    Ok(Summary::of(waits.map(millis).collect()))
+}
+
+/// Microseconds as milliseconds.
+pub(super) fn millis(micros: u128) -> f64 {
+    load::in_micros(nanos(micros)) / 1000.0
+}
+
+/// When so many events of a function that tells it began, in microseconds of the epoch.
+pub(super) fn beginnings(server: &Server, name: &str, count: usize) -> anyhow::Result<Vec<u128>> {
     let began = Instant::now();
     loop {
-        let text = server.logs(NAME, "BEGAN")?;
+        let text = server.logs(name, "BEGAN")?;
         let mut times: Vec<Option<u128>> = vec![None; count];
         for line in text.lines().filter_map(|line| line.split("BEGAN ").nth(1)) {
             let mut words = line.split_whitespace();
@@ -183,10 +195,9 @@ fn starts_of(
             }
         }
         if let Some(times) = times.into_iter().collect::<Option<Vec<u128>>>() {
-            let waits = times.iter().zip(&answered).map(|(at, answered)| at.saturating_sub(*answered));
-            return Ok(Summary::of(waits.map(|micros| load::in_micros(nanos(micros)) / 1000.0).collect()));
+            return Ok(times);
         }
-        anyhow::ensure!(began.elapsed() < PATIENCE, "events of {NAME} were not begun within {PATIENCE:?}");
+        anyhow::ensure!(began.elapsed() < PATIENCE, "events of {name} were not begun within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -1,14 +1,14 @@
 //! A server with thousands of functions of three versions each, against one with ten: an operation on one function is to
 //! cost the same, a page of a list what its length says.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::Serialize;
 
+use super::connection::Connection;
 use super::load::{Plan, Warm, in_micros};
 use super::options::Options;
 use super::prepare::{Place, Programs};
@@ -29,8 +29,6 @@ const VERSIONS: usize = 3;
 const FEW: usize = 10;
 /// Clients that create at the same time: commits are made in groups.
 const CLIENTS: usize = 16;
-/// An update is in progress for a moment, in which the next one is refused.
-const AGAIN: Duration = Duration::from_millis(5);
 const STARTS: usize = 3;
 /// As in the other measurements of memory.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -143,13 +141,13 @@ fn create(address: SocketAddr, subject: &Subject, functions: usize) -> anyhow::R
                 "FunctionName": name, "Runtime": subject.runtime, "Handler": subject.handler, "MemorySize": MEMORY_MB,
                 "Role": "arn:aws:iam::000000000000:role/bench", "Timeout": 60, "Code": { "ZipFile": PACKAGE },
             });
-            connection.until("POST", "/2015-03-31/functions", &body)?;
+            connection.until("lambda", "POST", "/2015-03-31/functions", &body)?;
             let path = format!("/2015-03-31/functions/{name}");
             for version in 0..VERSIONS {
                 // Versions that differ in nothing are one (Developer Guide, "Manage Lambda function versions").
                 let body = serde_json::json!({ "Description": format!("version {version}") });
-                connection.until("PUT", &format!("{path}/configuration"), &body)?;
-                connection.until("POST", &format!("{path}/versions"), &serde_json::json!({}))?;
+                connection.until("lambda", "PUT", &format!("{path}/configuration"), &body)?;
+                connection.until("lambda", "POST", &format!("{path}/versions"), &serde_json::json!({}))?;
             }
         }
         Ok(())
@@ -160,62 +158,4 @@ fn create(address: SocketAddr, subject: &Subject, functions: usize) -> anyhow::R
         let mut ended = clients.into_iter().map(|client| client.join().expect("the thread does not panic"));
         ended.try_for_each(|ended| ended)
     })
-}
-
-/// A connection for calls of the API: the load generator repeats one request, these differ.
-struct Connection {
-    address: SocketAddr,
-    stream: BufReader<TcpStream>,
-}
-
-impl Connection {
-    fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).context("cannot connect to the server")?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self { address, stream: BufReader::new(stream) })
-    }
-
-    /// Calls until what is in progress is over.
-    fn until(&mut self, method: &str, path: &str, body: &serde_json::Value) -> anyhow::Result<()> {
-        loop {
-            let (status, answer) = self.call(method, path, &body.to_string())?;
-            match status {
-                200..300 => return Ok(()),
-                409 => thread::sleep(AGAIN),
-                _ => anyhow::bail!("{method} {path}: {status}: {answer}"),
-            }
-        }
-    }
-
-    fn call(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
-        // On a loopback address any well-formed signature passes.
-        let (address, length, signature) = (self.address, body.len(), "0".repeat(64));
-        write!(
-            self.stream.get_mut(),
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 \
-             Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}\
-             \r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.with_context(|| format!("no answer but {line:?}"))?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            ensure!(self.stream.read_line(&mut line)? > 0, "the answer was cut short");
-            if line == "\r\n" {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().context("the answer's length")?;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer)?;
-        Ok((status, String::from_utf8_lossy(&answer).into_owned()))
-    }
 }

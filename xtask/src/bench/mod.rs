@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → mappings, waiting → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -14,6 +14,7 @@ use anyhow::Context as _;
 
 mod awake;
 mod cold;
+mod connection;
 mod crowd;
 mod environments;
 mod events;
@@ -25,6 +26,7 @@ mod load;
 mod logs;
 mod machine;
 mod many;
+mod mappings;
 mod objects;
 mod official;
 mod options;
@@ -82,6 +84,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let objects = objects::measure(&server, &options)?;
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
+    let mappings = mappings::measure(&place, &subjects, &programs, &options)?;
     drop(awake);
 
     let machine = machine::describe(before)?;
@@ -99,6 +102,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             objects,
             queues,
             many,
+            mappings,
             rows,
         },
     );

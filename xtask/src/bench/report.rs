@@ -11,6 +11,7 @@ use super::inside::Inside;
 use super::logs::Logs;
 use super::machine::Machine;
 use super::many::{Many, Side};
+use super::mappings::Mappings;
 use super::objects::Objects;
 use super::options::Options;
 use super::print::Print;
@@ -56,6 +57,7 @@ pub(crate) struct Report {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    pub(crate) mappings: Option<Mappings>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -72,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    pub(crate) mappings: Option<Mappings>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -154,6 +157,7 @@ impl Report {
             objects,
             queues,
             many,
+            mappings,
             rows,
         } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
@@ -195,6 +199,7 @@ impl Report {
             Some(megabytes(objects.most_bytes.saturating_sub(objects.before_bytes))),
         ));
         goals.extend(many.iter().flat_map(many_goals));
+        goals.extend(mapping_goals(mappings.as_ref()));
         Self {
             options: options.clone(),
             machine,
@@ -208,6 +213,7 @@ impl Report {
             queues,
             objects,
             many,
+            mappings,
             rows,
             goals,
         }
@@ -323,6 +329,19 @@ fn queue_goals(queues: &Queues) -> [Goal; 2] {
     [
         Goal::new("database's rate lost in sending messages", 0.75, lost(queues.sent)),
         Goal::new("database's rate lost in receiving and deleting them", 0.75, lost(queues.received)),
+    ]
+}
+
+/// How soon a message is begun with, and what waiting may cost.
+fn mapping_goals(mappings: Option<&Mappings>) -> [Goal; 2] {
+    let start = mappings.and_then(|mappings| mappings.start_ms.as_ref());
+    [
+        Goal::new("begin of a message that is sent, p50, ms", 15.0, start.map(|start| start.p50)),
+        Goal::new(
+            "share of a CPU while schedules and queues wait, %",
+            0.5,
+            mappings.map(|mappings| mappings.idle.share * 100.0),
+        ),
     ]
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::cold::{Burst, Cold};
 use super::environments::Environments;
+use super::mappings::Mappings;
 use super::queues::Queues;
 use super::report::{Report, Row, Verdict, megabytes};
 use super::server::Memory;
@@ -27,6 +28,7 @@ pub(crate) fn render(report: &Report) -> String {
         queues(&report.queues),
         objects(report),
         many(report),
+        mappings(report),
         goals(report),
     ]
     .join("\n")
@@ -348,6 +350,23 @@ fn objects(report: &Report) -> String {
         objects.down_mb_per_second,
         megabytes(objects.before_bytes),
         megabytes(objects.most_bytes),
+    )
+}
+
+fn mappings(report: &Report) -> String {
+    let Some(Mappings { start_ms, answered_ms, idle }) = &report.mappings else { return String::new() };
+    let ms = |summary: &Option<Summary>, of: fn(&Summary) -> f64| number(summary.as_ref().map(of), 2);
+    format!(
+        "Mappings\na message begun after p50 {} ms, p99 {} ms, {} ms after its answer; a server that waits for {} schedules and \
+         {} queues takes {:.2} % of a CPU over {:.0} s, and {:.1} MB\n",
+        ms(start_ms, |summary| summary.p50),
+        ms(start_ms, |summary| summary.p99),
+        ms(answered_ms, |summary| summary.p50),
+        idle.schedules,
+        idle.mappings,
+        idle.share * 100.0,
+        idle.seconds,
+        megabytes(idle.server_bytes),
     )
 }
 
