@@ -14,7 +14,7 @@ const USAGE: &str = "usage: cargo xtask codegen [--check]
        cargo xtask tidy
        cargo xtask test [--only SUITE] [FILTER…]
        cargo xtask prove PROOF [FILTER…]
-       cargo xtask bench [--quick] [--no-awake]";
+       cargo xtask bench [--quick] [--peers] [--no-awake]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::error::data_dir_error;
 pub use self::error::{RunError, StartError};
 use self::ground::Ground;
-use self::parts::{cpu_millis, health, invoker, platform, runtime_rules, urls};
+use self::parts::{cpu_millis, front_door, health, invoker, platform, runtime_rules, urls};
 use self::tasks::{
     collect_garbage, couriers, feed_after, first_failure, named, outlive, spawn_pollers, spawn_upkeep, until,
 };
@@ -78,8 +78,7 @@ impl Server {
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
         let Prepared { config, dir, listener, address, launcher, discovery, user, keys, tls } = prepared;
-        let listener =
-            TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })?;
+        let listener = front_door(listener, address)?;
         let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;

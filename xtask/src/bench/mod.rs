@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → mappings, waiting → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → mappings, waiting → peers → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -30,6 +30,7 @@ mod mappings;
 mod objects;
 mod official;
 mod options;
+mod peers;
 mod prepare;
 mod print;
 mod process;
@@ -85,6 +86,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
     let mappings = mappings::measure(&place, &subjects, &programs, &options)?;
+    let peers = match options.peers {
+        true => peers::measure(&place, &subjects, &programs, &options)?,
+        false => Vec::new(),
+    };
     drop(awake);
 
     let machine = machine::describe(before)?;
@@ -102,6 +107,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             objects,
             queues,
             many,
+            peers,
             mappings,
             rows,
         },

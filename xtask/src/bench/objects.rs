@@ -39,16 +39,7 @@ pub(crate) fn measure(server: &Server, options: &Options) -> anyhow::Result<Obje
         if options.quick { (Duration::from_secs(2), 16) } else { (Duration::from_secs(10), 128) };
     eprintln!("measuring objects for {} s, and one of {} MB", 2 * time.as_secs(), parts * PART / 1024 / 1024);
     let address = server.address();
-    Client::connect(address)?.expect(200, "PUT", BUCKET, &[])?;
-    let body = vec![b'x'; SMALL];
-    let puts = rate(address, time, |client, key| {
-        client.expect(200, "PUT", &format!("{BUCKET}/{key}"), &body).map(drop)
-    })?;
-    let gets = rate(address, time, |client, key| {
-        // The first of those that this client has put.
-        let index = key.split('-').next().unwrap_or_default();
-        client.expect(200, "GET", &format!("{BUCKET}/{index}-0"), &[]).map(drop)
-    })?;
+    let (puts, gets) = small(address, time)?;
     let before_bytes = server.memory()?.server_bytes;
     let mut most_bytes = before_bytes;
     let mut client = Client::connect(address)?;
@@ -83,6 +74,25 @@ pub(crate) fn measure(server: &Server, options: &Options) -> anyhow::Result<Obje
         before_bytes,
         most_bytes,
     })
+}
+
+/// Small objects that any server of S3 takes and gives in a second.
+pub(super) fn rates(address: SocketAddr) -> anyhow::Result<(f64, f64)> {
+    small(address, Duration::from_secs(3))
+}
+
+fn small(address: SocketAddr, time: Duration) -> anyhow::Result<(f64, f64)> {
+    Client::connect(address)?.expect(200, "PUT", BUCKET, &[])?;
+    let body = vec![b'x'; SMALL];
+    let puts = rate(address, time, |client, key| {
+        client.expect(200, "PUT", &format!("{BUCKET}/{key}"), &body).map(drop)
+    })?;
+    let gets = rate(address, time, |client, key| {
+        // The first of those that this client has put.
+        let index = key.split('-').next().unwrap_or_default();
+        client.expect(200, "GET", &format!("{BUCKET}/{index}-0"), &[]).map(drop)
+    })?;
+    Ok((puts, gets))
 }
 
 /// How often something is done in a second by all clients together.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-const USAGE: &str = "usage: cargo xtask bench [--quick] [--awake | --no-awake]
+const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--awake | --no-awake]
   --quick      fewer rounds: about two minutes once everything is built
+  --peers      beside other servers as well, from PyPI and npm
   --awake      keep every CPU awake with threads of idle priority (the default)
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
 
@@ -12,6 +13,8 @@ const USAGE: &str = "usage: cargo xtask bench [--quick] [--awake | --no-awake]
 pub(crate) struct Options {
     /// Whether this is the short run.
     pub(crate) quick: bool,
+    /// Whether other servers are measured beside.
+    pub(crate) peers: bool,
     /// Whether CPUs are kept from sleeping.
     pub(crate) awake: bool,
     /// Pairs of rounds for each warm scenario.
@@ -35,10 +38,11 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {
-        let (mut quick, mut awake) = (false, true);
+        let (mut quick, mut peers, mut awake) = (false, false, true);
         for argument in arguments {
             match argument.as_str() {
                 "--quick" => quick = true,
+                "--peers" => peers = true,
                 "--awake" => awake = true,
                 "--no-awake" => awake = false,
                 _ => anyhow::bail!("unknown argument '{argument}'\n{USAGE}"),
@@ -48,6 +52,7 @@ impl Options {
             if quick { (3, 500, 5, 20, 5, 50, 500, 30) } else { (7, 1500, 20, 100, 10, 300, 10_000, 300) };
         Ok(Self {
             quick,
+            peers,
             awake,
             rounds,
             requests,

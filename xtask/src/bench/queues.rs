@@ -40,37 +40,20 @@ pub(crate) struct Queues {
 pub(crate) fn measure(server: &Server, programs: &Programs, options: &Options) -> anyhow::Result<Queues> {
     let (many, few) = if options.quick { (20, 20) } else { (200, 200) };
     eprintln!("measuring queues, {} messages a round", many * CLIENTS * BATCH);
-    let url = format!("http://{}/", server.address());
-    let queue = format!("{url}000000000000/bench");
-    let call = |target: &'static str, body: &str, connections: usize, requests: usize| {
-        let plan = Plan { target, connections, requests, echo: false, ..Plan::once(&url, body) };
-        load::run(programs, &plan)
-    };
-    call("AmazonSQS.CreateQueue", r#"{"QueueName": "bench"}"#, 1, 1)?;
-    let text = "x".repeat(BYTES);
-    let entries: Vec<String> =
-        (0..BATCH).map(|n| format!(r#"{{"Id": "{n}", "MessageBody": "{text}"}}"#)).collect();
-    let batch = format!(r#"{{"QueueUrl": "{queue}", "Entries": [{}]}}"#, entries.join(","));
-    let receive = format!(r#"{{"QueueUrl": "{queue}", "MaxNumberOfMessages": {BATCH}}}"#);
-    let send = |clients, requests| call("AmazonSQS.SendMessageBatch", &batch, clients, requests);
-    // The load generator deletes what it receives.
-    let take = |clients, requests| call("AmazonSQS.ReceiveMessage", &receive, clients, requests);
-    let rate = |requests: usize, measured: &load::Measured| {
-        per_second(requests * BATCH, Duration::from_nanos(measured.wall_ns))
-    };
+    let queue = Queue::make(programs, &format!("http://{}/", server.address()))?;
     let in_ms = |measured: &load::Measured| measured.micros().into_iter().map(|micros| micros / 1000.0);
 
     let (mut sent, mut received, mut bare, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let requests = many * CLIENTS;
     for _ in 0..ROUNDS {
         bare.push(bare_batches(programs, requests * BATCH, CLIENTS * BATCH)?);
-        let measured = send(CLIENTS, requests)?;
+        let measured = queue.send(CLIENTS, requests)?;
         sent.push(rate(requests, &measured));
         answers.extend(in_ms(&measured));
-        received.push(rate(requests, &take(CLIENTS, requests)?));
+        received.push(rate(requests, &queue.take(CLIENTS, requests)?));
     }
-    let alone = send(1, few)?;
-    let taken = take(1, few)?;
+    let alone = queue.send(1, few)?;
+    let taken = queue.take(1, few)?;
     Ok(Queues {
         sent: median(&sent).context("there are rounds")?,
         received: median(&received).context("there are rounds")?,
@@ -80,4 +63,61 @@ pub(crate) fn measure(server: &Server, programs: &Programs, options: &Options) -
         alone_ms: Summary::of(in_ms(&alone).collect()),
         answer_ms: Summary::of(answers),
     })
+}
+
+/// Messages a second that any server of SQS takes and gives.
+pub(super) fn rates(programs: &Programs, url: &str) -> anyhow::Result<(f64, f64)> {
+    const REQUESTS: usize = 10 * CLIENTS;
+    let queue = Queue::make(programs, url)?;
+    let sent = rate(REQUESTS, &queue.send(CLIENTS, REQUESTS)?);
+    Ok((sent, rate(REQUESTS, &queue.take(CLIENTS, REQUESTS)?)))
+}
+
+fn rate(requests: usize, measured: &load::Measured) -> f64 {
+    per_second(requests * BATCH, Duration::from_nanos(measured.wall_ns))
+}
+
+/// A queue with the requests that are made of it.
+struct Queue<'a> {
+    programs: &'a Programs,
+    url: String,
+    batch: String,
+    receive: String,
+}
+
+impl<'a> Queue<'a> {
+    fn make(programs: &'a Programs, url: &str) -> anyhow::Result<Self> {
+        let queue = format!("{url}000000000000/bench");
+        let text = "x".repeat(BYTES);
+        let entries: Vec<String> =
+            (0..BATCH).map(|n| format!(r#"{{"Id": "{n}", "MessageBody": "{text}"}}"#)).collect();
+        let made = Self {
+            programs,
+            url: url.to_owned(),
+            batch: format!(r#"{{"QueueUrl": "{queue}", "Entries": [{}]}}"#, entries.join(",")),
+            receive: format!(r#"{{"QueueUrl": "{queue}", "MaxNumberOfMessages": {BATCH}}}"#),
+        };
+        made.call("AmazonSQS.CreateQueue", r#"{"QueueName": "bench"}"#, 1, 1)?;
+        Ok(made)
+    }
+
+    fn send(&self, clients: usize, requests: usize) -> anyhow::Result<load::Measured> {
+        self.call("AmazonSQS.SendMessageBatch", &self.batch, clients, requests)
+    }
+
+    /// The load generator deletes what it receives.
+    fn take(&self, clients: usize, requests: usize) -> anyhow::Result<load::Measured> {
+        self.call("AmazonSQS.ReceiveMessage", &self.receive, clients, requests)
+    }
+
+    fn call(
+        &self,
+        target: &'static str,
+        body: &str,
+        connections: usize,
+        requests: usize,
+    ) -> anyhow::Result<load::Measured> {
+        let plan = Plan { target, connections, requests, echo: false, ..Plan::once(&self.url, body) };
+        load::run(self.programs, &plan)
+    }
 }

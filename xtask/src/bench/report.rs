@@ -14,6 +14,7 @@ use super::many::{Many, Side};
 use super::mappings::Mappings;
 use super::objects::Objects;
 use super::options::Options;
+use super::peers::Found;
 use super::print::Print;
 use super::queues::Queues;
 use super::share::Shares;
@@ -31,8 +32,8 @@ const MANY: f64 = 1.15;
 const MANY_READY_MS: f64 = 300.0;
 const MANY_MB: f64 = 100.0;
 const ENVIRONMENT_MB: f64 = 1.0;
-/// The queue of logs and the batch that is being written, 32 MB each, and a segment that is being closed.
-const FLOOD_MB: f64 = 128.0;
+/// The queue of logs and the batch that is being written, 16 MB each, and a segment that is being closed.
+const FLOOD_MB: f64 = 80.0;
 const STREAM_MB_PER_SECOND: f64 = 400.0;
 /// A few pieces, and what an allocator keeps.
 const STREAM_MB: f64 = 8.0;
@@ -57,6 +58,8 @@ pub(crate) struct Report {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    /// Empty unless they were asked for.
+    pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
@@ -74,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    /// Empty unless they were asked for.
+    pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
     pub(crate) rows: Vec<Row>,
 }
@@ -157,6 +162,7 @@ impl Report {
             objects,
             queues,
             many,
+            peers,
             mappings,
             rows,
         } = parts;
@@ -213,6 +219,7 @@ impl Report {
             queues,
             objects,
             many,
+            peers,
             mappings,
             rows,
             goals,

@@ -148,10 +148,7 @@ impl Server {
 
     /// A command of the command line that talks to this server.
     fn client(&self, command: &str) -> Command {
-        let mut client = lambent(&self.lambent);
-        client.args([command, "--endpoint", &format!("http://{}", self.address)]);
-        client.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        client
+        client_of(&self.lambent, command, self.address)
     }
 
     /// Deletes a function.
@@ -217,6 +214,14 @@ pub(crate) struct ServerCpu {
     pub(crate) launcher: Duration,
     /// All sandboxes: init, the client, the function.
     pub(crate) functions: Duration,
+}
+
+/// A command of the command line that talks to a server.
+pub(crate) fn client_of(program: &Path, command: &str, address: SocketAddr) -> Command {
+    let mut client = lambent(program);
+    client.args([command, "--endpoint", &format!("http://{address}")]);
+    client.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    client
 }
 
 /// Resident memory.

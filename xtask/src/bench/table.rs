@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cold::{Burst, Cold};
 use super::environments::Environments;
 use super::mappings::Mappings;
+use super::peers::Found;
 use super::queues::Queues;
 use super::report::{Report, Row, Verdict, megabytes};
 use super::server::Memory;
@@ -28,6 +29,7 @@ pub(crate) fn render(report: &Report) -> String {
         queues(&report.queues),
         objects(report),
         many(report),
+        peers(&report.peers),
         mappings(report),
         goals(report),
     ]
@@ -429,4 +431,32 @@ mod tests {
         let lines = [words("runtime|p50"), words("Rust|7"), words("Python 3.13|1200")];
         assert_eq!(columns(&lines), "runtime       p50\nRust            7\nPython 3.13  1200\n");
     }
+}
+
+fn peers(peers: &[Found]) -> String {
+    if peers.is_empty() {
+        return "Peers: not asked for (--peers)\n".to_owned();
+    }
+    let mut text = format!(
+        "Peers, one after the other; messages by 32 clients in batches of ten, objects by 8 clients, 1 KB each\n{:<26} {:<16} \
+         {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        "server", "runtime", "first ms", "warm µs", "sent /s", "taken /s", "puts /s", "gets /s"
+    );
+    for peer in peers {
+        let p50 =
+            |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
+        let _ = writeln!(
+            text,
+            "{:<26} {:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            peer.name,
+            peer.runtime.as_deref().unwrap_or("-"),
+            p50(&peer.first_ms, 1),
+            p50(&peer.warm_us, 0),
+            number(peer.sent, 0),
+            number(peer.received, 0),
+            number(peer.puts, 0),
+            number(peer.gets, 0),
+        );
+    }
+    text
 }

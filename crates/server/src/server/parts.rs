@@ -1,5 +1,6 @@
 //! How single parts are made of the configuration and of each other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lambent_control::{RuntimeRules, RuntimeStatus};
@@ -7,8 +8,10 @@ use lambent_environment::{Guest, ServePlatform, World};
 use lambent_invoker::{Available, Compose, Invoker, Options as InvokerOptions};
 use lambent_model::{Bytes, MetricSink};
 use lambent_sandbox_client::{Connection, Isolation};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::StartError;
 use crate::compose::{Composer, ENVIRONMENT_LIFETIME};
 use crate::feed::Feed;
 use crate::gateway::Gateway;
@@ -16,6 +19,13 @@ use crate::memory::HostMemory;
 use crate::prewarm::Stock;
 use crate::urls::{Domains, Urls};
 use crate::{Config, listener};
+
+pub(super) fn front_door(
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    TcpListener::from_std(listener).map_err(|source| StartError::Listen { address, source })
+}
 
 /// Serves functions once the gateway is there.
 pub(super) fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> ServePlatform {
