@@ -168,7 +168,6 @@ impl Server {
             authority: tls.authority.clone(),
         });
         door.send_replace(Some(Arc::clone(&gateway)));
-
         let (stop, stopped) = watch::channel(false);
         let sources = sources::of(&store, &feed, &gateway, Arc::clone(&outside.polling), &counted, &config);
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
