@@ -1,11 +1,19 @@
 """How long our clients hold a warm invocation, and how long they take to the first `/next`, as ratios to AWS's.
 
-    python runtimes/bench.py [INVOCATIONS] [--node-client FOLDER]
+    python runtimes/bench.py [INVOCATIONS] [--node-client FOLDER] [--launches N] [--only-launches]
 
 FOLDER has AWS's Node.js client with its native part built (`benches/official/build-node-client.sh`); without it Node.js
 is not compared. The relay is in Python and adds the same time to all, and rounds of both clients alternate, so only
 ratios of one run mean anything; on a busy machine those of the CPU time mean more. "Held" is from the event's last byte to the response's last byte; each invocation
 reads its context and writes one log record to the descriptor of the platform.
+
+Each line has the medians of both clients, the median of the ratios of neighbours, and in brackets the quartiles between
+which half of these ratios lie. On an idle machine they are 0.05 apart; where others work on it, those of wall time can
+be 0.5 apart, those of CPU time 0.1. A launch contains the interpreter's own start, for both: one whose
+`site-packages` run much at each start (`.pth` files) hides the difference.
+
+Our Python client is prepared as the server does it when it starts (`prepare.py`). `LAMBENT_TEST_CLIENTS` names the
+clients as the binary has them; for Node.js that makes a difference.
 """
 
 import argparse
@@ -23,11 +31,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 
-from clients import lambent_node, lambent_python, official_python  # noqa: E402
-from harness import Client, environment_of  # noqa: E402
+from clients import lambent_node, official_python  # noqa: E402
+from harness import CLIENTS, Client, environment_of  # noqa: E402
 
 ROUNDS = 5
-LAUNCHES = 11
+LAUNCHES = 31
 PYTHON_CODE = (
     "import logging\ndef handler(event, context):\n"
     "    logging.warning('remaining %d', context.get_remaining_time_in_millis())\n    return event\n"
@@ -167,20 +175,35 @@ def _compare(name, ours, official, measure, rounds, scale, unit):
     line = "{:<16}".format(name)
     for what, number in (("wall", 0), ("CPU", 1)):
         mine, theirs = ([run[side][number] for run in pairs] for side in (0, 1))
-        ratio = statistics.median(a / b for a, b in zip(mine, theirs))
+        low, ratio, high = statistics.quantiles([a / b for a, b in zip(mine, theirs)], n=4, method="inclusive")
         values = statistics.median(mine) * scale, statistics.median(theirs) * scale
-        line += "  {} {:8.1f} against {:8.1f} {} = {:.2f}".format(what, *values, unit, ratio)
+        line += "  {} {:8.1f} against {:8.1f} {} = {:.2f} [{:.2f}, {:.2f}]".format(what, *values, unit, ratio, low, high)
     print(line, flush=True)
 
 
+def _prepared_python(folder):
+    """Our client with the bytecode and the image that the server makes for the interpreter."""
+    client = Path(folder, "python")
+    shutil.copytree(CLIENTS / "python", client, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([sys.executable, "-I", "-S", str(client / "awslambdaric" / "prepare.py")], check=True)
+    return Client("lambent-python", [sys.executable, str(client / "bootstrap.py")], {})
+
+
 def main():
+    with tempfile.TemporaryDirectory() as folder:
+        _main(folder)
+
+
+def _main(folder):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("invocations", type=int, nargs="?", default=2000)
     parser.add_argument("--node-client", type=Path)
+    parser.add_argument("--launches", type=int, default=LAUNCHES)
+    parser.add_argument("--only-launches", action="store_true")
     options = parser.parse_args()
     version = "{}.{}".format(*sys.version_info[:2])
     python = ({"app.py": PYTHON_CODE}, "app.handler", "python" + version)
-    candidates = [("Python", lambent_python([sys.executable]), official_python(version), python)]
+    candidates = [("Python", _prepared_python(folder), official_python(version), python)]
     if options.node_client is not None and (node := shutil.which("node")):
         script = str(options.node_client / "bin" / "index.mjs")
         official = Client("official-node", [node, "--expose-gc", script], {}, handler_argument=True, official=True)
@@ -189,8 +212,8 @@ def main():
         if official is None:
             print("{}: skipped, AWS's client could not be installed".format(language))
             continue
-        _compare(language + ", launch", ours, official, lambda client: _launch(client, function), LAUNCHES, 1e3, "ms")
-        for name, (event, weight) in EVENTS.items():
+        _compare(language + ", launch", ours, official, lambda client: _launch(client, function), options.launches, 1e3, "ms")
+        for name, (event, weight) in [] if options.only_launches else EVENTS.items():
             count = max(3, options.invocations // weight)
             measure = lambda client: _held(client, function, event, count)  # noqa: E731
             _compare("{}, {}".format(language, name), ours, official, measure, ROUNDS, 1e6, "µs")

@@ -1,2 +1,4 @@
-from awslambdaric import __main__ as awslambdaricmain
+from awslambdaric import launch
+with launch.image():
+    from awslambdaric import __main__ as awslambdaricmain
 awslambdaricmain.main()

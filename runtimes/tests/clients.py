@@ -54,7 +54,17 @@ def nodes():
     return found
 
 
+@lru_cache(maxsize=None)
+def _prepare(*argv):
+    """Makes bytecode and image of the clients that are as the binary has them, as the server does when it starts. The
+    sources are run without, so that the ordinary way is tried as well."""
+    if "LAMBENT_TEST_CLIENTS" in os.environ:
+        script = CLIENTS / "python" / "awslambdaric" / "prepare.py"
+        subprocess.run([*argv, "-I", "-S", str(script)], check=True)
+
+
 def lambent_python(argv):
+    _prepare(*argv)
     return Client("lambent-python", [*argv, str(CLIENTS / "python" / "bootstrap.py")], {})
 
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lambent_model::MemorySize;
 use serde::{Deserialize, Serialize};
 
-use crate::discovery::{Interpreter, Search, compile_client};
+use crate::discovery::{Interpreter, Search, prepare_client};
 use crate::id::{ALL, RuntimeInfo, info};
 use crate::probe::{Cache, Version};
 use crate::variables::Folders;
@@ -387,7 +387,8 @@ fn install(
     clients: &Path,
 ) -> io::Result<Result<Installed, Vec<String>>> {
     if wanted.is_python()
-        && let Err(reason) = compile_client(&interpreter, &clients.join("python"))
+        && let Err(reason) =
+            prepare_client(&interpreter, &clients.join("python"), interpreter.prefix.as_ref().map(|_| LANG))
     {
         return Ok(Err(vec![reason]));
     }

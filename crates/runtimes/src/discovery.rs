@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -197,21 +197,35 @@ pub(crate) struct Interpreter {
     pub(crate) prefix: Option<PathBuf>,
 }
 
-/// Compiles the Python client for one interpreter, since it cannot write into its read-only folder inside.
+/// Makes the Python client's bytecode and its image of a launch for one interpreter, which cannot write into its read-only
+/// folder inside (`runtimes/python/awslambdaric/prepare.py`). `lang` is the installation's place inside, if it has one.
 ///
 /// # Errors
 ///
 /// Why the interpreter could not do it: then it cannot run functions either.
-pub(crate) fn compile_client(interpreter: &Interpreter, client: &Path) -> Result<(), String> {
-    let tag = format!("__main__.cpython-{}{}.pyc", interpreter.version.0, interpreter.version.1);
-    if client.join("awslambdaric/__pycache__").join(tag).exists() {
+pub(crate) fn prepare_client(
+    interpreter: &Interpreter,
+    client: &Path,
+    lang: Option<&str>,
+) -> Result<(), String> {
+    let package = client.join("awslambdaric");
+    let image = package.join(format!("__pycache__/launch-{}.image", interpreter.version));
+    if is_newer(&image, &interpreter.executable) {
         return Ok(());
     }
-    // Files that are named by their content never change, so no start has to compare source and bytecode.
-    let arguments = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
-    run(Command::new(&interpreter.executable).args(arguments).arg(client)).map(drop).map_err(|error| {
-        format!("{} could not compile the client: {error}", interpreter.executable.display())
+    // Nothing of what else the machine has installed for this interpreter is loaded.
+    let mut command = Command::new(&interpreter.executable);
+    command.args(["-I", "-S"]).arg(package.join("prepare.py")).args(lang);
+    run(&mut command).map(drop).map_err(|error| {
+        format!("{} could not prepare the client: {error}", interpreter.executable.display())
     })
+}
+
+/// Whether `made` was written after `executable` came to be what it is: an update of the system may have replaced it by
+/// another build of the same version, with the date at which it was packed.
+fn is_newer(made: &Path, executable: &Path) -> bool {
+    let (Ok(made), Ok(executable)) = (fs::metadata(made), fs::metadata(executable)) else { return false };
+    (made.mtime(), made.mtime_nsec()) > (executable.ctime(), executable.ctime_nsec())
 }
 
 /// The version of an executable. A Java installation has it in a file, and need not be started.

@@ -4,7 +4,7 @@ import os
 import site
 import sys
 
-from . import bootstrap, waiting
+from . import bootstrap
 from .lambda_runtime_client import LambdaRuntimeClient
 
 
@@ -37,7 +37,9 @@ def main(arguments=None):
     """Runs the function's handler until the platform ends the process."""
     arguments = sys.argv if arguments is None else arguments
     client = None
-    if waiting.VARIABLE in os.environ:
+    if "_LAMBENT_ASSIGNMENT_FD" in os.environ:
+        from . import waiting
+
         client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"])
         waiting.wait(client)
     handler = arguments[1] if len(arguments) > 1 else os.environ.get("_HANDLER")

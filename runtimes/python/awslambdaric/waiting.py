@@ -10,7 +10,7 @@ import os
 import time
 
 # The descriptor on which to wait. Whoever gives it also makes the environment long enough for the function's.
-VARIABLE = "_LAMBENT_ASSIGNMENT_FD"
+_VARIABLE = "_LAMBENT_ASSIGNMENT_FD"
 _ENVIRONMENT_START = 50
 _ENVIRONMENT_END = 51
 
@@ -22,7 +22,7 @@ def wait(runtime_client):
     # handlers come as source.
     compile("", "<waiting>", "exec")
     own = _set_by_the_interpreter()
-    fd = int(os.environ[VARIABLE])
+    fd = int(os.environ[_VARIABLE])
     zone = os.environ.get("TZ")
     memory = _shown_environment()
     # All of it, so that the order is that of a fresh start, and nothing points into the memory that is overwritten later.
