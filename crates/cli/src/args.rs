@@ -167,6 +167,15 @@ pub struct UpArgs {
     /// Let functions create, change and delete functions through the endpoint inside
     #[arg(long, env = "LAMBENT_FUNCTIONS_MAY_ADMIN", hide_env_values = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub functions_may_admin: Option<bool>,
+    /// Folder that functions may be run from as it is (S3Bucket=hot-reload); more than once [default: DIR]
+    #[arg(
+        long,
+        env = "LAMBENT_HOT_RELOAD",
+        hide_env_values = true,
+        value_name = "DIR",
+        value_delimiter = ','
+    )]
+    pub hot_reload: Vec<std::path::PathBuf>,
     /// How many sandboxes wait for functions: `auto`, `off`, or a number of each kind in use [default: auto]
     #[arg(long, env = "LAMBENT_PREWARM", hide_env_values = true, value_name = "HOW")]
     pub prewarm: Option<String>,

@@ -1,4 +1,4 @@
-//! Packages that lie in S3.
+//! Code that does not come with the request: packages in S3, folders of this machine.
 
 use std::pin::Pin;
 
@@ -43,4 +43,22 @@ pub type ReadObjectFuture = Pin<Box<dyn Future<Output = Result<Bytes, ReadObject
 pub trait ReadObject: Send + Sync {
     /// The object as a whole.
     fn read(&self, name: ObjectName) -> ReadObjectFuture;
+}
+
+/// A folder of this machine that code may be run from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFolder {
+    /// Its absolute path, in the one form that is kept.
+    pub path: String,
+    /// What its files add up to.
+    pub bytes: u64,
+}
+
+/// The future of [`FindFolder::find`]; the error is a text that says what to do.
+pub type FindFolderFuture = Pin<Box<dyn Future<Output = Result<FoundFolder, String>> + Send>>;
+
+/// Knows which folders may be run as code.
+pub trait FindFolder: Send + Sync {
+    /// The folder at a path that somebody named.
+    fn find(&self, path: &str) -> FindFolderFuture;
 }

@@ -59,6 +59,9 @@ pub struct Row {
     pub exceptions: &'static [Part],
 }
 
+/// Of the members that name a bucket.
+const FOLDERS: &str = "`hot-reload`, which is no bucket, has folders of this machine as keys: see Code that is run from a folder below";
+
 const fn row(
     operation: &'static str,
     effect: Effect,

@@ -18,7 +18,7 @@ use crate::outlet::Outlet;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::usage::{Usage, Usages};
-use crate::{Caller, LocationSigner, ReadObject};
+use crate::{Caller, FindFolder, LocationSigner, ReadObject};
 
 /// What `CreateFunction` makes of a runtime identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Parts {
     pub invoke: Arc<dyn Invoke>,
     /// Reads packages that lie in S3.
     pub objects: Arc<dyn ReadObject>,
+    /// Knows which folders may be run as they are.
+    pub folders: Arc<dyn FindFolder>,
     /// Calls other AWS services.
     pub calls: Arc<dyn AwsCall>,
     /// Keeps events for functions.

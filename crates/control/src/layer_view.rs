@@ -31,8 +31,7 @@ pub(crate) fn whole(
 ) -> t::GetLayerVersionResponse {
     let parts = &context.control.parts;
     let code = &version.code;
-    let location =
-        parts.location.url(&context.caller.base_url, &layer.scope.account, &code.sha256, parts.clock.now());
+    let location = parts.location.of(&context.caller.base_url, &layer.scope.account, code, parts.clock.now());
     t::GetLayerVersionResponse {
         content: Some(t::LayerVersionContentOutput {
             location: Some(location),

@@ -205,6 +205,17 @@ impl Context<'_> {
         for (layer, number) in named {
             let arn = layer.version(number);
             let version = self.layer_version(&layer, number).await?.ok_or_else(|| invalid(no_such(&arn)))?;
+            if version.code.folder.is_some() {
+                // The merged tree of several is made of hard links, and would not change with a folder.
+                if arns.len() > 1 {
+                    return Err(invalid(format!(
+                        "The layer {arn} is a folder of this machine (S3Bucket hot-reload), which has to be the \
+                         function's only layer"
+                    )));
+                }
+                layers.push(UsedLayer { arn, code: version.code, unpacked: version.unpacked });
+                continue;
+            }
             let package = code.open_package(&version.code.sha256).map_err(|error| refuse::code(&error))?;
             // Deleted since it was read.
             packages.push(package.ok_or_else(|| invalid(no_such(&arn)))?);
@@ -216,8 +227,8 @@ impl Context<'_> {
     }
 
     /// Refuses code and layers that are too large together.
-    pub(crate) fn check_unpacked(&self, code: &Package, layers: &[UsedLayer]) -> Result<(), Error> {
-        check_unpacked(code.unpacked_size().0, layers).map_err(|error| refuse::refusal(&error))
+    pub(crate) fn check_unpacked(&self, code: u64, layers: &[UsedLayer]) -> Result<(), Error> {
+        check_unpacked(code, layers).map_err(|error| refuse::refusal(&error))
     }
 }
 

@@ -31,7 +31,9 @@ mod tagged;
 mod urls;
 mod usage;
 
-pub use code_source::{ObjectName, ReadObject, ReadObjectError, ReadObjectFuture};
+pub use code_source::{
+    FindFolder, FindFolderFuture, FoundFolder, ObjectName, ReadObject, ReadObjectError, ReadObjectFuture,
+};
 pub use control::{Control, Parts, RuntimeRules, RuntimeStatus};
 pub use dispatch::ANSWERED;
 pub use functions::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use lambent_lambda::Code;
 use lambent_model::{AccountId, Sha256, Timestamp};
 
 /// "The presigned URL … valid for 10 minutes" (API Reference, `FunctionCodeLocation`).
@@ -36,6 +37,15 @@ impl LocationSigner {
         let signature = self.mac(account.as_str(), &digest.to_string(), &expires).finalize().into_bytes();
         let signature = URL_SAFE_NO_PAD.encode(signature);
         format!("{base_url}{PATH}{digest}.zip?account={account}&expires={expires}&signature={signature}")
+    }
+
+    /// Where code is: a link to its package, or the folder that it is.
+    #[must_use]
+    pub fn of(&self, base_url: &str, account: &AccountId, code: &Code, now: Timestamp) -> String {
+        match &code.folder {
+            Some(folder) => format!("file://{folder}"),
+            None => self.url(base_url, account, &code.sha256, now),
+        }
     }
 
     /// The package that a link of ours names; `None` for a link that is not ours or has expired.

@@ -19,6 +19,8 @@ pub struct Caller {
     pub service: Option<String>,
     /// Whether the caller is the account itself and not a role's session.
     pub is_account: bool,
+    /// Whether the caller is a function of this server.
+    pub is_function: bool,
     /// Scheme, host and port under which the caller reached us: what links in answers begin with.
     pub base_url: String,
 }

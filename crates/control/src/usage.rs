@@ -175,7 +175,7 @@ mod tests {
 
     fn put(kind: &'static str, name: &str, size: u64, reserved: u32) -> Write {
         let key = Key { kind, partition: "000000000000/us-east-1".into(), name: name.into() };
-        let code = Code { sha256: lambent_model::Sha256([0; 32]), size };
+        let code = Code { sha256: lambent_model::Sha256([0; 32]), size, folder: None };
         let body = serde_json::json!({ "code": code, "reserved_concurrency": reserved });
         Write::put(key, Expect::Any, &body).unwrap()
     }

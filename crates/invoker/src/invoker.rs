@@ -118,6 +118,11 @@ impl Invoker {
         self.inner.note(arn, None, record);
     }
 
+    /// Has environments that there are take no more invocations: the files that they began with may have changed.
+    pub fn renew(&self, arn: &FunctionArn) {
+        self.inner.change(arn, Known::renew);
+    }
+
     /// Takes note of a new record of a version, or of its end.
     pub fn apply_version(&self, arn: &FunctionArn, number: u64, record: Option<lambda::Function>) {
         self.inner.note(arn, Some(number), record);

@@ -242,6 +242,24 @@ impl Known {
             .chain(provisioned.map(|(_, standing)| &standing.pool))
     }
 
+    /// Ends all environments after what they are doing, and forgets what they run.
+    pub(crate) fn renew(&mut self) {
+        self.pools().for_each(|pool| pool.renew());
+        let renewed = |entry: &mut Arc<Entry>| {
+            *entry = Arc::new(Entry {
+                record: entry.record.clone(),
+                version: entry.version.clone(),
+                function: OnceLock::new(),
+                // Made now if need be: who has found the entry that is replaced may be about to use it.
+                living: OnceLock::from(entry.living().clone()),
+                lifetime: entry.lifetime,
+                stock: entry.stock.clone(),
+                share: Arc::clone(&entry.share),
+            });
+        };
+        self.latest.iter_mut().chain(self.versions.values_mut()).for_each(renewed);
+    }
+
     fn entry(
         &self,
         previous: Option<Arc<Entry>>,

@@ -273,6 +273,14 @@ impl<M: Member> Pool<M> {
         }
     }
 
+    /// Ends all there are, after what they are doing; those that are added later stay.
+    pub(crate) fn renew(&self) {
+        self.end_stock();
+        let Members { all, free, .. } = &mut *self.members();
+        free.clear();
+        all.values_mut().filter(|resident| !resident.told).for_each(Resident::retire);
+    }
+
     /// Ends the whole stock.
     pub(crate) fn end_stock(&self) {
         let Members { all, stock, .. } = &mut *self.members();

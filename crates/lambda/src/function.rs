@@ -13,13 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Architecture, EventInvoke, FunctionUrl, Policy, ProvisionedConfigs, Refusal, Settings};
 
-/// The deployment package of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The deployment package of a function, or a folder in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
-    /// Digest of the zip file.
+    /// Digest of the zip file; of a folder that of its name.
     pub sha256: Sha256,
-    /// Size of the zip file in bytes.
+    /// Size of the zip file in bytes; 0 of a folder.
     pub size: u64,
+    /// A folder of this machine that is run as it is at each moment. There is no package then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 /// `State`.
@@ -300,7 +303,7 @@ pub(crate) mod tests {
         };
         let arn = FunctionArn { scope, name: "f".into() };
         let settings = Settings::new("role".into(), "python3.12".into(), "f.h".into());
-        let code = Code { sha256: Sha256([0; 32]), size: 1 };
+        let code = Code { sha256: Sha256([0; 32]), size: 1, folder: None };
         Function::create(&arn, settings, Architecture::X86_64, code, BTreeMap::new(), stamp(1))
     }
 
@@ -324,7 +327,7 @@ pub(crate) mod tests {
         let active = created.settled(stamp(2).revision);
         assert_eq!((active.state, active.last_update), (State::Active, Some(LastUpdate::Successful)));
         assert_eq!(active.last_modified, stamp(1).at);
-        let updating = active.clone().with_code(active.code, None, stamp(3));
+        let updating = active.clone().with_code(active.code.clone(), None, stamp(3));
         assert!(updating.is_settling() && updating.state == State::Active);
         assert!(matches!(updating.check_changeable(None), Err(Refusal::Conflict(_))));
         assert!(!updating.settled(stamp(4).revision).is_settling());

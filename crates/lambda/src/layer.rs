@@ -246,8 +246,8 @@ mod tests {
 
     #[test]
     fn code_and_layers_share_a_limit() {
-        let code = Code { sha256: lambent_model::Sha256([0; 32]), size: 1 };
-        let layer = |unpacked| UsedLayer { arn: arn("l", 1), code, unpacked };
+        let code = Code { sha256: lambent_model::Sha256([0; 32]), size: 1, folder: None };
+        let layer = |unpacked| UsedLayer { arn: arn("l", 1), code: code.clone(), unpacked };
         let most = limits::UNZIPPED_BYTES;
         assert_eq!(check_unpacked(most - 1, &[layer(1)]), Ok(()));
         assert!(check_unpacked(most - 1, &[layer(1), layer(1)]).is_err());

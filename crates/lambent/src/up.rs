@@ -73,6 +73,8 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         auth: arguments.auth.map(name),
         store: arguments.store,
         functions_may_admin: arguments.functions_may_admin,
+        hot_reload: arguments.hot_reload,
+        project: project(arguments.dir.as_deref()),
         prewarm: arguments.prewarm,
         endpoints: arguments.aws_endpoints,
         tls_cert: arguments.tls_cert,
@@ -81,6 +83,16 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         log_format: arguments.log_format.map(name),
     };
     Ok(Config::resolve(overrides, file.as_deref(), report::default_data_dir())?)
+}
+
+/// The folder that the server is started for. Neither the whole machine nor a whole home is one that functions should see
+/// because somebody was there when the server was started.
+fn project(dir: Option<&Path>) -> Option<PathBuf> {
+    let dir = dir.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    let home = std::env::var_os("HOME").and_then(|home| Path::new(&home).canonicalize().ok());
+    let is_around = home.is_some_and(|home| home.starts_with(&dir));
+    // Reached by its path, which the folder that one stands in need not be.
+    (dir != Path::new("/") && !is_around && dir.metadata().is_ok()).then_some(dir)
 }
 
 /// The word by which a value is given on the command line.

@@ -16,13 +16,16 @@ use lambent_runtimes::{
     Catalogue, Credentials, CredentialsFrom, Family, Layout, MetadataToken, VariableInput,
 };
 use lambent_sandbox_client::{Isolation, Kind, Mount, Program};
-use lambent_store::{CodeStore, Package, merged_digest};
+use lambent_store::{CodeStore, merged_digest};
+
+use crate::hot::{Folders, Tree, folder_of_layers};
 
 /// What functions are composed from.
 pub(crate) struct Composer {
     /// Filled before the first function arrives.
     catalogue: Arc<OnceLock<Catalogue>>,
     code: CodeStore,
+    folders: Folders,
     isolation: Isolation,
     issuer: Issuer,
     /// The deprecated runtimes, and the settings without effect, of which the server's log has been told.
@@ -49,10 +52,11 @@ impl Composer {
     pub(crate) fn new(
         catalogue: Arc<OnceLock<Catalogue>>,
         code: CodeStore,
+        folders: Folders,
         isolation: Isolation,
         issuer: Issuer,
     ) -> Self {
-        Self { catalogue, code, isolation, issuer, warned: Mutex::default() }
+        Self { catalogue, code, folders, isolation, issuer, warned: Mutex::default() }
     }
 
     /// AWS writes to the owners of such functions; here it is one line for each runtime and start of the server.
@@ -92,9 +96,13 @@ impl Composer {
         }
     }
 
-    fn package(&self, digest: Sha256, what: &str) -> Result<Package, StartError> {
+    /// The code of a function or of its layers.
+    fn tree(&self, folder: Option<&str>, digest: Sha256, what: &str) -> Result<Tree, StartError> {
+        if let Some(folder) = folder {
+            return Ok(Tree::Folder(folder.into(), self.folders.clone()));
+        }
         match self.code.open_package(&digest) {
-            Ok(Some(package)) => Ok(package),
+            Ok(Some(package)) => Ok(Tree::Package(package)),
             Ok(None) => Err(lost(digest, what, "it is not in the data folder")),
             Err(error) => Err(lost(digest, what, &error.to_string())),
         }
@@ -108,8 +116,10 @@ impl Composer {
         self.warn_of_no_snapshots(record, &arn.name);
         let isolated = self.isolation != Isolation::Process;
         let family = lambent_runtimes::family(&settings.runtime);
-        let package = self.package(record.code.sha256, "code");
-        let layers = settings.layer_tree(merged_digest).map(|tree| self.package(tree, "layers")).transpose();
+        let package = self.tree(record.code.folder.as_deref(), record.code.sha256, "code");
+        let folder = folder_of_layers(record);
+        let layers = settings.layer_tree(merged_digest);
+        let layers = layers.map(|digest| self.tree(folder, digest, "layers")).transpose();
         let region = arn.scope.region.as_str();
         let plan = FunctionPlan {
             name: arn.name.clone(),
@@ -186,9 +196,9 @@ struct FunctionPlan {
     log_group: String,
     catalogue: Arc<OnceLock<Catalogue>>,
     /// Held as long as the function may run, so that its files stay.
-    package: Result<Package, StartError>,
+    package: Result<Tree, StartError>,
     /// The merged tree of its layers, where it has any; held likewise.
-    layers: Result<Option<Package>, StartError>,
+    layers: Result<Option<Tree>, StartError>,
     isolated: bool,
     /// A version with SnapStart: its credentials are in no variable, which would be in its snapshot.
     fetches_credentials: bool,
@@ -208,7 +218,7 @@ impl FunctionPlan {
     }
 
     /// `/var/task` inside, the package's own folder without isolation.
-    fn task(&self, package: &Package) -> PathBuf {
+    fn task(&self, package: &Tree) -> PathBuf {
         if self.isolated { "/var/task".into() } else { package.root().to_path_buf() }
     }
 
@@ -224,7 +234,7 @@ impl FunctionPlan {
     /// no header can carry.
     fn extensions(&self) -> Vec<String> {
         let Ok(Some(layers)) = &self.layers else { return Vec::new() };
-        let Ok(entries) = std::fs::read_dir(layers.root().join("extensions")) else { return Vec::new() };
+        let Some(entries) = layers.list("extensions") else { return Vec::new() };
         // Links are the sandbox's to follow: what they lead to shows when it is started.
         let is_program = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_dir());
         let files = entries.filter_map(Result::ok).filter(is_program);
@@ -233,7 +243,7 @@ impl FunctionPlan {
         names
     }
 
-    fn argv(&self, layout: &Layout, package: &Package) -> Result<Vec<OsString>, StartError> {
+    fn argv(&self, layout: &Layout, package: &Tree) -> Result<Vec<OsString>, StartError> {
         if layout.bootstrap_lookup.is_empty() {
             let memory = MemorySize(self.settings.memory_mb);
             let mut argv = layout.argv_for(memory, &self.settings.handler, |name| self.variable(name));
@@ -244,10 +254,10 @@ impl FunctionPlan {
             return Ok(argv);
         }
         // Only whether it is there; links in a package are the sandbox's to follow, not the server's.
-        if package.root().join("bootstrap").symlink_metadata().is_ok() {
+        if package.has("bootstrap") {
             return Ok(vec![self.task(package).join("bootstrap").into()]);
         }
-        let in_layers = |layers: &&Package| layers.root().join("bootstrap").symlink_metadata().is_ok();
+        let in_layers = |layers: &&Tree| layers.has("bootstrap");
         if self.layers.as_ref().is_ok_and(|layers| layers.as_ref().filter(in_layers).is_some()) {
             return Ok(vec![self.opt().join("bootstrap").into()]);
         }
@@ -365,7 +375,7 @@ impl Plan for FunctionPlan {
     fn remedy(&self, file: &Path, errno: i32) -> Option<String> {
         let package = self.package.as_ref().ok()?;
         let layers = self.layers.as_ref().ok().and_then(Option::as_ref);
-        let below = |root: PathBuf, package: &Package| {
+        let below = |root: PathBuf, package: &Tree| {
             file.strip_prefix(root).ok().map(|name| package.root().join(name))
         };
         // Of other files, such as an interpreter's, the catalogue has seen that they run.

@@ -40,6 +40,10 @@ pub struct Overrides {
     pub prewarm: Option<String>,
     /// `--aws-endpoint`, `LAMBENT_AWS_ENDPOINTS`: `SERVICE=URL`.
     pub endpoints: Vec<String>,
+    /// `--hot-reload`, `LAMBENT_HOT_RELOAD`.
+    pub hot_reload: Vec<PathBuf>,
+    /// The folder that the server is started for, where it is one that holds a project and not a whole home.
+    pub project: Option<PathBuf>,
     /// `--tls-cert`, `LAMBENT_TLS_CERT`.
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key`, `LAMBENT_TLS_KEY`.
@@ -70,6 +74,8 @@ struct File {
     store: Option<String>,
     /// Whether functions may change the API's resources. Default false.
     functions_may_admin: Option<bool>,
+    /// Folders that code may be run from as it is. Default the server's own `DIR`; none with `[]`.
+    hot_reload: Option<Vec<PathBuf>>,
     /// `auto`, `off` or a number of sandboxes. Default `auto`.
     prewarm: Option<TextOrNumber>,
     /// Which log lines are written: a level, or levels by target. Default `info`.
@@ -132,6 +138,8 @@ pub struct Config {
     pub functions_may_admin: bool,
     /// Whether functions may reach private networks (RFC 1918, RFC 6598) with [`Network::Nat`]; false with any other.
     pub private_networks: bool,
+    /// Folders that code may be run from as it is, with all below them.
+    pub hot_reload: Vec<PathBuf>,
     /// How many sandboxes wait for functions.
     pub prewarm: Prewarm,
     /// Which log lines are written.
@@ -217,6 +225,10 @@ impl Config {
         let tls = (overrides.tls_cert.or(file.tls_cert), overrides.tls_key.or(file.tls_key));
         let tls = note(&mut faults, tls_files(tls)).flatten();
         let endpoints = Endpoints::resolve(file.endpoints, &overrides.endpoints, &mut faults);
+        let hot_reload = Some(overrides.hot_reload).filter(|folders| !folders.is_empty());
+        // Whoever could come from elsewhere is not to read this machine by default.
+        let project = overrides.project.filter(|_| listen.ip().is_loopback());
+        let hot_reload = hot_reload.or(file.hot_reload).unwrap_or_else(|| project.into_iter().collect());
         let data_dir = overrides.data_dir.or(file.data_dir).or(default_data_dir);
         if data_dir.is_none() {
             faults.push("no data folder: set --data-dir, LAMBENT_DATA_DIR, XDG_DATA_HOME or HOME".into());
@@ -232,6 +244,7 @@ impl Config {
                     .or(file.functions_may_admin)
                     .unwrap_or(false),
                 private_networks,
+                hot_reload,
                 prewarm,
                 log: log.unwrap_or_default(),
                 log_format,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use lambent_control::{ALIAS_KIND, FUNCTION_KIND, Named, VERSION_KIND, named};
 use lambent_invoker::{Heard, Invoker};
@@ -13,6 +14,7 @@ use lambent_model::{
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
 
+use crate::hot::{Folders, Watch};
 use crate::urls::Index;
 
 /// Applies every change to the invoker, in order, until the store closes.
@@ -21,6 +23,8 @@ pub(crate) struct Feed {
     changes: Changes,
     invoker: Invoker,
     urls: Arc<Index>,
+    /// Functions that run from folders.
+    watch: Arc<Watch>,
     /// The version of the last change applied; `None` until everything has been read once.
     applied: watch::Sender<Option<u64>>,
     /// Changes up to here were part of what was read. Applied once more they would take functions back to what they
@@ -35,11 +39,11 @@ const KINDS: [&str; 3] = [FUNCTION_KIND, VERSION_KIND, ALIAS_KIND];
 
 impl Feed {
     /// Subscribes first and reads everything later, so that no change falls in between.
-    pub(crate) fn new(store: Store, invoker: Invoker) -> Self {
+    pub(crate) fn new(store: Store, invoker: Invoker, folders: Folders) -> Self {
         let changes = store.changes();
         let (applied, ahead) = (watch::Sender::new(None), HashMap::new());
-        let urls = Arc::default();
-        Self { store, changes, invoker, urls, applied, read: 0, ahead }
+        let (urls, watch) = (Arc::default(), Arc::new(Watch::new(folders)));
+        Self { store, changes, invoker, urls, watch, applied, read: 0, ahead }
     }
 
     async fn load(&mut self) -> Result<(), Error> {
@@ -70,12 +74,17 @@ impl Feed {
 
     /// The invoker behind a door that opens when it has heard of every commit so far.
     pub(crate) fn fresh(&self) -> Arc<dyn Invoke> {
-        Arc::new(Fresh { invoker: self.invoker.clone(), progress: self.progress() })
+        Arc::new(self.door())
+    }
+
+    fn door(&self) -> Fresh {
+        let (invoker, watch) = (self.invoker.clone(), Arc::clone(&self.watch));
+        Fresh { invoker, progress: self.progress(), watch }
     }
 
     /// The policies that hang on functions, versions and aliases.
     pub(crate) fn policies(&self) -> Arc<dyn ResourcePolicies> {
-        Arc::new(Fresh { invoker: self.invoker.clone(), progress: self.progress() })
+        Arc::new(self.door())
     }
 
     /// The URLs of all functions.
@@ -114,9 +123,14 @@ impl Feed {
             Some(Named::Function(arn)) => {
                 let record = read(body);
                 self.urls.note(&arn, Some(&record));
+                self.watch.note(&arn, None, Some(&record));
                 self.invoker.load(&arn, None, record);
             }
-            Some(Named::Version(arn, number)) => self.invoker.load(&arn, Some(number), read(body)),
+            Some(Named::Version(arn, number)) => {
+                let record = read(body);
+                self.watch.note(&arn, Some(number), Some(&record));
+                self.invoker.load(&arn, Some(number), record);
+            }
             Some(Named::Alias(arn, name)) => self.alias(&arn, &name, Some(&read(body))),
             None => {}
         }
@@ -132,10 +146,13 @@ impl Feed {
             Some(Named::Function(arn)) => {
                 let record = body.map(read);
                 self.urls.note(&arn, record.as_ref());
+                self.watch.note(&arn, None, record.as_ref());
                 self.invoker.apply(&arn, record);
             }
             Some(Named::Version(arn, number)) => {
-                self.invoker.apply_version(&arn, number, body.map(read));
+                let record = body.map(read);
+                self.watch.note(&arn, Some(number), record.as_ref());
+                self.invoker.apply_version(&arn, number, record);
             }
             Some(Named::Alias(arn, name)) => self.alias(&arn, &name, body.map(read).as_ref()),
             None => {}
@@ -161,9 +178,13 @@ impl Feed {
             match heard {
                 Heard::Latest(arn) => {
                     self.urls.note(&arn, None);
+                    self.watch.note(&arn, None, None);
                     self.invoker.apply(&arn, None);
                 }
-                Heard::Version(arn, number) => self.invoker.apply_version(&arn, number, None),
+                Heard::Version(arn, number) => {
+                    self.watch.note(&arn, Some(number), None);
+                    self.invoker.apply_version(&arn, number, None);
+                }
                 Heard::Alias(arn, name) => self.alias(&arn, &name, None),
             }
         }
@@ -176,10 +197,22 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> T {
     serde_json::from_slice(body).expect("the records of functions are ours")
 }
 
-/// Read-your-writes for invocations: whoever has seen a commit answered finds its function in the invoker.
+/// Read-your-writes for invocations: whoever has seen a commit answered finds its function in the invoker, and whoever has
+/// changed a file in a folder that a function runs from finds an environment that begins with it.
+#[derive(Clone)]
 struct Fresh {
     invoker: Invoker,
     progress: Progress,
+    watch: Arc<Watch>,
+}
+
+impl Fresh {
+    /// Sees that environments which began with other files than there are now take no more invocations.
+    async fn settle(&self, target: &Target) {
+        if let Some(watched) = self.watch.watched(&target.function) {
+            watched.check(Instant::now(), || self.invoker.renew(&target.function)).await;
+        }
+    }
 }
 
 /// What has been committed, and how much of that has been applied.
@@ -259,13 +292,14 @@ impl Invoke for Fresh {
     }
 
     fn invoke(&self, target: Target, invocation: Arc<Invocation>) -> InvokeFuture {
-        match self.progress.behind() {
-            None => self.invoker.invoke(target, invocation),
-            behind => {
-                let invoker = self.invoker.clone();
+        match (self.progress.behind(), self.watch.watched(&target.function)) {
+            (None, None) => self.invoker.invoke(target, invocation),
+            (behind, _) => {
+                let door = self.clone();
                 Box::pin(async move {
                     catch_up(behind).await;
-                    invoker.invoke(target, invocation).await
+                    door.settle(&target).await;
+                    door.invoker.invoke(target, invocation).await
                 })
             }
         }
@@ -277,10 +311,11 @@ impl Invoke for Fresh {
         invocation: Arc<Invocation>,
         taker: Arc<dyn TakeResponse>,
     ) -> InvokeFuture {
-        let (behind, invoker) = (self.progress.behind(), self.invoker.clone());
+        let (behind, door) = (self.progress.behind(), self.clone());
         Box::pin(async move {
             catch_up(behind).await;
-            invoker.invoke_streaming(target, invocation, taker).await
+            door.settle(&target).await;
+            door.invoker.invoke_streaming(target, invocation, taker).await
         })
     }
 }

@@ -24,6 +24,7 @@ mod entrypoint;
 mod feed;
 mod folder;
 mod gateway;
+mod hot;
 mod kept;
 mod listener;
 mod memory;

@@ -19,6 +19,7 @@ use lambent_sandbox_client::{
 
 use crate::discovery::Discovery;
 use crate::endpoints::Keys;
+use crate::hot::Folders;
 use crate::server::{StartError, data_dir_error};
 use crate::user::{ServiceUser, is_root};
 use crate::{Config, activation, folder, tls};
@@ -29,6 +30,8 @@ pub struct Prepared {
     pub(crate) config: Config,
     /// The data folder, without links.
     pub(crate) dir: PathBuf,
+    /// What code may be run from as it is.
+    pub(crate) folders: Folders,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
     pub(crate) launcher: Spawned,
@@ -54,21 +57,32 @@ impl Prepared {
         let user = is_root().then(ServiceUser::find).transpose().map_err(StartError::User)?;
         let dir = folder::prepare(&config.data_dir, user)
             .map_err(|source| data_dir_error(&config.data_dir, source))?;
+        let folders = Folders::open(&config.hot_reload, &dir).map_err(StartError::HotReload)?;
         let (listener, address) = activation::listener(config.listen)?;
         // Functions without isolation run as the server's user, who cannot come to everything that root finds.
         let public_alone = user.is_some() && config.isolation == Isolation::Process;
         let (discovery, declarations) =
             Discovery::start(&dir, public_alone).map_err(StartError::Discovery)?;
-        let options = launcher_options(&config, &dir, address.port(), user);
+        let options = launcher_options(&config, &dir, &folders, address.port(), user);
         let launcher = Launcher::spawn_with(options, Some(declarations))?;
         if let Some(user) = user {
             lose_root(user, &dir)?;
         }
-        Ok(Self { config, dir, listener, address, launcher, discovery, user, keys, tls })
+        Ok(Self { config, dir, folders, listener, address, launcher, discovery, user, keys, tls })
     }
 }
 
-fn launcher_options(config: &Config, dir: &Path, port: u16, user: Option<ServiceUser>) -> Options {
+fn launcher_options(
+    config: &Config,
+    dir: &Path,
+    folders: &Folders,
+    port: u16,
+    user: Option<ServiceUser>,
+) -> Options {
+    // The server's own before those of the operator, which may lie around them.
+    let own = folder::SHOWN.map(|name| dir.join(name));
+    let beneath = own.into_iter().chain(folders.roots().map(Path::to_owned));
+    let whole = folders.roots().map(Path::to_owned);
     Options {
         // Functions find the platform at the same port inside as outside.
         platform_port: port,
@@ -77,7 +91,7 @@ fn launcher_options(config: &Config, dir: &Path, port: u16, user: Option<Service
         scratch: (config.isolation == Isolation::Namespaces).then(|| dir.join("scratch")),
         nat: (config.network == Network::Nat).then_some(NatOptions { private: config.private_networks }),
         server: user.map(|user| user.ids),
-        trees: Trees { beneath: folder::SHOWN.map(|name| dir.join(name)).to_vec(), folders: Vec::new() },
+        trees: Trees { beneath: beneath.collect(), folders: whole.collect() },
         ..Options::new(instance(dir))
     }
 }

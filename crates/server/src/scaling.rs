@@ -50,7 +50,14 @@ impl Lambda {
             "arn:aws:sts::{}:assumed-role/AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency/AutoScaling",
             scope.account
         );
-        let caller = Caller { scope, arn, service: None, is_account: false, base_url: String::new() };
+        let caller = Caller {
+            scope,
+            arn,
+            service: None,
+            is_account: false,
+            is_function: false,
+            base_url: String::new(),
+        };
         let id = RequestId::random(&*self.entropy).to_string();
         let request = Request::from_parts(parts, body);
         let response = gateway.control.call(&matched, &caller, request, &id).await;

@@ -77,7 +77,8 @@ impl Server {
     /// # Errors
     /// [`StartError`], with what to do.
     pub async fn start(prepared: Prepared, telemetry: Telemetry) -> Result<Self, StartError> {
-        let Prepared { config, dir, listener, address, launcher, discovery, user, keys, tls } = prepared;
+        let Prepared { config, dir, folders, listener, address, launcher, discovery, user, keys, tls } =
+            prepared;
         let listener = front_door(listener, address)?;
         let Ground { clock, entropy, metrics, store, logs, code, launcher, secret } =
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
@@ -111,9 +112,15 @@ impl Server {
         let sessions = Sessions::new(secret);
         let issuer =
             Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
-        let composer = Composer::new(Arc::clone(&runtimes.catalogue), code.clone(), config.isolation, issuer);
+        let composer = Composer::new(
+            Arc::clone(&runtimes.catalogue),
+            code.clone(),
+            folders.clone(),
+            config.isolation,
+            issuer,
+        );
         let invoker = invoker(world, composer, &stock, &config);
-        let feed = Feed::new(store.clone(), invoker.clone());
+        let feed = Feed::new(store.clone(), invoker.clone(), folders.clone());
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
         let companions = Companions::open(Footing {
@@ -138,6 +145,7 @@ impl Server {
             entropy: Arc::clone(&entropy),
             runtimes: runtime_rules(),
             objects: Arc::new(Packages::new(companions.s3.clone())),
+            folders: Arc::new(folders),
             roles: Arc::new(companions.iam.clone()),
             location: location.clone(),
         });

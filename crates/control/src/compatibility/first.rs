@@ -1,7 +1,7 @@
 //! The rows of the table up to GetLayerVersionPolicy.
 
 use super::Effect::{Differs, Effective, Refused, ShownOnly};
-use super::{Row, part, row};
+use super::{FOLDERS, Row, part, row};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -61,6 +61,7 @@ pub(super) const ROWS: &[Row] = &[
             part("Architectures", Differs, "shown as given; code runs on the machine's own processor"),
             part("CapacityProviderConfig", Refused, ""),
             part("Code.ImageUri", Refused, ""),
+            part("Code.S3Bucket", Differs, FOLDERS),
             part("Code.S3ObjectStorageMode", Refused, ""),
             part("Code.SourceKMSKeyArn", Refused, ""),
             part(

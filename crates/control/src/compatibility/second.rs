@@ -1,7 +1,7 @@
 //! The rows of the table from GetPolicy on.
 
 use super::Effect::{Differs, Effective, Refused, ShownOnly};
-use super::{Row, part, row};
+use super::{FOLDERS, Row, part, row};
 
 pub(super) const ROWS: &[Row] = &[
     row("GetPolicy", Effective, "", "FunctionName Qualifier", &[]),
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
         Effective,
         "",
         "CompatibleArchitectures CompatibleRuntimes Content Description LayerName LicenseInfo",
-        &[part("Content.S3ObjectStorageMode", Refused, "")],
+        &[part("Content.S3Bucket", Differs, FOLDERS), part("Content.S3ObjectStorageMode", Refused, "")],
     ),
     row(
         "PublishVersion",
@@ -190,6 +190,7 @@ pub(super) const ROWS: &[Row] = &[
             part("Architectures", Differs, "shown as given; code runs on the machine's own processor"),
             part("ImageUri", Refused, "in AWS's words"),
             part("PublishTo", Refused, ""),
+            part("S3Bucket", Differs, FOLDERS),
             part("S3ObjectStorageMode", Refused, ""),
             part("SourceKMSKeyArn", Refused, ""),
         ],

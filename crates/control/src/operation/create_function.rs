@@ -55,7 +55,7 @@ pub(crate) async fn answer(
     }
     signing.as_ref().map_or(Ok(()), |config| code_signing::check_package(&config.value))?;
     let (code, package) = source.store(context, &arn.scope).await?;
-    context.check_unpacked(&package, &settings.layers)?;
+    context.check_unpacked(package.unpacked_size(), &settings.layers)?;
     let mut function = Function::create(&arn, settings, architecture, code, tags, context.control.stamp());
     function.code_signing = signing.as_ref().map(|config| config.value.id.clone());
     // The first version is published with it.

@@ -14,8 +14,7 @@ pub(crate) async fn answer(
     let found = context.find(&input.function_name, input.qualifier.as_deref(), "GetFunction").await?;
     let function = found.function();
     let account = &found.target.function.scope.account;
-    let location =
-        parts.location.url(&context.caller.base_url, account, &function.code.sha256, parts.clock.now());
+    let location = parts.location.of(&context.caller.base_url, account, &function.code, parts.clock.now());
     // Tags and reserved concurrency are the function's, whichever version is asked for.
     let of_all = &found.stored.function;
     let reserved = of_all.reserved_concurrency.and_then(|reserved| i32::try_from(reserved).ok());

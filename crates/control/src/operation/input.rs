@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use lambent_lambda::{
     Architecture, Change, Code, FileSystem, LogFormat, Logging, Refusal, SurroundingsChange, Vpc, limits,
 };
-use lambent_model::{FunctionArn, Scope};
+use lambent_model::{FunctionArn, Scope, Sha256};
 use lambent_store::Package;
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Blob, Error, common};
+use sha2::Digest as _;
 
 use crate::code_source::{ObjectName, ReadObjectError};
 use crate::control::RuntimeStatus;
@@ -236,10 +237,50 @@ async fn read(context: &Context<'_>, name: ObjectName) -> Result<Blob, Error> {
     })
 }
 
+/// The bucket whose keys are folders of this machine.
+const FOLDERS: &str = "hot-reload";
+
+/// A folder in place of a package.
+async fn folder(context: &Context<'_>, name: ObjectName) -> Result<(Code, Contents), Error> {
+    let refused = |why: String| {
+        invalid(format!(
+            "Error occurred while GetObject. S3 Error Code: AccessDenied. S3 Error Message: {why}"
+        ))
+    };
+    // Whatever else they may: a function would read this machine by naming a folder.
+    if context.caller.is_function {
+        return Err(refused("functions may not name folders of the machine".to_owned()));
+    }
+    if name.version.is_some() {
+        return Err(refused("a folder has no versions; leave S3ObjectVersion out".to_owned()));
+    }
+    let found = context.control.parts.folders.find(&name.key).await.map_err(refused)?;
+    // Not the digest of any zip file: those do not begin with this word.
+    let hash = sha2::Sha256::new_with_prefix(b"lambent folder\n").chain_update(&found.path);
+    let sha256 = Sha256(hash.finalize().into());
+    Ok((Code { sha256, size: 0, folder: Some(found.path) }, Contents::Folder(found.bytes)))
+}
+
+/// What code is, until the function that refers to it is committed: in between nothing else keeps a package from the
+/// removal of unused ones.
+pub(crate) enum Contents {
+    Package(Package),
+    /// What its files add up to.
+    Folder(u64),
+}
+
+impl Contents {
+    pub(crate) fn unpacked_size(&self) -> u64 {
+        match self {
+            Self::Package(package) => package.unpacked_size().0,
+            Self::Folder(bytes) => *bytes,
+        }
+    }
+}
+
 impl Source {
-    /// Stores the package and unpacks it. The package is to be held until the function that refers to it is
-    /// committed: in between nothing else keeps it from the removal of unused packages.
-    pub(crate) async fn store(self, context: &Context<'_>, scope: &Scope) -> Result<(Code, Package), Error> {
+    /// Stores the package and unpacks it, or looks at the folder.
+    pub(crate) async fn store(self, context: &Context<'_>, scope: &Scope) -> Result<(Code, Contents), Error> {
         let refused = |name| Err(refuse::refusal(&Refusal::Unsupported(name)));
         if self.image_uri.is_some() {
             return refused("container images");
@@ -256,6 +297,7 @@ impl Source {
                 ));
             }
             (Some(zip), None) => zip,
+            (None, Some(name)) if name.bucket == FOLDERS => return folder(context, name).await,
             (None, Some(name)) => read(context, name).await?,
             (None, None) => return Err(invalid("Please provide a source for function code.")),
         };
@@ -278,7 +320,7 @@ impl Source {
         }
         let stored = context.control.parts.code.put_zip(zip.into_bytes()).await;
         let package = stored.map_err(|error| refuse::code(&error))?;
-        Ok((Code { sha256: package.digest(), size }, package))
+        Ok((Code { sha256: package.digest(), size, folder: None }, Contents::Package(package)))
     }
 }
 

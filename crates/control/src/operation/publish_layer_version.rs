@@ -40,7 +40,7 @@ pub(crate) async fn answer(
             .compatible_architectures
             .map(|all| all.iter().map(layers::architecture).collect()),
         code,
-        unpacked: package.unpacked_size().0,
+        unpacked: package.unpacked_size(),
         created: control.parts.clock.now(),
         policy: Policy::NONE,
         revision: control.new_revision(),

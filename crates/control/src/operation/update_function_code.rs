@@ -51,8 +51,8 @@ pub(crate) async fn answer(
     let mut stored = stored;
     loop {
         check(&stored.function)?;
-        context.check_unpacked(&package, &stored.function.settings.layers)?;
-        let updated = stored.function.with_code(code, architecture, context.control.stamp());
+        context.check_unpacked(package.unpacked_size(), &stored.function.settings.layers)?;
+        let updated = stored.function.with_code(code.clone(), architecture, context.control.stamp());
         if input.dry_run == Some(true) {
             return Ok(configuration(&updated, arn.to_string(), Form::Full));
         }

@@ -27,7 +27,8 @@ pub(crate) async fn answer(
         if change.layers.is_some() {
             let package =
                 parts.code.open_package(&function.code.sha256).map_err(|error| refuse::code(&error))?;
-            package.map_or(Ok(()), |package| context.check_unpacked(&package, &settings.layers))?;
+            let unpacked = package.map_or(0, |package| package.unpacked_size().0);
+            context.check_unpacked(unpacked, &settings.layers)?;
         }
         let updated = function.with_settings(settings, context.control.stamp());
         let saved = functions::save(

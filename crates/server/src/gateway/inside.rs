@@ -65,7 +65,8 @@ impl Gateway {
             Err(error) => return dialect.error_response(&error, &request_id),
         };
         let base_url = "http://localhost".to_owned();
-        let caller = Caller { scope, arn, service: by, is_account: false, base_url };
+        // In a function's name, mostly.
+        let caller = Caller { scope, arn, service: by, is_account: false, is_function: true, base_url };
         let request = Request::from_parts(parts, body);
         let response = self.dispatch(&matched, &caller, &principal, request, &request_id).await;
         lambent_sqs::Later::resolve(response).await

@@ -212,6 +212,7 @@ impl Gateway {
             arn: signed.principal.to_string(),
             service: None,
             is_account: matches!(signed.principal, Principal::Root(_)),
+            is_function: matches!(&signed.principal, Principal::AssumedRole(session) if session.of_function),
             base_url: base_url(&parts),
         };
         let principal = signed.principal;

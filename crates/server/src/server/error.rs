@@ -21,6 +21,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A folder that code was to be run from cannot be used.
+    #[error("code cannot be run from a folder that was named for it")]
+    HotReload(#[source] io::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}; is another server running there? choose another with --listen")]
     Listen {
