@@ -47,15 +47,22 @@ const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 /// The same of those that are fetched: SDKs fetch others minutes before the end.
 const FETCHED_LIFETIME: Duration = Duration::from_secs(3600);
 
+impl Issuer {
+    pub(crate) fn new(sessions: &Sessions, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Self {
+        Self { sessions: sessions.clone(), clock: Arc::clone(clock), entropy: Arc::clone(entropy) }
+    }
+}
+
 impl Composer {
     /// The catalogue is filled before the first function arrives.
     pub(crate) fn new(
-        catalogue: Arc<OnceLock<Catalogue>>,
-        code: CodeStore,
-        folders: Folders,
+        catalogue: &Arc<OnceLock<Catalogue>>,
+        code: &CodeStore,
+        folders: &Folders,
         isolation: Isolation,
         issuer: Issuer,
     ) -> Self {
+        let (catalogue, code, folders) = (Arc::clone(catalogue), code.clone(), folders.clone());
         Self { catalogue, code, folders, isolation, issuer, warned: Mutex::default() }
     }
 

@@ -25,9 +25,10 @@ use tokio::task::JoinSet;
 pub(crate) use self::error::data_dir_error;
 pub use self::error::{RunError, StartError};
 use self::ground::Ground;
-use self::parts::{cpu_millis, front_door, health, invoker, platform, runtime_rules, urls};
+use self::parts::{cpu_millis, front_door, health, invoker, names, platform, runtime_rules, urls};
 use self::tasks::{
-    collect_garbage, couriers, feed_after, first_failure, named, outlive, spawn_pollers, spawn_upkeep, until,
+    collect_garbage, couriers, feed_after, first_failure, named, outlive, spawn_couriers, spawn_pollers,
+    spawn_upkeep,
 };
 use crate::calls::Outside;
 use crate::companions::{Companions, Footing};
@@ -42,7 +43,7 @@ use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
 use crate::telemetry::Telemetry;
-use crate::tls::{Names, Tls};
+use crate::tls::Tls;
 use crate::traces::Ring;
 use crate::user::ServiceUser;
 use crate::{Config, listener, sources};
@@ -107,18 +108,10 @@ impl Server {
             platform: platform(gateway_made),
             stream_rate: config.stream_rate,
         });
-        let names = Names::new(&config.hosts, &config.url_domains, address.ip());
-        let tls = Tls::new(tls, names, &dir, Arc::clone(&clock))?;
+        let tls = Tls::new(tls, names(&config, address), &dir, Arc::clone(&clock))?;
         let sessions = Sessions::new(secret);
-        let issuer =
-            Issuer { sessions: sessions.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
-        let composer = Composer::new(
-            Arc::clone(&runtimes.catalogue),
-            code.clone(),
-            folders.clone(),
-            config.isolation,
-            issuer,
-        );
+        let issuer = Issuer::new(&sessions, &clock, &entropy);
+        let composer = Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer);
         let invoker = invoker(world, composer, &stock, &config);
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone());
         let location = LocationSigner::new(secret);
@@ -179,9 +172,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let sources = sources::of(&store, &feed, &gateway, Arc::clone(&outside.polling), &counted, &config);
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
-        for (what, dispatcher) in couriers(&store, &feed, &gateway, &outside, &counted, &config) {
-            tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
-        }
+        spawn_couriers(&mut tasks, couriers(&store, &feed, &gateway, &outside, &counted, &config), &stopped);
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
         tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));

@@ -17,6 +17,7 @@ use crate::feed::Feed;
 use crate::gateway::Gateway;
 use crate::memory::HostMemory;
 use crate::prewarm::Stock;
+use crate::tls::Names;
 use crate::urls::{Domains, Urls};
 use crate::{Config, listener};
 
@@ -57,6 +58,11 @@ fn invoker_options(config: &Config) -> InvokerOptions {
 pub(super) fn urls(config: &Config, feed: &Feed, metrics: Arc<dyn MetricSink>) -> Urls {
     let domains = Domains::new(&config.url_domains);
     Urls { domains, index: feed.urls(), progress: feed.progress(), invoke: feed.fresh(), metrics }
+}
+
+/// The names that certificates are made for.
+pub(super) fn names(config: &Config, address: SocketAddr) -> Names {
+    Names::new(&config.hosts, &config.url_domains, address.ip())
 }
 
 pub(super) fn cpu_millis() -> Option<u32> {

@@ -24,6 +24,17 @@ use crate::gateway::Gateway;
 use crate::prewarm::Stock;
 use crate::{Config, buses, topics};
 
+/// Each as a task that fails with its name.
+pub(super) fn spawn_couriers(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    couriers: impl IntoIterator<Item = (&'static str, Dispatcher)>,
+    stopped: &watch::Receiver<bool>,
+) {
+    for (what, dispatcher) in couriers {
+        tasks.spawn(named(what, dispatcher.run(until(stopped.clone()))));
+    }
+}
+
 /// The users of the fabric, each with its own queues and slots.
 pub(super) fn couriers(
     store: &Store,
