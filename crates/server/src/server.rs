@@ -38,7 +38,6 @@ use crate::feed::Feed;
 use crate::gateway::{Authoriser, Bodies, Gateway, Guard, Orphans, Places};
 use crate::kept::Kept;
 use crate::metrics::Page;
-use crate::outbox::Outbox;
 use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
@@ -142,8 +141,7 @@ impl Server {
             roles: Arc::new(companions.iam.clone()),
             location: location.clone(),
         });
-        let outbox = Outbox::new(store.clone());
-        let page = Page::new(metrics, &invoker, &logs, &outbox.troubles);
+        let page = Page::new(metrics, &invoker, &logs, &store);
         let gateway = Arc::new(Gateway {
             guard: Guard { hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect() },
             sts: Sts::new(companions.iam.clone(), sessions.clone()),
@@ -165,7 +163,6 @@ impl Server {
             requests: Arc::clone(&page.requests),
             page,
             traces,
-            outbox,
             authority: tls.authority.clone(),
         });
         door.send_replace(Some(Arc::clone(&gateway)));

@@ -41,7 +41,6 @@ use tracing::Instrument as _;
 
 use crate::companions::Companions;
 use crate::metrics::{Asked, Page, Requests};
-use crate::outbox::Outbox;
 use crate::traces::Ring;
 use crate::urls::{Peer, Urls};
 
@@ -84,12 +83,10 @@ pub(crate) struct Gateway {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// The answer to `/_lambent/health`.
     pub(crate) health: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// The answer to `/metrics`.
+    /// The answers to `/metrics` and `/_lambent/deliveries`.
     pub(crate) page: Page,
     /// The answer to `/_lambent/traces`.
     pub(crate) traces: Arc<Ring>,
-    /// The answer to `/_lambent/deliveries`.
-    pub(crate) outbox: Outbox,
     /// The answer to `/_lambent/ca.pem`: the server's own certificate authority, where it has one.
     pub(crate) authority: Option<Arc<str>>,
     /// What is asked and answered here.

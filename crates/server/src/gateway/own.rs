@@ -85,7 +85,7 @@ impl Gateway {
         if let Some(refused) = read_only(method) {
             return refused;
         }
-        match self.outbox.render().await {
+        match self.page.outbox.render().await {
             Ok(page) => plain(StatusCode::OK, "application/json", page.to_string().into()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n").into()),
         }

@@ -6,10 +6,12 @@ mod requests;
 
 use std::sync::Arc;
 
-use lambent_fabric::deliveries::Troubles;
 use lambent_invoker::Invoker;
 use lambent_metrics::{Kind, Metrics, Text};
 use lambent_services::logs::Logs;
+use lambent_store::Store;
+
+use crate::outbox::Outbox;
 
 pub(crate) use requests::{Asked, Requests};
 
@@ -22,18 +24,14 @@ pub(crate) struct Page {
     pub(crate) requests: Arc<Requests>,
     invoker: Invoker,
     logs: Logs,
-    troubles: Arc<Troubles>,
+    /// What waits to be delivered, a page of its own.
+    pub(crate) outbox: Outbox,
 }
 
 impl Page {
-    pub(crate) fn new(
-        metrics: Arc<Metrics>,
-        invoker: &Invoker,
-        logs: &Logs,
-        troubles: &Arc<Troubles>,
-    ) -> Self {
-        let (invoker, logs, troubles) = (invoker.clone(), logs.clone(), Arc::clone(troubles));
-        Self { metrics, requests: Arc::default(), invoker, logs, troubles }
+    pub(crate) fn new(metrics: Arc<Metrics>, invoker: &Invoker, logs: &Logs, store: &Store) -> Self {
+        let (invoker, logs, outbox) = (invoker.clone(), logs.clone(), Outbox::new(store.clone()));
+        Self { metrics, requests: Arc::default(), invoker, logs, outbox }
     }
 
     /// The page as it is now. It reads a few small files of `/proc`, which never block.
@@ -60,7 +58,7 @@ impl Page {
             Kind::Gauge,
             "Destinations, subscriptions and targets whose last delivery failed; /_lambent/deliveries names them.",
         );
-        text.value(&[], self.troubles.count());
+        text.value(&[], self.outbox.troubles.count());
         process::write(&mut text);
         text.finish()
     }

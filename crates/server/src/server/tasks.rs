@@ -86,7 +86,7 @@ fn deliveries(
     let (calls, posts) = (Arc::clone(&outside.calls), Arc::clone(&outside.posts));
     let scale = config.event_time_scale;
     let entropy = Arc::clone(&gateway.entropy);
-    let troubles = Arc::clone(&gateway.outbox.troubles);
+    let troubles = Arc::clone(&gateway.page.outbox.troubles);
     let courier =
         DeliveryCourier { calls, posts, metrics, entropy, troubles, clock: Arc::clone(&clock), scale };
     let calls = Dispatcher::new(store.clone(), Arc::clone(&clock), Arc::new(courier.clone()));

@@ -1,5 +1,7 @@
 //! `CreateSchedule`, `UpdateSchedule`, `GetSchedule`, `DeleteSchedule`, `ListSchedules`.
 
+use std::time::Duration;
+
 use lambent_identity::policy::{Decision, Who};
 use lambent_model::Timestamp;
 use lambent_store::{Expect, Partition, Write};
@@ -14,6 +16,8 @@ use crate::sending::check_dead_letters;
 
 /// The service's principal in trust policies.
 const SERVICE: &str = "scheduler.amazonaws.com";
+/// How long ago a schedule may begin that is made now.
+const START_AGO: Duration = Duration::from_secs(5 * 60);
 
 pub(super) async fn create(
     context: &Context<'_>,
@@ -34,6 +38,7 @@ pub(super) async fn create(
         after: input.action_after_completion,
     };
     let mut schedule = settings.read(context, &group, now).await?;
+    check_start(&schedule, now)?;
     schedule.token = input.client_token;
     let arn = schedule_arn(context.scope, &group, &name);
     let _changing = context.inner.changing(&name).lock().await;
@@ -209,6 +214,18 @@ fn summary(context: &Context<'_>, group: &str, name: String, schedule: Schedule)
 
 fn state(schedule: &Schedule) -> t::ScheduleState {
     if schedule.enabled { t::ScheduleState::Enabled } else { t::ScheduleState::Disabled }
+}
+
+/// A recurring schedule that is made may not have begun long ago, as AWS observably has it. One that is changed keeps its
+/// beginning: whoever changes it has to say all of it again.
+fn check_start(schedule: &Schedule, now: Timestamp) -> Result<(), Error> {
+    let recurs = !schedule.expression.starts_with("at(");
+    match schedule.start {
+        Some(start) if recurs && start.plus(START_AGO) < now => {
+            Err(invalid("The StartDate you specify cannot be earlier than 5 minutes ago."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a schedule is made of, from either request.

@@ -275,6 +275,7 @@ async fn what_cannot_be_kept_to_is_refused_and_the_rest_is_shown() {
         (json!({"ScheduleExpression": "every day"}), "Invalid Schedule Expression every day."),
         (json!({"ScheduleExpressionTimezone": "Mars/Olympus"}), "ScheduleExpressionTimezone is not valid"),
         (json!({"StartDate": 20, "EndDate": 10}), "must come after"),
+        (json!({"StartDate": 1_795_326_899}), "cannot be earlier than 5 minutes ago"),
         (json!({"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}}), "must be given"),
         (json!({"KmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k"}), "KMS"),
         (target("arn:aws:states:us-east-1:000000000000:stateMachine:s", json!({})), "not to states"),
