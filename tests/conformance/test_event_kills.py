@@ -1,4 +1,5 @@
-"""Accepted events are handled at least once, whenever the server is killed, and next to never twice when it is not.
+"""Accepted events are handled at least once, whenever the server is killed, and next to never twice when it is not. Of each
+that fails a record or the event itself arrives in a queue.
 
 A little of it with every run of the tests; `cargo xtask prove events` does it with 100 kills, 50 functions and 100,000
 events."""
@@ -14,7 +15,7 @@ import time
 import pytest
 
 from support import packages
-from support.clients import Clients
+from support.clients import ACCOUNT, REGION, Clients
 from support.functions import ROLE, unique, until_active
 from support.wait import until
 from support.witness import WITNESSED, Witness
@@ -27,6 +28,8 @@ EVENTS = int(os.environ.get("LAMBENT_TEST_EVENTS", "400"))
 # Of all events so many are sent after the last kill, for the count of those that are handled twice without one.
 QUIET = 5
 SENDERS = 4
+# One of so many events fails. Functions send what follows in turn as a record to a destination, and as a dead letter.
+DOOMED = 10
 
 
 @pytest.fixture
@@ -34,6 +37,14 @@ def witness():
     witness = Witness()
     yield witness
     witness.close()
+
+
+GRAVES = "graves"
+
+
+def is_doomed(number):
+    """Of consecutive events, which different functions have."""
+    return number % (DOOMED * 2) < 2
 
 
 class Campaign:
@@ -50,7 +61,9 @@ class Campaign:
 
     def deploy(self):
         client, python = Clients(self.server).boto("lambda"), self.server.python()
-        for name in self.names:
+        Clients(self.server).boto("sqs").create_queue(QueueName=GRAVES)
+        graves = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{GRAVES}"
+        for place, name in enumerate(self.names):
             client.create_function(
                 FunctionName=name,
                 Runtime=python,
@@ -59,8 +72,14 @@ class Campaign:
                 # A slow machine must not use up the attempts.
                 Timeout=60,
                 Code={"ZipFile": packages.pack({"lambda_function.py": WITNESSED})},
+                **({} if place % 2 else {"DeadLetterConfig": {"TargetArn": graves}}),
             )
             until_active(client, name)
+            client.put_function_event_invoke_config(
+                FunctionName=name,
+                MaximumRetryAttempts=0,
+                DestinationConfig={"OnFailure": {"Destination": graves}} if place % 2 else {},
+            )
             # Many functions on a small machine: one environment each, and much that is throttled and comes back.
             if FUNCTIONS > 10:
                 client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
@@ -88,7 +107,8 @@ class Campaign:
                 name = self.names[number % len(self.names)]
                 # A signature in a header has to be well-formed and no more: one serves for all.
                 headers = {**self._headers[name], "X-Amz-Invocation-Type": "Event"}
-                connection.request("POST", self._path(name), json.dumps({"n": number, "port": self.port}), headers)
+                event = {"n": number, "port": self.port, "doomed": is_doomed(number)}
+                connection.request("POST", self._path(name), json.dumps(event), headers)
                 answer = connection.getresponse()
                 body = answer.read()
                 assert answer.status == 202, (answer.status, body)
@@ -140,6 +160,32 @@ def test_accepted_events_survive_kills(own_server, witness):
         f"than once; {time.monotonic() - began:.0f} s"
     )
     quiet_phase(campaign, witness)
+    graves(own_server, campaign)
+
+
+def graves(server, campaign):
+    """What follows from each accepted event that failed has arrived, from either kind of function."""
+    sqs = Clients(server).boto("sqs")
+    url = sqs.get_queue_url(QueueName=GRAVES)["QueueUrl"]
+    missing = {number for number in campaign.accepted if is_doomed(number)}
+    doomed, found = len(missing), {"record": 0, "dead letter": 0}
+    assert doomed > 0
+
+    def collect():
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+            body = json.loads(message["Body"])
+            is_record = "requestPayload" in body
+            found["record" if is_record else "dead letter"] += 1
+            event = body["requestPayload"] if is_record else body
+            assert is_doomed(event["n"]), "what has succeeded leaves nothing"
+            missing.discard(event["n"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return not missing
+
+    while before := len(missing):
+        until(lambda: collect() or len(missing) < before, lambda: f"what follows from {sorted(missing)[:20]}", 120, 0)
+    print(f"of {doomed} that failed {found} arrived")
+    assert all(found.values()), found
 
 
 def quiet_phase(campaign, witness):

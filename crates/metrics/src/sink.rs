@@ -109,12 +109,12 @@ impl Metrics {
 
 impl MetricSink for Metrics {
     fn function(&self, arn: &FunctionArn) -> Arc<dyn FunctionMetrics> {
-        let account = self.account_of(&arn.scope);
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         // A function that was deleted and is there again goes on where invocations under way still hold its series.
         if let Some(known) = functions.get(arn).and_then(Weak::upgrade) {
             return known;
         }
+        let account = self.account_of(&arn.scope);
         let function = Arc::new(Function::new(arn.clone(), account, Arc::clone(&self.places)));
         functions.insert(arn.clone(), Arc::downgrade(&function));
         // Doubling: what is gone is looked for as often as the map has grown, so that it holds no more than what lives.

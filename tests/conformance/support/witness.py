@@ -23,6 +23,8 @@ def lambda_handler(event, context):
     if witness.recv(1) != b"k":
         witness = None
         raise ConnectionError("the witness has not heard it")
+    if event.get("doomed"):
+        raise ValueError("this one fails once it has been heard")
 """
 
 

@@ -40,8 +40,12 @@ pub(crate) struct Events {
     /// On an idle server from the answer to the begin of the handler, in milliseconds; a handler that begins before its
     /// caller has the answer counts as zero.
     pub(crate) start_ms: Option<Summary>,
-    /// Events that wait in the end, and the server's memory then.
+    /// Processor time of the server for an event that is accepted, in microseconds; the median of the rounds.
+    pub(crate) accept_us: f64,
+    /// Events that wait in the end, how many seconds those took that were sent to fill the queues, and the server's memory
+    /// then.
     pub(crate) waiting: usize,
+    pub(crate) filling_s: f64,
     pub(crate) server_bytes: u64,
     /// Warm invocations of another function in microseconds, before any event and beside those that wait.
     pub(crate) quiet_us: Option<Summary>,
@@ -70,8 +74,8 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Option<Events>> {
     let python = subjects.iter().find(|subject| subject.runtime.starts_with("python"));
     let (Some(python), Some(other)) = (python, subjects.last()) else { return Ok(None) };
-    let (accepts, waiting, starts): (usize, usize, usize) =
-        if options.quick { (2_000, 20_000, 20) } else { (20_000, 1_000_000, 200) };
+    let (accepts, starts): (usize, usize) = if options.quick { (2_000, 20) } else { (20_000, 200) };
+    let waiting = options.waiting;
     eprintln!("measuring events, of which {waiting} wait in the end");
     let url = server.url(other.name);
     let look = || -> anyhow::Result<Option<Summary>> {
@@ -99,24 +103,31 @@ pub(crate) fn measure(
         };
         load::run(programs, &plan)
     };
-    let (mut accepted, mut bare, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut accepted, mut bare, mut answers, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for name in names.iter().cycle().take(ROUNDS) {
         bare.push(bare_batches(programs, accepts, CLIENTS)?);
+        let before = server.cpu()?.server;
         let measured = send(name, accepts)?;
+        let used = server.cpu()?.server.saturating_sub(before);
+        cpu.push(used.as_secs_f64() * 1e6 / count_of(accepts));
         accepted.push(per_second(accepts, Duration::from_nanos(measured.wall_ns)));
         answers.extend(measured.micros().into_iter().map(|micros| micros / 1000.0));
     }
     let each = waiting.saturating_sub(ROUNDS * accepts) / FUNCTIONS;
+    let began = Instant::now();
     for name in &names {
         send(name, each)?;
     }
+    let filling_s = began.elapsed().as_secs_f64();
     let beside_us = look()?;
     Ok(Some(Events {
         accepted: median(&accepted).context("there are rounds")?,
         bare: median(&bare).context("there are rounds")?,
         answer_ms: Summary::of(answers),
         start_ms,
+        accept_us: median(&cpu).context("there are rounds")?,
         waiting: ROUNDS * accepts + each * FUNCTIONS,
+        filling_s,
         server_bytes: server.memory()?.server_bytes,
         quiet_us,
         beside_us,
@@ -124,8 +135,12 @@ pub(crate) fn measure(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below a billion")]
+fn count_of(count: usize) -> f64 {
+    count as f64
+}
+
 pub(super) fn per_second(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
+    count_of(count) / took.as_secs_f64()
 }
 
 /// What the database takes by itself, in a file beside the server's.

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--awake | --no-awake]
+const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--waiting EVENTS] [--awake | --no-awake]
   --quick      fewer rounds: about two minutes once everything is built
   --peers      beside other servers as well, from PyPI and npm
+  --waiting    how many events wait over 50 functions in the end: 1,000,000, or 20,000 with --quick
   --awake      keep every CPU awake with threads of idle priority (the default)
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
 
@@ -33,14 +34,22 @@ pub(crate) struct Options {
     pub(crate) functions: usize,
     /// Environments at once, at the end.
     pub(crate) environments: usize,
+    /// Events that wait in the end.
+    pub(crate) waiting: usize,
 }
 
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {
-        let (mut quick, mut peers, mut awake) = (false, false, true);
-        for argument in arguments {
+        let (mut quick, mut peers, mut awake, mut waiting) = (false, false, true, None);
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--waiting" => {
+                    let events = arguments.next().and_then(|events| events.parse().ok());
+                    let Some(events) = events else { anyhow::bail!("--waiting needs a number\n{USAGE}") };
+                    waiting = Some(events);
+                }
                 "--quick" => quick = true,
                 "--peers" => peers = true,
                 "--awake" => awake = true,
@@ -62,6 +71,7 @@ impl Options {
             crowd,
             functions,
             environments,
+            waiting: waiting.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
         })
     }
 }

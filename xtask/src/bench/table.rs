@@ -306,15 +306,18 @@ fn events(report: &Report) -> String {
     let p50 = |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
     format!(
         "Events\n{:.0} of 1 KB accepted a second by 64 clients, {:.2} of the {:.0} that bare batches of 64 write; answered \
-         after p50 {} ms, p99 {} ms; begun on an idle server {} ms after the answer\n{} wait over 50 functions: server {:.1} \
-         MB; another function's warm p50 {} µs before, {} µs beside them\n",
+         after p50 {} ms, p99 {} ms, for {:.0} µs of the server's processor time; begun on an idle server {} ms after the \
+         answer\n{} wait over 50 functions, the last of them accepted within {:.0} s: server {:.1} MB; another function's \
+         warm p50 {} µs before, {} µs beside them\n",
         events.accepted,
         events.share(),
         events.bare,
         p50(&events.answer_ms, 2),
         number(events.answer_ms.as_ref().map(|summary| summary.p99), 2),
+        events.accept_us,
         p50(&events.start_ms, 2),
         events.waiting,
+        events.filling_s,
         megabytes(events.server_bytes),
         p50(&events.quiet_us, 0),
         p50(&events.beside_us, 0),

@@ -16,10 +16,10 @@ mod otlp;
 use std::sync::Arc;
 
 use lambent_metrics::{Limits, Metrics};
-use tracing::Metadata;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::FilterFn;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::{Dispatch, Metadata};
+use tracing_subscriber::filter::{FilterFn, Filtered, Targets};
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
+use tracing_subscriber::{Layer as _, Registry};
 
 pub(crate) use filter::LogFilter;
 pub use otlp::OtlpError;
@@ -42,6 +42,23 @@ pub struct Telemetry {
     exporters: Option<otlp::Exporters>,
 }
 
+type Lines = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
+/// What the lines leave for others.
+type Filtering = Layered<Filtered<Lines, Targets, Registry>, Registry>;
+
+/// Lines by their filter, and spans of requests where somebody takes them. Without somebody the filter is that of all: with
+/// one of its own, or beside a layer that is absent, every request would make a span for nobody.
+fn dispatch<L>(lines: Lines, filter: Targets, spans: Option<L>) -> Dispatch
+where
+    L: tracing_subscriber::Layer<Filtering> + Send + Sync,
+{
+    let registry = tracing_subscriber::registry();
+    let Some(spans) = spans else { return registry.with(lines).with(filter).into() };
+    let of_requests =
+        FilterFn::new(|metadata: &Metadata<'_>| metadata.target() == SPANS && metadata.is_span());
+    registry.with(lines.with_filter(filter)).with(spans.with_filter(of_requests)).into()
+}
+
 impl Telemetry {
     /// Begins to take what the whole process says. There is one for a process: a second start leaves the first in
     /// place. Needs the runtime, on which the exporters send.
@@ -58,13 +75,9 @@ impl Telemetry {
             }
         };
         let spans = exporters.as_ref().and_then(otlp::Exporters::layer);
-        let of_requests =
-            FilterFn::new(|metadata: &Metadata<'_>| metadata.target() == SPANS && metadata.is_span());
-        let subscriber = tracing_subscriber::registry()
-            .with(lines.with_filter(config.log.targets()))
-            .with(spans.map(|spans| spans.with_filter(of_requests)));
         // In tests several servers share a process, and its first subscriber.
-        let _one_is_enough = tracing::subscriber::set_global_default(subscriber);
+        let _one_is_enough =
+            tracing::dispatcher::set_global_default(dispatch(lines, config.log.targets(), spans));
         Ok(Self { exporters })
     }
 
@@ -83,5 +96,23 @@ impl Telemetry {
             // It waits for a thread of the exporter's, which waits for this runtime.
             let _panicked = tokio::task::spawn_blocking(move || exporters.end()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_requests_are_made_for_those_who_take_them_alone() {
+        let lines = || tracing_subscriber::fmt::layer().with_writer(std::io::sink).boxed();
+        let filter = || LogFilter::parse("info").unwrap().targets();
+        let takes = |spans: Option<tracing_subscriber::fmt::Layer<Filtering>>| {
+            tracing::dispatcher::with_default(&dispatch(lines(), filter(), spans), || {
+                !tracing::info_span!(target: SPANS, "request").is_disabled()
+            })
+        };
+        assert!(!takes(None));
+        assert!(takes(Some(tracing_subscriber::fmt::layer())));
     }
 }

@@ -193,7 +193,7 @@ impl Writer {
         written: impl FnOnce(),
     ) -> Result<(Vec<Result<Outcome, Error>>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
-        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        self.statement("BEGIN IMMEDIATE")?;
         let mut results = Vec::with_capacity(group.len());
         let mut done = Done { last: self.last, ..Done::default() };
         for task in group {
@@ -233,7 +233,7 @@ impl Writer {
                 .map_err(sqlite)?;
         }
         written();
-        self.conn.execute_batch("COMMIT").map_err(sqlite)?;
+        self.statement("COMMIT")?;
         Ok((results, done))
     }
 
