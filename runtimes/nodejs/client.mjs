@@ -24,7 +24,7 @@ export class RuntimeClient {
     this.#connection = connection;
     this.#common = `Host: ${address}\r\nUser-Agent: aws-lambda-nodejs/${process.version}-lambent-${version}\r\n`;
     this.#next = `GET ${API}/invocation/next HTTP/1.1\r\n${this.#common}\r\n`;
-    connection.open?.();
+    connection.open();
   }
 
   /** Resolves when the connection stands. */

@@ -24,8 +24,17 @@ export class Connection {
     this.#port = Number.parseInt(address.slice(colon + 1), 10);
   }
 
+  /** A connection to nobody, on which a client gets warm: what is sent is gone, `receive` takes what is to be received. */
+  static deaf() {
+    const connection = new Connection("nobody:0");
+    const nothing = () => {};
+    connection.#socket = { ref: nothing, unref: nothing, write: nothing };
+    return { connection, receive: (text) => connection.#receive(Buffer.from(text)) };
+  }
+
   /** Connects in advance. An idle connection does not keep the process alive until `ref` is called. */
   open() {
+    if (this.#socket !== null) return;
     this.#head = this.#rest = null;
     const socket = connect({
       host: this.#host,

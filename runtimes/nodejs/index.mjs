@@ -4,6 +4,7 @@
 
 import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } from "./callback.mjs";
 import { RuntimeClient } from "./client.mjs";
+import { Connection } from "./connection.mjs";
 import { fillContext, forgetEnvironment, modernContext } from "./context.mjs";
 import { CallbackHandlerDeprecated, MalformedStreamingHandler, UnhandledPromiseRejection } from "./errors.mjs";
 import { MODERN } from "./generation.mjs";
@@ -12,7 +13,7 @@ import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
-import { deafConnection, isWaiting, prepareToWait, warmUp } from "./waiting.mjs";
+import { WARM, isWaiting, prepareToWait, warmUp, withSilentConsole } from "./waiting.mjs";
 
 const VERSION = "3.3.0";
 const NO_CALLBACKS =
@@ -219,16 +220,23 @@ async function load(root, handlerName, client, store, logError, lastError) {
 /** Has the client compiled by an invocation that nobody sees, and takes back what it has left. */
 async function warm() {
   const handler = await warmUp(loadHandler, (file) => import(file));
-  const client = new RuntimeClient("", VERSION, deafConnection());
+  const { connection, receive } = Connection.deaf();
+  const client = new RuntimeClient("", VERSION, connection);
   const store = { run: (_context, work) => work() };
-  // Done again when it is known how the function wants its logs; until then nobody writes any.
-  patchConsole({}, globalIds);
-  new Runtime(client, handler, store, () => {}, {}).scheduleIteration();
-  // The event, the handler's promise, the response: each a few microtasks.
-  for (let turns = 0; turns < 5; turns++) await turn();
+  await withSilentConsole((environment) => patchConsole(environment, globalIds), async () => {
+    new Runtime(client, handler, store, () => {}, {}).scheduleIteration();
+    await turn();
+    receive(WARM.event);
+    // The handler's promise, the response: each a few microtasks.
+    for (let turns = 0; turns < 5; turns++) await turn();
+    receive(WARM.acknowledgement);
+    await turn();
+  });
   ignoreEmptyEventLoop();
   forgetEnvironment();
   forgetInvocation();
+  // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond.
+  globalThis.gc?.({ type: "minor" });
 }
 
 /** The client of a process that was started before anybody knew for which function, once somebody does. */

@@ -84,23 +84,27 @@ export async function warmUp(load, importModule) {
   const requireWarm = createRequire(import.meta.url);
   delete requireWarm.cache[requireWarm.resolve("./warm.cjs")];
   // Handlers may be ES modules, which Node.js reads by its thread pool: only the first import waits for its threads.
-  await importModule(new URL("./warm.mjs", import.meta.url).href);
+  await importModule(new URL("./warm-module.mjs", import.meta.url).href);
   process.env.WARM = JSON.parse('"text"');
   delete process.env.WARM;
   return handler;
 }
 
-/** Stands in for a connection: answers the first request for an event with one, and takes what is sent. */
-export function deafConnection() {
-  const event = { status: 200, headers: { "lambda-runtime-aws-request-id": "warm" }, body: "{}" };
-  let asked = 0;
-  const nothing = () => {};
-  return {
-    socket: { ref: nothing, unref: nothing, write: nothing },
-    // The first is the event, the second the acknowledgement of the response; then there is no further event.
-    response: () => {
-      asked += 1;
-      return asked > 2 ? new Promise(nothing) : Promise.resolve(asked === 1 ? event : { status: 202, headers: {} });
-    },
-  };
+/** Gives `patch`, which is `patchConsole`, a descriptor that nobody reads while `work` is done. */
+export async function withSilentConsole(patch, work) {
+  const fd = openSync("/dev/null", "w");
+  patch({ _LAMBDA_TELEMETRY_LOG_FD: String(fd) });
+  await work();
+  closeSync(fd);
+  // Done again when it is known how the function wants its logs; until then nobody writes any.
+  patch({});
 }
+
+/** What the platform says to a client that gets warm: an event, and that its outcome has been taken. */
+export const WARM = {
+  event:
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: warm\r\n" +
+    "Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Invoked-Function-Arn: warm\r\nContent-Length: 15\r\n\r\n" +
+    '{"key":"value"}',
+  acknowledgement: "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+};

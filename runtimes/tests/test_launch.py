@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import waiting
 from fake_api import Event
 from harness import CLIENTS, Client, run
 
 # Of each module what a function can see of its import, and the expressions that `re` has kept.
 LOOK = """
-import gc, re, sys
+import gc, logging, os, re, sys
 
 def look(module):
     spec = module.__spec__
@@ -30,7 +31,9 @@ def handler(event, context):
     cached = [[str(k[1]), int(k[2]), p.pattern == k[1], p.flags, p.groups, dict(p.groupindex)] for k, p in
               sorted(re._cache.items(), key=str)]
     finders = [getattr(f, "__name__", type(f).__name__) for f in sys.meta_path]
-    return [modules, cached, finders, sys.path, gc.isenabled(), gc.get_freeze_count()]
+    handlers = [str(handler()) for handler in logging._handlerList]
+    open_files = [os.readlink("/proc/self/fd/" + fd).split(":")[0] for fd in os.listdir("/proc/self/fd")[:-1]]
+    return [modules, cached, finders, sys.path, gc.isenabled(), gc.get_freeze_count(), handlers, open_files]
 """
 LIBRARY_CODE = "code object from '{}"
 
@@ -102,3 +105,12 @@ def test_without_an_image_that_fits_modules_are_imported(two, task, content):
             cached.unlink()
     code = "import awslambdaric.bootstrap as b\ndef handler(event, context):\n    return getattr(b, 'MARK', 0)\n"
     assert launched(prepared, task, runtime, {"app.py": code}).results == ["0" if content is None else "1"]
+
+
+def test_a_function_sees_no_difference_after_waiting(two, task, monkeypatch):
+    *_, prepared, runtime = two
+    seen = []
+    for has_waited in (False, True):
+        monkeypatch.setattr(waiting, "ENABLED", has_waited)
+        seen.append(json.loads(launched(prepared, task, runtime, {"app.py": LOOK}).results[0]))
+    assert seen[0] == seen[1]

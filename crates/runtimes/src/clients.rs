@@ -33,7 +33,7 @@ const SOURCES: &[(&str, &[u8])] = embedded![
     "nodejs/index.cjs",
     "nodejs/node-path.cjs",
     "nodejs/warm.cjs",
-    "nodejs/warm.mjs",
+    "nodejs/warm-module.mjs",
     "ruby/bootstrap.rb",
     "ruby/lib/aws_lambda_ric.rb",
     "ruby/lib/aws_lambda_ric/aws_lambda_marshaller.rb",

@@ -42,6 +42,8 @@ def main(arguments=None):
 
         client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"])
         waiting.wait(client)
+        # A function finds the modules that it finds after any other start.
+        del sys.modules[waiting.__name__], sys.modules[waiting.__package__].waiting
     handler = arguments[1] if len(arguments) > 1 else os.environ.get("_HANDLER")
     if handler is None:
         raise ValueError("no handler: give one as the first argument or in the variable _HANDLER")

@@ -1,13 +1,18 @@
 """Waiting in a sandbox that was made before anybody knew for which function.
 
-All that a start costs is paid by then: the interpreter runs, the client is loaded and connected. What is left to be told
+All that a start costs is paid by then: the interpreter runs, the client is loaded and connected, and has gone once through
+what it does for an invocation. What is left to be told
 is the environment and the working directory. Nothing of the function's may be looked at before, since a folder that was
 not there is remembered as missing.
 """
 
 import json
+import logging
 import os
 import time
+
+from . import bootstrap, lambda_context
+from .lambda_runtime_client import LambdaRuntimeClient
 
 # The descriptor on which to wait. Whoever gives it also makes the environment long enough for the function's.
 _VARIABLE = "_LAMBENT_ASSIGNMENT_FD"
@@ -18,9 +23,7 @@ _ENVIRONMENT_END = 51
 def wait(runtime_client):
     """Blocks until there is a function, and makes the process look as if it had been started for it."""
     runtime_client.connect()
-    # An interpreter's first compilation prepares the types of syntax trees, which takes a millisecond, and most
-    # handlers come as source.
-    compile("", "<waiting>", "exec")
+    _warm_up()
     own = _set_by_the_interpreter()
     fd = int(os.environ[_VARIABLE])
     zone = os.environ.get("TZ")
@@ -37,6 +40,51 @@ def wait(runtime_client):
         time.tzset()
     _show(environment, memory)
     os.chdir(_bytes(assignment["cwd"]))
+
+
+class _Deaf(object):
+    """Stands for a connection: has one event, and takes what is sent."""
+
+    def open(self):
+        """There is nothing to be opened."""
+
+    def send(self, data):
+        """Nobody hears it."""
+
+    def receive(self):
+        """An event."""
+        headers = {"lambda-runtime-aws-request-id": "warm", "lambda-runtime-deadline-ms": "1", "content-type": "application/json"}
+        return 200, headers, b'{"key": "value"}'
+
+
+def _warm_up():
+    """Does once what is slow at its first time, by an invocation that nobody sees, and takes back what it has left."""
+    # The first compilation prepares the types of syntax trees, which takes a millisecond, and most handlers are source.
+    compile("", "<waiting>", "exec")
+    client = LambdaRuntimeClient("nobody:0")
+    client._connection = _Deaf()
+    with bootstrap.FramedTelemetryLogSink(os.open(os.devnull, os.O_WRONLY)) as sink:
+        # One that `logging.getLogger` does not know.
+        logger = logging.Logger("waiting")
+        handler = bootstrap.LambdaLoggerHandler(sink)
+        handler.setFormatter(logging.Formatter(bootstrap._TEXT_FORMAT, bootstrap._TEXT_DATETIME_FORMAT))
+        # The time zone may become another.
+        handler.formatter.converter = time.gmtime
+        handler.addFilter(bootstrap.LambdaLoggerFilter())
+        logger.addHandler(handler)
+
+        def echo(event, context):
+            logger.warning("%d ms", context.get_remaining_time_in_millis())
+            return event
+
+        event = client.wait_next_invocation()
+        bootstrap.handle_event_request(
+            client, echo, event.invoke_id, event.event_body, event.content_type, None, None, None, event.deadline_time_in_ms, None, sink
+        )
+        handler.close()
+    # What is remembered of the environment.
+    lambda_context._environment.clear()
+    client.marshaller._encoder = None
 
 
 def _receive(fd):
