@@ -4,8 +4,8 @@
 //! or those of the resource allow; in another both have to; a service has no policies of its own and needs the
 //! resource's.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lambent_identity::RoleSession;
 use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
@@ -19,11 +19,12 @@ pub(crate) struct Permits {
     clock: Arc<dyn Clock>,
     /// By the services' names in ARNs.
     resources: BTreeMap<&'static str, Arc<dyn ResourcePolicies>>,
+    documents: Documents,
 }
 
 impl Permits {
     pub(crate) fn new(iam: Iam, clock: Arc<dyn Clock>) -> Self {
-        Self { iam, clock, resources: BTreeMap::new() }
+        Self { iam, clock, resources: BTreeMap::new(), documents: Documents::default() }
     }
 
     /// The same with the policies of a service's resources.
@@ -35,7 +36,7 @@ impl Permits {
     /// Lets a call of the platform pass, or refuses it in AWS's words.
     pub(crate) async fn check(&self, caller: &AwsCaller, action: &str, resource: &str) -> Result<(), Error> {
         let question = Question::new(caller, action, resource, &*self.clock);
-        let of_resource = question.decision_of(self.policy_of(resource).await.as_ref());
+        let of_resource = question.decision_of(self.policy_of(resource).await.as_deref());
         let of_caller = match caller {
             AwsCaller::Service { .. } => Decision::Silent,
             AwsCaller::Role { role, .. } => match self.iam.permissions(role).await? {
@@ -54,10 +55,34 @@ impl Permits {
         })
     }
 
-    async fn policy_of(&self, resource: &str) -> Option<Document> {
+    async fn policy_of(&self, resource: &str) -> Option<Arc<Document>> {
         let text = self.resources.get(Arn::parse(resource)?.service)?.policy(resource).await?;
+        self.documents.of(resource, text)
+    }
+}
+
+/// Resources whose policies are held as they were read, each with some kilobytes of statements. Beyond, all are read again.
+const HELD: usize = 1_024;
+
+/// Policies that have been read, by the resources that they hang on: one is good for as long as its text is the same.
+#[derive(Default)]
+struct Documents(Mutex<HashMap<String, (String, Option<Arc<Document>>)>>);
+
+impl Documents {
+    fn of(&self, resource: &str, text: String) -> Option<Arc<Document>> {
+        // An entry is whole, whoever panicked.
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, document)) = lock().get(resource).filter(|(known, _)| *known == text) {
+            return document.clone();
+        }
         // What was taken as a policy is one; a document of a newer release allows nothing here.
-        Document::parse(&text, PolicyKind::Resource).ok()
+        let document = Document::parse(&text, PolicyKind::Resource).ok().map(Arc::new);
+        let mut held = lock();
+        if held.len() >= HELD {
+            held.clear();
+        }
+        held.insert(resource.to_owned(), (text, document.clone()));
+        document
     }
 }
 
@@ -162,6 +187,24 @@ impl<'a> Question<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_is_read_once_for_each_of_its_texts() {
+        let documents = Documents::default();
+        let text = |effect: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"{effect}","Principal":"*","Action":"*","Resource":"*"}}}}"#
+            )
+        };
+        let one = documents.of("arn:q", text("Allow")).unwrap();
+        assert!(Arc::ptr_eq(&one, &documents.of("arn:q", text("Allow")).unwrap()));
+        let other = documents.of("arn:q", text("Deny")).unwrap();
+        assert_ne!(one, other);
+        assert_eq!(documents.of("arn:q", text("Allow")).unwrap(), one, "it is what it was again");
+        assert_eq!(documents.of("arn:q", "{}".into()), None);
+        (0..=HELD).for_each(|n| drop(documents.of(&format!("arn:{n}"), text("Allow"))));
+        assert!(documents.0.lock().unwrap().len() <= HELD);
+    }
 
     #[test]
     fn both_sides_have_a_say() {
