@@ -1,6 +1,9 @@
 """What is delivered to somebody who does not answer: it disturbs nobody else, and whoever looks after the server sees it."""
 
 import json
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -111,3 +114,63 @@ def test_what_is_given_up_is_shown_until_something_arrives(clients, live):
     events.put_events(Entries=[entry])
     assert len(received(clients, url)) == 1
     until(lambda: not trouble(clients, rule_arn), "the rule to be out of trouble")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Takes every message but those that say `poison`; at `/hang` nothing is answered but who asks for a subscription."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["Type"] == "SubscriptionConfirmation":
+            self.server.asked[self.path] = body["SubscribeURL"]
+        elif self.path == "/hang":
+            self.server.hangs.set()
+            self.server.released.wait()
+        elif body["Message"] == "poison":
+            self.server.poisoned += 1
+            self.send_error(500)
+            return
+        else:
+            self.server.took.append((self.path, body["Message"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nothing to say."""
+
+
+@pytest.fixture
+def endpoint():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.took, server.poisoned = {}, [], 0
+    server.hangs, server.released = threading.Event(), threading.Event()
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_hangs_and_what_is_poison_keeps_nothing_else_back(clients, endpoint):
+    sns = clients.boto("sns")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    url, arns = f"http://127.0.0.1:{endpoint.server_address[1]}", {}
+    for path in ("/hang", "/good"):
+        subscribed = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=url + path, ReturnSubscriptionArn=True)
+        arns[path] = subscribed["SubscriptionArn"]
+        until(lambda: path in endpoint.asked, "the endpoint to be asked")
+        urllib.request.urlopen(endpoint.asked[path], timeout=10).close()
+    sns.publish(TopicArn=topic, Message="poison")
+    until(lambda: endpoint.poisoned >= 2, "the poison to be tried again")
+    for number in range(30):
+        sns.publish(TopicArn=topic, Message=str(number))
+    until(lambda: len(endpoint.took) == 30, lambda: f"30 messages, {len(endpoint.took)} came", 30)
+    assert {path for path, _ in endpoint.took} == {"/good"}
+    assert endpoint.hangs.is_set()
+    # All of that while nothing that hangs has ended, so that it is no trouble yet and waits as a whole.
+    lanes = {lane["lane"]: lane for lane in page(clients)["lanes"]}
+    assert lanes[f"post/{arns['/hang']}"]["waiting"] == 31
