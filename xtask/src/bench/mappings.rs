@@ -103,7 +103,9 @@ fn starts(
 
 /// Makes a queue and its mapping; the queue's address.
 fn map(connection: &mut Connection, queue: &str, function: &str) -> anyhow::Result<String> {
-    let made = connection.sqs("CreateQueue", &json!({"QueueName": queue}))?;
+    // As long as the function may take.
+    let attributes = json!({"VisibilityTimeout": "60"});
+    let made = connection.sqs("CreateQueue", &json!({"QueueName": queue, "Attributes": attributes}))?;
     let body = json!({"FunctionName": function, "EventSourceArn": format!("{QUEUES}:{queue}")});
     connection.until("lambda", "POST", "/2015-03-31/event-source-mappings", &body)?;
     Ok(made["QueueUrl"].as_str().context("a queue has an address")?.to_owned())
