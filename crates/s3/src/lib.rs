@@ -24,6 +24,7 @@ mod names;
 mod notices;
 mod parsed;
 mod read;
+mod recent;
 mod records;
 mod refuse;
 mod service;
