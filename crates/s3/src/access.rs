@@ -167,10 +167,27 @@ pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str
         Some(principal) => Who::Aws { account: principal.account(), arn: &arn },
         None => Who::Anonymous,
     };
+    // Of a session the role, not the session (IAM User Guide, "aws:PrincipalArn").
+    let principal_arn = match &asker.principal {
+        Some(Principal::AssumedRole(session)) => {
+            format!("arn:aws:iam::{}:role/{}", session.account, session.role)
+        }
+        _ => arn.clone(),
+    };
     let address = asker.address.map(|address| address.to_string());
     // What stays on the machine needs no TLS: else every bucket with the usual rule against plain connections would be
     // closed.
-    let mut keys = vec![("aws:SecureTransport", "true")];
+    let mut keys = vec![("aws:SecureTransport", "true"), ("aws:ResourceAccount", bucket.account.as_str())];
+    keys.push(("s3:ResourceAccount", bucket.account.as_str()));
+    keys.extend(asker.facts.iter());
+    if let Some(principal) = &asker.principal {
+        let kind = if matches!(principal, Principal::Root(_)) { "Account" } else { "AssumedRole" };
+        keys.extend([
+            ("aws:PrincipalArn", principal_arn.as_str()),
+            ("aws:PrincipalAccount", principal.account().as_str()),
+            ("aws:PrincipalType", kind),
+        ]);
+    }
     keys.extend(address.as_deref().map(|address| ("aws:SourceIp", address)));
     match policy.decision(&Access { who, action, resource: &resource, keys: &keys }) {
         Decision::Deny => Err(refuse::access_denied()),

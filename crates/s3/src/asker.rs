@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use lambent_identity::Principal;
 use lambent_model::{AccountId, Region};
 
+use crate::conditions::Facts;
+
 /// A caller, as far as the gateway knows.
 #[derive(Debug, Clone)]
 pub struct Asker {
@@ -21,6 +23,8 @@ pub struct Asker {
     pub address: Option<IpAddr>,
     /// `x-amz-request-id`.
     pub request_id: String,
+    /// What the bucket's policy can ask of the request; the service fills it.
+    pub facts: Facts,
     /// `X-Amzn-Trace-Id` with the lineage of the chain that the request is part of.
     pub trace_id: Option<String>,
 }

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, MutexGuard, Notify, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::files::Files;
-use crate::records::{self, Bucket, Content, Piece};
+use crate::recent::Recent;
+use crate::records::{self, Bucket, Content, Object, Piece};
 use crate::refuse;
 
 /// Locks of keys. Two keys that share one wait for each other's commit, a few milliseconds; with as many as requests that
@@ -41,11 +42,14 @@ pub(crate) struct Engine {
     buckets: RwLock<BTreeMap<String, Arc<Bucket>>>,
     structure: tokio::sync::RwLock<()>,
     keys: Vec<Mutex<()>>,
+    pub(crate) recent: Recent,
     sequence: AtomicU64,
 }
 
 /// The right to change one key.
 pub(crate) struct Turn<'a> {
+    /// Which lock it is.
+    pub(crate) lock: usize,
     _key: MutexGuard<'a, ()>,
     _structure: RwLockReadGuard<'a, ()>,
 }
@@ -62,6 +66,7 @@ impl Engine {
             buckets: RwLock::default(),
             structure: tokio::sync::RwLock::default(),
             keys: (0..LOCKS).map(|_| Mutex::default()).collect(),
+            recent: Recent::new(LOCKS),
             sequence: AtomicU64::new(0),
         }
     }
@@ -98,14 +103,26 @@ impl Engine {
         self.buckets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
+    /// The current version of a key, which may be a delete marker.
+    pub(crate) async fn current(&self, bucket: &str, key: &str) -> S3Result<Option<Object>> {
+        let lock = lock_of(bucket, key);
+        if let Some(found) = self.recent.object(lock, bucket, key) {
+            return Ok(Some(Object::clone(&found)));
+        }
+        let count = self.recent.count(lock);
+        let found: Option<Object> = self.get(&records::object_key(bucket, key)).await?;
+        if let Some(found) = &found {
+            self.recent.keep_object(count, bucket, key, Arc::new(found.clone()));
+        }
+        Ok(found)
+    }
+
     /// Waits for the right to change a key.
     pub(crate) async fn turn(&self, bucket: &str, key: &str) -> Turn<'_> {
-        let mut hasher = DefaultHasher::new();
-        (bucket, key).hash(&mut hasher);
-        let lock = usize::try_from(hasher.finish() % LOCKS as u64).expect("below the number of locks");
+        let lock = lock_of(bucket, key);
         // In this order everywhere: who waits for a key keeps nobody from making buckets.
         let key = self.keys[lock].lock().await;
-        Turn { _key: key, _structure: self.structure.read().await }
+        Turn { lock, _key: key, _structure: self.structure.read().await }
     }
 
     /// Waits for the right to change buckets themselves.
@@ -164,6 +181,12 @@ impl Engine {
         // Cancelled only when the server ends; then the next start finds them.
         drop(removed.await);
     }
+}
+
+fn lock_of(bucket: &str, key: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (bucket, key).hash(&mut hasher);
+    usize::try_from(hasher.finish() % LOCKS as u64).expect("below the number of locks")
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> S3Result<T> {

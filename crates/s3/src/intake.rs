@@ -4,6 +4,7 @@
 //! is `SIZE;chunk-signature=…\r\n`, its bytes and `\r\n`; the last is empty, and trailing headers may follow.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -73,12 +74,30 @@ pub(crate) struct Incoming<B> {
     patience: Pin<Box<Sleep>>,
     /// What is left of a declared length.
     left: Option<u64>,
+    read: Read,
+}
+
+/// Whether a body has been read to its end, for who answers after it is gone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Read(Arc<AtomicBool>);
+
+impl Read {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn whole(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl<B: Body<Data = Bytes>> Incoming<B> {
-    pub(crate) fn new(body: B) -> Self {
+    pub(crate) fn new(body: B, read: Read) -> Self {
         let left = body.size_hint().exact();
-        Self { body, patience: Box::pin(tokio::time::sleep(STALL_TIMEOUT)), left }
+        if body.is_end_stream() {
+            read.whole();
+        }
+        Self { body, patience: Box::pin(tokio::time::sleep(STALL_TIMEOUT)), left, read }
     }
 }
 
@@ -96,11 +115,17 @@ where
             };
             self.patience.as_mut().reset(Instant::now() + STALL_TIMEOUT);
             return Poll::Ready(match frame {
-                None => None,
+                None => {
+                    self.read.whole();
+                    None
+                }
                 Some(Err(error)) => Some(Err(Box::new(Broken::Cut(error.to_string())))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => {
                         self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                        if self.left == Some(0) {
+                            self.read.whole();
+                        }
                         Some(Ok(bytes))
                     }
                     // Trailers of HTTP itself; S3's come inside the body.

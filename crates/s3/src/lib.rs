@@ -8,11 +8,12 @@
 //!
 //! [`S3`] answers requests whose caller the gateway has made out ([`Asker`]). `service` has the body read as it comes, `api`
 //! has the operations, `engine` and `versions` decide in which order things change, `files` keeps bodies, `sweep` removes
-//! what a dead server left, `lifecycle` what is over. The rules without I/O are `names`, `hosts`, `cors`, `tags`, `sums`, `event` and `wishes`.
+//! what a dead server left, `lifecycle` what is over. The rules without I/O are `names`, `hosts`, `cors`, `conditions`, `tags`, `sums`, `event` and `wishes`.
 
 mod access;
 mod api;
 mod asker;
+mod conditions;
 mod cors;
 mod engine;
 mod event;
@@ -24,6 +25,7 @@ mod names;
 mod notices;
 mod parsed;
 mod read;
+mod recent;
 mod records;
 mod refuse;
 mod service;
@@ -37,6 +39,7 @@ mod wishes;
 mod write;
 
 pub use asker::Asker;
+pub use conditions::Facts;
 pub use s3s::Body;
 pub use service::{OpenError, Parts, S3, refused};
 pub use whole::ObjectError;

@@ -46,15 +46,10 @@ impl Engine {
         let pieces = match content {
             Content::Empty => return Ok(Some(StreamingBlob::from(s3s::Body::empty()))),
             Content::Inline(id) => {
-                let Some(record) =
-                    self.store.get(&records::body_key(id)).await.map_err(crate::refuse::store)?
-                else {
-                    return Ok(None);
-                };
+                let Some(body) = self.small_body(id).await? else { return Ok(None) };
                 let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                let bytes =
-                    bounds.and_then(|(start, end)| record.body.get(start..end)).ok_or_else(engine::lost)?;
-                return Ok(Some(StreamingBlob::from(s3s::Body::from(Bytes::copy_from_slice(bytes)))));
+                let (start, end) = bounds.filter(|(_, end)| *end <= body.len()).ok_or_else(engine::lost)?;
+                return Ok(Some(StreamingBlob::from(s3s::Body::from(body.slice(start..end)))));
             }
             Content::File(id) => vec![whole(id)],
             Content::Pieces(id) => match self.get::<Vec<Piece>>(&records::body_key(id)).await? {
@@ -77,6 +72,18 @@ impl Engine {
         let left = range.end - range.start;
         let outgoing = Outgoing { files: self.files.clone(), spans, open, work: None, left, _pins: pins };
         Ok(Some(StreamingBlob::new(outgoing)))
+    }
+
+    async fn small_body(&self, id: &str) -> S3Result<Option<Bytes>> {
+        if let Some(body) = self.recent.body(id) {
+            return Ok(Some(body));
+        }
+        let record = self.store.get(&records::body_key(id)).await.map_err(crate::refuse::store)?;
+        Ok(record.map(|record| {
+            let body = Bytes::from(record.body);
+            self.recent.keep_body(id, body.clone());
+            body
+        }))
     }
 
     /// A body of a few kilobytes or megabytes as a whole, for who has to have it so.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body as HttpBody;
 use lambent_model::{AwsCall, Clock, Entropy, ResourcePolicies, ResourcePolicyFuture};
 use lambent_store::Store;
@@ -21,11 +21,12 @@ use s3s::{Body, S3Error, s3_error};
 use crate::access::{Rules, SECRET, Secrets};
 use crate::api::{Api, xml};
 use crate::asker::Asker;
+use crate::conditions::Facts;
 use crate::cors::{self, Question};
 use crate::engine::Engine;
 use crate::files::Files;
 use crate::hosts::{self, Hosts};
-use crate::intake::{Incoming, Trailers, Unchunked};
+use crate::intake::{Incoming, Read, Trailers, Unchunked};
 use crate::names::AnyName;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -134,6 +135,14 @@ impl S3 {
         found
     }
 
+    /// Whether a policy is asked: that of the bucket, or of another one from which is copied.
+    fn has_policy(&self, parts: &http::request::Parts) -> bool {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let bucket = hosts::bucket_of(host, parts.uri.path()).and_then(|name| self.engine.find(&name));
+        bucket.is_some_and(|bucket| bucket.configurations.contains_key(crate::access::POLICY))
+            || parts.headers.contains_key("x-amz-copy-source")
+    }
+
     fn cors_of(&self, parts: &http::request::Parts) -> Option<(String, CORSConfiguration)> {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let bucket = self.engine.find(&hosts::bucket_of(host, parts.uri.path())?)?;
@@ -148,6 +157,10 @@ impl S3 {
         B::Error: std::fmt::Display,
     {
         let (mut parts, body) = request.into_parts();
+        let mut asker = asker;
+        if self.has_policy(&parts) {
+            asker.facts = Facts::of(&parts, self.engine.clock.now());
+        }
         let request_id = asker.request_id.clone();
         let origin =
             parts.headers.get(http::header::ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -156,7 +169,8 @@ impl S3 {
             return finish(preflight(shared), &request_id, HeaderMap::new());
         }
         let cors = shared.and_then(Result::ok).unwrap_or_default();
-        let response = match self.accept(&asker, &mut parts, body) {
+        let (read, version) = (Read::default(), parts.version);
+        let mut response = match self.accept(&asker, &mut parts, Incoming::new(body, read.clone())) {
             Err(error) => refusal(error),
             Ok(body) => {
                 parts.extensions.insert(Arc::new(asker.clone()));
@@ -176,6 +190,11 @@ impl S3 {
                 }
             }
         };
+        // Of a connection whose request was answered before its body was read the rest cannot be used (RFC 9112, section 9.3):
+        // a client that is not told would send its next request into the end of it.
+        if version < Version::HTTP_2 && !read.is_whole() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         finish(response, &request_id, cors)
     }
 
@@ -195,12 +214,16 @@ impl S3 {
     }
 
     /// The body as it is to be read, and the head as s3s is to see it.
-    fn accept<B>(&self, asker: &Asker, parts: &mut http::request::Parts, body: B) -> Result<Body, S3Error>
+    fn accept<B>(
+        &self,
+        asker: &Asker,
+        parts: &mut http::request::Parts,
+        incoming: Incoming<B>,
+    ) -> Result<Body, S3Error>
     where
         B: HttpBody<Data = Bytes> + Send + Sync + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let incoming = Incoming::new(body);
         if asker.secret.is_some() {
             sign_token(parts);
             return Ok(Body::from(Box::pin(incoming) as DynByteStream));

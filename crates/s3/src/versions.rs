@@ -16,7 +16,7 @@ use crate::write::Written;
 /// A change of one key, from reading its record to the commit.
 pub(crate) struct Change<'a> {
     engine: &'a Engine,
-    _turn: Turn<'a>,
+    turn: Turn<'a>,
     pub(crate) bucket: Arc<Bucket>,
     key: String,
     /// What is there.
@@ -24,6 +24,8 @@ pub(crate) struct Change<'a> {
     pub(crate) writes: Vec<Write>,
     /// Files that go with the commit.
     doomed: Vec<String>,
+    /// What is current after it, where that is known.
+    next: Option<Object>,
 }
 
 /// What a deletion did.
@@ -44,9 +46,9 @@ impl Engine {
     pub(crate) async fn change(&self, bucket: &str, key: &str) -> S3Result<Change<'_>> {
         let turn = self.turn(bucket, key).await;
         let bucket = self.bucket(bucket)?;
-        let current = self.get(&records::object_key(&bucket.name, key)).await?;
-        let key = key.to_owned();
-        Ok(Change { engine: self, _turn: turn, bucket, key, current, writes: Vec::new(), doomed: Vec::new() })
+        let current = self.current(&bucket.name, key).await?;
+        let (key, writes, doomed) = (key.to_owned(), Vec::new(), Vec::new());
+        Ok(Change { engine: self, turn, bucket, key, current, writes, doomed, next: None })
     }
 
     /// A version of a key, the current one without an id.
@@ -56,7 +58,7 @@ impl Engine {
         key: &str,
         version: Option<&str>,
     ) -> S3Result<Option<Object>> {
-        let current: Option<Object> = self.get(&records::object_key(bucket, key)).await?;
+        let current = self.current(bucket, key).await?;
         let Some(version) = version else { return Ok(current) };
         if current.as_ref().is_some_and(|object| object.version_id() == version) {
             return Ok(current);
@@ -167,6 +169,7 @@ impl Change<'_> {
             }
         }
         self.writes.push(put(records::object_key(&self.bucket.name, &self.key), object)?);
+        self.next = Some(object.clone());
         Ok(())
     }
 
@@ -263,7 +266,7 @@ impl Change<'_> {
     /// Commits the change, with what was written for it and with who is to hear of it; nobody else has changed the key in
     /// between.
     pub(crate) async fn commit(self, written: Vec<Written>, notices: Vec<Write>) -> S3Result<()> {
-        let Self { engine, mut writes, doomed, .. } = self;
+        let Self { engine, mut writes, doomed, next, bucket, key, turn, .. } = self;
         let mut new = Vec::new();
         for written in written {
             writes.extend(written.writes);
@@ -275,13 +278,21 @@ impl Change<'_> {
         if writes.is_empty() {
             return Ok(());
         }
+        let changing = engine.recent.changing(turn.lock);
         match engine.commit(writes).await {
-            Ok(()) => engine.remove(doomed).await,
+            Ok(()) => {
+                let count = changing.end();
+                if let Some(next) = next {
+                    engine.recent.keep_object(count, &bucket.name, &key, Arc::new(next));
+                }
+                engine.remove(doomed).await;
+                Ok(())
+            }
             Err(error) => {
+                changing.end();
                 engine.remove(new).await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(())
     }
 }

@@ -59,6 +59,7 @@ impl S3 {
             secret: None,
             address: None,
             request_id: String::new(),
+            facts: Default::default(),
             trace_id: None,
         };
         let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };

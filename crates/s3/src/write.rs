@@ -151,8 +151,10 @@ impl Sink<'_> {
         let (content, writes) = if self.pending.is_empty() {
             (Content::Empty, Vec::new())
         } else {
-            let id = self.engine.files.id();
+            // One after the other: those that are committed together lie together, in pages that are written once.
+            let id = format!("{:016x}{}", self.engine.next_sequence(), &self.engine.files.id()[..16]);
             let body = self.pending.to_vec();
+            self.engine.recent.keep_body(&id, self.pending.split().freeze());
             let write = Write::Put { key: records::body_key(&id), expect: Expect::Absent, body };
             (Content::Inline(id), vec![write])
         };

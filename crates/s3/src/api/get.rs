@@ -213,7 +213,7 @@ async fn expires(
     if expiration.is_none() || wanted.is_none() {
         return Ok(expiration);
     }
-    let current: Option<Object> = engine.get(&records::object_key(&bucket.name, key)).await?;
+    let current = engine.current(&bucket.name, key).await?;
     Ok(expiration.filter(|_| current.is_some_and(|current| current.sequence == object.sequence)))
 }
 

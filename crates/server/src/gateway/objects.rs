@@ -141,6 +141,7 @@ impl Gateway {
             secret,
             address,
             request_id: request_id.to_owned(),
+            facts: Default::default(),
             trace_id,
         })
     }
@@ -188,6 +189,7 @@ impl Gateway {
             secret: None,
             address: None,
             request_id: request_id.to_string(),
+            facts: Default::default(),
             trace_id: call.trace_id.clone(),
         };
         let (parts, body) = self.companions.s3.call(asker, request.map(Full::new)).await.into_parts();
