@@ -75,11 +75,14 @@ def test_a_function_sees_no_difference(two, task):
     assert seen[0] == seen[1]
 
 
-def test_the_image_is_used(two, task):
+@pytest.mark.parametrize("is_named", [True, False])
+def test_the_image_is_used(two, task, is_named):
     plain, prepared, runtime = two
     files = {"app.py": "import logging\ndef handler(event, context):\n    return logging.__spec__.cached\n"}
     for client, reads in ((plain, True), (prepared, False)):
-        result = launched(client, task, runtime, files, PYTHONVERBOSE="1")
+        # As the platform sets it.
+        path = {"PYTHONPATH": str(Path(client.argv[-1]).parent)} if is_named else {}
+        result = launched(client, task, runtime, files, PYTHONVERBOSE="1", **path)
         # What the interpreter says of bytecode that it has read.
         assert (LIBRARY_CODE.format(json.loads(result.results[0])) in result.stderr) is reads
 

@@ -211,3 +211,24 @@ def test_a_variable_that_is_read_at_the_start_has_its_effect(own_server):
         client, server.python(), "python", code, Environment={"Variables": {"PYTHONOPTIMIZE": "2", "PYTHONUTF8": "1"}}
     )
     assert functions.invoke(client, name).ok == [2, 1, False]
+
+
+def test_python_is_launched_from_its_image(own_server):
+    server = own_server.start()
+    clients = Clients(server)
+    code = "import logging\nprint('loaded')\ndef handler(event, context):\n    return logging.__spec__.cached\n"
+    name = deploy(
+        clients.boto("lambda"), newest(server.runtimes(), "python"), "python", code,
+        Environment={"Variables": {"PYTHONVERBOSE": "1"}},
+    )  # fmt: skip
+    bytecode = functions.invoke(clients.boto("lambda"), name).ok
+
+    def messages():
+        pages = clients.boto("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+        found = [event["message"].strip() for page in pages for event in page["events"]]
+        return found if "loaded" in found else None
+
+    read = [line for line in until(messages, "what the interpreter has said") if "code object from" in line]
+    # The interpreter tells of bytecode that it reads: of the client's first modules, and not of the image's.
+    assert any("/var/runtime/awslambdaric/" in line for line in read)
+    assert not any(bytecode in line for line in read)

@@ -30,9 +30,12 @@ def image_file():
 def _is_first():
     """Whether the client's folder and the standard library come first where modules are looked for.
 
-    PYTHONPATH may put others before, and -O asks for other code.
+    PYTHONPATH, in which the platform has the client's folder, may put others before, and -O asks for other code.
     """
-    return sys.path[:1] == [CLIENT] and sys.path[2:3] == [LIBRARY] and not sys.flags.optimize
+    if sys.path[:1] != [CLIENT] or LIBRARY not in sys.path or sys.flags.optimize:
+        return False
+    archive = "{}/python{}{}.zip".format(os.path.dirname(LIBRARY), *sys.version_info[:2])
+    return {CLIENT, archive}.issuperset(sys.path[: sys.path.index(LIBRARY)])
 
 
 def _read():
