@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.clients import ACCOUNT, REGION, Clients
+from support.errors import refused
 from support.functions import unique
 from support.receiver import Receiver, verify
 from support.server import Server
@@ -193,6 +194,29 @@ def test_a_fifo_topic_keeps_order_and_knows_duplicates(sns, sqs):
     assert {attributes["MessageGroupId"] for _, attributes in came} == {"g"}
     assert came[-1][1]["MessageDeduplicationId"] == "anew"
     assert "Signature" not in came[0][0]
+
+
+def test_dead_letters_of_a_fifo_topic_keep_their_order_in_a_fifo_queue(sns, sqs):
+    closed = Queue(sqs, unique("queue") + ".fifo", open_to="arn:aws:sns:*:*:nobody", FifoQueue="true")
+    dead = Queue(sqs, unique("dead") + ".fifo", FifoQueue="true")
+    plain = Queue(sqs, unique("dead"))
+    attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "true"}
+    topic = sns.create_topic(Name=unique("topic") + ".fifo", Attributes=attributes)["TopicArn"]
+    given = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": closed.arn}
+    refusal = refused(sns.subscribe, **given, Attributes={"RedrivePolicy": dead_letters(plain)})
+    assert (refusal.code, "FIFO queue" in refusal.message) == ("InvalidParameter", True)
+    sns.subscribe(**given, Attributes={"RedrivePolicy": dead_letters(dead)})
+    for number in range(20):
+        sns.publish(TopicArn=topic, Message=str(number), MessageGroupId="g")
+    came = []
+
+    def all_came():
+        came.extend((json.loads(message["Body"])["Message"], message["Attributes"]) for message in dead.some())
+        return len(came) >= 20
+
+    until(all_came, lambda: f"{len(came)} dead letters", timeout=40)
+    assert [text for text, _ in came] == [str(number) for number in range(20)]
+    assert {attributes["MessageGroupId"] for _, attributes in came} == {"g"}
 
 
 def test_groups_may_tell_duplicates_for_themselves(sns):

@@ -218,8 +218,13 @@ impl DeliveryCourier {
             input,
             payload: None,
         };
+        // What was in order is so as dead letters, too.
+        let lane = match letter.queue.ends_with(".fifo") {
+            true => format!("{IN_ORDER}{}", letter.queue),
+            false => letter.queue.clone(),
+        };
         Delivery {
-            lane: letter.queue.clone(),
+            lane,
             source: delivery.source.clone(),
             what: What::Call(call),
             due: now,

@@ -66,14 +66,20 @@ const HELD: usize = 1_024;
 
 /// Policies that have been read, by the resources that they hang on: one is good for as long as its text is the same.
 #[derive(Default)]
-struct Documents(Mutex<HashMap<String, (String, Option<Arc<Document>>)>>);
+struct Documents(Mutex<HashMap<String, Known>>);
+
+struct Known {
+    text: String,
+    /// Nothing where the text cannot be read.
+    document: Option<Arc<Document>>,
+}
 
 impl Documents {
     fn of(&self, resource: &str, text: String) -> Option<Arc<Document>> {
         // An entry is whole, whoever panicked.
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, document)) = lock().get(resource).filter(|(known, _)| *known == text) {
-            return document.clone();
+        if let Some(known) = lock().get(resource).filter(|known| known.text == text) {
+            return known.document.clone();
         }
         // What was taken as a policy is one; a document of a newer release allows nothing here.
         let document = Document::parse(&text, PolicyKind::Resource).ok().map(Arc::new);
@@ -81,7 +87,7 @@ impl Documents {
         if held.len() >= HELD {
             held.clear();
         }
-        held.insert(resource.to_owned(), (text, document.clone()));
+        held.insert(resource.to_owned(), Known { text, document: document.clone() });
         document
     }
 }

@@ -171,7 +171,12 @@ pub(super) fn set_subscription(
         "RawMessageDelivery" => return refuse(&format!("Invalid value [{value}]. Must be true or false.")),
         "RedrivePolicy" if value.is_empty() => {}
         "RedrivePolicy" => {
-            dead_letter_queue(topic, value).map_err(|reason| given.refuse(name, &reason))?;
+            let queue = dead_letter_queue(topic, value).map_err(|reason| given.refuse(name, &reason))?;
+            // "FIFO topic subscriptions use FIFO queues, and standard topic subscriptions use standard queues." Asked here
+            // alone: what was taken before goes on having its dead letters.
+            if topic.is_fifo() && !queue.ends_with(super::names::FIFO) {
+                return refuse("the dead-letter queue of a FIFO topic's subscription has to be a FIFO queue");
+            }
         }
         "DeliveryPolicy" if !protocol.is_http() && !value.is_empty() => {
             return refuse("only subscriptions of HTTP and HTTPS endpoints have a delivery policy");
@@ -281,6 +286,12 @@ mod tests {
                 .map_err(|error| error.message)
         };
         let queue = r#"{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}"#;
+        let of_fifo = |value: &str| {
+            let fifo = topic("t.fifo");
+            set_subscription(&mut BTreeMap::new(), &fifo, Protocol::Sqs, "RedrivePolicy", value, Given::First)
+        };
+        assert!(of_fifo(&queue.replace("dead\"", "dead.fifo\"")).is_ok());
+        assert!(of_fifo(queue).unwrap_err().message.contains("has to be a FIFO queue"));
         assert!(set(Protocol::Lambda, "RedrivePolicy", queue, Given::First).is_ok());
         assert!(set(Protocol::Sqs, "FilterPolicy", r#"{"a": ["b"]}"#, Given::First).is_ok());
         assert!(set(Protocol::Sqs, "FilterPolicy", "{}", Given::Later).unwrap().is_empty());
