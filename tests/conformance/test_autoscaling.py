@@ -41,18 +41,18 @@ def hasty():
         server.remove()
 
 
-def target(**more):
+def target(qualifier="live", **more):
     return {
         "ServiceNamespace": "lambda",
-        "ResourceId": "function:scaled:live",
+        "ResourceId": f"function:scaled:{qualifier}",
         "ScalableDimension": DIMENSION,
         **more,
     }
 
 
-def requested(client):
+def requested(client, qualifier="live"):
     try:
-        config = client.get_provisioned_concurrency_config(FunctionName="scaled", Qualifier="live")
+        config = client.get_provisioned_concurrency_config(FunctionName="scaled", Qualifier=qualifier)
     except client.exceptions.ProvisionedConcurrencyConfigNotFoundException:
         return 0
     return config["RequestedProvisionedConcurrentExecutions"]
@@ -98,6 +98,41 @@ def test_utilization_scales_out_and_in_and_a_schedule_sets_bounds(hasty):
     scaling.deregister_scalable_target(**target())
     assert scaling.describe_scaling_policies(ServiceNamespace="lambda")["ScalingPolicies"] == []
     client.delete_provisioned_concurrency_config(FunctionName="scaled", Qualifier="live")
+
+
+def test_each_version_and_alias_is_scaled_by_its_own_utilization(hasty):
+    client, scaling = hasty.boto("lambda"), hasty.boto("application-autoscaling")
+    client.update_function_configuration(FunctionName="scaled", Description="another")
+    until_active(client, "scaled")
+    version = client.publish_version(FunctionName="scaled")["Version"]
+    for qualifier in ("live", version):
+        scaling.register_scalable_target(**target(qualifier, MinCapacity=1, MaxCapacity=3))
+        scaling.put_scaling_policy(
+            **target(qualifier, PolicyName="most", PolicyType="TargetTrackingScaling"),
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 0.7,
+                "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
+            },
+        )
+    until(lambda: requested(client) == requested(client, version) == 1, "the minimum of both to be there")
+    stop = threading.Event()
+
+    def load():
+        own = hasty.boto("lambda")
+        while not stop.is_set():
+            functions.invoke(own, "scaled", {"do": "sleep", "seconds": 0.3}, Qualifier=version)
+
+    busy = [threading.Thread(target=load) for _ in range(3)]
+    [thread.start() for thread in busy]
+    try:
+        until(lambda: requested(client, version) == 3, "more of the version that is in use", timeout=60)
+        assert requested(client) == 1, "the alias is not"
+    finally:
+        stop.set()
+        [thread.join() for thread in busy]
+    for qualifier in ("live", version):
+        scaling.deregister_scalable_target(**target(qualifier))
+        client.delete_provisioned_concurrency_config(FunctionName="scaled", Qualifier=qualifier)
 
 
 def activities(scaling):

@@ -66,3 +66,21 @@ def test_reserved_concurrency_is_exact(clients, make, lambda_):
         if reason == "ReservedFunctionConcurrentInvocationLimitExceeded":
             beside = sum(began < answered and ended > sent for began, ended, _ in ran)
             assert beside >= reserved, f"refused while {beside} were under way"
+
+
+def test_as_many_clients_as_are_reserved_are_never_refused(clients, make, lambda_):
+    """Whoever has an answer has given back the place: the next call finds it, whatever the others do meanwhile."""
+    reserved, rounds = 5, 12
+    name = make.create("kept-busy")
+    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+    client = clients.boto("lambda")
+
+    def calls(_):
+        # Slow enough for the ten requests a second that each reserved execution carries.
+        return [
+            functions.invoke(client, name, {"do": "sleep", "seconds": 0.15}).ok["environment"] for _ in range(rounds)
+        ]
+
+    with concurrent.futures.ThreadPoolExecutor(reserved) as pool:
+        environments = {environment for used in pool.map(calls, range(reserved)) for environment in used}
+    assert len(environments) <= reserved

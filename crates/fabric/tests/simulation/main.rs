@@ -30,8 +30,8 @@ const LARGEST: u64 = 120;
 /// A body holds at least its message's number.
 const SMALLEST: u64 = 8;
 
-/// Of so many steps one is taken on the store, too: it takes some hundred times as long.
-const ON_THE_STORE: u64 = 20;
+/// Of so many steps one is taken on the store, too: with its syncs it takes some hundred times as long.
+const ON_THE_STORE: u64 = 100;
 
 /// A small generator (Marsaglia, "Xorshift RNGs"): the same numbers on each machine.
 struct Chance(u64);
@@ -381,7 +381,7 @@ fn campaign(steps: u64, real: impl Fn() -> Option<Real>) -> (u64, u64, u64) {
     println!("seed {start}");
     let seeds = FOUND.into_iter().chain((0..).map(|n| start.wrapping_add(n)));
     let mut sums = (0, 0, 0);
-    for seed in seeds.take(usize::try_from(steps / STEPS).unwrap().max(FOUND.len())) {
+    for seed in seeds.take(usize::try_from(steps / STEPS).unwrap().max(FOUND.len() + 1)) {
         let mut world = World::new(seed, real());
         for _ in 0..STEPS {
             world.step(true);
