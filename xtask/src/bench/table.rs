@@ -401,6 +401,34 @@ fn words(text: &str) -> Vec<String> {
     text.split('|').map(str::to_owned).collect()
 }
 
+fn peers(peers: &[Found]) -> String {
+    if peers.is_empty() {
+        return "Peers: not asked for (--peers)\n".to_owned();
+    }
+    let mut text = format!(
+        "Peers, one after the other; messages by 32 clients in batches of ten, objects by 8 clients, 1 KB each\n{:<26} {:<16} \
+         {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        "server", "runtime", "first ms", "warm µs", "sent /s", "taken /s", "puts /s", "gets /s"
+    );
+    for peer in peers {
+        let p50 =
+            |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
+        let _ = writeln!(
+            text,
+            "{:<26} {:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            peer.name,
+            peer.runtime.as_deref().unwrap_or("-"),
+            p50(&peer.first_ms, 1),
+            p50(&peer.warm_us, 0),
+            number(peer.sent, 0),
+            number(peer.received, 0),
+            number(peer.puts, 0),
+            number(peer.gets, 0),
+        );
+    }
+    text
+}
+
 fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
@@ -434,32 +462,4 @@ mod tests {
         let lines = [words("runtime|p50"), words("Rust|7"), words("Python 3.13|1200")];
         assert_eq!(columns(&lines), "runtime       p50\nRust            7\nPython 3.13  1200\n");
     }
-}
-
-fn peers(peers: &[Found]) -> String {
-    if peers.is_empty() {
-        return "Peers: not asked for (--peers)\n".to_owned();
-    }
-    let mut text = format!(
-        "Peers, one after the other; messages by 32 clients in batches of ten, objects by 8 clients, 1 KB each\n{:<26} {:<16} \
-         {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-        "server", "runtime", "first ms", "warm µs", "sent /s", "taken /s", "puts /s", "gets /s"
-    );
-    for peer in peers {
-        let p50 =
-            |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
-        let _ = writeln!(
-            text,
-            "{:<26} {:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            peer.name,
-            peer.runtime.as_deref().unwrap_or("-"),
-            p50(&peer.first_ms, 1),
-            p50(&peer.warm_us, 0),
-            number(peer.sent, 0),
-            number(peer.received, 0),
-            number(peer.puts, 0),
-            number(peer.gets, 0),
-        );
-    }
-    text
 }
