@@ -218,3 +218,37 @@ def test_the_folder_of_the_start_is_the_default(own_server):
     with pytest.raises(ClientError) as refused:
         client.publish_layer_version(LayerName="l", Content=at(project))
     assert f"start lambent with --hot-reload {project}" in refused.value.response["Error"]["Message"]
+
+
+NAMES_A_FOLDER = """
+import datetime, json, os, urllib.request
+
+def handler(event, context):
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"key/{now[:8]}/{os.environ['AWS_REGION']}/lambda/aws4_request"
+    signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/2015-03-31/functions/{context.function_name}/code"
+    headers = {"Authorization": signature, "X-Amz-Date": now, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(event).encode(), headers, method="PUT")
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return [answer.status, ""]
+    except urllib.error.HTTPError as error:
+        return [error.code, error.read().decode()]
+"""
+
+
+@pytest.mark.namespaces
+def test_functions_name_no_folders(own_server):
+    """Not even where they may do everything else."""
+    folder = own_server.home / "code"
+    folder.mkdir()
+    (folder / "app.py").write_text(SAYS.format("x"))
+    own_server.arguments += ["--hot-reload", str(folder), "--functions-may-admin"]
+    own_server.start()
+    client = Clients(own_server).boto("lambda")
+    name = create(client, own_server, {"ZipFile": pack({"app.py": NAMES_A_FOLDER})})
+    status, text = invoke(client, name, **at(folder))
+    assert status == 400 and "functions may not name folders" in text
+    # The rest of that call is theirs.
+    assert invoke(client, name, DryRun=True, S3Bucket="absent-bucket", S3Key="k")[1].count("NoSuchBucket") == 1

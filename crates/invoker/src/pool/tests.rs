@@ -68,6 +68,29 @@ fn environment_added_to_a_retired_pool_does_one_invocation() {
 }
 
 #[test]
+fn environments_of_before_a_renewal_take_no_more_and_those_after_it_do() {
+    let (pool, now) = (Pool::new(LIFETIME), Instant::now());
+    let [busy, free, stock, later] = [1, 2, 3, 4].map(Told::numbered);
+    pool.add(busy.clone(), None, now);
+    pool.add(free.clone(), None, now);
+    pool.note(free.0, Status::Available, now);
+    pool.add_ahead(stock.clone(), Purpose::Stock, now);
+    pool.note(stock.0, Status::Available, now);
+    pool.renew();
+    assert!(pool.take(None).is_none());
+    assert!(pool.note(busy.0, Status::Available, now).freed, "what it was doing is counted off");
+    assert!(pool.take(None).is_none());
+    pool.add(later.clone(), None, now);
+    pool.note(later.0, Status::Available, now);
+    assert!(pool.take(None).is_some_and(|taken| taken.0 == later.0));
+    assert_eq!([&busy, &free, &stock, &later].map(Told::times), [1, 1, 1, 0]);
+    for member in [busy, free, stock] {
+        assert!(!pool.note(member.0, Status::Ended, now).freed);
+    }
+    assert_eq!(pool.len(), 1);
+}
+
+#[test]
 fn old_environment_ends_after_its_invocation_or_while_it_is_free() {
     let (pool, member, start) = (Pool::new(LIFETIME), Told::new(), Instant::now());
     pool.add(member.clone(), None, start);
