@@ -61,10 +61,16 @@ def _entry(module, library, lang):
             found = os.stat(spec.origin)
             # Functions see the client as /var/runtime and the installation as `lang`.
             shown = ("/var/runtime" if is_own else _shown(library, lang)) + spec.origin[len(root):]
-            code = compile(spec.loader.get_data(spec.origin), shown, "exec", dont_inherit=True, optimize=0)
+            code = _moved(spec.loader.get_code(spec.name), shown)
             is_package = spec.submodule_search_locations is not None
             return is_own, spec.origin[len(root) + 1:], is_package, int(found.st_mtime), found.st_size, code
     return None
+
+
+def _moved(code, file):
+    """The same code as that of another file."""
+    constants = tuple(_moved(value, file) if type(value) is type(code) else value for value in code.co_consts)
+    return code.replace(co_filename=file, co_consts=constants)
 
 
 def _shown(library, lang):
@@ -97,6 +103,8 @@ def main(lang):
     """Makes both."""
     # Functions run as other users.
     os.umask(0o022)
+    # What the client is imported from now is not what it will be.
+    sys.dont_write_bytecode = True
     modules, expressions = _record()
     from awslambdaric import launch
 
