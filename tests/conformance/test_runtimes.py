@@ -1,4 +1,4 @@
-"""Unmodified functions of every kind: AWS's own libraries in Go and Rust, managed runtimes, a shell script."""
+"""Unmodified functions of every kind: AWS's own libraries in Go and Rust, managed runtimes, C++, a shell script."""
 
 import json
 import os
@@ -71,6 +71,14 @@ def go_function(_):
     return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
 
 
+def cpp_function(_):
+    output = CACHE / "cpp" / "bootstrap"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ["-std=c++17", "-O1", "-static-libstdc++", "-static-libgcc", "-Wall", "-Werror", "-o", str(output)]
+    package = build("g++", [*arguments, "bootstrap.cpp"], "cpp", output, {})
+    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+
+
 def rust_function(_, folder="rust", program="bootstrap"):
     target = CACHE / folder
     output = target / "debug" / program
@@ -99,6 +107,7 @@ FUNCTIONS = {
     "ruby": (ruby_function, "Function<ArgumentError>"),
     "shell": (shell_function, "Function.Failed"),
     "go": (go_function, "errorString"),
+    "cpp": (cpp_function, "std::invalid_argument"),
     "rust": (rust_function, "core::marker::Sync>"),
 }
 

@@ -22,6 +22,7 @@ const AWS: Tool = Tool { what: "the AWS CLI, version 2", package: "awscli", find
 const NODE: Tool = Tool { what: "Node.js", package: "nodejs", find: || host::find("node") };
 const NPM: Tool = Tool { what: "npm", package: "npm", find: || host::find("npm") };
 const GO: Tool = Tool { what: "Go", package: "golang", find: || host::find("go") };
+const CPP: Tool = Tool { what: "a C++ compiler", package: "g++", find: || host::find("g++") };
 const JDK: Tool = Tool { what: "a JDK", package: "default-jdk-headless", find: || host::find("javac") };
 const CURL: Tool = Tool { what: "curl", package: "curl", find: || host::find("curl") };
 const ZIP: Tool = Tool { what: "zip", package: "zip", find: || host::find("zip") };
@@ -40,7 +41,7 @@ pub(crate) const MKE2FS: Tool =
     Tool { what: "mke2fs", package: "e2fsprogs", find: || host::find_in_sbin("mke2fs") };
 
 /// What the conformance suite uses; a test that misses its tool says so and is skipped.
-pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, JDK, CURL, ZIP, BROWSER];
+pub(crate) const CONFORMANCE: &[Tool] = &[PYTHON, AWS, NODE, GO, CPP, JDK, CURL, ZIP, BROWSER];
 /// What the differential suite of the runtimes uses.
 pub(crate) const RUNTIMES: &[Tool] = &[PYTHON, NODE, NPM];
 /// What it uses for Java; without it those tests are skipped and say so.
