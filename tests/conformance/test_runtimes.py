@@ -31,7 +31,16 @@ def build(program, arguments, folder, output, environment):
         check=False,
     )
     assert done.returncode == 0, f"{folder} does not build:\n{done.stderr}"
-    return pack({"bootstrap": (Path(output).read_bytes(), 0o755)})
+    return Path(output)
+
+
+def native(program):
+    """A function that is one program."""
+    return {
+        "zip_file": pack({"bootstrap": (program.read_bytes(), 0o755)}),
+        "Handler": "bootstrap",
+        "Runtime": "provided.al2023",
+    }
 
 
 def python_function(runtimes):
@@ -61,29 +70,32 @@ def shell_function(_):
 
 def go_function(_):
     output = CACHE / "go" / "bootstrap"
-    package = build(
+    program = build(
         "go",
         ["build", "-trimpath", "-tags", "lambda.norpc", "-o", str(output), "."],
         "go",
         output,
         {"CGO_ENABLED": "0"},
     )
-    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+    return native(program)
 
 
 def cpp_function(_):
     output = CACHE / "cpp" / "bootstrap"
     output.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["-std=c++17", "-O1", "-static-libstdc++", "-static-libgcc", "-Wall", "-Werror", "-o", str(output)]
-    package = build("g++", [*arguments, "bootstrap.cpp"], "cpp", output, {})
-    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+    return native(build("g++", [*arguments, "bootstrap.cpp"], "cpp", output, {}))
+
+
+def rust_program(folder, program=None):
+    """Builds a program in Rust."""
+    target = CACHE / folder
+    output = target / "debug" / (program or folder)
+    return build("cargo", ["build", "--quiet", "--locked"], folder, output, {"CARGO_TARGET_DIR": str(target)})
 
 
 def rust_function(_, folder="rust", program="bootstrap"):
-    target = CACHE / folder
-    output = target / "debug" / program
-    package = build("cargo", ["build", "--quiet", "--locked"], folder, output, {"CARGO_TARGET_DIR": str(target)})
-    return {"zip_file": package, "Handler": "bootstrap", "Runtime": "provided.al2023"}
+    return native(rust_program(folder, program))
 
 
 def ruby_function(runtimes):

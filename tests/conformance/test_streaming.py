@@ -3,6 +3,7 @@ AWS Lambda"; API Reference: InvokeWithResponseStream)."""
 
 import base64
 import json
+import subprocess
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from support.functions import arn, source
 from support.packages import pack
 from support.streams import messages
 from support.wait import until
+from test_runtimes import rust_program
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,21 @@ def test_bytes_arrive_while_the_function_runs(lambda_, make):
     lambda_.tag_resource(Resource=arn(name), Tags={"go": "on"})
     assert stream.rest() == b"second"
     assert stream.complete == {}
+
+
+def test_the_sdk_for_rust_reads_it_piece_by_piece(server, lambda_, make):
+    name = make.create("gated", stream_zip(), Runtime="provided.al2023", Handler="any", Timeout=20)
+    event = json.dumps({"steps": [{"text": "first"}, {"gate": "go"}, {"text": "second"}]})
+    client = subprocess.Popen([rust_program("sdk-rust"), server.url, name, event], stdout=subprocess.PIPE, text=True)
+    try:
+        assert client.stdout.readline() == "STATUS 200 $LATEST\n"
+        assert client.stdout.readline() == "CHUNK first\n"
+        lambda_.tag_resource(Resource=arn(name), Tags={"go": "on"})
+        assert client.stdout.read() == "CHUNK second\nEND well\n"
+        assert client.wait(20) == 0
+    finally:
+        client.kill()
+        client.wait()
 
 
 def test_a_buffered_caller_gets_the_joined_bytes(lambda_, streaming, invoke):

@@ -74,10 +74,10 @@ def express(runtimes):
 
 def axum(runtimes):
     target = CACHE / "web"
-    package = build(
+    program = build(
         "cargo", ["build", "--quiet", "--locked"], "web", target / "debug" / "web", {"CARGO_TARGET_DIR": str(target)}
     )
-    return {"zip_file": package, "Runtime": "provided.al2023"}
+    return {"zip_file": pack({"bootstrap": (program.read_bytes(), 0o755)}), "Runtime": "provided.al2023"}
 
 
 APPLICATIONS = {"flask": flask, "express": express, "axum": axum}
