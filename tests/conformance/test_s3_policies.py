@@ -107,6 +107,21 @@ def test_listing_is_given_by_prefix(s3, stranger, bucket):
     assert refusal(stranger.get_object, Bucket=bucket, Key="home/k") == ("AccessDenied", 403)
 
 
+def test_a_version_is_copied_by_who_may_read_versions(s3, stranger, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="home/k", Body=b"1")["VersionId"]
+    resource = f"arn:aws:s3:::{bucket}/*"
+    write = {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "s3:PutObject", "Resource": resource}
+    read = {**write, "Action": "s3:GetObject"}
+    put_policy(s3, bucket, write, read)
+    now, then = ({"Bucket": bucket, "Key": "home/k"}, {"Bucket": bucket, "Key": "home/k", "VersionId": version})
+    stranger.copy_object(Bucket=bucket, Key="copy", CopySource=now)
+    assert refusal(stranger.copy_object, Bucket=bucket, Key="copy", CopySource=then) == ("AccessDenied", 403)
+    put_policy(s3, bucket, write, {**read, "Action": "s3:GetObjectVersion"})
+    stranger.copy_object(Bucket=bucket, Key="copy", CopySource=then)
+    assert refusal(stranger.copy_object, Bucket=bucket, Key="copy", CopySource=now) == ("AccessDenied", 403)
+
+
 def test_tags_and_callers_can_be_asked_for(s3, stranger, bucket):
     allow = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:PutObjectTagging"], "Principal": {"AWS": STRANGER}}
     condition = {"StringEquals": {"s3:RequestObjectTag/team": "red", "aws:PrincipalAccount": STRANGER, "aws:ResourceAccount": ACCOUNT}}

@@ -37,7 +37,9 @@ pub(super) async fn source(
     };
     let bucket = engine.bucket(bucket)?;
     expect_owner(&bucket, expected_owner)?;
-    crate::access::may(asker, &bucket, "s3:GetObject", Some(key))?;
+    // API Reference, `CopyObject`, "Permissions".
+    let action = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+    crate::access::may(asker, &bucket, action, Some(key))?;
     let object = find(engine, &bucket, key, version_id.as_deref()).await?;
     // What is not modified is no reason not to answer: here it is a condition like the others.
     conditions.check(&object).map_err(|_| refuse::precondition_failed())?;
