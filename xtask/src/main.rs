@@ -46,3 +46,17 @@ fn target_directory() -> std::path::PathBuf {
     // A relative CARGO_TARGET_DIR counts from the folder that cargo was started in, as cargo reads it.
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from)
 }
+
+/// Cargo, the one that runs us, in the repository.
+///
+/// Not with what it has set for this package: the build script of `ring` asks for such variables, so that everything that
+/// depends on it would be built again whenever one of these commands follows a `cargo build` by hand.
+fn cargo() -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        command.env_remove(name);
+    }
+    command.current_dir(root());
+    command
+}

@@ -79,9 +79,8 @@ pub(crate) fn build(place: &Place) -> anyhow::Result<Programs> {
 }
 
 fn cargo(arguments: &[&str], target: &Path) -> anyhow::Result<()> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--release", "--locked"]).args(arguments).arg("--target-dir").arg(target);
-    succeed(command.current_dir(crate::root()))
+    let mut command = crate::cargo();
+    succeed(command.args(["build", "--release", "--locked"]).args(arguments).arg("--target-dir").arg(target))
 }
 
 /// Runs a command to its end; its output goes where ours goes, but never into the result.

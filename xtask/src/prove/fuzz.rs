@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn build(folder: &Path) -> Result<(), String> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = crate::cargo();
     command.args(["build", "--release", "--locked", "--target", &triple()?, "--target-dir"]).arg(folder);
     command.current_dir(crate::root().join("fuzz")).env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
     let status = command.status().map_err(|error| format!("cannot run {command:?}: {error}"))?;

@@ -174,8 +174,7 @@ fn pytest(
 }
 
 fn cargo(arguments: &[&str]) -> Command {
-    // Set by `cargo run`, so that the same toolchain builds everything.
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(crate::root());
+    let mut command = crate::cargo();
+    command.args(arguments);
     command
 }

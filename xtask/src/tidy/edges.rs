@@ -1,7 +1,5 @@
 //! Which package may use which: the floor plan as a table, and cargo's own view of the workspace against it.
 
-use std::process::Command;
-
 /// One package's line in the table. Names are without `lambent-`.
 pub(crate) struct Rule {
     name: &'static str,
@@ -117,10 +115,8 @@ struct Edge {
 
 /// The workspace's packages.
 pub(crate) fn packages() -> Result<Vec<Package>, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = crate::cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(crate::root())
         .output()
         .map_err(|error| format!("cannot run cargo metadata: {error}"))?;
     if !output.status.success() {

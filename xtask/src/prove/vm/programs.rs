@@ -1,7 +1,6 @@
 //! The test programs that go into the machine.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::test::process;
 
@@ -13,14 +12,12 @@ pub(crate) struct Program {
 
 /// Builds the sandbox's integration tests and answers where they are.
 pub(crate) fn build() -> Result<Vec<Program>, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let test = ["test", "--package", "lambent-sandbox-client", "--test", "*", "--no-run"];
     // Once for the reader, who may have to wait or to read an error; once for us.
-    process::succeed(Command::new(&cargo).args(test).current_dir(crate::root()))?;
-    let output = Command::new(&cargo)
+    process::succeed(crate::cargo().args(test))?;
+    let output = crate::cargo()
         .args(test)
         .args(["--quiet", "--message-format", "json"])
-        .current_dir(crate::root())
         .output()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     let programs: Vec<Program> = String::from_utf8_lossy(&output.stdout).lines().filter_map(read).collect();
