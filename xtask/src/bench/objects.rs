@@ -157,7 +157,9 @@ impl Client {
         let (mut status, mut length, mut line) = (0, 0, String::new());
         loop {
             line.clear();
-            self.stream.read_line(&mut line)?;
+            if self.stream.read_line(&mut line)? == 0 {
+                return Ok((0, 0));
+            }
             let text = line.trim_end();
             if text.is_empty() {
                 return Ok((status, length));
@@ -177,7 +179,15 @@ impl Client {
 
     /// The body of an answer with this status.
     fn expect(&mut self, status: u16, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let (found, length) = self.send(method, path, body)?;
+        let sent = self.send(method, path, body);
+        let (found, length) = match sent {
+            Ok((found, length)) if found != 0 => (found, length),
+            // Some servers close a connection after a thousand requests.
+            _ => {
+                *self = Self::connect(self.address)?;
+                self.send(method, path, body)?
+            }
+        };
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer)?;
         let text = String::from_utf8_lossy(&answer);

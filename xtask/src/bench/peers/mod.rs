@@ -64,8 +64,13 @@ pub(crate) fn measure(
     for start in start::ALL {
         match start(place, subjects) {
             Ok(peer) => {
-                eprintln!("measuring beside peers: {}", peer.name);
-                all.push(bench.peer(subjects, peer)?);
+                let name = peer.name.clone();
+                eprintln!("measuring beside peers: {name}");
+                match bench.peer(subjects, peer) {
+                    Ok(found) => all.push(found),
+                    // Theirs, and no reason to lose what else was measured.
+                    Err(why) => eprintln!("{name} could not be measured to the end: {why:#}"),
+                }
             }
             Err(why) => eprintln!("a peer is not measured: {why:#}"),
         }
