@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::dispatch;
 use crate::operation::invoke_with_response_stream;
 use crate::outlet::Outlet;
+use crate::refuse;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::usage::{Usage, Usages};
@@ -162,7 +163,10 @@ impl Control {
                 "s3:PutObject" => format!("{arn}/aws/lambda/async/{}/", function.name),
                 _ => arn.clone(),
             };
-            if calls.allowed(&caller, action, &resource).await.is_err() {
+            if let Err(error) = calls.allowed(&caller, action, &resource).await {
+                if !error.is_refusal() {
+                    return Err(refuse::call(&error));
+                }
                 let (_, operation) = action.split_once(':').unwrap_or(("", action));
                 return Err(invalid(format!(
                     "The provided execution role does not have permissions to call {operation} on {service}"
@@ -194,6 +198,6 @@ impl Control {
 
     /// What an account and region use.
     pub(crate) async fn usage(&self, scope: &Scope) -> Result<Usage, Error> {
-        self.usages.of(scope).await.map_err(|error| crate::refuse::store(&error))
+        self.usages.of(scope).await.map_err(|error| refuse::store(&error))
     }
 }

@@ -1,7 +1,7 @@
 //! Refusals and failures of the parts below, as AWS's errors.
 
 use lambent_lambda::Refusal;
-use lambent_model::InvokeError;
+use lambent_model::{AwsCallError, InvokeError};
 use lambent_store::{CodeError, Error as StoreError};
 use lambent_wire::{Error, common, lambda};
 
@@ -20,6 +20,11 @@ pub(crate) fn refusal(refusal: &Refusal) -> Error {
 
 /// A failure of the store: the server's fault, worded for its operator.
 pub(crate) fn store(error: &StoreError) -> Error {
+    lambda::error::service_exception(error.to_string())
+}
+
+/// A call that failed without anybody having said no.
+pub(crate) fn call(error: &AwsCallError) -> Error {
     lambda::error::service_exception(error.to_string())
 }
 

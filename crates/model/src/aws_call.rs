@@ -10,7 +10,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, ResourcePolicyFuture, Scope};
+use crate::{AccountId, Scope};
 
 /// In whose name a call is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,12 +153,16 @@ const FINAL_CODES: [&str; 12] = [
 pub type AwsCallFuture = Pin<Box<dyn Future<Output = Result<AwsAnswer, AwsCallError>> + Send>>;
 
 /// The future of [`AwsCall::allowed`].
-pub type AwsAllowedFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+pub type AwsAllowedFuture = Pin<Box<dyn Future<Output = Result<(), AwsCallError>> + Send>>;
+
+/// The future of [`ResourcePolicies::policy`].
+pub type ReadPolicyFuture = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>>;
 
 /// Knows the policies that hang on the resources of a service.
 pub trait ResourcePolicies: Send + Sync {
-    /// The policy of exactly this resource, an ARN: a JSON document, `None` where there is none.
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture;
+    /// The policy of exactly this resource, an ARN: a JSON document, `None` where there is none. The error says why it
+    /// cannot be read.
+    fn policy(&self, arn: &str) -> ReadPolicyFuture;
 }
 
 /// Calls AWS services: this server's own, or those of configured endpoints.
@@ -168,8 +172,9 @@ pub trait AwsCall: Send + Sync {
     fn not_reachable(&self, resource: &str) -> Option<String>;
 
     /// Whether a caller may do `action` (`sqs:SendMessage`) with this resource, an ARN: what [`call`](Self::call) would
-    /// ask, ahead of it. The error says why not, in AWS's words. For the moment at which somebody configures it; where a
-    /// configured endpoint is called, that one decides, and here everything is allowed.
+    /// ask, ahead of it, with the same errors: only a [refusal](AwsCallError::is_refusal) says that it may not. For the
+    /// moment at which somebody configures it; where a configured endpoint is called, that one decides, and here
+    /// everything is allowed.
     fn allowed(&self, caller: &AwsCaller, action: &str, resource: &str) -> AwsAllowedFuture;
 
     /// Makes one call. It is tried once: what follows from a failure is the caller's to decide, who may have a queue.

@@ -20,7 +20,7 @@ mod units;
 pub use arn::{Arn, FunctionArn, FunctionReference, ParseReferenceError};
 pub use aws_call::{
     AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest,
-    ResourcePolicies,
+    ReadPolicyFuture, ResourcePolicies,
 };
 pub use event::{AcceptError, AcceptEvent, AcceptFuture, EventPolicy};
 pub use http_post::{HttpPost, PostFuture, PostHttp};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body as HttpBody;
-use lambent_model::{AwsCall, Clock, Entropy, ResourcePolicies, ResourcePolicyFuture};
+use lambent_model::{AwsCall, Clock, Entropy, ReadPolicyFuture, ResourcePolicies};
 use lambent_store::Store;
 use percent_encoding::percent_decode_str;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -255,11 +255,11 @@ impl S3 {
 }
 
 impl ResourcePolicies for S3 {
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let name = arn.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.split('/').next());
         let bucket = name.and_then(|name| self.engine.find(name));
         let policy = bucket.and_then(|bucket| bucket.configurations.get(crate::access::POLICY).cloned());
-        Box::pin(std::future::ready(policy))
+        Box::pin(std::future::ready(Ok(policy)))
     }
 }
 

@@ -9,7 +9,8 @@ use lambent_invoker::{Heard, Invoker};
 use lambent_lambda::Alias;
 use lambent_model::{
     EventPolicyFuture, FunctionArn, FunctionReference, Invocation, Invoke, InvokeCheckFuture, InvokeFuture,
-    ProvisioningFuture, ResourcePolicies, ResourcePolicyFuture, Scope, TakeResponse, Target,
+    ProvisioningFuture, ReadPolicyFuture, ResourcePolicies, ResourcePolicyFuture, Scope, TakeResponse,
+    Target,
 };
 use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
@@ -246,14 +247,15 @@ async fn catch_up(behind: Option<Behind>) {
 }
 
 impl ResourcePolicies for Fresh {
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let Ok(FunctionReference { account: Some(account), region: Some(region), name, qualifier }) =
             arn.parse()
         else {
-            return Box::pin(std::future::ready(None));
+            return Box::pin(std::future::ready(Ok(None)));
         };
         let function = FunctionArn { scope: Scope { account, region }, name };
-        self.resource_policy(&Target { function, qualifier })
+        let found = self.resource_policy(&Target { function, qualifier });
+        Box::pin(async move { Ok(found.await) })
     }
 }
 

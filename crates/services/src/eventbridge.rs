@@ -27,7 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use lambent_identity::Principal;
-use lambent_model::{AwsCall, Clock, Entropy, RequestId, ResourcePolicies, ResourcePolicyFuture, Scope};
+use lambent_model::{AwsCall, Clock, Entropy, ReadPolicyFuture, RequestId, ResourcePolicies, Scope};
 use lambent_store::{Error as StoreError, Store, Write};
 use lambent_wire::events::{SERVICE, error};
 use lambent_wire::{Error, common};
@@ -91,18 +91,16 @@ impl EventBridge {
 }
 
 impl ResourcePolicies for EventBridge {
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let (inner, bus) = (Arc::clone(&self.inner), BusName::from_arn(arn));
         Box::pin(async move {
-            let bus = bus?;
+            let Some(bus) = bus else { return Ok(None) };
             // Whoever puts events needs its routes as well, so that it is held in memory.
-            let found = inner.routes(&bus).await;
-            let policy = found
-                .inspect_err(|error| tracing::warn!(error = %error.message, "the policy of an event bus cannot be read"))
-                .ok()??
-                .policy
-                .clone();
-            if bus.is_default() { Some(with_services(policy.as_deref(), &bus)) } else { policy }
+            let Some(routes) = inner.routes(&bus).await.map_err(|error| error.message)? else {
+                return Ok(None);
+            };
+            let policy = routes.policy.clone();
+            Ok(if bus.is_default() { Some(with_services(policy.as_deref(), &bus)) } else { policy })
         })
     }
 }

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lambent_identity::Principal;
-use lambent_model::{Clock, Entropy, ResourcePolicies, ResourcePolicyFuture, Scope};
+use lambent_model::{Clock, Entropy, ReadPolicyFuture, ResourcePolicies, Scope};
 use lambent_store::{Error as StoreError, Store};
 use lambent_wire::Error;
 use tokio::sync::{Semaphore, watch};
@@ -131,10 +131,10 @@ impl Sqs {
 }
 
 impl ResourcePolicies for Sqs {
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let queue = QueueName::of_arn(arn).and_then(|name| self.inner.queues.find(&name));
         let policy = queue.and_then(|queue| queue.stored.attributes.text("Policy").map(str::to_owned));
-        Box::pin(std::future::ready(policy))
+        Box::pin(std::future::ready(Ok(policy)))
     }
 }
 

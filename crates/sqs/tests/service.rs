@@ -253,8 +253,8 @@ async fn a_queues_policy_is_given_out_by_its_arn() {
     }]});
     service.queue("q", json!({"Policy": policy.to_string()})).await;
     let arn = |name: &str| format!("arn:aws:sqs:us-east-1:000000000000:{name}");
-    assert_eq!(service.sqs.policy(&arn("q")).await, Some(policy.to_string()));
-    assert_eq!(service.sqs.policy(&arn("other")).await, None);
+    assert_eq!(service.sqs.policy(&arn("q")).await, Ok(Some(policy.to_string())));
+    assert_eq!(service.sqs.policy(&arn("other")).await, Ok(None));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use lambent_wire::Error;
 use serde_json::Value;
 
 use super::MappedFunction;
+use crate::refuse;
 use crate::request::invalid;
 
 /// What a role needs ("Configuring execution role permissions").
@@ -22,8 +23,8 @@ pub(crate) async fn check(calls: &dyn AwsCall, arn: &str, function: &MappedFunct
         session: function.arn.name.clone(),
     };
     for action in ACTIONS {
-        if calls.allowed(&caller, &format!("sqs:{action}"), arn).await.is_err() {
-            return Err(no_permission(action));
+        if let Err(error) = calls.allowed(&caller, &format!("sqs:{action}"), arn).await {
+            return Err(if error.is_refusal() { no_permission(action) } else { refuse::call(&error) });
         }
     }
     let seconds = visibility(calls, arn, caller).await?;

@@ -1,7 +1,8 @@
 //! Notification configurations: who is told, which is found out and checked when it is configured.
 
+use lambent_model::AwsCallError;
 use s3s::dto::*;
-use s3s::{S3Request, S3Result};
+use s3s::{S3Error, S3Request, S3Result};
 
 use super::configurations::{bucket, read};
 use super::words::{asker, xml};
@@ -43,7 +44,11 @@ pub(super) async fn put(
             let (_, action) = wish.destination.service();
             let refused = match engine.calls.not_reachable(&wish.arn) {
                 Some(why) => Some(why),
-                None => engine.calls.allowed(&caller, action, &wish.arn).await.err(),
+                None => match engine.calls.allowed(&caller, action, &wish.arn).await {
+                    Ok(()) => None,
+                    Err(AwsCallError::Service { message, status: 403, .. }) => Some(message),
+                    Err(error) => return Err(S3Error::internal_error(error)),
+                },
             };
             if let Some(why) = refused {
                 return Err(invalid_argument(format!(

@@ -13,7 +13,8 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use lambent_identity::sign;
 use lambent_model::{
-    AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock, PostHttp,
+    Arn, AwsAllowedFuture, AwsAnswer, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock,
+    PostHttp,
 };
 use lambent_wire::{ClientError, untyped};
 use serde_json::{Map, Value};
@@ -88,10 +89,9 @@ impl Calls {
     }
 
     fn inside(&self, call: AwsRequest) -> AwsCallFuture {
-        let mut gateway = self.gateway.clone();
+        let gateway = self.gateway.clone();
         Box::pin(async move {
-            let made = gateway.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
-            let gateway = made.ok_or_else(|| AwsCallError::NoAnswer("the server is going down".into()))?;
+            let gateway = arrived(gateway).await?;
             let request = encoded(&call, "http://localhost")?;
             answered(&call.service, gateway.call(&call, request).await)
         })
@@ -100,7 +100,7 @@ impl Calls {
 
 impl AwsCall for Calls {
     fn not_reachable(&self, resource: &str) -> Option<String> {
-        let service = resource.split(':').nth(2).unwrap_or_default();
+        let service = service_of(resource);
         if self.endpoints.find(service, Some(resource)).is_some() || is_offered(service) {
             return None;
         }
@@ -111,16 +111,18 @@ impl AwsCall for Calls {
     }
 
     fn allowed(&self, caller: &AwsCaller, action: &str, resource: &str) -> AwsAllowedFuture {
-        let service = resource.split(':').nth(2).unwrap_or_default();
-        if self.endpoints.find(service, Some(resource)).is_some() {
+        if self.endpoints.find(service_of(resource), Some(resource)).is_some() {
             return Box::pin(std::future::ready(Ok(())));
         }
-        let (mut gateway, caller) = (self.gateway.clone(), caller.clone());
+        let (gateway, caller) = (self.gateway.clone(), caller.clone());
         let (action, resource) = (action.to_owned(), resource.to_owned());
         Box::pin(async move {
-            let made = gateway.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
-            let gateway = made.ok_or("the server is going down")?;
-            gateway.permits.check(&caller, &action, &resource).await.map_err(|error| error.message)
+            let gateway = arrived(gateway).await?;
+            gateway.permits.check(&caller, &action, &resource).await.map_err(|error| AwsCallError::Service {
+                status: error.status.as_u16(),
+                code: error.code.to_owned(),
+                message: error.message,
+            })
         })
     }
 
@@ -137,6 +139,17 @@ impl AwsCall for Calls {
             }
         }
     }
+}
+
+/// The service that an ARN names; empty for what is none.
+fn service_of(resource: &str) -> &str {
+    Arn::parse(resource).map_or("", |arn| arn.service)
+}
+
+/// The gateway, once it has been made.
+async fn arrived(mut gateway: watch::Receiver<Option<Arc<Gateway>>>) -> Result<Arc<Gateway>, AwsCallError> {
+    let made = gateway.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
+    made.ok_or_else(|| AwsCallError::NoAnswer("the server is going down".into()))
 }
 
 /// The request in the service's protocol, with the address of where it goes.

@@ -36,7 +36,7 @@ impl Permits {
     /// Lets a call of the platform pass, or refuses it in AWS's words.
     pub(crate) async fn check(&self, caller: &AwsCaller, action: &str, resource: &str) -> Result<(), Error> {
         let question = Question::new(caller, action, resource, &*self.clock);
-        let of_resource = question.decision_of(self.policy_of(resource).await.as_deref());
+        let of_resource = question.decision_of(self.policy_of(resource).await?.as_deref());
         let of_caller = match caller {
             AwsCaller::Service { .. } => Decision::Silent,
             AwsCaller::Role { role, .. } => match self.iam.permissions(role).await? {
@@ -55,9 +55,14 @@ impl Permits {
         })
     }
 
-    async fn policy_of(&self, resource: &str) -> Option<Arc<Document>> {
-        let text = self.resources.get(Arn::parse(resource)?.service)?.policy(resource).await?;
-        self.documents.of(resource, text)
+    async fn policy_of(&self, resource: &str) -> Result<Option<Arc<Document>>, Error> {
+        let Some(policies) = Arn::parse(resource).and_then(|arn| self.resources.get(arn.service)) else {
+            return Ok(None);
+        };
+        let text = policies.policy(resource).await.map_err(|why| {
+            common::internal_failure(format!("the policy of {resource} cannot be read: {why}"))
+        })?;
+        Ok(text.and_then(|text| self.documents.of(resource, text)))
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{HashSet, VecDeque};
 
 use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
-use lambent_model::{AwsCaller, Timestamp};
+use lambent_model::{AwsCallError, AwsCaller, Timestamp};
 use lambent_patterns::Event as Seen;
 use lambent_store::Write;
 use lambent_wire::Error;
+use lambent_wire::events::error;
 
 use super::event::{Event, second};
 use super::names::BusName;
@@ -158,7 +159,9 @@ impl Inner {
         let caller = AwsCaller::Role { account, role, session: "events".to_owned() };
         match self.calls.allowed(&caller, "events:PutEvents", &target.arn).await {
             Ok(()) => Ok(Ok(next)),
-            Err(reason) => Ok(Err(("NO_PERMISSIONS", reason))),
+            Err(AwsCallError::Service { status: 403, message, .. }) => Ok(Err(("NO_PERMISSIONS", message))),
+            // Nobody has said no: the event stays where it is.
+            Err(error) => Err(error::internal_exception(error.to_string())),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The resource policies of an account, as those see them who want to write into its log groups.
 
 use lambent_identity::policy::{Document, PolicyKind};
-use lambent_model::{Arn, ResourcePolicies, ResourcePolicyFuture, Scope};
+use lambent_model::{Arn, ReadPolicyFuture, ResourcePolicies, Scope};
 use lambent_wire::logs::ResourcePolicy;
 use serde_json::{Value, json};
 
@@ -13,25 +13,26 @@ pub(super) const SCOPES: usize = 64;
 
 impl ResourcePolicies for Logs {
     /// All policies of the account and region of this log group or stream together: each of them counts for all groups.
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let (logs, scope) = (self.clone(), Arn::parse(arn).and_then(|arn| arn.scope()));
-        Box::pin(async move { logs.policy_of(scope?).await })
+        Box::pin(async move {
+            match scope {
+                Some(scope) => logs.policy_of(scope).await.map_err(|error| error.message),
+                None => Ok(None),
+            }
+        })
     }
 }
 
 impl Logs {
-    async fn policy_of(&self, scope: Scope) -> Option<String> {
+    async fn policy_of(&self, scope: Scope) -> Result<Option<String>, lambent_wire::Error> {
         let began = match self.inner.policies.look(&scope) {
-            Ok(known) => return known,
+            Ok(known) => return Ok(known),
             Err(began) => began,
         };
-        let policies = self.resource_policies(&scope).await;
-        let policies = policies.inspect_err(
-            |error| tracing::warn!(error = %error.message, "the resource policies of logs cannot be read"),
-        );
-        let joined = joined(&policies.ok()?);
+        let joined = joined(&self.resource_policies(&scope).await?);
         self.inner.policies.keep(scope, joined.clone(), began);
-        joined
+        Ok(joined)
     }
 
     async fn resource_policies(&self, scope: &Scope) -> Result<Vec<ResourcePolicy>, lambent_wire::Error> {

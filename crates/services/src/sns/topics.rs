@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lambent_model::{ResourcePolicies, ResourcePolicyFuture};
+use lambent_model::{ReadPolicyFuture, ResourcePolicies};
 use lambent_store::{Expect, Write};
 use lambent_wire::sns::types as t;
 use lambent_wire::{Empty, Error};
@@ -157,14 +157,16 @@ impl Sns {
 }
 
 impl ResourcePolicies for Sns {
-    fn policy(&self, arn: &str) -> ResourcePolicyFuture {
+    fn policy(&self, arn: &str) -> ReadPolicyFuture {
         let (sns, arn) = (self.clone(), arn.to_owned());
         Box::pin(async move {
-            let topic = TopicArn::parse("TopicArn", &arn).ok()?;
-            // What cannot be read allows nobody anything; the reading of whoever publishes fails as well, and says why. It
-            // is held in memory for them all the same.
-            let hot = sns.hot(&topic).await.ok()?;
-            Some(policy_of(&topic, &hot.topic))
+            let Ok(topic) = TopicArn::parse("TopicArn", &arn) else { return Ok(None) };
+            // It is held in memory for whoever publishes, too.
+            match sns.hot(&topic).await {
+                Ok(hot) => Ok(Some(policy_of(&topic, &hot.topic))),
+                Err(absent) if absent.status.is_client_error() => Ok(None),
+                Err(error) => Err(error.message),
+            }
         })
     }
 }

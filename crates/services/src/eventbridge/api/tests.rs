@@ -11,8 +11,8 @@ use lambent_fabric::deliveries::{Delivery, What};
 use lambent_identity::Principal;
 use lambent_identity::policy::{Access, Decision, Document, PolicyKind, Who};
 use lambent_model::{
-    AwsAllowedFuture, AwsCall, AwsCallFuture, AwsCaller, AwsRequest, Clock, Entropy, ResourcePolicies, Scope,
-    Timestamp,
+    AwsAllowedFuture, AwsCall, AwsCallError, AwsCallFuture, AwsCaller, AwsRequest, Clock, Entropy,
+    ResourcePolicies, Scope, Timestamp,
 };
 use lambent_store::Store;
 use lambent_store::queue::Place;
@@ -31,7 +31,16 @@ impl AwsCall for Calls {
     fn allowed(&self, caller: &AwsCaller, action: &str, resource: &str) -> AwsAllowedFuture {
         assert_eq!(action, "events:PutEvents");
         let open = caller.account().as_str() == "111111111111" || resource.contains(":event-bus/open");
-        Box::pin(std::future::ready(if open { Ok(()) } else { Err("no policy allows it".to_owned()) }))
+        let error = |status, code: &str, message: &str| {
+            Err(AwsCallError::Service { status, code: code.to_owned(), message: message.to_owned() })
+        };
+        Box::pin(std::future::ready(match () {
+            () if open => Ok(()),
+            () if resource.ends_with(":event-bus/torn") => {
+                error(500, "InternalFailure", "the store cannot be read")
+            }
+            () => error(403, "AccessDeniedException", "no policy allows it"),
+        }))
     }
 
     fn call(&self, _: AwsRequest) -> AwsCallFuture {
@@ -331,7 +340,7 @@ async fn entries_fail_by_themselves() {
     let entries = json!([with("Source", json!("aws.s3"))]);
     let answer = world.call_of(SERVICE, "PutEvents", json!({"Entries": entries})).await.unwrap();
     assert_eq!(answer["FailedEntryCount"], 0, "a service of this server: {answer}");
-    let default = world.service.policy(DEFAULT).await.unwrap();
+    let default = world.service.policy(DEFAULT).await.unwrap().unwrap();
     let caller = Access {
         who: Who::Service("s3.amazonaws.com"),
         action: "events:PutEvents",
@@ -384,6 +393,12 @@ async fn buses_forward_without_end_and_without_circles() {
         })
         .collect();
     assert_eq!(codes, ["NO_RESOURCE", "NO_PERMISSIONS"]);
+    // That nobody can tell who may is no refusal: the event is not taken, and its sender tries again.
+    world.call_of("222222222222", "CreateEventBus", json!({"Name": "torn"})).await.unwrap();
+    let target = json!([{"Id": "1", "Arn": far("torn"), "DeadLetterConfig": {"Arn": DEAD}}]);
+    world.rule("out", json!({"EventPattern": r#"{"source":["shop"]}"#}), target).await;
+    let failed = world.call("PutEvents", json!({"Entries": [entry(&json!({}))]})).await;
+    assert_eq!(failed.unwrap_err().0, "InternalException");
     let refused = world.call("DeleteEventBus", json!({"Name": "b"})).await.unwrap_err();
     assert_eq!(refused.1, "Event bus can't be deleted since it has rules.");
 }
