@@ -29,6 +29,8 @@ pub(crate) struct Job {
     body: Bytes,
     echo: Option<serde_json::Value>,
     pause: Duration,
+    /// Whether a connection that the server has closed is opened again.
+    reopens: bool,
     /// Whether messages come back, which are to be deleted.
     deletes: bool,
 }
@@ -67,7 +69,7 @@ impl Job {
         let echo = options.echo.then(|| serde_json::from_slice(&body)).transpose().context("--body")?;
         let pause = Duration::from_millis(options.pause_ms);
         let deletes = options.target.as_deref() == Some("AmazonSQS.ReceiveMessage");
-        Ok(Self { authority, request, body, echo, pause, deletes })
+        Ok(Self { authority, request, body, echo, pause, reopens: options.reopen, deletes })
     }
 
     /// Whether a response is the one that was asked for.
@@ -92,7 +94,7 @@ pub(crate) struct Connection {
     /// A response that has been checked in full: equal ones need no second look while time is taken.
     checked: Option<Bytes>,
     /// Owns the task that drives the connection.
-    _driver: JoinSet<()>,
+    driver: JoinSet<()>,
 }
 
 impl Connection {
@@ -108,7 +110,7 @@ impl Connection {
             // A broken connection is reported by the request on it.
             let _: Result<(), hyper::Error> = driver.await;
         });
-        Ok(Self { sender, checked: None, _driver: drivers })
+        Ok(Self { sender, checked: None, driver: drivers })
     }
 
     /// Sends the request `count` times, one after the other.
@@ -123,7 +125,7 @@ impl Connection {
             let exchange = async {
                 match job.deletes {
                     true => self.receive(job, request).await,
-                    false => self.exchange(request).await,
+                    false => self.exchange(job, request).await,
                 }
             };
             let Ok(answer) = tokio::time::timeout(PATIENCE, exchange).await else {
@@ -146,7 +148,7 @@ impl Connection {
         job: &Job,
         request: Request<Full<Bytes>>,
     ) -> anyhow::Result<(http::response::Parts, Bytes)> {
-        let (parts, body) = self.exchange(request).await?;
+        let (parts, body) = self.exchange(job, request).await?;
         job.check(parts.status, &parts.headers, &body)?;
         let (received, asked): (serde_json::Value, serde_json::Value) =
             (serde_json::from_slice(&body)?, serde_json::from_slice(&job.body)?);
@@ -157,7 +159,7 @@ impl Connection {
         let mut request = job.request.clone();
         // On a loopback address the signature has to be well formed, and need not fit.
         request.headers.insert(TARGET, http::HeaderValue::from_static("AmazonSQS.DeleteMessageBatch"));
-        let (parts, body) = self.exchange(Request::from_parts(request, Full::new(body.into()))).await?;
+        let (parts, body) = self.exchange(job, Request::from_parts(request, Full::new(body.into()))).await?;
         let deleted: serde_json::Value = serde_json::from_slice(&body)?;
         let failed = deleted["Failed"].as_array().is_some_and(|failed| !failed.is_empty());
         anyhow::ensure!(!failed, "not deleted: {}", text(&body));
@@ -166,9 +168,14 @@ impl Connection {
 
     async fn exchange(
         &mut self,
+        job: &Job,
         request: Request<Full<Bytes>>,
     ) -> anyhow::Result<(http::response::Parts, Bytes)> {
-        self.sender.ready().await.context("the server has closed the connection")?;
+        if let Err(closed) = self.sender.ready().await {
+            anyhow::ensure!(job.reopens, "the server has closed the connection: {closed}");
+            let new = Self::open(job).await?;
+            (self.sender, self.driver) = (new.sender, new.driver);
+        }
         let response = self.sender.send_request(request).await.context("the request failed")?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.context("the response was cut short")?.to_bytes();

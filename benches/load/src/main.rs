@@ -1,7 +1,7 @@
 //! The benchmark's load generator.
 //!
 //! `bench-load URL [--host NAME] [--method METHOD] [--body TEXT] [--connections N] [--warm-up N] [--requests N] [--pause MS] [--echo]
-//! [--event] [--target TARGET]`
+//! [--event] [--reopen] [--target TARGET]`
 //! opens the connections, sends the warm-up, prints `Warm` and waits for a line on its standard input. Then it sends
 //! the requests, one at a time on each connection, and prints `{"wall_ns": …, "latencies_ns": […]}`. Whoever starts
 //! it reads CPU clocks between the two, so that they cover the measured requests alone.

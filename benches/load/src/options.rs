@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) echo: bool,
     /// Whether the function is invoked asynchronously.
     pub(crate) event: bool,
+    /// Whether the server may close a connection after an answer: it is opened again then, in the time of the request.
+    pub(crate) reopen: bool,
     /// `X-Amz-Target` of a call of SQS.
     pub(crate) target: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Options {
             pause_ms: 0,
             echo: false,
             event: false,
+            reopen: false,
             target: None,
         };
         while let Some(argument) = arguments.next() {
@@ -54,6 +57,10 @@ impl Options {
             }
             if argument == "--event" {
                 options.event = true;
+                continue;
+            }
+            if argument == "--reopen" {
+                options.reopen = true;
                 continue;
             }
             let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;

@@ -26,6 +26,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) echo: bool,
     /// Whether the function is invoked asynchronously.
     pub(crate) event: bool,
+    /// Whether the server may close a connection after an answer, which costs the next request another.
+    pub(crate) reopen: bool,
     /// `X-Amz-Target`, of a call of SQS; empty otherwise.
     pub(crate) target: &'a str,
 }
@@ -44,6 +46,7 @@ impl<'a> Plan<'a> {
             pause_ms: 0,
             echo: !body.is_empty(),
             event: false,
+            reopen: false,
             target: "",
         }
     }
@@ -102,6 +105,9 @@ impl Warm {
         }
         if plan.event {
             command.arg("--event");
+        }
+        if plan.reopen {
+            command.arg("--reopen");
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Running::start("the load generator", &mut command)?;

@@ -133,6 +133,9 @@ struct Client {
     stream: BufReader<TcpStream>,
     /// Of the last answer.
     etag: String,
+    /// Whether the server closes the connection behind it (RFC 9112, section 9.3): some do with every answer, or after a
+    /// thousand.
+    is_closing: bool,
 }
 
 impl Client {
@@ -140,10 +143,13 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { address, stream: BufReader::new(stream), etag: String::new() })
+        Ok(Self { address, stream: BufReader::new(stream), etag: String::new(), is_closing: false })
     }
 
     fn send(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<(u16, usize)> {
+        if self.is_closing {
+            *self = Self::connect(self.address)?;
+        }
         let (address, signature) = (self.address, "0".repeat(64));
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Amz-Date: 20260101T000000Z\r\nX-Amz-Content-Sha256: \
@@ -157,15 +163,19 @@ impl Client {
         let (mut status, mut length, mut line) = (0, 0, String::new());
         loop {
             line.clear();
-            if self.stream.read_line(&mut line)? == 0 {
-                return Ok((0, 0));
-            }
+            anyhow::ensure!(self.stream.read_line(&mut line)? > 0, "the server has closed the connection");
             let text = line.trim_end();
             if text.is_empty() {
                 return Ok((status, length));
             }
             match text.split_once(':') {
-                None => status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0),
+                None => {
+                    status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+                    self.is_closing = text.starts_with("HTTP/1.0");
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("connection") => {
+                    self.is_closing = value.trim().eq_ignore_ascii_case("close");
+                }
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                     length = value.trim().parse()?
                 }
@@ -179,15 +189,7 @@ impl Client {
 
     /// The body of an answer with this status.
     fn expect(&mut self, status: u16, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let sent = self.send(method, path, body);
-        let (found, length) = match sent {
-            Ok((found, length)) if found != 0 => (found, length),
-            // Some servers close a connection after a thousand requests.
-            _ => {
-                *self = Self::connect(self.address)?;
-                self.send(method, path, body)?
-            }
-        };
+        let (found, length) = self.send(method, path, body)?;
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer)?;
         let text = String::from_utf8_lossy(&answer);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--waiting EVENTS] [--awake | --no-awake]
-  --quick      fewer rounds: about two minutes once everything is built
+  --quick      fewer rounds: about five minutes once everything is built
   --peers      beside other servers as well, from PyPI and npm
   --waiting    how many events wait over 50 functions in the end: 1,000,000, or 20,000 with --quick
   --awake      keep every CPU awake with threads of idle priority (the default)

@@ -65,10 +65,10 @@ pub(crate) fn measure(server: &Server, programs: &Programs, options: &Options) -
     })
 }
 
-/// Messages a second that any server of SQS takes and gives.
+/// Messages a second that any server of SQS takes and gives. Some close a connection with each answer.
 pub(super) fn rates(programs: &Programs, url: &str) -> anyhow::Result<(f64, f64)> {
-    const REQUESTS: usize = 10 * CLIENTS;
-    let queue = Queue::make(programs, url)?;
+    const REQUESTS: usize = 50 * CLIENTS;
+    let queue = Queue { reopen: true, ..Queue::make(programs, url)? };
     let sent = rate(REQUESTS, &queue.send(CLIENTS, REQUESTS)?);
     Ok((sent, rate(REQUESTS, &queue.take(CLIENTS, REQUESTS)?)))
 }
@@ -83,6 +83,8 @@ struct Queue<'a> {
     url: String,
     batch: String,
     receive: String,
+    /// Whether a connection that the server closes is opened again.
+    reopen: bool,
 }
 
 impl<'a> Queue<'a> {
@@ -96,6 +98,7 @@ impl<'a> Queue<'a> {
             url: url.to_owned(),
             batch: format!(r#"{{"QueueUrl": "{queue}", "Entries": [{}]}}"#, entries.join(",")),
             receive: format!(r#"{{"QueueUrl": "{queue}", "MaxNumberOfMessages": {BATCH}}}"#),
+            reopen: false,
         };
         made.call("AmazonSQS.CreateQueue", r#"{"QueueName": "bench"}"#, 1, 1)?;
         Ok(made)
@@ -117,7 +120,8 @@ impl<'a> Queue<'a> {
         connections: usize,
         requests: usize,
     ) -> anyhow::Result<load::Measured> {
-        let plan = Plan { target, connections, requests, echo: false, ..Plan::once(&self.url, body) };
+        let (url, reopen) = (&self.url, self.reopen);
+        let plan = Plan { target, connections, requests, reopen, echo: false, ..Plan::once(url, body) };
         load::run(self.programs, &plan)
     }
 }

@@ -5,6 +5,8 @@
 
 mod start;
 
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
 use serde::Serialize;
 
@@ -56,7 +58,7 @@ pub(crate) fn measure(
         let (first, warm) = bench.functions(deploy, url, || server.settle())?;
         let mut found = Found::of("Lambent", Some(&subject.label), Some(first), Some(warm));
         if all.is_empty() {
-            bench.services(&mut found, &server.address().to_string())?;
+            bench.services(&mut found, server.address());
         }
         server.stop()?;
         all.push(found);
@@ -108,7 +110,7 @@ impl Bench<'_> {
             }
         };
         if peer.services {
-            self.services(&mut found, &peer.address.to_string())?;
+            self.services(&mut found, peer.address);
         }
         peer.end()?;
         Ok(found)
@@ -148,12 +150,16 @@ impl Bench<'_> {
         Summary::of(load::run(self.programs, &plan)?.micros()).context("there are invocations")
     }
 
-    fn services(&self, found: &mut Found, address: &str) -> anyhow::Result<()> {
-        let (sent, received) = queues::rates(self.programs, &format!("http://{address}/"))?;
-        let (puts, gets) = objects::rates(address.parse()?)?;
-        (found.sent, found.received) = (Some(sent), Some(received));
-        (found.puts, found.gets) = (Some(puts), Some(gets));
-        Ok(())
+    /// Messages and objects, each whether or not the other could be measured: most of these servers are not ours.
+    fn services(&self, found: &mut Found, address: SocketAddr) {
+        match queues::rates(self.programs, &format!("http://{address}/")) {
+            Ok((sent, received)) => (found.sent, found.received) = (Some(sent), Some(received)),
+            Err(why) => eprintln!("messages of {} could not be measured: {why:#}", found.name),
+        }
+        match objects::rates(address) {
+            Ok((puts, gets)) => (found.puts, found.gets) = (Some(puts), Some(gets)),
+            Err(why) => eprintln!("objects of {} could not be measured: {why:#}", found.name),
+        }
     }
 }
 

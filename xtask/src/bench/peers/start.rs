@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use super::FIRST;
 use crate::bench::http;
-use crate::bench::prepare::{Place, succeed};
+use crate::bench::prepare::{Place, output, succeed};
 use crate::bench::process::Running;
 use crate::bench::subject::Subject;
 use crate::test::prepare::venv;
@@ -60,13 +60,14 @@ impl Peer {
 fn ministack(place: &Place, _: &[Subject]) -> anyhow::Result<Peer> {
     let (python, version) = from_pypi("peers", "peers.txt", "ministack")?;
     let address = free()?;
+    // Its functions run on the interpreter that it runs on.
+    let text = "import sys; print('python%d.%d' % sys.version_info[:2])";
+    let runtime = output(Command::new(&python).args(["-c", text]))?.trim().to_owned();
     let mut command = Command::new(python);
     command.args(["-c", "from ministack.app import main; main()"]);
     command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", address.port().to_string());
     let process =
         started("ministack", &mut command, place, || http::is_ready(address, "/_ministack/health"))?;
-    // Its functions run on the interpreter that it runs on.
-    let runtime = "python3.11".to_owned();
     let functions = Functions::Deployed { runtime };
     Ok(Peer {
         name: format!("ministack {version}"),
