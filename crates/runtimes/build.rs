@@ -18,7 +18,9 @@ fn main() {
     };
     let folder = env::var("OUT_DIR").expect("cargo sets it");
     for (name, form) in [("index.mjs", Form::Module), ("joined.js", Form::Body)] {
-        let joined = join::join("index.mjs", form, read).unwrap_or_else(|problem| panic!("{problem}"));
+        // The first says why.
+        let joined =
+            join::join(&["flags.mjs", "index.mjs"], form, read).unwrap_or_else(|problem| panic!("{problem}"));
         let target = Path::new(&folder).join(name);
         fs::write(target, joined).expect("cargo's folder for build scripts can be written");
     }

@@ -6,6 +6,14 @@
 
 "use strict";
 
+// As flags.mjs does and says why; this is before it, and Node's modules are wanted here already.
+const { setFlagsFromString } = require("node:v8");
+if (process.execArgv.includes("--expose-gc")) setFlagsFromString("--no-expose-gc");
+for (const word of process.execArgv) {
+  const [name, value] = word.split("=");
+  if (/^--max-(old|semi)-space-size$/.test(name) && value) setFlagsFromString(`${name}=0`);
+}
+
 const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { pathToFileURL } = require("node:url");

@@ -2,6 +2,7 @@
 //
 // The names `Runtime` and `handleOnce…` are part of every stack trace that a function's caller sees.
 
+import { restoreFlags } from "./flags.mjs";
 import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } from "./callback.mjs";
 import { RuntimeClient } from "./client.mjs";
 import { Connection } from "./connection.mjs";
@@ -261,6 +262,7 @@ async function run(root, handlerName, connected) {
   if (!MODERN) reportUncaught(logError, lastError);
   ignoreEmptyEventLoop();
   if (!MODERN) process.on("beforeExit", emptyEventLoop);
+  restoreFlags();
   const runtime = await load(root, handlerName, client, store, logError, lastError);
   // Later only a stream that is never ended is noticed in this way.
   if (MODERN && runtime?.handleOnce === runtime?.handleOnceStreaming) process.on("beforeExit", emptyEventLoop);

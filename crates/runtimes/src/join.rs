@@ -19,7 +19,8 @@ pub(crate) enum Form {
     Body,
 }
 
-/// The modules below `entry`, each after those that it imports, as one file.
+/// The modules below each of `entries`, each after those that it imports, as one file. What an entry wants of Node's own
+/// modules is loaded behind the entries before it.
 ///
 /// `read` gives the text of a module of the same folder. Names at the top of the modules must differ from each other;
 /// Node.js refuses the joined file otherwise.
@@ -28,16 +29,21 @@ pub(crate) enum Form {
 ///
 /// The form that is not understood, with the module in which it is.
 pub(crate) fn join(
-    entry: &str,
+    entries: &[&str],
     form: Form,
     read: impl Fn(&str) -> Result<String, String>,
 ) -> Result<String, String> {
     let mut joined = Joined { read, seen: BTreeSet::new(), builtins: BTreeMap::new(), body: String::new() };
-    joined.add(entry)?;
-    let imports: String = joined.builtins.iter().map(|(from, names)| names.statement(form, from)).collect();
+    let mut text = String::new();
+    for entry in entries {
+        joined.add(entry)?;
+        let builtins = std::mem::take(&mut joined.builtins);
+        text.extend(builtins.iter().map(|(from, names)| names.statement(form, from)));
+        text.push_str(&std::mem::take(&mut joined.body));
+    }
     match form {
-        Form::Module => Ok(format!("{imports}{}", joined.body)),
-        Form::Body => Ok(format!("\"use strict\";\n{imports}{}", without_module_words(&joined.body))),
+        Form::Module => Ok(text),
+        Form::Body => Ok(format!("\"use strict\";\n{}", without_module_words(&text))),
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
     use super::*;
 
     fn joined(form: Form, modules: &[(&str, &str)]) -> Result<String, String> {
-        join("index.mjs", form, |name| {
+        join(&["index.mjs"], form, |name| {
             let found = modules.iter().find(|(module, _)| *module == name);
             found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("there is no {name}"))
         })
@@ -175,6 +181,20 @@ mod tests {
         ];
         let expected = "const fs = process.getBuiltinModule(\"node:fs\");\nconst { x, y } = process.getBuiltinModule(\"node:fs\");\n// Why.\nconst a = 1;\nfunction b() {\n  return a;\n}\nb(a);\n";
         assert_eq!(joined(Form::Module, &modules).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn an_entry_is_done_before_the_next_one_loads_anything() {
+        let read = |name: &str| {
+            Ok(match name {
+                "a.mjs" => "import { x } from \"node:v8\";\nx();\n",
+                _ => "import { y } from \"node:fs\";\nimport { z } from \"./a.mjs\";\ny(z);\n",
+            }
+            .to_owned())
+        };
+        let expected = "const { x } = process.getBuiltinModule(\"node:v8\");\nx();\n\
+                        const { y } = process.getBuiltinModule(\"node:fs\");\ny(z);\n";
+        assert_eq!(join(&["a.mjs", "b.mjs"], Form::Module, read).as_deref(), Ok(expected));
     }
 
     #[test]

@@ -1,0 +1,23 @@
+// V8's options while the client loads.
+//
+// Node.js carries its own modules compiled, and V8 takes that code only where its options are the defaults. Those that
+// every function is started with would have each module compiled again, a tenth of a start and more. So they are set back
+// until the function is loaded. The heap has its limits by then, and the global object its `gc`; what V8 reads later, for
+// contexts and threads that the function makes, is as it was given.
+
+import { setFlagsFromString } from "node:v8";
+
+const DEFAULTS = new Map([
+  ["--expose-gc", "--no-expose-gc"],
+  ["--max-old-space-size", "--max-old-space-size=0"],
+  ["--max-semi-space-size", "--max-semi-space-size=0"],
+]);
+const nameOf = (word) => word.split("=")[0];
+const GIVEN = process.execArgv.filter((word) => DEFAULTS.has(nameOf(word)));
+
+/** Gives V8 the options of this process's start. */
+export function restoreFlags() {
+  for (const word of GIVEN) setFlagsFromString(word);
+}
+
+for (const word of GIVEN) setFlagsFromString(DEFAULTS.get(nameOf(word)));
