@@ -6,6 +6,7 @@ use lambent_model::{Clock, EnvironmentId, ExtensionId, LogRecord, LogSink, LogSt
 
 use crate::flood::{Dropped, Fate, Flood};
 use crate::output::{Frame, Frames, Lines};
+use crate::pipes::TakeOutput;
 use crate::record::{Logging, Record, Subject};
 use crate::telemetry::{Delivery, Hub, Source, Subscription, SubscriptionError};
 use crate::{Function, Initialization, World};
@@ -106,36 +107,11 @@ impl Log {
         }
     }
 
-    /// Whether the function writes more than is kept of it.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.flood.is_dropping()
-    }
-
     fn confess(&mut self, now: Timestamp, Dropped { records, bytes }: Dropped) {
         let record = Record::LogsDropped { records, bytes, reason: FLOOD };
         if let Some(line) = record.render(self.logging, &self.subject, now) {
             self.write(now, Origin::Platform, line);
         }
-    }
-
-    pub(crate) fn stdio(&mut self, bytes: &[u8]) {
-        let mut lines = std::mem::take(&mut self.lines);
-        let at = self.clock.now();
-        lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Function, line));
-        self.lines = lines;
-    }
-
-    /// What the extension in a slot has written.
-    pub(crate) fn extension(&mut self, slot: u8, bytes: &[u8]) {
-        let mut all = std::mem::take(&mut self.extensions);
-        if !all.iter().any(|(taken, _)| *taken == slot) {
-            all.push((slot, Lines::default()));
-        }
-        let at = self.clock.now();
-        for (_, lines) in all.iter_mut().filter(|(taken, _)| *taken == slot) {
-            lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Extension, line));
-        }
-        self.extensions = all;
     }
 
     /// What dead extensions have left unfinished.
@@ -144,18 +120,6 @@ impl Log {
         for (_, mut lines) in std::mem::take(&mut self.extensions) {
             lines.flush(&mut |line| self.write_function(at, at, Source::Extension, line));
         }
-    }
-
-    pub(crate) fn telemetry(&mut self, bytes: &[u8]) {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.feed(bytes, &mut |frame| self.framed(frame));
-        self.frames = frames;
-    }
-
-    pub(crate) fn flush_telemetry(&mut self) {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.flush(&mut |frame| self.framed(frame));
-        self.frames = frames;
     }
 
     fn framed(&mut self, frame: Frame) {
@@ -199,5 +163,43 @@ impl Log {
     pub(crate) fn end_subscriptions(&mut self) {
         self.flush_extensions();
         self.hub.reopen();
+    }
+}
+
+impl TakeOutput for Log {
+    fn telemetry(&mut self, bytes: &[u8]) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.feed(bytes, &mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    fn flush_telemetry(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.flush(&mut |frame| self.framed(frame));
+        self.frames = frames;
+    }
+
+    fn stdio(&mut self, bytes: &[u8]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        let at = self.clock.now();
+        lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Function, line));
+        self.lines = lines;
+    }
+
+    fn extension(&mut self, slot: u8, bytes: &[u8]) {
+        let mut all = std::mem::take(&mut self.extensions);
+        if !all.iter().any(|(taken, _)| *taken == slot) {
+            all.push((slot, Lines::default()));
+        }
+        let at = self.clock.now();
+        for (_, lines) in all.iter_mut().filter(|(taken, _)| *taken == slot) {
+            lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Extension, line));
+        }
+        self.extensions = all;
+    }
+
+    /// Whether the function writes more than is kept of it.
+    fn is_flooded(&self) -> bool {
+        self.flood.is_dropping()
     }
 }

@@ -1,63 +1,114 @@
-//! The pipes that a function writes to.
+//! The pipes that a function writes to, and when somebody is woken by what it writes.
+//!
+//! What a function prints in an invocation is read when it reports its result, without anyone being woken for it. A line
+//! that woke the environment's task, mostly on another thread, and made both wait for the same lock would cost more than
+//! all else that is done for it. So the pipes are *watched* only until the first output; then they *rest*, which is that
+//! nobody is woken, and are looked at after [`REST`] for as long as there is something to find.
 
-use std::io;
+use std::io::{self, PipeReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use lambent_sandbox_client::Output;
-use tokio::net::unix::pipe;
-
-use crate::log::Log;
+use tokio::net::unix::pipe::Receiver;
 
 /// What one event may drain from a pipe before others get their turn.
 const DRAIN: usize = 256 * 1024;
 
-/// The read ends; `None` once closed. Clones are the same pipes: one waits, another reads.
-#[derive(Clone)]
+/// How long pipes rest. A pipe holds 64 KB, so that only who writes more than 32 MB a second waits for the end of it.
+const REST: Duration = Duration::from_millis(2);
+
+/// The same in a flood, of each 5 ms at most a quarter of a megabyte of either pipe, 50 MB a second: reading what is thrown
+/// away would otherwise cost the server as much CPU as the function has.
+const FLOOD_REST: Duration = Duration::from_millis(5);
+
+/// Who has written as much since the last look may wait at a full pipe by now, and does not wait once more.
+const MUCH: usize = 32 * 1024;
+
+/// Who is given what has been read.
+pub(crate) trait TakeOutput {
+    fn telemetry(&mut self, bytes: &[u8]);
+    fn stdio(&mut self, bytes: &[u8]);
+    /// What the extension in a slot has written.
+    fn extension(&mut self, slot: u8, bytes: &[u8]);
+    /// Nobody is left to write the rest of a frame.
+    fn flush_telemetry(&mut self);
+    /// Whether it throws away what it is given.
+    fn is_flooded(&self) -> bool;
+}
+
+/// A read end, which never blocks.
+enum Pipe {
+    /// The runtime waits for it. A second handle is with the environment's task while that waits.
+    Watched(Arc<Receiver>),
+    Resting(PipeReader),
+}
+
+/// The read ends that are open.
 pub(crate) struct Pipes {
-    stdio: Option<Arc<pipe::Receiver>>,
-    telemetry: Option<Arc<pipe::Receiver>>,
+    /// The function's frames, then its standard output and error.
+    telemetry: Option<Pipe>,
+    stdio: Option<Pipe>,
     /// Standard output and error of each extension, by its slot: ten at most.
-    extensions: Vec<(u8, Option<Arc<pipe::Receiver>>)>,
+    extensions: Vec<(u8, Option<Pipe>)>,
+    /// Bytes read since the last look.
+    taken: usize,
 }
 
 impl Pipes {
     pub(crate) fn new(output: Output) -> io::Result<Self> {
-        let receiver = |fd| pipe::Receiver::from_owned_fd(fd).map(|receiver| Some(Arc::new(receiver)));
-        Ok(Self {
-            stdio: receiver(output.stdio)?,
-            telemetry: receiver(output.telemetry)?,
-            extensions: Vec::new(),
-        })
-    }
-
-    /// Waits until there is something to read, or one has been closed.
-    pub(crate) async fn readable(&self) {
-        let extensions = self.extensions.iter().map(|(_, pipe)| pipe);
-        std::future::poll_fn(|context| {
-            let mut pipes = [&self.stdio, &self.telemetry].into_iter().chain(extensions.clone()).flatten();
-            // An error shows again at the read that follows.
-            let ready = pipes.any(|pipe| pipe.poll_read_ready(context).is_ready());
-            if ready { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        let telemetry = Some(Pipe::watch(output.telemetry)?);
+        let stdio = Some(Pipe::watch(output.stdio)?);
+        Ok(Self { telemetry, stdio, extensions: Vec::new(), taken: 0 })
     }
 
     /// Reads from an extension's pipe as well.
     pub(crate) fn add(&mut self, slot: u8, output: OwnedFd) -> io::Result<()> {
-        let receiver = pipe::Receiver::from_owned_fd(output)?;
-        self.extensions.push((slot, Some(Arc::new(receiver))));
+        self.extensions.push((slot, Some(Pipe::watch(output)?)));
         Ok(())
+    }
+
+    /// Those that are watched, for [`readable`].
+    pub(crate) fn watched(&self) -> Vec<Arc<Receiver>> {
+        let extensions = self.extensions.iter().map(|(_, pipe)| pipe);
+        let all = [&self.telemetry, &self.stdio].into_iter().chain(extensions).flatten();
+        let watched = all.filter_map(|pipe| match pipe {
+            Pipe::Watched(receiver) => Some(Arc::clone(receiver)),
+            Pipe::Resting(_) => None,
+        });
+        watched.collect()
+    }
+
+    /// Reads what is there after a rest or because a pipe is readable. Answers how long the pipes rest now; none where they
+    /// are watched.
+    pub(crate) fn look(&mut self, log: &mut impl TakeOutput) -> io::Result<Option<Duration>> {
+        self.drain(log);
+        let rest = match std::mem::take(&mut self.taken) {
+            _ if log.is_flooded() => Some(FLOOD_REST),
+            1..MUCH => Some(REST),
+            _ => None,
+        };
+        let extensions = self.extensions.iter_mut().map(|(_, pipe)| pipe);
+        for pipe in [&mut self.telemetry, &mut self.stdio].into_iter().chain(extensions) {
+            *pipe = match (pipe.take(), rest) {
+                (Some(pipe), Some(_)) => Some(pipe.rest()?),
+                (Some(Pipe::Resting(reader)), None) => Some(Pipe::watch(reader.into())?),
+                (pipe, _) => pipe,
+            };
+        }
+        Ok(rest)
     }
 
     /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a
     /// result is there by then, so its lines come before `END`.
-    pub(crate) fn drain(&mut self, log: &mut Log) -> bool {
-        let mut more = read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
-        more |= read(&mut self.stdio, &mut |bytes| log.stdio(bytes));
+    pub(crate) fn drain(&mut self, log: &mut impl TakeOutput) -> bool {
+        let taken = &mut self.taken;
+        let mut more = read(&mut self.telemetry, taken, &mut |bytes| log.telemetry(bytes));
+        more |= read(&mut self.stdio, taken, &mut |bytes| log.stdio(bytes));
         for (slot, pipe) in &mut self.extensions {
-            more |= read(pipe, &mut |bytes| log.extension(*slot, bytes));
+            more |= read(pipe, taken, &mut |bytes| log.extension(*slot, bytes));
         }
         if self.extensions.iter().any(|(_, pipe)| pipe.is_none()) {
             self.extensions.retain(|(_, pipe)| pipe.is_some());
@@ -66,24 +117,70 @@ impl Pipes {
     }
 
     /// Takes all that dead writers have left, so that none of it is mixed with what the next ones write.
-    pub(crate) fn finish(&mut self, log: &mut Log) {
+    pub(crate) fn finish(&mut self, log: &mut impl TakeOutput) {
         while self.drain(log) {}
         log.flush_telemetry();
     }
 }
 
+impl Pipe {
+    fn watch(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self::Watched(Arc::new(Receiver::from_owned_fd(fd)?)))
+    }
+
+    /// Stays watched while somebody waits for it.
+    fn rest(self) -> io::Result<Self> {
+        match self {
+            Self::Watched(receiver) => match Arc::try_unwrap(receiver) {
+                Ok(receiver) => Ok(Self::Resting(receiver.into_nonblocking_fd()?.into())),
+                Err(receiver) => Ok(Self::Watched(receiver)),
+            },
+            resting @ Self::Resting(_) => Ok(resting),
+        }
+    }
+
+    /// Reads once; an error of the kind `WouldBlock` when there is nothing. Nothing is asked of the kernel where the runtime
+    /// would have heard.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Watched(receiver) => receiver.try_read(buffer),
+            Self::Resting(reader) => reader.read(buffer),
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        matches!(self, Self::Watched(_))
+    }
+}
+
+/// Waits until one of them has something to read, or has been closed; for ever where there is none.
+pub(crate) async fn readable(watched: &[Arc<Receiver>]) {
+    std::future::poll_fn(|context| {
+        // An error shows again at the read that follows.
+        let ready = watched.iter().any(|watch| watch.poll_read_ready(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// True when the limit ended it.
-fn read(pipe: &mut Option<Arc<pipe::Receiver>>, take: &mut impl FnMut(&[u8])) -> bool {
-    let Some(receiver) = pipe else { return false };
+fn read(pipe: &mut Option<Pipe>, taken: &mut usize, take: &mut impl FnMut(&[u8])) -> bool {
+    let Some(open) = pipe else { return false };
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     while total < DRAIN {
-        match receiver.try_read(&mut buffer) {
+        match open.read(&mut buffer) {
             Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
+                *taken += length;
+                // What comes after this is for the next look; a pipe that is watched is read until it says that it is empty.
+                if !open.is_watched() && length < buffer.len() {
+                    return false;
+                }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => {
                 *pipe = None;
                 return false;
@@ -91,4 +188,83 @@ fn read(pipe: &mut Option<Arc<pipe::Receiver>>, take: &mut impl FnMut(&[u8])) ->
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Keeps what is written.
+    #[derive(Default)]
+    struct Kept {
+        text: String,
+        flooded: bool,
+    }
+
+    impl Kept {
+        fn keep(&mut self, bytes: &[u8]) {
+            self.text.push_str(str::from_utf8(bytes).unwrap());
+        }
+    }
+
+    impl TakeOutput for Kept {
+        fn telemetry(&mut self, bytes: &[u8]) {
+            self.keep(bytes);
+        }
+        fn stdio(&mut self, bytes: &[u8]) {
+            self.keep(bytes);
+        }
+        fn extension(&mut self, _slot: u8, bytes: &[u8]) {
+            self.keep(bytes);
+        }
+        fn flush_telemetry(&mut self) {}
+        fn is_flooded(&self) -> bool {
+            self.flooded
+        }
+    }
+
+    #[tokio::test]
+    async fn pipes_rest_after_output_and_are_watched_again_after_silence() {
+        let (stdio, mut writer) = io::pipe().unwrap();
+        let (telemetry, _silent) = io::pipe().unwrap();
+        let mut pipes = Pipes::new(Output { stdio: stdio.into(), telemetry: telemetry.into() }).unwrap();
+        let mut kept = Kept::default();
+
+        writer.write_all(b"first ").unwrap();
+        readable(&pipes.watched()).await;
+        assert_eq!(pipes.look(&mut kept).unwrap(), Some(REST));
+        assert_eq!(pipes.watched().len(), 0, "nobody is woken");
+
+        writer.write_all(b"second ").unwrap();
+        assert!(!pipes.drain(&mut kept));
+        assert_eq!(kept.text, "first second ", "read by whoever needs it");
+        assert_eq!(pipes.look(&mut kept).unwrap(), Some(REST), "there was something meanwhile");
+        assert_eq!(pipes.look(&mut kept).unwrap(), None, "and now there was not");
+        assert_eq!(pipes.watched().len(), 2);
+
+        writer.write_all(b"third").unwrap();
+        readable(&pipes.watched()).await;
+        kept.flooded = true;
+        assert_eq!(pipes.look(&mut kept).unwrap(), Some(FLOOD_REST));
+        assert_eq!(kept.text, "first second third");
+
+        drop(writer);
+        kept.flooded = false;
+        assert_eq!(pipes.look(&mut kept).unwrap(), None);
+        assert_eq!(pipes.watched().len(), 1, "who has closed a pipe is not waited for");
+    }
+
+    #[tokio::test]
+    async fn who_fills_a_pipe_does_not_wait_for_the_end_of_a_rest() {
+        let (stdio, mut writer) = io::pipe().unwrap();
+        let (telemetry, _silent) = io::pipe().unwrap();
+        let mut pipes = Pipes::new(Output { stdio: stdio.into(), telemetry: telemetry.into() }).unwrap();
+        let mut kept = Kept::default();
+        writer.write_all(&[b'x'; MUCH]).unwrap();
+        readable(&pipes.watched()).await;
+        assert_eq!(pipes.look(&mut kept).unwrap(), None);
+        assert_eq!((kept.text.len(), pipes.watched().len()), (MUCH, 2));
+    }
 }

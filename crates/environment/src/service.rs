@@ -9,13 +9,14 @@ use lambent_model::{Completed, EnvironmentId, Invocation, Origin, Segment, TakeR
 use lambent_sandbox_client::{
     Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec,
 };
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
-use crate::pipes::Pipes;
+use crate::pipes::{Pipes, readable};
 use crate::steady::steady;
 use crate::{Function, Guest, Initialization, Notify, Placement, Status, World, telemetry};
 
@@ -39,8 +40,8 @@ const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
 /// "The X-Ray daemon receives segments of up to 64 KB"; a datagram is no larger.
 const SEGMENT_LIMIT: usize = 64 * 1024;
 
-/// Between two reads of a flood, each of at most a quarter of a megabyte of either pipe: 50 MB a second.
-const FLOOD_PAUSE: Duration = Duration::from_millis(5);
+/// Between two batches of segments of a function that sends nothing else.
+const SEGMENTS_PAUSE: Duration = Duration::from_millis(5);
 
 /// A way to reach an environment. The environment outlives its handles.
 #[derive(Clone)]
@@ -180,6 +181,7 @@ impl Task<'_> {
         // Every connection ends with the environment: dropping the sets aborts what is left.
         let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
         let mut deliveries = JoinSet::new();
+        let mut rest_until = None;
         let (mut segment, mut segments_in_a_row) = (vec![0; SEGMENT_LIMIT], 0);
         loop {
             shared.look_around(Instant::now());
@@ -195,8 +197,7 @@ impl Task<'_> {
             }
             let room = connections.len() < CONNECTIONS;
             let platform_room = platform_connections.len() < CONNECTIONS;
-            let Some(pipes) = shared.pipes() else { return };
-            let flooded = shared.is_flooded();
+            let Some(watched) = shared.watched() else { return };
             // Biased: an ended sandbox first; then the deadline and what others left to do, which a function that
             // floods its pipes or its API must not be able to put off.
             tokio::select! { biased;
@@ -230,7 +231,11 @@ impl Task<'_> {
                     }
                     Err(error) => shared.fail(&format!("its platform socket failed: {error}")),
                 },
-                () = readable(&pipes, flooded) => shared.drain(),
+                () = look_due(&watched, rest_until) => {
+                    // Nobody waits for what is to rest.
+                    drop(watched);
+                    rest_until = shared.look_at_output().map(|rest| Instant::now() + rest);
+                }
                 received = receive(&xray, &mut segment, &mut segments_in_a_row) => match received {
                     Ok(length) => self.segment(&segment[..length]),
                     Err(error) => shared.fail(&format!("its X-Ray socket failed: {error}")),
@@ -311,20 +316,19 @@ impl Task<'_> {
     }
 }
 
-/// Waits for output, and during a flood a moment longer: reading what is thrown away would otherwise cost the server as
-/// much CPU as the function has. A writer meanwhile waits at a full pipe; nothing waits for the writer.
-async fn readable(pipes: &Pipes, flooded: bool) {
-    if flooded {
-        tokio::time::sleep(FLOOD_PAUSE).await;
+/// Waits until the pipes are to be looked at. A writer may meanwhile wait at a full one; nothing waits for the writer.
+async fn look_due(watched: &[Arc<Receiver>], rest_until: Option<Instant>) {
+    match rest_until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => readable(watched).await,
     }
-    pipes.readable().await;
 }
 
 /// Receives a datagram. After some in a row the next is waited for a moment longer, and what comes meanwhile is dropped by
 /// the kernel: a function that sends nothing else must not cost the server as much CPU as it has.
 async fn receive(xray: &Datagrams, buffer: &mut [u8], in_a_row: &mut u32) -> io::Result<usize> {
     if *in_a_row == SEGMENTS_IN_A_ROW {
-        tokio::time::sleep(FLOOD_PAUSE).await;
+        tokio::time::sleep(SEGMENTS_PAUSE).await;
         *in_a_row = 0;
     }
     let received = xray.receive(buffer).await;

@@ -1,6 +1,7 @@
 //! What the function has written, and what the sandbox says of its ends, in words for the log.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lambent_model::Origin;
 use lambent_sandbox_client::{Event as SandboxEvent, Exit};
@@ -19,7 +20,16 @@ impl Core {
         }
     }
 
-    /// The same, and an unfinished line with it: what it belongs to ends here.
+    /// The same after a rest, or because there is something; see [`crate::pipes::Pipes::look`].
+    pub(super) fn look_at_output(&mut self) -> Option<Duration> {
+        let rest = self.sandbox.as_mut()?.pipes.look(&mut self.log);
+        rest.unwrap_or_else(|error| {
+            self.fail(&format!("its output pipes cannot be watched: {error}"));
+            None
+        })
+    }
+
+    /// [`Core::drain`], and an unfinished line with it: what it belongs to ends here.
     pub(super) fn flush(&mut self) {
         self.drain();
         self.log.flush_stdio();

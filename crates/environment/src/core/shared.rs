@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{EnvironmentId, ExtensionId, Failure, Invocation, ResponseHead, TakeResponse};
 use lambent_sandbox_client::{Control, Event as SandboxEvent};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify as Wake, oneshot};
 
 use super::extensions::Desk;
@@ -229,8 +230,9 @@ impl Shared {
         self.core().log.stream.stream.clone()
     }
 
-    pub(crate) fn pipes(&self) -> Option<Pipes> {
-        self.core().sandbox.as_ref().map(|grip| grip.pipes.clone())
+    /// The pipes that are watched; `None` once the environment is over.
+    pub(crate) fn watched(&self) -> Option<Vec<Arc<Receiver>>> {
+        self.core().sandbox.as_ref().map(|grip| grip.pipes.watched())
     }
 
     /// Where an extension that was started writes.
@@ -238,13 +240,10 @@ impl Shared {
         self.core().extension_output(slot, output);
     }
 
-    pub(crate) fn drain(&self) {
-        self.core().drain();
-    }
-
-    /// Whether the function writes more than is kept of it.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.core().log.is_flooded()
+    /// Takes over what the function has written so far. Answers how long nobody needs to look again; `None` where the
+    /// pipes are watched.
+    pub(crate) fn look_at_output(&self) -> Option<Duration> {
+        self.core().look_at_output()
     }
 
     pub(crate) fn sandbox_event(&self, event: SandboxEvent) {
