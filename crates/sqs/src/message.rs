@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use lambent_wire::Error;
 use lambent_wire::sqs::types::{MessageAttributeValue, MessageSystemAttributeValue};
 use lambent_wire::sqs::{error, types as t};
@@ -80,7 +81,7 @@ pub(crate) struct Head {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Checked {
     pub(crate) head: Head,
-    pub(crate) body: String,
+    pub(crate) body: Bytes,
     pub(crate) delay_seconds: u32,
     /// By what a second one is recognised, in a FIFO queue.
     pub(crate) identity: Option<String>,
@@ -100,12 +101,13 @@ impl Draft {
         self.body.len() + self.attributes.iter().map(|(name, v)| name.len() + value(v)).sum::<usize>()
     }
 
-    /// Holds the message against what its queue takes.
+    /// Holds the message against what its queue takes; `md5` is the digest of its text.
     pub(crate) fn check(
         self,
         queue: &Attributes,
         fifo: bool,
         id: String,
+        md5: String,
         sender: &str,
     ) -> Result<Checked, Error> {
         let size = self.size();
@@ -138,14 +140,14 @@ impl Draft {
             md5_of_system: digest::of_attributes(&system),
             head: Head {
                 id,
-                md5: digest::of_text(&self.body),
+                md5,
                 sender: sender.to_owned(),
                 group: self.group,
                 deduplication: identity.clone(),
                 trace,
                 attributes: self.attributes,
             },
-            body: self.body,
+            body: self.body.into(),
             delay_seconds,
             identity,
         })
@@ -174,7 +176,9 @@ fn check_body(body: &str) -> Result<(), Error> {
         return Err(missing("MessageBody"));
     }
     let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    if body.chars().all(fits) {
+    // Nearly all are of these alone, which is seen many bytes at a time.
+    let plain = |c: &u8| matches!(*c, b'\t' | b'\n' | b'\r' | b' '..=0x7f);
+    if body.as_bytes().iter().fold(true, |fits, c| fits & plain(c)) || body.chars().all(fits) {
         return Ok(());
     }
     Err(error::invalid_message_contents(

@@ -223,7 +223,7 @@ impl Inner {
         };
         // Queues of one type are each other's, so a message for groups has one.
         let group = target.fifo.then(|| group.unwrap_or_default());
-        NewMessage { due: now, group, identity: None, head, body: message.body.clone() }
+        NewMessage { due: now, group, identity: None, head, body: message.body.clone().into() }
     }
 }
 

@@ -233,6 +233,9 @@ impl Inner {
 }
 
 fn system(wanted: &Wanted, queue: &Queue, head: &Head, message: &Message) -> BTreeMap<String, String> {
+    if wanted.system.is_empty() {
+        return BTreeMap::new();
+    }
     let all = wanted.system.contains("All");
     let mut shown = BTreeMap::new();
     let mut show = |name: &str, value: Option<String>| {

@@ -225,7 +225,7 @@ async fn run(seed: u64, with_groups: bool) {
                             note: body.to_string().into_bytes(),
                         }),
                         head: b"head".to_vec(),
-                        body: body.to_string().into_bytes(),
+                        body: body.to_string().into(),
                     })
                     .collect();
                 let send = Send { mailbox, now: at(model.now), messages: messages.clone() };
@@ -320,7 +320,13 @@ async fn mailboxes_with_groups_do_what_the_model_does() {
 }
 
 fn message(group: &str, body: &str) -> NewMessage {
-    NewMessage { due: at(1), group: Some(group.into()), identity: None, head: Vec::new(), body: body.into() }
+    NewMessage {
+        due: at(1),
+        group: Some(group.into()),
+        identity: None,
+        head: Vec::new(),
+        body: body.to_owned().into(),
+    }
 }
 
 #[tokio::test]
@@ -394,7 +400,7 @@ async fn large_messages_come_a_few_at_a_time() {
     for (mailbox, with_groups) in [(1, false), (2, true)] {
         let large = || NewMessage {
             group: with_groups.then(|| "a".to_owned()),
-            body: vec![b'x'; 1024 * 1024],
+            body: vec![b'x'; 1024 * 1024].into(),
             ..message("a", "")
         };
         let messages = (0..5).map(|_| large()).collect();
@@ -413,5 +419,45 @@ async fn large_messages_come_a_few_at_a_time() {
         assert_eq!((received.messages.len(), received.next), (3, Some(at(1))));
         assert_eq!(store.depth(mailbox, at(1), None).await.unwrap().visible, 2);
     }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_sent_together_goes_with_the_last_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.commit(vec![Write::OpenMailbox { mailbox: 1 }]).await.unwrap();
+    let plain = |n: usize| NewMessage { group: None, body: n.to_string().into(), ..message("", "") };
+    let messages = (0..40).map(plain).collect();
+    let Answer::Sent(sent) = only(&store, Op::Send(Send { mailbox: 1, now: at(1), messages })).await else {
+        panic!()
+    };
+    let rows = || {
+        let conn = rusqlite::Connection::open(dir.path().join("lambent.db")).unwrap();
+        conn.query_row("SELECT count(*) FROM mail_content", [], |row| row.get::<_, u64>(0)).unwrap()
+    };
+    assert_eq!(rows(), 3);
+    let number = |place: usize| sent[place].number;
+    // Of the first bundle one is left, nothing of the second, all of the third but its first.
+    let numbers = (0..33).filter(|place| *place != 5).map(number).collect();
+    assert_eq!(only(&store, Op::Remove { numbers }).await, Answer::Removed(32));
+    assert_eq!(rows(), 2);
+    let ask = Receive {
+        mailbox: 1,
+        now: at(1),
+        hidden_until: at(9),
+        count: 10,
+        groups: None,
+        oldest: at(0),
+        dead_letters: None,
+        attempt: None,
+    };
+    let Answer::Received(received) = only(&store, Op::Receive(ask)).await else { panic!() };
+    let texts: Vec<&[u8]> = received.messages.iter().map(|message| &message.body[..]).collect();
+    assert_eq!(texts, [&b"5"[..], b"33", b"34", b"35", b"36", b"37", b"38", b"39"]);
+    let fates = received.messages.iter().map(|message| (message.receipt, Fate::Deleted)).collect();
+    let settle = Settle { mailbox: 1, now: at(2), while_hidden: false, strict: false, fates };
+    assert_eq!(only(&store, Op::Settle(settle)).await, Answer::Settled(vec![Settled::Done; 8]));
+    assert_eq!(rows(), 0);
     store.close().await.unwrap();
 }

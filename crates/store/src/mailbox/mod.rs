@@ -17,6 +17,7 @@
 //! group while another of it is hidden.
 
 mod apply;
+mod content;
 mod groups;
 mod read;
 mod receive;
@@ -24,6 +25,7 @@ mod send;
 mod settle;
 mod sweep;
 
+use bytes::Bytes;
 use lambent_model::Timestamp;
 
 pub(crate) use apply::{Refused, apply, close, open};
@@ -95,7 +97,7 @@ pub struct NewMessage {
     /// What its owner notes of it.
     pub head: Vec<u8>,
     /// What it says.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// By what a message is recognised when it is sent again.

@@ -6,7 +6,8 @@ use lambent_model::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::apply::{Refused, check_open};
-use super::{Attempt, DeadLetters, Message, Receipt, Receive, Received, groups, sweep};
+use super::content::{Reader, Removal};
+use super::{Attempt, DeadLetters, Message, Receipt, Receive, Received, groups};
 
 /// How many messages are looked at for one receive. Beyond the dead letters among them the caller comes again, so that
 /// no receive keeps all other commits waiting for long.
@@ -25,9 +26,10 @@ struct Row {
     first: Option<i64>,
     source: Option<String>,
     group: Option<String>,
+    back: Option<u64>,
 }
 
-const COLUMNS: &str = "id, due, receives, base, sent, first, source, grp";
+const COLUMNS: &str = "id, due, receives, base, sent, first, source, grp, back";
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -39,6 +41,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         first: row.get(5)?,
         source: row.get(6)?,
         group: row.get(7)?,
+        back: row.get(8)?,
     })
 }
 
@@ -194,13 +197,17 @@ fn handle(
     rows: Vec<(Row, Verdict)>,
     received: &mut Received,
 ) -> Result<bool, Refused> {
+    let mut content = Reader::new(conn)?;
+    let mut removal = Removal::new(conn)?;
+    let mut goes_on = true;
     for (row, verdict) in rows {
         if received.messages.iter().map(|message| message.body.len()).sum::<usize>() >= GIVEN_BYTES {
-            return Ok(false);
+            goes_on = false;
+            break;
         }
         match verdict {
-            Verdict::Give => received.messages.push(give(conn, ask, row)?),
-            Verdict::Expired => sweep::delete(conn, row.number)?,
+            Verdict::Give => received.messages.push(give(conn, ask, row, &mut content)?),
+            Verdict::Expired => removal.remove(row.number, row.back)?,
             Verdict::Dead => {
                 let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
                 bury(conn, last, ask, target, &row)?;
@@ -208,7 +215,8 @@ fn handle(
             }
         }
     }
-    Ok(true)
+    removal.finish()?;
+    Ok(goes_on)
 }
 
 fn verdict(ask: &Receive, row: &Row) -> Verdict {
@@ -221,17 +229,15 @@ fn verdict(ask: &Receive, row: &Row) -> Verdict {
     }
 }
 
-fn give(conn: &Connection, ask: &Receive, row: Row) -> rusqlite::Result<Message> {
+fn give(conn: &Connection, ask: &Receive, row: Row, content: &mut Reader<'_>) -> rusqlite::Result<Message> {
     let first = row.first.unwrap_or_else(|| ask.now.micros());
     conn.prepare_cached("UPDATE mail SET due = ?2, receives = ?3, first = ?4 WHERE id = ?1")?
         .execute(params![row.number, ask.hidden_until.micros(), row.receives + 1, first])?;
-    with_content(conn, row, first, 1)
+    with_content(content, row, first, 1)
 }
 
-fn with_content(conn: &Connection, row: Row, first: i64, more: u64) -> rusqlite::Result<Message> {
-    let (head, body) = conn
-        .prepare_cached("SELECT head, body FROM mail_content WHERE id = ?1")?
-        .query_row(params![row.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+fn with_content(content: &mut Reader<'_>, row: Row, first: i64, more: u64) -> rusqlite::Result<Message> {
+    let (head, body) = content.read(row.number, row.back)?;
     Ok(Message {
         receipt: Receipt { number: row.number, receives: row.receives + more },
         sent: Timestamp::from_micros(row.sent),
@@ -301,11 +307,12 @@ fn repeated(conn: &Connection, ask: &Receive) -> Result<Option<Received>, Refuse
     }
     let groups: BTreeSet<String> = rows.iter().filter_map(|row| row.group.clone()).collect();
     let mut received = Received::default();
+    let mut content = Reader::new(conn)?;
     for row in rows {
         conn.prepare_cached("UPDATE mail SET due = ?2 WHERE id = ?1")?
             .execute(params![row.number, ask.hidden_until.micros()])?;
         let first = row.first.unwrap_or_else(|| ask.now.micros());
-        received.messages.push(with_content(conn, row, first, 0)?);
+        received.messages.push(with_content(&mut content, row, first, 0)?);
     }
     for group in groups {
         groups::refresh(conn, ask.mailbox, &group, ask.now)?;

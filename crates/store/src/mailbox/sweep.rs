@@ -6,28 +6,24 @@ use lambent_model::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::apply::Refused;
+use super::content::Removal;
 use super::groups;
-
-/// Removes one message; whoever does it looks after its group.
-pub(super) fn delete(conn: &Connection, number: u64) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM mail_content WHERE id = ?1")?.execute(params![number])?;
-    conn.prepare_cached("DELETE FROM mail WHERE id = ?1")?.execute(params![number])?;
-    Ok(())
-}
 
 pub(super) fn remove(conn: &Connection, numbers: &[u64]) -> Result<usize, Refused> {
     let mut touched = BTreeSet::new();
     let mut removed = 0;
+    let mut removal = Removal::new(conn)?;
     for number in numbers {
-        let found: Option<(u64, Option<String>)> = conn
-            .prepare_cached("SELECT mailbox, grp FROM mail WHERE id = ?1")?
-            .query_row(params![number], |row| Ok((row.get(0)?, row.get(1)?)))
+        let found: Option<(u64, Option<String>, Option<u64>)> = conn
+            .prepare_cached("SELECT mailbox, grp, back FROM mail WHERE id = ?1")?
+            .query_row(params![number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((mailbox, group)) = found else { continue };
-        delete(conn, *number)?;
+        let Some((mailbox, group, back)) = found else { continue };
+        removal.remove(*number, back)?;
         removed += 1;
         touched.extend(group.map(|group| (mailbox, group)));
     }
+    removal.finish()?;
     for (mailbox, group) in touched {
         // Whether the rest of the group is hidden is told by when it is due; a receive looks at the time by itself.
         groups::refresh(conn, mailbox, &group, Timestamp::from_micros(0))?;
@@ -43,13 +39,15 @@ pub(super) fn discard(conn: &Connection, mailbox: u64, limit: usize) -> Result<u
     if open != Some(false) {
         return Ok(0);
     }
-    let numbers: Vec<u64> = conn
-        .prepare_cached("SELECT id FROM mail WHERE mailbox = ?1 LIMIT ?2")?
-        .query_map(params![mailbox, limit], |row| row.get(0))?
+    let numbers: Vec<(u64, Option<u64>)> = conn
+        .prepare_cached("SELECT id, back FROM mail WHERE mailbox = ?1 LIMIT ?2")?
+        .query_map(params![mailbox, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    for number in &numbers {
-        delete(conn, *number)?;
+    let mut removal = Removal::new(conn)?;
+    for (number, back) in &numbers {
+        removal.remove(*number, *back)?;
     }
+    removal.finish()?;
     if numbers.len() < limit {
         for table in ["mail_group", "mail_identity", "mail_attempt"] {
             conn.execute(&format!("DELETE FROM {table} WHERE mailbox = ?1"), params![mailbox])?;

@@ -8,6 +8,7 @@
 mod error;
 mod failpoint;
 mod feed;
+mod pace;
 mod readers;
 mod schema;
 mod store;

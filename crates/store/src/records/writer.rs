@@ -4,11 +4,13 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::failpoint::{self, Moment};
+use super::pace::Pace;
 use super::{Change, Error, Expect, Key, Write};
 use crate::mailbox::{self, Answer, Op, Receive, Settle};
 use crate::queue::{self, Leases};
@@ -38,10 +40,6 @@ pub(super) enum Outcome {
     Mail(Vec<Answer>),
 }
 
-/// How many commits share one transaction at most. Longer ones would let the first wait for work that hides
-/// no further fsync: 64 already reach 10,000 commits a second.
-const BATCH: usize = 256;
-
 /// How others learn of commits, before these are answered.
 pub(super) struct Told {
     pub(super) feed: broadcast::Sender<Change>,
@@ -66,6 +64,7 @@ pub(super) struct Writer {
     path: PathBuf,
     told: Told,
     leases: Arc<Leases>,
+    pace: Pace,
     /// Number of the last committed write.
     last: u64,
     /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
@@ -86,7 +85,7 @@ impl Writer {
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
         told.announced.send_replace(last);
-        Ok(Self { conn, path, told, leases, last, broken: None, _lock: lock })
+        Ok(Self { conn, path, told, leases, pace: Pace::default(), last, broken: None, _lock: lock })
     }
 
     /// Serves commands until the store is closed or every handle is gone.
@@ -103,7 +102,7 @@ impl Writer {
                         break;
                     }
                 }
-                if batch.len() < BATCH {
+                if batch.len() < self.pace.limit() {
                     next = commands.try_recv().ok();
                 }
             }
@@ -149,8 +148,15 @@ impl Writer {
         if let Some(error) = &self.broken {
             return refused(size, error);
         }
-        match self.transaction(group, written) {
+        let began = Instant::now();
+        let mut ended = began;
+        let transaction = self.transaction(group, || {
+            written();
+            ended = Instant::now();
+        });
+        match transaction {
             Ok((results, done)) => {
+                self.pace.learn(size, ended - began, ended.elapsed());
                 self.tell(done);
                 results
             }
