@@ -6,20 +6,9 @@ use std::collections::BTreeMap;
 use lambent_wire::sqs::types::MessageAttributeValue;
 use md5::{Digest as _, Md5};
 
-mod lanes;
-
-/// Of each text: 32 hexadecimal digits.
-pub(crate) fn of_texts(texts: &[&str]) -> Vec<String> {
-    let mut digests = Vec::with_capacity(texts.len());
-    for some in texts.chunks(lanes::LANES) {
-        if let [one] = some {
-            digests.push(hex::encode(Md5::digest(one.as_bytes()).as_slice()));
-            continue;
-        }
-        let lanes = std::array::from_fn(|lane| some.get(lane).map_or(&b""[..], |text| text.as_bytes()));
-        digests.extend(lanes::digests(lanes).iter().take(some.len()).map(hex::encode));
-    }
-    digests
+/// Of a text: 32 hexadecimal digits.
+pub(crate) fn of_text(text: &str) -> String {
+    hex::encode(Md5::digest(text.as_bytes()).as_slice())
 }
 
 /// Of attributes, in the order of their names: each part with its length before it, and what kind of value it is.
@@ -65,7 +54,7 @@ mod tests {
 
     #[test]
     fn digests_are_those_that_sdks_compute() {
-        assert_eq!(of_texts(&["hello"]), ["5d41402abc4b2a76b9719d911017c592"]);
+        assert_eq!(of_text("hello"), "5d41402abc4b2a76b9719d911017c592");
         assert_eq!(of_attributes(&BTreeMap::new()), None);
         // RFC 1321 over the bytes that the guide prescribes, computed apart from this code.
         let attributes = BTreeMap::from([
@@ -75,18 +64,5 @@ mod tests {
         let bytes =
             b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01v\0\0\0\x01b\0\0\0\x06Binary\x02\0\0\0\x02\0\x01";
         assert_eq!(of_attributes(&attributes), Some(hex::encode(Md5::digest(bytes).as_slice())));
-    }
-
-    #[test]
-    fn texts_of_any_length_have_the_digests_that_they_have_alone() {
-        let text: String = ('a'..='z').cycle().take(400).collect();
-        // Every length around the ends of blocks, beside longer and shorter ones, in full turns and in broken ones.
-        for length in 0..=200 {
-            let texts: Vec<&str> =
-                (0..=length % 11).map(|n| &text[n..n + (length + 67 * n) % (390 - n)]).collect();
-            let alone: Vec<String> =
-                texts.iter().map(|text| hex::encode(Md5::digest(text.as_bytes()).as_slice())).collect();
-            assert_eq!(of_texts(&texts), alone);
-        }
     }
 }

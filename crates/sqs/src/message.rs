@@ -101,13 +101,12 @@ impl Draft {
         self.body.len() + self.attributes.iter().map(|(name, v)| name.len() + value(v)).sum::<usize>()
     }
 
-    /// Holds the message against what its queue takes; `md5` is the digest of its text.
+    /// Holds the message against what its queue takes.
     pub(crate) fn check(
         self,
         queue: &Attributes,
         fifo: bool,
         id: String,
-        md5: String,
         sender: &str,
     ) -> Result<Checked, Error> {
         let size = self.size();
@@ -140,7 +139,7 @@ impl Draft {
             md5_of_system: digest::of_attributes(&system),
             head: Head {
                 id,
-                md5,
+                md5: digest::of_text(&self.body),
                 sender: sender.to_owned(),
                 group: self.group,
                 deduplication: identity.clone(),

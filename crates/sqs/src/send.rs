@@ -11,7 +11,6 @@ use lambent_wire::sqs::{error, types as t};
 
 use crate::attributes::MESSAGE_BYTES;
 use crate::batch;
-use crate::digest;
 use crate::message::{Checked, Draft};
 use crate::names::QueueName;
 use crate::queue::{Queue, failed};
@@ -26,8 +25,7 @@ pub(crate) async fn one(
 ) -> Result<t::SendMessageResult, Error> {
     let queue = context.queue(&input.queue_url, "SendMessage")?;
     let draft = Draft::from(input);
-    let md5 = digest::of_texts(&[&draft.body]).pop().expect("there is a digest for each text");
-    let checked = context.checked(&queue, draft, md5)?;
+    let checked = context.checked(&queue, draft)?;
     let mut sent = context.inner.send(&queue.name, vec![checked]).await?;
     let one = sent.pop().expect("there is an answer for each message");
     Ok(t::SendMessageResult {
@@ -53,12 +51,10 @@ pub(crate) async fn many(
             "Batch requests cannot be longer than {MESSAGE_BYTES} bytes. You have sent {size} bytes."
         )));
     }
-    let texts: Vec<&str> = drafts.iter().map(|(_, draft)| &*draft.body).collect();
-    let digests = digest::of_texts(&texts);
     let mut failed = Vec::new();
     let (mut ids, mut messages) = (Vec::new(), Vec::new());
-    for ((id, draft), md5) in drafts.into_iter().zip(digests) {
-        match context.checked(&queue, draft, md5) {
+    for (id, draft) in drafts {
+        match context.checked(&queue, draft) {
             Ok(checked) => {
                 ids.push(id);
                 messages.push(checked);
@@ -92,9 +88,9 @@ struct Accepted {
 }
 
 impl Context<'_> {
-    fn checked(&self, queue: &Queue, draft: Draft, md5: String) -> Result<Checked, Error> {
+    fn checked(&self, queue: &Queue, draft: Draft) -> Result<Checked, Error> {
         let id = RequestId::random(&*self.inner.entropy).to_string();
-        let checked = draft.check(&queue.stored.attributes, queue.fifo, id, md5, &self.caller.sender);
+        let checked = draft.check(&queue.stored.attributes, queue.fifo, id, &self.caller.sender);
         checked.map(|mut checked| {
             // A traced sender says so of its request (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
             checked.head.trace = checked.head.trace.or_else(|| self.trace.map(str::to_owned));

@@ -14,7 +14,7 @@ fn sent(draft: Draft, fifo: bool, set: &[(&str, &str)]) -> Result<Checked, Error
     let mut queue = Attributes::default();
     let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     queue.change(fifo, true, &set).unwrap();
-    draft.check(&queue, fifo, "id".into(), "md5".into(), "me")
+    draft.check(&queue, fifo, "id".into(), "me")
 }
 
 fn text(body: &str) -> Draft {
