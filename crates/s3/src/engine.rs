@@ -6,7 +6,7 @@
 //! these records.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, MutexGuard, Notify, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::files::Files;
+use crate::guess::Guesses;
 use crate::recent::Recent;
 use crate::records::{self, Bucket, Content, Object, Piece};
 use crate::refuse;
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     structure: tokio::sync::RwLock<()>,
     keys: Vec<Mutex<()>>,
     pub(crate) recent: Recent,
+    pub(crate) guesses: Guesses,
     sequence: AtomicU64,
 }
 
@@ -67,6 +69,7 @@ impl Engine {
             structure: tokio::sync::RwLock::default(),
             keys: (0..LOCKS).map(|_| Mutex::default()).collect(),
             recent: Recent::new(LOCKS),
+            guesses: Guesses::new(),
             sequence: AtomicU64::new(0),
         }
     }
@@ -184,9 +187,13 @@ impl Engine {
 }
 
 fn lock_of(bucket: &str, key: &str) -> usize {
+    usize::try_from(hash_of((bucket, key)) % LOCKS as u64).expect("below the number of locks")
+}
+
+pub(crate) fn hash_of(value: impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (bucket, key).hash(&mut hasher);
-    usize::try_from(hasher.finish() % LOCKS as u64).expect("below the number of locks")
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> S3Result<T> {

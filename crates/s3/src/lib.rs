@@ -18,6 +18,7 @@ mod cors;
 mod engine;
 mod event;
 mod files;
+mod guess;
 mod hosts;
 mod intake;
 mod lifecycle;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lambent_store::{Record, Write};
+use lambent_store::{Expect, Record, Write};
 use s3s::S3Result;
 use s3s::dto::ETagCondition;
 
@@ -21,6 +21,8 @@ pub(crate) struct Change<'a> {
     key: String,
     /// What is there.
     pub(crate) current: Option<Object>,
+    /// That nothing is there was guessed; the commit finds out.
+    pub(crate) is_guess: bool,
     pub(crate) writes: Vec<Write>,
     /// Files that go with the commit.
     doomed: Vec<String>,
@@ -48,7 +50,28 @@ impl Engine {
         let bucket = self.bucket(bucket)?;
         let current = self.current(&bucket.name, key).await?;
         let (key, writes, doomed) = (key.to_owned(), Vec::new(), Vec::new());
-        Ok(Change { engine: self, turn, bucket, key, current, writes, doomed, next: None })
+        Ok(Change { engine: self, turn, bucket, key, current, is_guess: false, writes, doomed, next: None })
+    }
+
+    /// Begins a change that puts an object, and may guess that its key is new instead of looking: of one that nobody asked
+    /// for lately, in a bucket that keeps no versions.
+    pub(crate) async fn change_by_guess(&self, bucket: &str, key: &str) -> S3Result<Change<'_>> {
+        let turn = self.turn(bucket, key).await;
+        let bucket = self.bucket(bucket)?;
+        let known = self.recent.object(turn.lock, &bucket.name, key);
+        let is_guess =
+            known.is_none() && bucket.versioning == Versioning::Off && self.guesses.is_new(&bucket.name);
+        let current = match known {
+            Some(known) => Some(Object::clone(&known)),
+            None if is_guess => None,
+            None => {
+                let found = self.current(&bucket.name, key).await?;
+                self.guesses.learn(&bucket.name, found.is_none());
+                found
+            }
+        };
+        let (key, writes, doomed) = (key.to_owned(), Vec::new(), Vec::new());
+        Ok(Change { engine: self, turn, bucket, key, current, is_guess, writes, doomed, next: None })
     }
 
     /// A version of a key, the current one without an id.
@@ -168,7 +191,9 @@ impl Change<'_> {
                 self.writes.push(delete(null.key));
             }
         }
-        self.writes.push(put(records::object_key(&self.bucket.name, &self.key), object)?);
+        let expect = if self.is_guess { Expect::Absent } else { Expect::Any };
+        let key = records::object_key(&self.bucket.name, &self.key);
+        self.writes.push(Write::put(key, expect, object).map_err(refuse::store)?);
         self.next = Some(object.clone());
         Ok(())
     }
@@ -266,7 +291,13 @@ impl Change<'_> {
     /// Commits the change, with what was written for it and with who is to hear of it; nobody else has changed the key in
     /// between.
     pub(crate) async fn commit(self, written: Vec<Written>, notices: Vec<Write>) -> S3Result<()> {
-        let Self { engine, mut writes, doomed, next, bucket, key, turn, .. } = self;
+        assert!(!self.is_guess, "whoever guesses has to hear that it was wrong");
+        self.commit_guess(written, notices).await.map(drop)
+    }
+
+    /// The same for what may have been guessed; false where that was wrong, and nothing has happened.
+    pub(crate) async fn commit_guess(self, written: Vec<Written>, notices: Vec<Write>) -> S3Result<bool> {
+        let Self { engine, is_guess, mut writes, doomed, next, bucket, key, turn, .. } = self;
         let mut new = Vec::new();
         for written in written {
             writes.extend(written.writes);
@@ -276,22 +307,28 @@ impl Change<'_> {
         }
         writes.extend(notices);
         if writes.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let changing = engine.recent.changing(turn.lock);
-        match engine.commit(writes).await {
-            Ok(()) => {
+        match engine.store.commit(writes).await {
+            Ok(_) => {
                 let count = changing.end();
                 if let Some(next) = next {
                     engine.recent.keep_object(count, &bucket.name, &key, Arc::new(next));
                 }
                 engine.remove(doomed).await;
-                Ok(())
+                Ok(true)
             }
             Err(error) => {
                 changing.end();
                 engine.remove(new).await;
-                Err(error)
+                match error {
+                    lambent_store::Error::Conflict { .. } if is_guess => {
+                        engine.guesses.learn(&bucket.name, false);
+                        Ok(false)
+                    }
+                    error => Err(refuse::store(error)),
+                }
             }
         }
     }

@@ -41,6 +41,19 @@ impl Written {
     pub(crate) fn of_drafts(content: Content, size: u64, etag: String, sum: Sum, drafts: Vec<Draft>) -> Self {
         Self { content, size, etag, sum, crc64: String::new(), writes: Vec::new(), drafts }
     }
+
+    /// The same once more, for a commit that may be refused; `None` where there are files, which are there once.
+    pub(crate) fn again(&self) -> Option<Self> {
+        self.drafts.is_empty().then(|| Self {
+            content: self.content.clone(),
+            size: self.size,
+            etag: self.etag.clone(),
+            sum: self.sum.clone(),
+            crc64: self.crc64.clone(),
+            writes: self.writes.clone(),
+            drafts: Vec::new(),
+        })
+    }
 }
 
 impl Engine {
@@ -155,7 +168,8 @@ impl Sink<'_> {
             let id = format!("{:016x}{}", self.engine.next_sequence(), &self.engine.files.id()[..16]);
             let body = self.pending.to_vec();
             self.engine.recent.keep_body(&id, self.pending.split().freeze());
-            let write = Write::Put { key: records::body_key(&id), expect: Expect::Absent, body };
+            // The id is nobody else's: there is nothing to look for before.
+            let write = Write::Put { key: records::body_key(&id), expect: Expect::Any, body };
             (Content::Inline(id), vec![write])
         };
         Written { content, size: self.size, etag: hex::encode(md5), sum, crc64, writes, drafts: Vec::new() }

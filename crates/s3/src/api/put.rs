@@ -8,10 +8,13 @@ use super::words::{
     asker, etag, expect_owner, expiration, headers_of, set_sum, sum_type, trailers, verified_trailers,
     version,
 };
+use crate::asker::Asker;
 use crate::engine::Engine;
 use crate::event::{Event, Kind};
-use crate::records::Object;
+use crate::records::{Headers, Object};
 use crate::sums::Claims;
+use crate::versions::Change;
+use crate::write::Written;
 use crate::{access, refuse, tags};
 
 pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
@@ -39,7 +42,37 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
     let tags = tags::of_header(input.tagging.as_deref())?;
     let written = engine.write(input.body.take(), claims, own.as_ref(), theirs.as_ref(), true).await?;
 
-    let mut change = engine.change(&input.bucket, &input.key).await?;
+    let new = New { asker: &asker, kind, headers, tags };
+    // A condition on what is there is worth a look.
+    if input.if_match.is_none()
+        && let Some(again) = written.again()
+    {
+        let change = engine.change_by_guess(&input.bucket, &input.key).await?;
+        if let Some(output) = install(engine, change, &input, &new, again).await? {
+            return Ok(output);
+        }
+    }
+    let change = engine.change(&input.bucket, &input.key).await?;
+    let installed = install(engine, change, &input, &new, written).await?;
+    Ok(installed.expect("what was looked for is not guessed"))
+}
+
+/// What becomes of the request beside its bytes.
+struct New<'a> {
+    asker: &'a Asker,
+    kind: Kind,
+    headers: Headers,
+    tags: Vec<(String, String)>,
+}
+
+/// Makes what was written the key's object; `None` where a guess was wrong.
+async fn install(
+    engine: &Engine,
+    mut change: Change<'_>,
+    input: &PutObjectInput,
+    new: &New<'_>,
+    written: Written,
+) -> S3Result<Option<PutObjectOutput>> {
     change.require(input.if_match.as_ref(), input.if_none_match.as_ref())?;
     let (sequence, id) = change.next();
     let object = Object {
@@ -50,15 +83,17 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
         size: written.size,
         etag: written.etag.clone(),
         sum: Some(written.sum.clone()),
-        headers,
-        tags,
+        headers: new.headers.clone(),
+        tags: new.tags.clone(),
         content: written.content.clone(),
     };
     change.install(&object).await?;
     let expiration = expiration(&change.bucket, &input.key, &object)?;
-    let event = Event::of(kind, &change.bucket, &input.key, &object);
+    let event = Event::of(new.kind, &change.bucket, &input.key, &object);
     let version = version(&change.bucket, &object);
-    change.commit(vec![written], engine.notices(&event, &asker)?).await?;
+    if !change.commit_guess(vec![written], engine.notices(&event, new.asker)?).await? {
+        return Ok(None);
+    }
 
     let mut output = PutObjectOutput {
         e_tag: Some(etag(&object.etag)),
@@ -69,7 +104,7 @@ pub(super) async fn object(engine: &Engine, request: S3Request<PutObjectInput>) 
         ..Default::default()
     };
     set_sum!(output, &object.sum);
-    Ok(output)
+    Ok(Some(output))
 }
 
 /// Locks that nobody would keep to are refused.

@@ -12,7 +12,7 @@ mod check;
 mod keeper;
 mod rules;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use check::check;
 pub(crate) use rules::{Lifecycle, SECONDS_OF_DAY};

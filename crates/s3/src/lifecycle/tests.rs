@@ -10,6 +10,7 @@ use super::rules::SECONDS_OF_DAY;
 use crate::engine::{Engine, put};
 use crate::files::Files;
 use crate::records::{self, Bucket, Content, Headers, Object, Upload, Versioning};
+use crate::versions::Change;
 
 struct Hands(AtomicI64);
 
@@ -44,14 +45,14 @@ impl AwsCall for Nobody {
     }
 }
 
-struct World {
-    engine: Engine,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
     clock: Arc<Hands>,
     _dir: tempfile::TempDir,
 }
 
 impl World {
-    async fn new(versioning: Versioning, rules: &str) -> Self {
+    pub(crate) async fn new(versioning: Versioning, rules: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let files = Files::open(&dir.path().join("s3"), Arc::new(Counting(AtomicU64::new(0)))).unwrap();
@@ -79,10 +80,10 @@ impl World {
         self.clock.0.store(day * SECONDS_OF_DAY + SECONDS_OF_DAY / 2, Ordering::Relaxed);
     }
 
-    async fn put(&self, key: &str) {
-        let mut change = self.engine.change("b", key).await.unwrap();
+    /// An empty object for the key that is changed.
+    pub(crate) fn object(&self, change: &Change<'_>) -> Object {
         let (sequence, version) = change.next();
-        let object = Object {
+        Object {
             sequence,
             version,
             modified: self.clock.now(),
@@ -93,7 +94,12 @@ impl World {
             headers: Headers::default(),
             tags: Vec::new(),
             content: Content::Empty,
-        };
+        }
+    }
+
+    async fn put(&self, key: &str) {
+        let mut change = self.engine.change("b", key).await.unwrap();
+        let object = self.object(&change);
         change.install(&object).await.unwrap();
         change.commit(Vec::new(), Vec::new()).await.unwrap();
     }
