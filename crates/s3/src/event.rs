@@ -206,18 +206,10 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Versioning;
 
     fn event(kind: Kind) -> Event {
-        let bucket = Bucket {
-            name: "b".into(),
-            account: "123456789012".parse().unwrap(),
-            region: "us-west-2".parse().unwrap(),
-            created: Timestamp::from_millis(0),
-            versioning: Versioning::Off,
-            configurations: Default::default(),
-            parsed: Default::default(),
-        };
+        let (account, region) = ("123456789012".parse().unwrap(), "us-west-2".parse().unwrap());
+        let bucket = Bucket::new("b".into(), account, region, Timestamp::from_millis(0));
         Event {
             kind,
             bucket: Arc::new(bucket),

@@ -145,21 +145,9 @@ fn size(object: &Object) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Content, Headers};
 
     fn object(sequence: u64) -> Arc<Object> {
-        Arc::new(Object {
-            sequence,
-            version: None,
-            modified: lambent_model::Timestamp::from_millis(0),
-            is_marker: false,
-            size: 0,
-            etag: String::new(),
-            sum: None,
-            headers: Headers::default(),
-            tags: Vec::new(),
-            content: Content::Empty,
-        })
+        Arc::new(Object::empty(sequence, None, lambent_model::Timestamp::from_millis(0)))
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub(crate) struct Bucket {
     pub(crate) parsed: Parsed,
 }
 
+impl Bucket {
+    /// One that keeps no versions and has no configurations.
+    pub(crate) fn new(name: String, account: AccountId, region: Region, created: Timestamp) -> Self {
+        let (versioning, configurations, parsed) = Default::default();
+        Self { name, account, region, created, versioning, configurations, parsed }
+    }
+}
+
 /// The headers that an object is stored with and served with.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -165,6 +173,22 @@ pub(crate) struct Object {
 }
 
 impl Object {
+    /// One without bytes and without anything else, as a delete marker is.
+    pub(crate) fn empty(sequence: u64, version: Option<String>, modified: Timestamp) -> Self {
+        Self {
+            sequence,
+            version,
+            modified,
+            is_marker: false,
+            size: 0,
+            etag: String::new(),
+            sum: None,
+            headers: Headers::default(),
+            tags: Vec::new(),
+            content: Content::Empty,
+        }
+    }
+
     /// The version's id as clients see it.
     pub(crate) fn version_id(&self) -> String {
         self.version.clone().unwrap_or_else(|| "null".to_owned())

@@ -9,7 +9,7 @@ use s3s::dto::ETagCondition;
 
 use crate::engine::{Engine, Turn, decode, delete, put};
 use crate::files::Draft;
-use crate::records::{self, Bucket, Content, Headers, Object, Versioning};
+use crate::records::{self, Bucket, Content, Object, Versioning};
 use crate::refuse;
 use crate::write::Written;
 
@@ -229,18 +229,8 @@ impl Change<'_> {
             },
             None => {
                 let (sequence, version) = self.next();
-                let marker = Object {
-                    sequence,
-                    version,
-                    modified: self.engine.clock.now(),
-                    is_marker: true,
-                    size: 0,
-                    etag: String::new(),
-                    sum: None,
-                    headers: Headers::default(),
-                    tags: Vec::new(),
-                    content: Content::Empty,
-                };
+                let empty = Object::empty(sequence, version, self.engine.clock.now());
+                let marker = Object { is_marker: true, ..empty };
                 self.install(&marker).await?;
                 let version = Some(marker.version_id());
                 Ok(Deleted { version, marker: true, made: true, sequence: Some(sequence) })

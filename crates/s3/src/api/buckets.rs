@@ -77,13 +77,9 @@ pub(super) async fn create(
     };
     let created = engine.clock.now();
     let bucket = records::Bucket {
-        name: input.bucket,
-        account,
-        region,
-        created,
         versioning,
         configurations,
-        parsed: Default::default(),
+        ..records::Bucket::new(input.bucket, account, region, created)
     };
     engine.commit(vec![put(records::bucket_key(&bucket.name), &bucket)?]).await?;
     engine.keep(bucket);
@@ -183,15 +179,8 @@ pub(super) async fn list(
     let more = found.len() > most;
     found.truncate(most);
     let token = found.last().filter(|_| more).map(|bucket| bucket.name.clone());
-    let holder = records::Bucket {
-        name: String::new(),
-        account: account.clone(),
-        region: asker.region.clone(),
-        created: engine.clock.now(),
-        versioning: Versioning::Off,
-        configurations: BTreeMap::new(),
-        parsed: Default::default(),
-    };
+    let holder =
+        records::Bucket::new(String::new(), account.clone(), asker.region.clone(), engine.clock.now());
     let shown = |bucket: &records::Bucket| Bucket {
         bucket_region: Some(bucket.region.to_string()),
         creation_date: Some(time(bucket.created)),

@@ -212,7 +212,6 @@ pub(super) mod tests {
 
     use super::*;
     use crate::api::xml;
-    use crate::records::{Content, Headers};
 
     pub(in crate::lifecycle) fn configuration(rules: &str) -> BucketLifecycleConfiguration {
         xml::read(&format!("<Configuration>{rules}</Configuration>")).unwrap()
@@ -223,18 +222,8 @@ pub(super) mod tests {
     }
 
     fn object(modified: Timestamp, size: u64, tags: &[(&str, &str)]) -> Object {
-        Object {
-            sequence: 1,
-            version: None,
-            modified,
-            is_marker: false,
-            size,
-            etag: String::new(),
-            sum: None,
-            headers: Headers::default(),
-            tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            content: Content::Empty,
-        }
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Object { size, tags, ..Object::empty(1, None, modified) }
     }
 
     /// 2014-01-15, with hours.

@@ -9,7 +9,7 @@ use lambent_store::Store;
 use super::rules::SECONDS_OF_DAY;
 use crate::engine::{Engine, put};
 use crate::files::Files;
-use crate::records::{self, Bucket, Content, Headers, Object, Upload, Versioning};
+use crate::records::{self, Bucket, Headers, Object, Upload, Versioning};
 use crate::versions::Change;
 
 struct Hands(AtomicI64);
@@ -63,15 +63,11 @@ impl World {
                     <Event>s3:LifecycleExpiration:*</Event></QueueConfiguration>";
         let configurations = [("lifecycle", rules), ("notification", told)];
         let whole = |text: &str| format!("<Configuration>{text}</Configuration>");
-        let bucket = Bucket {
-            name: "b".into(),
-            account: lambent_model::AccountId::default_account(),
-            region: lambent_model::Region::default_region(),
-            created: clock.now(),
-            versioning,
-            configurations: configurations.map(|(name, text)| (name.to_owned(), whole(text))).into(),
-            parsed: Default::default(),
-        };
+        let (account, region) =
+            (lambent_model::AccountId::default_account(), lambent_model::Region::default_region());
+        let configurations = configurations.map(|(name, text)| (name.to_owned(), whole(text))).into();
+        let new = Bucket::new("b".into(), account, region, clock.now());
+        let bucket = Bucket { versioning, configurations, ..new };
         engine.keep(bucket);
         Self { engine, clock, _dir: dir }
     }
@@ -83,18 +79,7 @@ impl World {
     /// An empty object for the key that is changed.
     pub(crate) fn object(&self, change: &Change<'_>) -> Object {
         let (sequence, version) = change.next();
-        Object {
-            sequence,
-            version,
-            modified: self.clock.now(),
-            is_marker: false,
-            size: 0,
-            etag: String::new(),
-            sum: None,
-            headers: Headers::default(),
-            tags: Vec::new(),
-            content: Content::Empty,
-        }
+        Object::empty(sequence, version, self.clock.now())
     }
 
     async fn put(&self, key: &str) {
