@@ -27,7 +27,8 @@ macro_rules! operations {
                 }
                 $(name if name == <op::$call as Call>::OPERATION.name => {
                     let input = matched.decode::<op::$call>(parts, body)?;
-                    let output = operation::$module::answer(context, input).await?;
+                    // On the heap: else an invocation, which moves this future, would be as large as the largest of them.
+                    let output = Box::pin(operation::$module::answer(context, input)).await?;
                     Ok(lambent_wire::encode::<op::$call>(&output, context.request_id))
                 })*
                 _ => Err(matched.operation().not_offered()),

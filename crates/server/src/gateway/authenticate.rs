@@ -41,7 +41,7 @@ pub(super) fn identify(
     let region = credential.scope_region.clone();
     let (principal, unverified) = match origin {
         Origin::Function(guest) => (Principal::AssumedRole(session_of(&guest.function)), None),
-        Origin::Client => client(sessions, signed, now).map_err(|error| (service, refused(&error)))?,
+        Origin::Client(_) => client(sessions, signed, now).map_err(|error| (service, refused(&error)))?,
     };
     let scope = Scope { account: principal.account().clone(), region };
     Ok(Identified { service, scope, principal, unverified })

@@ -67,7 +67,7 @@ impl Bodies {
         body: Incoming,
     ) -> Result<(Bytes, Place), Refused> {
         let room = match origin {
-            Origin::Client => Room { large: &self.clients, allowance: &self.events },
+            Origin::Client(_) => Room { large: &self.clients, allowance: &self.events },
             Origin::Function(guest) => Room { large: &self.functions, allowance: &guest.bodies },
         };
         read(room, body).await.map_err(|failure| {

@@ -67,7 +67,7 @@ impl Guard {
             Some(v6) => v6.split_once(']').map_or("", |(name, _)| name),
             None => authority.split(':').next().unwrap_or_default(),
         };
-        let name = name.to_ascii_lowercase();
+        let name = crate::urls::lower_case(name);
         let name = name.strip_suffix('.').unwrap_or(&name);
         name == "localhost"
             || name.ends_with(".localhost")

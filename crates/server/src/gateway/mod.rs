@@ -19,6 +19,7 @@ mod reply;
 mod trace;
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,9 +59,19 @@ pub(crate) use reply::Reply;
 #[derive(Clone)]
 pub(crate) enum Origin {
     /// The front door.
-    Client,
+    Client(Peer),
     /// A function's own connection to the platform: the caller is its role, whatever key it sends.
     Function(lambent_environment::Guest),
+}
+
+impl Origin {
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        match self {
+            Self::Client(peer) => *peer,
+            Self::Function(_) => Peer::INSIDE,
+        }
+    }
 }
 
 /// What the gateway hands calls to.
@@ -126,17 +137,17 @@ impl Gateway {
         let request_id = id.to_string();
         let span = trace::begin(&request, &request_id);
         if let Some(host) = self.urls.host(&request) {
-            let response = self.answer_url(&origin, host, request, id).instrument(span.clone()).await;
+            // On the heap, as all that is not the usual call: its future is moved whole, however little of it is used.
+            let response =
+                Box::pin(self.answer_url(&origin, host, request, id).instrument(span.clone())).await;
             let (status, took) = (response.status().as_u16(), began.elapsed());
             self.requests.answered(Asked::Url, status, took);
             trace::end(&span, Asked::Url, &request_id, status, took);
             return Ok(response);
         }
         if self.is_for_objects(&request) {
-            let response = Arc::clone(&self)
-                .answer_objects(origin, request, request_id.clone())
-                .instrument(span.clone())
-                .await;
+            let answered = Arc::clone(&self).answer_objects(origin, request, request_id.clone());
+            let response = Box::pin(answered.instrument(span.clone())).await;
             let (status, took) = (response.status().as_u16(), began.elapsed());
             self.requests.answered(Asked::Objects, status, took);
             trace::end(&span, Asked::Objects, &request_id, status, took);
@@ -146,7 +157,7 @@ impl Gateway {
         let response = match received {
             Ok(call) if Control::streams(&call.matched) => {
                 let made = |gateway: Arc<Self>, outlet| gateway.stream(call, outlet).instrument(span.clone());
-                self.begin(made).await
+                Box::pin(self.begin(made)).await
             }
             Ok(call) => {
                 let (gateway, requests) = (Arc::clone(&self), Arc::clone(&self.requests));
@@ -177,7 +188,7 @@ impl Gateway {
     ) -> Result<Call, Instead> {
         let (mut parts, body) = request.into_parts();
         name_host(&mut parts);
-        if let Origin::Client = origin {
+        if let Origin::Client(_) = origin {
             self.guard.check(&parts).map_err(|error| Instead::Refusal((&lambda::SERVICE).into(), error))?;
         }
         if let Some((own, response)) = self.own_paths(origin, &parts, request_id).await {
@@ -206,11 +217,11 @@ impl Gateway {
         signed.verify(&parts, &body, self.clock.now()).map_err(refuse)?;
         let caller = Caller {
             scope: signed.scope,
-            arn: signed.principal.to_string(),
+            arn: text_of(&signed.principal),
             service: None,
             is_account: matches!(signed.principal, Principal::Root(_)),
             is_function: matches!(&signed.principal, Principal::AssumedRole(session) if session.of_function),
-            base_url: base_url(&parts),
+            base_url: base_url(origin, &parts),
         };
         let principal = signed.principal;
         let request = Request::from_parts(parts, body);
@@ -238,6 +249,23 @@ impl Gateway {
 
     /// Hands an authorised call to its service.
     async fn dispatch(
+        &self,
+        matched: &Matched,
+        caller: &Caller,
+        principal: &Principal,
+        request: Request<Bytes>,
+        request_id: &str,
+    ) -> Response<Bytes> {
+        let service = matched.operation().service.name;
+        if service == lambda::SERVICE.name {
+            return self.control.call(matched, caller, request, request_id).await;
+        }
+        // On the heap: a future has the size of the largest that it may wait for, and the calls of functions are to be
+        // small.
+        Box::pin(self.dispatch_to_companion(matched, caller, principal, request, request_id)).await
+    }
+
+    async fn dispatch_to_companion(
         &self,
         matched: &Matched,
         caller: &Caller,
@@ -302,10 +330,17 @@ fn name_host(parts: &mut http::request::Parts) {
 }
 
 /// Scheme and authority as the client used them, so that links in answers lead back the same way.
-fn base_url(parts: &http::request::Parts) -> String {
+fn base_url(origin: &Origin, parts: &http::request::Parts) -> String {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let scheme = if Peer::of(parts).secured.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", host.unwrap_or("localhost"))
+    let scheme = if origin.peer().secured.is_some() { "https" } else { "http" };
+    [scheme, "://", host.unwrap_or("localhost")].concat()
+}
+
+/// The caller's ARN, in room that fits most.
+fn text_of(principal: &Principal) -> String {
+    let mut text = String::with_capacity(96);
+    write!(text, "{principal}").expect("a string takes every text");
+    text
 }
 
 /// The services that are offered, by their names in signatures.

@@ -17,7 +17,6 @@ use percent_encoding::percent_decode_str;
 
 use super::authenticate::{LOOPBACK_SECRET, session_of};
 use super::{Gateway, Origin, Reply, name_host};
-use crate::urls::Peer;
 
 /// Who, and what the signature has to be verified with, where it has to be.
 type Claim = (Option<Principal>, Option<String>);
@@ -98,7 +97,7 @@ impl Gateway {
     /// Who asks, or the refusal.
     fn asker(&self, origin: &Origin, parts: &Parts, request_id: &str) -> Result<Asker, Denied> {
         let denied = |error: &Error| Denied("AccessDenied", error.to_string());
-        if let Origin::Client = origin {
+        if let Origin::Client(_) = origin {
             self.guard.check_host(parts).map_err(|error| denied(&error))?;
         }
         let signature = signature(parts).map_err(|error| Denied(code(&error), error.to_string()))?;
@@ -108,13 +107,13 @@ impl Gateway {
         };
         let (principal, secret) = match origin {
             Origin::Function(guest) => (Some(Principal::AssumedRole(session_of(&guest.function))), None),
-            Origin::Client => {
+            Origin::Client(_) => {
                 self.claim(signature).map_err(|error| Denied(code(&error), error.to_string()))?
             }
         };
         // Nobody has looked at the signature, so that a page could have made it: the bucket has to say that it may. What
         // is verified, or signed by nobody, a page can have no more of than anybody else.
-        if let Origin::Client = origin
+        if let Origin::Client(_) = origin
             && principal.is_some()
             && secret.is_none()
             && parts.method != Method::OPTIONS
@@ -133,7 +132,7 @@ impl Gateway {
         };
         let trace_id =
             parts.headers.get("x-amzn-trace-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let address = Some(Peer::of(parts).address);
+        let address = Some(origin.peer().address);
         Ok(Asker {
             principal,
             region,

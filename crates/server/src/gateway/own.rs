@@ -54,7 +54,7 @@ impl Gateway {
     /// What all functions of all accounts do is nothing for a function to read.
     fn metrics(&self, origin: &Origin, method: &Method) -> Response<Bytes> {
         match origin {
-            Origin::Client => read_only(method)
+            Origin::Client(_) => read_only(method)
                 .unwrap_or_else(|| plain(StatusCode::OK, CONTENT_TYPE, self.page.render().into())),
             Origin::Function(_) => {
                 let text = "metrics are not for functions; ask the server's own address\n";
@@ -66,7 +66,7 @@ impl Gateway {
     /// Nor is what they send to their X-Ray daemons.
     fn traces(&self, origin: &Origin, method: &Method) -> Response<Bytes> {
         match origin {
-            Origin::Client => read_only(method).unwrap_or_else(|| {
+            Origin::Client(_) => read_only(method).unwrap_or_else(|| {
                 plain(StatusCode::OK, "application/json", self.traces.render().to_string().into())
             }),
             Origin::Function(_) => {
@@ -96,10 +96,10 @@ impl Gateway {
     async fn link(&self, origin: &Origin, parts: &Parts, request_id: &str) -> Option<Response<Bytes>> {
         let is_signed = parts.headers.contains_key(header::AUTHORIZATION);
         match origin {
-            Origin::Client if !is_signed => {
+            Origin::Client(_) if !is_signed => {
                 self.companions.sns.unsigned(parts.uri.query().unwrap_or_default(), request_id).await
             }
-            Origin::Client | Origin::Function(_) => None,
+            Origin::Client(_) | Origin::Function(_) => None,
         }
     }
 

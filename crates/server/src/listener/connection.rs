@@ -122,18 +122,16 @@ async fn speak<C>(
         // TLS within TLS is nothing that anybody speaks.
         Version::Tls => {}
         Version::One => {
-            let service = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer);
-                Arc::clone(&gateway).answer(Origin::Client, request)
+            let service = service_fn(move |request: Request<Incoming>| {
+                Arc::clone(&gateway).answer(Origin::Client(peer), request)
             });
             let connection = http1().serve_connection(TokioIo::new(door), service);
             drive(connection, stopped, std::future::pending()).await;
         }
         Version::Two => {
             let (open, under_way) = watch::channel(0);
-            let service = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer);
-                answer_counted(Arc::clone(&gateway), open.clone(), request)
+            let service = service_fn(move |request: Request<Incoming>| {
+                answer_counted(Arc::clone(&gateway), Origin::Client(peer), open.clone(), request)
             });
             let connection = http2(Streams::default()).serve_connection(TokioIo::new(door), service);
             drive(connection, stopped, idle(under_way)).await;
@@ -182,6 +180,7 @@ async fn idle(mut under_way: watch::Receiver<usize>) {
 
 async fn answer_counted(
     gateway: Arc<Gateway>,
+    origin: Origin,
     open: watch::Sender<usize>,
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Infallible> {
@@ -193,7 +192,7 @@ async fn answer_counted(
     }
     open.send_modify(|count| *count += 1);
     let _open = Open(open);
-    gateway.answer(Origin::Client, request).await
+    gateway.answer(origin, request).await
 }
 
 /// Owns the tasks of a connection's streams, which end with it.

@@ -1,5 +1,7 @@
 //! The host names of function URLs: `<id>.lambda-url.<region>.localhost`, and the same below configured domains.
 
+use std::borrow::Cow;
+
 /// The parts of a host name that is a function URL's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UrlHost {
@@ -28,12 +30,20 @@ impl Domains {
             Some((name, port)) => (name, Some(port.parse().ok()?)),
             None => (authority, None),
         };
-        let lower = name.to_ascii_lowercase();
+        let lower = lower_case(name);
         let (id, rest) = lower.strip_suffix('.').unwrap_or(&lower).split_once(".lambda-url.")?;
         let (region, domain) = rest.split_once('.')?;
         let is_label = |label: &str| !label.is_empty() && !label.contains('.');
         let is_ours = is_label(id) && is_label(region) && self.0.iter().any(|known| known == domain);
         is_ours.then(|| UrlHost { id: id.to_owned(), region: region.to_owned(), name: name.to_owned(), port })
+    }
+}
+
+/// A name in lower case, which most are.
+pub(crate) fn lower_case(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
     }
 }
 

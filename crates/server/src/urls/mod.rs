@@ -26,8 +26,7 @@ use http::header::HOST;
 use lambent_model::{Invoke, MetricSink};
 
 use crate::feed::Progress;
-pub(crate) use host::Domains;
-pub(crate) use host::UrlHost;
+pub(crate) use host::{Domains, UrlHost, lower_case};
 pub(crate) use index::Index;
 pub(crate) use serve::Peer;
 

@@ -29,7 +29,7 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const FORBIDDEN: &str = "Forbidden. For troubleshooting Function URL authorization issues, see: \
                          https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html";
 
-/// Where a client's connection comes from, and what protects it; with its requests.
+/// Where a client's connection comes from, and what protects it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
@@ -38,11 +38,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Of whoever sent these; functions' own calls come in the clear, from inside.
-    pub(crate) fn of(parts: &http::request::Parts) -> Self {
-        let inside = Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secured: None };
-        parts.extensions.get().copied().unwrap_or(inside)
-    }
+    /// Functions' own calls come in the clear, from inside.
+    pub(crate) const INSIDE: Self = Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secured: None };
 }
 
 /// A request that has come whole and may be made.
@@ -119,7 +116,7 @@ impl Gateway {
         let now = self.clock.now();
         let caller = permission::identify(&self.sessions, served, host, &parts, &body, now);
         let caller = caller.map_err(|refused| self::refused(&refused))?;
-        let from = Peer::of(&parts);
+        let from = origin.peer();
         let policy = self.urls.index.policy(served);
         let permitted = permission::permit(&policy, served, &caller, from, now);
         permitted.map_err(|refused| self::refused(&refused))?;
