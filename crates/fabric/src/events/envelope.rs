@@ -1,5 +1,7 @@
 //! An event as it lies in its queue.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,20 +44,30 @@ pub struct State {
 
 /// The first line of a body; the payload follows as it came.
 #[derive(Serialize, Deserialize)]
-struct Header {
-    account: String,
-    region: String,
-    function: String,
+struct Header<'a> {
+    #[serde(borrow)]
+    account: Cow<'a, str>,
+    #[serde(borrow)]
+    region: Cow<'a, str>,
+    #[serde(borrow)]
+    function: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     qualifier: Option<String>,
-    request_id: String,
-    trace_id: String,
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
+    #[serde(borrow)]
+    trace_id: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_context: Option<String>,
+    client_context: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    tenant_id: Option<String>,
+    tenant_id: Option<Cow<'a, str>>,
     accepted: Timestamp,
 }
+
+/// Room for a [`Header`] without a client context, so that a body does not grow in steps.
+const HEADER_BYTES: usize = 448;
+/// Room for the name of a queue, of a function whose name is not among the longest.
+const QUEUE_BYTES: usize = 128;
 
 impl Envelope {
     /// The write that puts it into its queue, due at `due`.
@@ -63,20 +75,23 @@ impl Envelope {
     pub fn enqueue(&self, due: Timestamp) -> Write {
         let scope = &self.target.function.scope;
         let header = Header {
-            account: scope.account.to_string(),
-            region: scope.region.to_string(),
-            function: self.target.function.name.clone(),
+            account: scope.account.as_str().into(),
+            region: scope.region.as_str().into(),
+            function: self.target.function.name.as_str().into(),
             qualifier: self.target.qualifier.as_ref().map(ToString::to_string),
-            request_id: self.request_id.to_string(),
-            trace_id: self.trace_id.clone(),
-            client_context: self.client_context.clone(),
-            tenant_id: self.tenant_id.clone(),
+            request_id: self.request_id.to_string().into(),
+            trace_id: self.trace_id.as_str().into(),
+            client_context: self.client_context.as_deref().map(Cow::from),
+            tenant_id: self.tenant_id.as_deref().map(Cow::from),
             accepted: self.accepted,
         };
-        let mut body = serde_json::to_vec(&header).expect("strings and numbers always have a JSON form");
+        let context = self.client_context.as_ref().map_or(0, String::len);
+        let mut body = Vec::with_capacity(HEADER_BYTES + context + self.payload.len());
+        serde_json::to_writer(&mut body, &header).expect("strings and numbers always have a JSON form");
         body.push(b'\n');
         body.extend_from_slice(&self.payload);
-        let queue = format!("{PREFIX}{}", self.target.function);
+        let mut queue = String::with_capacity(QUEUE_BYTES);
+        write!(queue, "{PREFIX}{}", self.target.function).expect("a string takes every text");
         Write::Enqueue { queue, due, state: State::default().encode(), body }
     }
 
@@ -90,15 +105,19 @@ impl Envelope {
             region: header.region.parse().ok()?,
         };
         let qualifier = header.qualifier.as_deref().map(Qualifier::parse);
-        let function = FunctionArn { scope, name: header.function };
+        let (trace_id, request_id) = (header.trace_id.into_owned(), header.request_id.parse().ok()?);
+        let accepted = header.accepted;
+        let client_context = header.client_context.map(Cow::into_owned);
+        let tenant_id = header.tenant_id.map(Cow::into_owned);
+        let function = FunctionArn { scope, name: header.function.into_owned() };
         Some(Self {
             target: Target { function, qualifier },
-            request_id: header.request_id.parse().ok()?,
+            request_id,
             payload: Bytes::from(body).slice(end + 1..),
-            trace_id: header.trace_id,
-            client_context: header.client_context,
-            tenant_id: header.tenant_id,
-            accepted: header.accepted,
+            trace_id,
+            client_context,
+            tenant_id,
+            accepted,
         })
     }
 
