@@ -171,7 +171,7 @@ impl Dispatcher {
 
     fn ended(&mut self, ended: Result<(Arc<str>, usize, Pace), tokio::task::JoinError>) {
         match ended {
-            Ok((queue, bytes, pace)) => self.lanes.ended(&queue, bytes, pace),
+            Ok((queue, bytes, pace)) => self.lanes.ended(&queue, bytes, pace, self.clock.now()),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => unreachable!("nobody cancels attempts while the dispatcher runs"),

@@ -8,15 +8,24 @@
 //! - **In order**, where that is asked for: such a queue has one attempt under way, and while its first message waits for another
 //!   attempt, all behind it wait.
 //! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
-//!   one with each that is made. A function at its limit is so asked again and again, but by few.
+//!   one with each that is made, up to as many as were not refused. More is tried again after a pause, that doubles while the
+//!   same is found. A queue of which nothing was taken waits for as long. What waits for a function at its limit so costs an
+//!   attempt in [`LONGEST_PAUSE`], and not one with each that is made: each is a commit, and a place that somebody else
+//!   could have.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambent_model::Timestamp;
 
 /// The most messages that one reading of a queue takes. More would hide no further cost of reading.
 const MOST_AT_ONCE: usize = 64;
+
+/// The first pause after a refusal: a moment for whoever comes and goes.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest. An event that was refused waits for up to five minutes; capacity that comes back is found much sooner.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +73,60 @@ struct Lane {
     under_way: usize,
     /// The most attempts under way.
     most: usize,
+    /// What the last refusals have shown.
+    limit: Option<Limit>,
     /// What is being taken, if something is.
     taking: Option<Order>,
     /// Something arrived while messages were being taken: what the taking finds left may be out of date.
     arrived: Option<Timestamp>,
+}
+
+/// How far a queue came until it was refused.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    /// Attempts under way that were not.
+    level: usize,
+    /// The first refusal of those that came together, and how long after it there are to be no more attempts.
+    begun: Timestamp,
+    pause: Duration,
+    /// The level of the refusals before, and the pause where these are found to be at the same.
+    last: Option<(usize, Duration)>,
+    /// More attempts were made since.
+    passed: bool,
+}
+
+impl Limit {
+    /// After a refusal beside so many others.
+    fn found(before: Option<Self>, others: usize, now: Timestamp) -> Self {
+        let (level, begun, last) = match before {
+            // What is taken together is refused together, one after the other: only the last says how far it goes.
+            Some(limit) if now < limit.until() => (limit.level.min(others), limit.begun, limit.last),
+            before => (others, now, before.and_then(Self::next)),
+        };
+        let pause = match last {
+            Some((before, pause)) if level <= before => pause,
+            _ => FIRST_PAUSE,
+        };
+        Self { level, begun, pause, last, passed: false }
+    }
+
+    /// A queue that gets nothing at times, and something in between, is not one that gets nothing.
+    fn next(self) -> Option<(usize, Duration)> {
+        let again = (self.level, (self.pause * 2).min(LONGEST_PAUSE));
+        (self.level > 0 || !self.passed).then_some(again)
+    }
+
+    fn until(&self) -> Timestamp {
+        self.begun.plus(self.pause)
+    }
+
+    /// Whether there may be one more than `most`, now that one of so many under way has been made. One beyond the level
+    /// at first; once that has been made, as many as there were before anything was refused.
+    fn permits_more(&mut self, most: usize, under_way: usize, now: Timestamp) -> bool {
+        let is_over = now >= self.until();
+        self.passed |= is_over && under_way > self.level;
+        most < self.level || is_over && (most == self.level || self.passed)
+    }
 }
 
 /// See the module's text.
@@ -108,6 +167,7 @@ impl Lanes {
             due: None,
             under_way: 0,
             most,
+            limit: None,
             taking: None,
             arrived: None,
         });
@@ -159,8 +219,9 @@ impl Lanes {
         self.place(queue);
     }
 
-    /// An attempt has ended, with so many bytes of body.
-    pub fn ended(&mut self, queue: &Arc<str>, bytes: usize, pace: Pace) {
+    /// An attempt has ended at `now`, with so many bytes of body.
+    pub fn ended(&mut self, queue: &Arc<str>, bytes: usize, pace: Pace, now: Timestamp) {
+        let slots = self.bounds.slots;
         let lane = self.lanes.get_mut(queue).expect("a lane stays while attempts are under way");
         match pace {
             Pace::Held(until) => {
@@ -169,8 +230,17 @@ impl Lanes {
                 lane.held = Some(until);
             }
             Pace::Made | Pace::Refused if lane.in_order => {}
-            Pace::Made => lane.most = (lane.most + 1).min(self.bounds.slots),
-            Pace::Refused => lane.most = (lane.under_way / 2).clamp(1, lane.most),
+            Pace::Made => {
+                let (most, under_way) = (lane.most, lane.under_way);
+                let more = lane.limit.as_mut().is_none_or(|limit| limit.permits_more(most, under_way, now));
+                lane.most = (most + usize::from(more)).min(slots);
+            }
+            Pace::Refused => {
+                let limit = Limit::found(lane.limit, lane.under_way - 1, now);
+                lane.most = (lane.under_way / 2).clamp(1, lane.most);
+                lane.held = (limit.level == 0).then(|| limit.until());
+                lane.limit = Some(limit);
+            }
         }
         lane.under_way -= 1;
         self.under_way -= 1;

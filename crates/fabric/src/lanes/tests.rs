@@ -36,7 +36,7 @@ fn one_queue_never_has_all_and_a_later_one_finds_room() {
     assert!(rest.len() == 4 && rest.values().all(|count| *count > 0), "{rest:?}");
     assert!(!rest.contains_key("a") && !rest.contains_key("b"));
     // What one gives back goes to whoever has least.
-    lanes.ended(&queue("a"), 1, Pace::Made);
+    lanes.ended(&queue("a"), 1, Pace::Made, NOW);
     lanes.arrived(&queue("g"), NOW);
     assert_eq!(fill(&mut lanes).get("g"), Some(&1));
 }
@@ -58,27 +58,57 @@ fn nothing_is_taken_before_it_is_due() {
     assert!(lanes.next(NOW).is_some());
 }
 
-#[test]
-fn refusals_halve_and_successes_raise_what_is_under_way() {
-    let mut lanes = lanes(64);
-    lanes.arrived(&queue("a"), NOW);
-    let under_way = |lanes: &mut Lanes| {
-        fill(lanes);
-        lanes.under_way()
-    };
-    assert_eq!(under_way(&mut lanes), 32);
-    for left in (0..32).rev() {
-        lanes.ended(&queue("a"), 1, Pace::Refused);
-        assert_eq!(lanes.under_way(), left);
-    }
-    assert_eq!(under_way(&mut lanes), 1, "a queue that is refused goes on with one");
-    for most in 2..5 {
-        lanes.ended(&queue("a"), 1, Pace::Made);
-        while lanes.under_way() > 0 {
-            lanes.ended(&queue("a"), 1, Pace::Made);
+/// A function with so many places, whose attempts take no time: what is refused of `rounds` takings that are `apart`.
+fn refused(lanes: &mut Lanes, places: usize, rounds: usize, apart: Duration, now: &mut Timestamp) -> usize {
+    let mut refused = 0;
+    for _ in 0..rounds {
+        *now = now.plus(apart);
+        let Some(order) = lanes.next(*now) else { continue };
+        lanes.taken(&order.queue, order.count, order.count, Some(*now));
+        for place in (0..order.count).rev() {
+            let pace = if place < places { Pace::Made } else { Pace::Refused };
+            refused += usize::from(pace == Pace::Refused);
+            lanes.ended(&order.queue, 1, pace, *now);
         }
-        assert!(under_way(&mut lanes) >= most);
     }
+    refused
+}
+
+#[test]
+fn a_queue_that_is_refused_goes_on_with_what_it_gets_and_seldom_asks_for_more() {
+    let (mut lanes, mut now) = (lanes(64), NOW);
+    lanes.arrived(&queue("a"), NOW);
+    assert_eq!(refused(&mut lanes, 4, 1, Duration::ZERO, &mut now), 28);
+    // 200 seconds of takings, a hundredth of a second apart: a few refusals at first, then one in ten seconds.
+    let (rounds, apart) = (1000, Duration::from_millis(10));
+    assert!((5..13).contains(&refused(&mut lanes, 4, rounds, apart, &mut now)));
+    for _ in 0..19 {
+        assert!(refused(&mut lanes, 4, rounds, apart, &mut now) <= 1);
+    }
+    // It uses all that it has, and finds what there is more.
+    let most = |lanes: &Lanes| lanes.lanes["a"].most;
+    assert!(most(&lanes) >= 4);
+    refused(&mut lanes, 1000, 1100, apart, &mut now);
+    assert!(most(&lanes) > 32, "{}", most(&lanes));
+}
+
+#[test]
+fn a_queue_that_gets_nothing_waits_longer_and_longer() {
+    let (mut lanes, mut now) = (lanes(64), NOW);
+    lanes.arrived(&queue("a"), NOW);
+    refused(&mut lanes, 0, 1, Duration::ZERO, &mut now);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        assert_eq!(lanes.next(now), None, "all is refused, and asked for one at a time");
+        let wake = lanes.wake(now).expect("there is something to take");
+        waits.push((wake.millis() - now.millis()) / 10);
+        now = wake;
+        assert_eq!(refused(&mut lanes, 0, 1, Duration::ZERO, &mut now), 1);
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
+    // What is made goes on at once.
+    now = lanes.wake(now).expect("there is something to take");
+    assert_eq!(refused(&mut lanes, 64, 3, Duration::from_millis(1), &mut now), 0);
 }
 
 #[test]
@@ -88,7 +118,7 @@ fn a_queue_begins_with_a_few_and_doubles() {
     for expected in [4, 8, 16, 32] {
         fill(&mut lanes);
         assert_eq!(lanes.under_way(), expected);
-        (0..expected).for_each(|_| lanes.ended(&queue("a"), 1, Pace::Made));
+        (0..expected).for_each(|_| lanes.ended(&queue("a"), 1, Pace::Made, NOW));
     }
 }
 
@@ -105,7 +135,7 @@ fn bodies_are_bounded_and_empty_queues_forgotten() {
         None,
         "one body may be larger than what is left, and then nothing else is taken"
     );
-    lanes.ended(&queue("a"), 1200, Pace::Made);
+    lanes.ended(&queue("a"), 1200, Pace::Made, NOW);
     let order = lanes.next(NOW).unwrap();
     lanes.taken(&order.queue, 0, 0, None);
     let order = lanes.next(NOW).unwrap();
@@ -137,23 +167,24 @@ fn history(seed: u64) {
     let mut left: HashMap<Arc<str>, usize> = HashMap::new();
     let mut readings: Vec<Order> = Vec::new();
     let mut attempts: Vec<(Arc<str>, usize)> = Vec::new();
-    let (mut sent, mut done) = (0, 0);
+    let (mut sent, mut done, mut now) = (0, 0, NOW);
     for step in 0.. {
         let calm = step > 300;
+        now = now.plus(Duration::from_millis(random(100) as u64));
         match random(4) {
             0 if !calm => {
                 let name = &names[random(names.len() as u64)];
                 *left.entry(Arc::clone(name)).or_default() += 1;
                 sent += 1;
-                lanes.arrived(name, NOW);
+                lanes.arrived(name, now);
             }
-            1 => readings.extend(lanes.next(NOW)),
+            1 => readings.extend(lanes.next(now)),
             2 if !readings.is_empty() => {
                 let order = readings.swap_remove(random(readings.len() as u64));
                 let there = left.entry(Arc::clone(&order.queue)).or_default();
                 let count = order.count.min(*there);
                 *there -= count;
-                let next = (*there > 0).then_some(NOW);
+                let next = (*there > 0).then_some(now);
                 attempts.extend((0..count).map(|_| (Arc::clone(&order.queue), 1)));
                 lanes.taken(&order.queue, count, count, next);
             }
@@ -161,11 +192,11 @@ fn history(seed: u64) {
                 let (name, bytes) = attempts.swap_remove(random(attempts.len() as u64));
                 if random(3) == 0 && !calm {
                     *left.entry(Arc::clone(&name)).or_default() += 1;
-                    lanes.ended(&name, bytes, Pace::Refused);
-                    lanes.arrived(&name, NOW);
+                    lanes.ended(&name, bytes, Pace::Refused, now);
+                    lanes.arrived(&name, now);
                 } else {
                     done += 1;
-                    lanes.ended(&name, bytes, Pace::Made);
+                    lanes.ended(&name, bytes, Pace::Made, now);
                 }
             }
             _ => {}
@@ -193,20 +224,20 @@ fn a_queue_in_order_waits_for_its_first_message() {
     assert_eq!(lanes.next(NOW), None, "the second waits for the first");
     // The first comes back, due as before, and nothing is taken until it is tried again.
     lanes.arrived_in_order(&line, NOW);
-    lanes.ended(&line, 1, Pace::Held(later));
+    lanes.ended(&line, 1, Pace::Held(later), NOW);
     lanes.arrived_in_order(&line, NOW);
     lanes.arrived(&queue("other"), NOW);
     assert_eq!(lanes.next(NOW).map(|order| order.queue), Some(queue("other")));
     assert_eq!((lanes.next(NOW), lanes.wake(NOW)), (None, Some(later)));
     assert_eq!(lanes.next(later).map(|order| (order.queue, order.count)), Some((line.clone(), 1)));
     lanes.taken(&line, 1, 1, Some(NOW));
-    lanes.ended(&line, 1, Pace::Made);
+    lanes.ended(&line, 1, Pace::Made, NOW);
     // The next is due at once, and still one alone.
     assert_eq!(lanes.next(later).map(|order| order.count), Some(1));
     lanes.taken(&line, 1, 1, None);
     // The last comes back, which is heard of after its end: it waits nevertheless.
     let latest = Timestamp::from_millis(3000);
-    lanes.ended(&line, 1, Pace::Held(latest));
+    lanes.ended(&line, 1, Pace::Held(latest), NOW);
     lanes.arrived_in_order(&line, NOW);
     assert_eq!(lanes.next(later), None);
     assert_eq!(lanes.wake(later), Some(latest));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use kept::{Change, Message, Real, Stored, content};
 use lambent_fabric::events::retry::{self, Attempted, Next};
 use lambent_fabric::events::{State, TimeScale};
-use lambent_fabric::lanes::{Bounds, Lanes, Order, Pace};
+use lambent_fabric::lanes::{Bounds, LONGEST_PAUSE, Lanes, Order, Pace};
 use lambent_model::{EventPolicy, Timestamp};
 
 /// Each run begins with these: they found defects that were put into lanes and store to try this test. A seed that finds one
@@ -231,7 +231,7 @@ impl World {
         self.end(&change);
         self.commit(change);
         let pace = if attempted == Attempted::Deferred { Pace::Refused } else { Pace::Made };
-        self.lanes.ended(&queue, bytes, pace);
+        self.lanes.ended(&queue, bytes, pace, self.now);
     }
 
     fn handler(&mut self, number: u64) -> Attempted {
@@ -352,7 +352,9 @@ impl World {
         }
         for message in self.stored.values().filter(|message| !message.leased) {
             let busy = self.attempts.iter().any(|number| self.stored[number].queue == message.queue);
-            let woken = self.lanes.wake(self.now).is_some_and(|wake| wake <= message.due);
+            // A queue that was refused waits for a moment, whatever is due in it.
+            let latest = message.due.max(self.now.plus(LONGEST_PAUSE));
+            let woken = self.lanes.wake(self.now).is_some_and(|wake| wake <= latest);
             assert!(busy || woken, "seed {}: a message of {} is forgotten", self.seed, message.queue);
         }
     }
