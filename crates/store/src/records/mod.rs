@@ -8,6 +8,7 @@
 mod error;
 mod failpoint;
 mod feed;
+mod handover;
 mod pace;
 mod readers;
 mod schema;

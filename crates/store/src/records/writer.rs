@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::failpoint::{self, Moment};
+use super::handover::HandOver;
 use super::pace::Pace;
 use super::{Change, Error, Expect, Key, Write};
 use crate::mailbox::{self, Answer, Op, Receive, Settle};
@@ -65,6 +66,7 @@ pub(super) struct Writer {
     told: Told,
     leases: Arc<Leases>,
     pace: Pace,
+    hand_over: HandOver,
     /// Number of the last committed write.
     last: u64,
     /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
@@ -85,7 +87,17 @@ impl Writer {
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
         told.announced.send_replace(last);
-        Ok(Self { conn, path, told, leases, pace: Pace::default(), last, broken: None, _lock: lock })
+        Ok(Self {
+            conn,
+            path,
+            told,
+            leases,
+            pace: Pace::default(),
+            hand_over: HandOver::here(),
+            last,
+            broken: None,
+            _lock: lock,
+        })
     }
 
     /// Serves commands until the store is closed or every handle is gone.
@@ -110,10 +122,7 @@ impl Writer {
             let (sites, tasks): (Vec<_>, Vec<_>) = group.into_iter().unzip();
             let results = self.commit_group_at(tasks, || each(&sites, Moment::Written));
             each(&sites, Moment::After);
-            for (answer, result) in answers.into_iter().zip(results) {
-                // A caller that went away does not take its commit back.
-                drop(answer.send(result));
-            }
+            self.hand_over.answer(answers, results);
             if let Some(answer) = close {
                 // Whoever queued behind the close learns it from the closed channel.
                 drop(commands);
