@@ -1,7 +1,6 @@
 //! Events: how fast they are accepted against what the same database takes in bare batches, how soon an idle server begins
 //! one, and what many that wait cost.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,16 +24,27 @@ const FUNCTIONS: usize = 50;
 /// Pairs of rounds of accepting and of bare batches.
 const ROUNDS: usize = 3;
 /// Synchronous invocations of one look.
-const REQUESTS: usize = 500;
+const REQUESTS: usize = 2000;
+/// What Lambent keeps beside an event's payload: whose it is, its request and trace, when it came.
+const HEADER_BYTES: usize = 230;
+/// For how long handlers hold their environments, in seconds: shorter than a server may take to end, and so long
+/// that few of them end while it is measured what waiting costs. What handlers do takes processor time by right.
+const HOLD: u32 = 8;
+/// After the last event: what accepting them has begun is over, the server's and the disk's.
+const CALM: Duration = Duration::from_secs(5);
+/// For so long it is looked at what the server does while nobody asks for anything.
+const IDLE: Duration = Duration::from_secs(5);
 /// An event that is not begun by now is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Events {
-    /// Events a second, the median of the rounds: accepted, and written by the database alone.
+    /// Events a second, the median of the rounds: accepted, written by the database alone into the same tables, and rows of
+    /// a table with nothing beside it.
     pub(crate) accepted: f64,
     pub(crate) bare: f64,
+    pub(crate) bare_rows: f64,
     /// From request to answer in milliseconds, over all rounds.
     pub(crate) answer_ms: Option<Summary>,
     /// On an idle server from the answer to the begin of the handler, in milliseconds; a handler that begins before its
@@ -50,6 +60,8 @@ pub(crate) struct Events {
     /// Warm invocations of another function in microseconds, before any event and beside those that wait.
     pub(crate) quiet_us: Option<Summary>,
     pub(crate) beside_us: Option<Summary>,
+    /// What of a CPU the server uses while they wait and nobody asks for anything.
+    pub(crate) idle_share: f64,
 }
 
 impl Events {
@@ -91,7 +103,7 @@ pub(crate) fn measure(
         server.deploy_with(&python.runtime, python.handler, &folder, name, 128)?;
         server.reserve(programs, name, 1)?;
     }
-    let body = format!("{{\"seconds\": 5, \"pad\": \"{}\"}}", "x".repeat(BYTES - 25));
+    let body = format!("{{\"seconds\": {HOLD}, \"pad\": \"{}\"}}", "x".repeat(BYTES - 25));
     let send = |name: &str, count: usize| {
         let url = server.url(name);
         let plan = Plan {
@@ -103,9 +115,11 @@ pub(crate) fn measure(
         };
         load::run(programs, &plan)
     };
-    let (mut accepted, mut bare, mut answers, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut accepted, mut answers, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bare, mut bare_rows) = (Vec::new(), Vec::new());
     for name in names.iter().cycle().take(ROUNDS) {
-        bare.push(bare_batches(programs, accepts, CLIENTS)?);
+        bare.push(bare_batches(programs, accepts, BYTES + HEADER_BYTES, CLIENTS, Bare::Events)?);
+        bare_rows.push(bare_batches(programs, accepts, BYTES, CLIENTS, Bare::Rows)?);
         let before = server.cpu()?.server;
         let measured = send(name, accepts)?;
         let used = server.cpu()?.server.saturating_sub(before);
@@ -119,10 +133,15 @@ pub(crate) fn measure(
         send(name, each)?;
     }
     let filling_s = began.elapsed().as_secs_f64();
+    std::thread::sleep(CALM);
     let beside_us = look()?;
+    let before = server.cpu()?.server;
+    std::thread::sleep(IDLE);
+    let idle = server.cpu()?.server.saturating_sub(before);
     Ok(Some(Events {
         accepted: median(&accepted).context("there are rounds")?,
         bare: median(&bare).context("there are rounds")?,
+        bare_rows: median(&bare_rows).context("there are rounds")?,
         answer_ms: Summary::of(answers),
         start_ms,
         accept_us: median(&cpu).context("there are rounds")?,
@@ -131,6 +150,7 @@ pub(crate) fn measure(
         server_bytes: server.memory()?.server_bytes,
         quiet_us,
         beside_us,
+        idle_share: idle.as_secs_f64() / IDLE.as_secs_f64(),
     }))
 }
 
@@ -143,27 +163,33 @@ pub(super) fn per_second(count: usize, took: Duration) -> f64 {
     count_of(count) / took.as_secs_f64()
 }
 
-/// What the database takes by itself, in a file beside the server's.
-pub(super) fn bare_batches(programs: &Programs, count: usize, batch: usize) -> anyhow::Result<f64> {
-    let file = Place::data().join("bare-batches.db");
-    let mut command = Command::new(&programs.batches);
-    command.arg(&file).args([count.to_string(), BYTES.to_string(), batch.to_string()]);
-    let nanos: u64 = output(&mut command)?.trim().parse().context("bare batches tell their nanoseconds")?;
-    remove(&file)?;
-    Ok(per_second(count, Duration::from_nanos(nanos)))
+/// What the database writes by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bare {
+    /// Rows of a table with nothing beside it.
+    Rows,
+    /// What the store writes for an event.
+    Events,
 }
 
-fn remove(file: &Path) -> anyhow::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let path = format!("{}{suffix}", file.display());
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {path}"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+/// What the database takes by itself, in a file beside the server's.
+pub(super) fn bare_batches(
+    programs: &Programs,
+    count: usize,
+    bytes: usize,
+    batch: usize,
+    what: Bare,
+) -> anyhow::Result<f64> {
+    let folder = Place::data().join("bare-batches");
+    let mut command = Command::new(&programs.batches);
+    command.arg(&folder).args([count.to_string(), bytes.to_string(), batch.to_string()]);
+    command.arg(match what {
+        Bare::Rows => "rows",
+        Bare::Events => "events",
+    });
+    let nanos: u64 = output(&mut command)?.trim().parse().context("bare batches tell their nanoseconds")?;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    Ok(per_second(count, Duration::from_nanos(nanos)))
 }
 
 /// Sends one event after the other to a warm function that tells when it began.

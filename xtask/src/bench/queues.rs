@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::events::{bare_batches, per_second};
+use super::events::{Bare, bare_batches, per_second};
 use super::load::{self, Plan};
 use super::options::Options;
 use super::prepare::Programs;
@@ -46,7 +46,7 @@ pub(crate) fn measure(server: &Server, programs: &Programs, options: &Options) -
     let (mut sent, mut received, mut bare, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let requests = many * CLIENTS;
     for _ in 0..ROUNDS {
-        bare.push(bare_batches(programs, requests * BATCH, CLIENTS * BATCH)?);
+        bare.push(bare_batches(programs, requests * BATCH, BYTES, CLIENTS * BATCH, Bare::Rows)?);
         let measured = queue.send(CLIENTS, requests)?;
         sent.push(rate(requests, &measured));
         answers.extend(in_ms(&measured));

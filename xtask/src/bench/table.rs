@@ -305,13 +305,14 @@ fn events(report: &Report) -> String {
     let Some(events) = &report.events else { return "Events: not measured without Python\n".to_owned() };
     let p50 = |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
     format!(
-        "Events\n{:.0} of 1 KB accepted a second by 64 clients, {:.2} of the {:.0} that bare batches of 64 write; answered \
-         after p50 {} ms, p99 {} ms, for {:.0} µs of the server's processor time; begun on an idle server {} ms after the \
+        "Events\n{:.0} of 1 KB accepted a second by 64 clients, {:.2} of the {:.0} that bare batches of 64 write into \
+         the same tables, and {:.0} of single rows; answered after p50 {} ms, p99 {} ms, for {:.0} µs of the server's processor time; begun on an idle server {} ms after the \
          answer\n{} wait over 50 functions, the last of them accepted within {:.0} s: server {:.1} MB; another function's \
-         warm p50 {} µs before, {} µs beside them\n",
+         warm p50 {} µs before, {} µs beside them; what of a CPU the server uses while they wait: {:.2} %\n",
         events.accepted,
         events.share(),
         events.bare,
+        events.bare_rows,
         p50(&events.answer_ms, 2),
         number(events.answer_ms.as_ref().map(|summary| summary.p99), 2),
         events.accept_us,
@@ -321,6 +322,7 @@ fn events(report: &Report) -> String {
         megabytes(events.server_bytes),
         p50(&events.quiet_us, 0),
         p50(&events.beside_us, 0),
+        events.idle_share * 100.0,
     )
 }
 
