@@ -18,6 +18,7 @@ use self::failure::failure;
 use crate::heads::{self, Heads};
 use crate::machine::{Events, Refusal, Reported, Verdicted};
 use crate::telemetry::{Subscription, SubscriptionError};
+use crate::thaw::Thaw;
 
 mod answer;
 mod credentials;
@@ -46,6 +47,8 @@ const HEAD_LIMIT: usize = 128 * 1024;
 pub(crate) struct Delivery {
     pub(crate) invocation: Arc<Invocation>,
     pub(crate) deadline_ms: i64,
+    /// To be dropped once the runtime could read the event, if it is frozen.
+    pub(crate) thaw: Option<Thaw>,
 }
 
 /// What a runtime's calls are put to.
@@ -109,6 +112,8 @@ pub(crate) struct Requests {
     rate: Option<StreamRate>,
     metadata: Metadata,
     credentials: Option<Credentials>,
+    /// Of the connection on which they come.
+    begun: heads::Requests,
 }
 
 impl Requests {
@@ -124,6 +129,7 @@ impl Requests {
             rate,
             metadata: Metadata::default(),
             credentials: None,
+            begun: heads::Requests::default(),
         }
     }
 
@@ -146,6 +152,7 @@ impl Requests {
 /// Serves one connection of the runtime until it closes.
 pub(crate) async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
     let begun = heads::Requests::default();
+    let requests = Requests { begun: begun.clone(), ..requests };
     let connection = Heads::new(connection, begun.clone());
     let service = hyper::service::service_fn(move |request| {
         let requests = requests.clone();

@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::machine::{Effect, Event, Machine, Verdicted};
 use crate::pipes::Pipes;
 use crate::record::Record;
+use crate::thaw::Thaw;
 use crate::{Function, Notify, Placement, Status, World};
 
 mod effects;
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     taker: Option<Arc<dyn TakeResponse>>,
     /// Whether that has begun.
     streaming: bool,
+    /// To go with an event, or to be dropped when all effects have been carried out.
+    thaw: Option<Thaw>,
     /// Runtime connections that wait at `/next`.
     pollers: Vec<oneshot::Sender<RuntimeEvent>>,
     desk: Desk,
@@ -101,6 +104,7 @@ impl Core {
                 }
             }
         }
+        self.thaw = None;
         verdict
     }
 
@@ -156,7 +160,7 @@ impl Core {
             }
             Effect::FreezeAt(at) => self.freeze_at(at),
             Effect::Freeze => self.freeze(),
-            Effect::Thaw => self.thaw(),
+            Effect::Thaw => self.thaw = self.sandbox.as_ref().map(|grip| Thaw::new(&grip.control)),
             Effect::Reply(_) | Effect::StartRuntime | Effect::StartExtensions => {
                 unreachable!("`apply` carries these out")
             }

@@ -29,6 +29,7 @@ mod record;
 mod service;
 mod steady;
 mod telemetry;
+mod thaw;
 
 pub use api::StreamRate;
 pub use freezer::IdleFreezer;

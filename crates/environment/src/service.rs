@@ -182,7 +182,7 @@ impl Task<'_> {
         let (mut connections, mut platform_connections) = (JoinSet::new(), JoinSet::new());
         let mut deliveries = JoinSet::new();
         let mut rest_until = None;
-        let (mut segment, mut segments_in_a_row) = (vec![0; SEGMENT_LIMIT], 0);
+        let (mut segment, mut segments_in_a_row) = (Vec::new(), 0);
         loop {
             shared.look_around(Instant::now());
             let (chores, deadline) = shared.take_work();
@@ -326,14 +326,23 @@ async fn look_due(watched: &[Arc<Receiver>], rest_until: Option<Instant>) {
 
 /// Receives a datagram. After some in a row the next is waited for a moment longer, and what comes meanwhile is dropped by
 /// the kernel: a function that sends nothing else must not cost the server as much CPU as it has.
-async fn receive(xray: &Datagrams, buffer: &mut [u8], in_a_row: &mut u32) -> io::Result<usize> {
+/// Most functions send none, so that the buffer is made for the first.
+async fn receive(xray: &Datagrams, buffer: &mut Vec<u8>, in_a_row: &mut u32) -> io::Result<usize> {
     if *in_a_row == SEGMENTS_IN_A_ROW {
         tokio::time::sleep(SEGMENTS_PAUSE).await;
         *in_a_row = 0;
     }
-    let received = xray.receive(buffer).await;
-    *in_a_row += 1;
-    received
+    loop {
+        xray.readable().await?;
+        buffer.resize(SEGMENT_LIMIT, 0);
+        match xray.receive(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => {
+                *in_a_row += 1;
+                return received;
+            }
+        }
+    }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

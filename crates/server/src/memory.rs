@@ -1,7 +1,7 @@
 //! How much memory the host can still give to environments.
 
-use std::fs;
-use std::io::Read as _;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use lambent_model::Bytes;
@@ -14,10 +14,17 @@ const LEAST_RESERVE: Bytes = Bytes::mib(128);
 /// … and at most.
 const MOST_RESERVE: Bytes = Bytes::mib(1024);
 
-/// Reads it anew each time.
+/// Reads it anew each time, from files that stay open: every start waits for it.
 pub(crate) struct HostMemory {
+    meminfo: Option<File>,
     /// Where the server's own cgroup, and those above it, say how much there may be and is.
-    groups: Vec<Group>,
+    groups: Vec<OpenGroup>,
+}
+
+struct OpenGroup {
+    limit: File,
+    used: File,
+    stat: File,
 }
 
 struct Group {
@@ -31,19 +38,23 @@ impl HostMemory {
     pub(crate) fn find() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let groups = groups(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+        let open = |group: &Group| {
+            let open = |path: &Path| File::open(path).ok();
+            Some(OpenGroup { limit: open(&group.limit)?, used: open(&group.used)?, stat: open(&group.stat)? })
+        };
         // A root of cgroups has no limit, and no such file in version 2.
-        Self { groups: groups.into_iter().filter(|group| group.limit.exists()).collect() }
+        Self { meminfo: File::open("/proc/meminfo").ok(), groups: groups.iter().filter_map(open).collect() }
     }
 
     /// What can be given, the reserve kept; `None` where the kernel does not tell.
     pub(crate) fn available(&self) -> Option<Bytes> {
-        let meminfo = read(Path::new("/proc/meminfo"))?;
+        let meminfo = read(self.meminfo.as_ref()?)?;
         let (host, mut available) = (field(&meminfo, "MemTotal:")?, field(&meminfo, "MemAvailable:")?);
         let mut total = host;
         for group in &self.groups {
             // "max" is no limit; a group that is gone has none. A limit above all that there is ends nothing before the
             // host does, and to count what a group holds the kernel goes through all groups below it.
-            let number = |path: &Path| read(path)?.trim().parse::<u64>().ok();
+            let number = |file: &File| read(file)?.trim().parse::<u64>().ok();
             let Some(limit) = number(&group.limit).filter(|limit| *limit < host) else { continue };
             if let Some(used) = number(&group.used) {
                 let stat = read(&group.stat).unwrap_or_default();
@@ -55,13 +66,13 @@ impl HostMemory {
     }
 }
 
-/// A file of the kernel's, in one read: it does not know how long it is, and every start waits for it.
-fn read(path: &Path) -> Option<String> {
-    const USUAL: usize = 8 * 1024;
-    const MOST: u64 = 1024 * 1024;
-    let mut text = String::with_capacity(USUAL);
-    fs::File::open(path).ok()?.take(MOST).read_to_string(&mut text).ok()?;
-    Some(text)
+/// A file of the kernel's, in one call of it; `None` once what it speaks of is gone.
+fn read(file: &File) -> Option<String> {
+    // Several times what any of them holds.
+    let mut text = vec![0; 16 * 1024];
+    let length = file.read_at(&mut text, 0).ok()?;
+    text.truncate(length);
+    String::from_utf8(text).ok()
 }
 
 fn reserve(total: u64) -> u64 {

@@ -14,7 +14,10 @@ use crate::machine::Reported;
 pub(super) async fn next(requests: &Requests) -> Answer {
     let (sender, delivery) = oneshot::channel();
     requests.environment.next(sender);
-    let Ok(Delivery { invocation, deadline_ms }) = delivery.await else { return gone() };
+    let Ok(Delivery { invocation, deadline_ms, thaw }) = delivery.await else { return gone() };
+    if let Some(thaw) = thaw {
+        requests.begun.hold(thaw);
+    }
     let mut response = Response::new(Full::new(invocation.payload.clone()));
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));

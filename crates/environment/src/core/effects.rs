@@ -27,13 +27,6 @@ impl Core {
         }
     }
 
-    pub(super) fn thaw(&mut self) {
-        let Some(grip) = &self.sandbox else { return };
-        if let Err(error) = grip.control.thaw() {
-            self.fail(&format!("it could not be thawed: {error}"));
-        }
-    }
-
     pub(super) fn start_runtime(&mut self) -> Option<Event> {
         let grip = self.sandbox.as_ref()?;
         match self.function.plan.program(&grip.placement) {
@@ -53,8 +46,11 @@ impl Core {
         let deadline_ms = self.world.clock.now().plus(remaining).millis();
         // Nobody polling (the connection broke): the runtime asks again and is given the same event.
         while let Some(poller) = self.pollers.pop() {
-            if poller.send(Delivery { invocation: Arc::clone(invocation), deadline_ms }).is_ok() {
-                return;
+            let thaw = self.thaw.take();
+            let delivery = Delivery { invocation: Arc::clone(invocation), deadline_ms, thaw };
+            match poller.send(delivery) {
+                Ok(()) => return,
+                Err(delivery) => self.thaw = delivery.thaw,
             }
         }
     }

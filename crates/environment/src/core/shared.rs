@@ -57,6 +57,7 @@ impl Shared {
             tail_wanted: false,
             taker: None,
             streaming: false,
+            thaw: None,
             pollers: Vec::new(),
             desk: Desk::default(),
             deadline: None,

@@ -28,7 +28,7 @@ pub(crate) enum Effect {
     FreezeAt(Instant),
     /// Stop every process of the sandbox, having taken over what they wrote.
     Freeze,
-    /// Let them go on.
+    /// Let them go on: once an event that follows is written, otherwise at once.
     Thaw,
     /// Give this event and its deadline to the runtime's pending request for one.
     Deliver(Arc<Invocation>, Instant),

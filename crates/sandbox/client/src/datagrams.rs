@@ -24,11 +24,20 @@ impl Datagrams {
         self.address
     }
 
-    /// Receives the next datagram, cut to the buffer's size. May be dropped and called again without losing one.
+    /// Waits until there is a datagram. Whoever has a buffer only from then on holds none for a sandbox that sends nothing.
     ///
     /// # Errors
     /// What the kernel says; the socket stays usable.
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(buffer).await
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Receives the next datagram, cut to the buffer's size; an error of the kind `WouldBlock` where there is none after
+    /// all, and [`Datagrams::readable`] waits again.
+    ///
+    /// # Errors
+    /// What the kernel says; the socket stays usable.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.try_recv(buffer)
     }
 }

@@ -257,15 +257,20 @@ pub(crate) fn remove(directory: &Path) -> io::Result<()> {
 }
 
 fn write(directory: &Path, name: &str, value: &str) -> Result<(), Failure> {
-    // Opened without O_CREAT: a cgroup file that does not exist is an error, not something to be made.
-    let result = fs::OpenOptions::new().write(true).open(directory.join(name));
-    result
-        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()))
-        .step(&format!("write {name}"))
+    try_write(directory, name, value).step(&format!("write {name}"))
 }
 
 fn write_if_present(directory: &Path, name: &str, value: &str) -> Result<(), Failure> {
-    if directory.join(name).exists() { write(directory, name, value) } else { Ok(()) }
+    match try_write(directory, name, value) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.step(&format!("write {name}")),
+    }
+}
+
+fn try_write(directory: &Path, name: &str, value: &str) -> io::Result<()> {
+    // Opened without O_CREAT: a cgroup file that does not exist is an error, not something to be made.
+    let mut file = fs::OpenOptions::new().write(true).open(directory.join(name))?;
+    io::Write::write_all(&mut file, value.as_bytes())
 }
 
 #[cfg(test)]
