@@ -39,8 +39,14 @@ pub(crate) trait TakeOutput {
     fn is_flooded(&self) -> bool;
 }
 
+struct Pipe {
+    end: End,
+    /// Bytes read since the last look.
+    taken: usize,
+}
+
 /// A read end, which never blocks.
-enum Pipe {
+enum End {
     /// The runtime waits for it. A second handle is with the environment's task while that waits.
     Watched(Arc<Receiver>),
     Resting(PipeReader),
@@ -53,20 +59,18 @@ pub(crate) struct Pipes {
     stdio: Option<Pipe>,
     /// Standard output and error of each extension, by its slot: ten at most.
     extensions: Vec<(u8, Option<Pipe>)>,
-    /// Bytes read since the last look.
-    taken: usize,
 }
 
 impl Pipes {
     pub(crate) fn new(output: Output) -> io::Result<Self> {
-        let telemetry = Some(Pipe::watch(output.telemetry)?);
-        let stdio = Some(Pipe::watch(output.stdio)?);
-        Ok(Self { telemetry, stdio, extensions: Vec::new(), taken: 0 })
+        let telemetry = Some(Pipe::new(output.telemetry)?);
+        let stdio = Some(Pipe::new(output.stdio)?);
+        Ok(Self { telemetry, stdio, extensions: Vec::new() })
     }
 
     /// Reads from an extension's pipe as well.
     pub(crate) fn add(&mut self, slot: u8, output: OwnedFd) -> io::Result<()> {
-        self.extensions.push((slot, Some(Pipe::watch(output)?)));
+        self.extensions.push((slot, Some(Pipe::new(output)?)));
         Ok(())
     }
 
@@ -74,41 +78,36 @@ impl Pipes {
     pub(crate) fn watched(&self) -> Vec<Arc<Receiver>> {
         let extensions = self.extensions.iter().map(|(_, pipe)| pipe);
         let all = [&self.telemetry, &self.stdio].into_iter().chain(extensions).flatten();
-        let watched = all.filter_map(|pipe| match pipe {
-            Pipe::Watched(receiver) => Some(Arc::clone(receiver)),
-            Pipe::Resting(_) => None,
+        let watched = all.filter_map(|pipe| match &pipe.end {
+            End::Watched(receiver) => Some(Arc::clone(receiver)),
+            End::Resting(_) => None,
         });
         watched.collect()
     }
 
-    /// Reads what is there after a rest or because a pipe is readable. Answers how long the pipes rest now; none where they
-    /// are watched.
+    /// Reads what is there after a rest or because a pipe is readable. From then on those rest that had something. Answers
+    /// how long; none where all are watched.
     pub(crate) fn look(&mut self, log: &mut impl TakeOutput) -> io::Result<Option<Duration>> {
         self.drain(log);
-        let rest = match std::mem::take(&mut self.taken) {
-            _ if log.is_flooded() => Some(FLOOD_REST),
-            1..MUCH => Some(REST),
-            _ => None,
-        };
+        let is_flooded = log.is_flooded();
+        let mut rests = false;
         let extensions = self.extensions.iter_mut().map(|(_, pipe)| pipe);
-        for pipe in [&mut self.telemetry, &mut self.stdio].into_iter().chain(extensions) {
-            *pipe = match (pipe.take(), rest) {
-                (Some(pipe), Some(_)) => Some(pipe.rest()?),
-                (Some(Pipe::Resting(reader)), None) => Some(Pipe::watch(reader.into())?),
-                (pipe, _) => pipe,
-            };
+        for place in [&mut self.telemetry, &mut self.stdio].into_iter().chain(extensions) {
+            let Some(Pipe { end, taken }) = place.take() else { continue };
+            let rest = taken > 0 && (is_flooded || taken < MUCH);
+            rests |= rest;
+            *place = Some(Pipe { end: if rest { end.rest()? } else { end.watch()? }, taken: 0 });
         }
-        Ok(rest)
+        Ok(rests.then_some(if is_flooded { FLOOD_REST } else { REST }))
     }
 
     /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a
     /// result is there by then, so its lines come before `END`.
     pub(crate) fn drain(&mut self, log: &mut impl TakeOutput) -> bool {
-        let taken = &mut self.taken;
-        let mut more = read(&mut self.telemetry, taken, &mut |bytes| log.telemetry(bytes));
-        more |= read(&mut self.stdio, taken, &mut |bytes| log.stdio(bytes));
+        let mut more = read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
+        more |= read(&mut self.stdio, &mut |bytes| log.stdio(bytes));
         for (slot, pipe) in &mut self.extensions {
-            more |= read(pipe, taken, &mut |bytes| log.extension(*slot, bytes));
+            more |= read(pipe, &mut |bytes| log.extension(*slot, bytes));
         }
         if self.extensions.iter().any(|(_, pipe)| pipe.is_none()) {
             self.extensions.retain(|(_, pipe)| pipe.is_some());
@@ -124,8 +123,20 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn watch(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Watched(Arc::new(Receiver::from_owned_fd(fd)?)))
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { end: End::Watched(Arc::new(Receiver::from_owned_fd(fd)?)), taken: 0 })
+    }
+}
+
+impl End {
+    fn watch(self) -> io::Result<Self> {
+        match self {
+            // It was one that does not block before.
+            Self::Resting(reader) => {
+                Ok(Self::Watched(Arc::new(Receiver::from_owned_fd_unchecked(reader.into())?)))
+            }
+            watched @ Self::Watched(_) => Ok(watched),
+        }
     }
 
     /// Stays watched while somebody waits for it.
@@ -164,18 +175,18 @@ pub(crate) async fn readable(watched: &[Arc<Receiver>]) {
 }
 
 /// True when the limit ended it.
-fn read(pipe: &mut Option<Pipe>, taken: &mut usize, take: &mut impl FnMut(&[u8])) -> bool {
+fn read(pipe: &mut Option<Pipe>, take: &mut impl FnMut(&[u8])) -> bool {
     let Some(open) = pipe else { return false };
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     while total < DRAIN {
-        match open.read(&mut buffer) {
+        match open.end.read(&mut buffer) {
             Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
-                *taken += length;
+                open.taken += length;
                 // What comes after this is for the next look; a pipe that is watched is read until it says that it is empty.
-                if !open.is_watched() && length < buffer.len() {
+                if !open.end.is_watched() && length < buffer.len() {
                     return false;
                 }
             }
@@ -235,7 +246,7 @@ mod tests {
         writer.write_all(b"first ").unwrap();
         readable(&pipes.watched()).await;
         assert_eq!(pipes.look(&mut kept).unwrap(), Some(REST));
-        assert_eq!(pipes.watched().len(), 0, "nobody is woken");
+        assert_eq!(pipes.watched().len(), 1, "nobody is woken by what had something");
 
         writer.write_all(b"second ").unwrap();
         assert!(!pipes.drain(&mut kept));

@@ -318,9 +318,9 @@ impl Task<'_> {
 
 /// Waits until the pipes are to be looked at. A writer may meanwhile wait at a full one; nothing waits for the writer.
 async fn look_due(watched: &[Arc<Receiver>], rest_until: Option<Instant>) {
-    match rest_until {
-        Some(until) => tokio::time::sleep_until(until.into()).await,
-        None => readable(watched).await,
+    tokio::select! {
+        () = sleep_until(rest_until) => {}
+        () = readable(watched) => {}
     }
 }
 
