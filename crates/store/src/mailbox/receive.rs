@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lambent_model::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use super::apply::{Refused, check_open};
 use super::content::{Reader, Removal};
@@ -197,6 +197,11 @@ fn handle(
     rows: Vec<(Row, Verdict)>,
     received: &mut Received,
 ) -> Result<bool, Refused> {
+    if rows.is_empty() {
+        return Ok(true);
+    }
+    let mut hide =
+        conn.prepare_cached("UPDATE mail SET due = ?2, receives = ?3, first = ?4 WHERE id = ?1")?;
     let mut content = Reader::new(conn)?;
     let mut removal = Removal::new(conn)?;
     let mut goes_on = true;
@@ -206,7 +211,7 @@ fn handle(
             break;
         }
         match verdict {
-            Verdict::Give => received.messages.push(give(conn, ask, row, &mut content)?),
+            Verdict::Give => received.messages.push(give(&mut hide, ask, row, &mut content)?),
             Verdict::Expired => removal.remove(row.number, row.back)?,
             Verdict::Dead => {
                 let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
@@ -229,10 +234,14 @@ fn verdict(ask: &Receive, row: &Row) -> Verdict {
     }
 }
 
-fn give(conn: &Connection, ask: &Receive, row: Row, content: &mut Reader<'_>) -> rusqlite::Result<Message> {
+fn give(
+    hide: &mut CachedStatement<'_>,
+    ask: &Receive,
+    row: Row,
+    content: &mut Reader<'_>,
+) -> rusqlite::Result<Message> {
     let first = row.first.unwrap_or_else(|| ask.now.micros());
-    conn.prepare_cached("UPDATE mail SET due = ?2, receives = ?3, first = ?4 WHERE id = ?1")?
-        .execute(params![row.number, ask.hidden_until.micros(), row.receives + 1, first])?;
+    hide.execute(params![row.number, ask.hidden_until.micros(), row.receives + 1, first])?;
     with_content(content, row, first, 1)
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, failpoint};
@@ -167,6 +168,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT};"
     ))
     .map_err(sqlite)?;
+    keep_plans(&conn).map_err(sqlite)?;
     migrate(&mut conn, path)?;
     // All that the writer has: the library keeps sixteen, and prepares the others anew each time.
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -184,7 +186,15 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
     let conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     // Readers of a write-ahead log wait for nobody except while the log is reset for an instant.
     conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
+    keep_plans(&conn).map_err(sqlite)?;
     Ok(conn)
+}
+
+/// Statements that ask for a range are prepared once. Otherwise SQLite prepares them anew for every bound that it is given,
+/// as the plan might be another one for it, which takes longer than most of them run (SQLite: "Query Planner Stability
+/// Guarantee").
+fn keep_plans(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
 }
 
 fn migrate(conn: &mut Connection, path: &Path) -> Result<(), Error> {
@@ -244,5 +254,20 @@ mod tests {
         crate::mailbox::apply(&conn, &mut 7, remove).unwrap();
         let left: u64 = conn.query_row("SELECT count(*) FROM mail_content", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn statements_that_ask_for_a_range_are_prepared_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lambent.db");
+        let writing = open_for_writing(&path).unwrap();
+        for conn in [&writing, &open_for_reading(&path).unwrap()] {
+            let mut ask =
+                conn.prepare("SELECT id FROM mail WHERE mailbox = ?1 AND due <= ?2 ORDER BY due").unwrap();
+            for due in 0..5 {
+                assert!(!ask.exists([1, due]).unwrap());
+            }
+            assert_eq!(ask.get_status(rusqlite::StatementStatus::RePrepare), 0);
+        }
     }
 }
