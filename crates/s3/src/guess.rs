@@ -1,6 +1,6 @@
-//! Whether a key that is put is there already, as a guess: the look for it costs a small put as much as all the rest, and
-//! most keys are new. The commit of a put that guessed expects no record, so that a wrong guess changes nothing; the put
-//! looks then.
+//! Whether a key that is put is there already, as a guess: the look for it, on another thread, costs a small put a good part
+//! of its time, and most keys are new. The commit of a put that guessed expects no record, so that a wrong guess changes
+//! nothing; the put looks then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
