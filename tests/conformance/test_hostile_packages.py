@@ -1,5 +1,7 @@
 """Packages that mean harm: AWS's answer, and nothing of them stays."""
 
+import base64
+import hashlib
 import io
 import os
 import zipfile
@@ -122,7 +124,20 @@ def test_a_refused_update_leaves_the_old_code(lambda_, invoke, make):
     assert invoke(name).ok["marker"] == "kept"
 
 
-def test_code_that_is_no_base64_is_refused(clients, unchanged, python):
-    document = f'{{"FunctionName": "b64", "Runtime": "{python}", "Role": "{ROLE}", "Handler": "a.b", "Code": {{"ZipFile": "%%%"}}}}'
+def test_a_large_package_is_what_was_sent(lambda_, invoke, make):
+    # It is decoded in pieces, where it came.
+    package = pack({"lambda_function.py": "def lambda_handler(event, context): return len(open('data').read())",
+                    "data": os.urandom(1_500_001).hex()})
+    digest = base64.b64encode(hashlib.sha256(package).digest()).decode()
+    name = make.create("large", zip_file=package)
+    shown = lambda_.get_function_configuration(FunctionName=name)
+    assert (shown["CodeSize"], shown["CodeSha256"]) == (len(package), digest)
+    assert invoke(name).ok == 3_000_002
+    assert lambda_.publish_layer_version(LayerName=name, Content={"ZipFile": package})["Content"]["CodeSha256"] == digest
+
+
+@pytest.mark.parametrize("code", ["%%%", "QUJD" * 200_000 + "%%%", "QUI=" + "QUJD" * 200_000])
+def test_code_that_is_no_base64_is_refused(clients, unchanged, python, code):
+    document = f'{{"FunctionName": "b64", "Runtime": "{python}", "Role": "{ROLE}", "Handler": "a.b", "Code": {{"ZipFile": "{code}"}}}}'
     answer = clients.http("POST", "/2015-03-31/functions/", body=document.encode())
     assert answer.status == 400 and answer.error in ("SerializationException", "InvalidParameterValueException")

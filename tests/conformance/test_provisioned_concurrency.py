@@ -84,6 +84,7 @@ def test_environments_are_initialised_ahead_and_that_is_no_part_of_an_invocation
     assert accepted["Status"] == "IN_PROGRESS"
     assert accepted["RequestedProvisionedConcurrentExecutions"] == 2
     assert accepted["AvailableProvisionedConcurrentExecutions"] == 0
+    assert accepted["AllocatedProvisionedConcurrentExecutions"] == 0, "nothing has been allocated when it is accepted"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", accepted["LastModified"])
     config = ready(lambda_, name)
     assert (config["Requested"], config["Allocated"], config["Available"]) == (2, 2, 2)

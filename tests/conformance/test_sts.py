@@ -141,17 +141,126 @@ def test_what_a_session_may_not_be_asked_for(clients, sts, role):
         ({"DurationSeconds": 3601}, "exceeds the MaxSessionDuration"),
         ({"DurationSeconds": 60}, "greater than or equal to 900"),
         ({"RoleSessionName": "a b"}, "regular expression"),
-        ({"Policy": "{}"}, "Policy"),
-        ({"Tags": [{"Key": "k", "Value": "v"}]}, "Tags"),
-        ({"SourceIdentity": "someone"}, "SourceIdentity"),
+        ({"SerialNumber": "GAHT12345678", "TokenCode": "123456"}, "MFA"),
+        ({"PolicyArns": [{"arn": f"arn:aws:iam::{ACCOUNT}:policy/absent"}]}, "does not exist"),
+        ({"Tags": [{"Key": "k", "Value": "v"}, {"Key": "K", "Value": "v"}]}, "Duplicate"),
+        ({"TransitiveTagKeys": ["k"]}, "included"),
     ]:
         error = refused(sts.assume_role, **{**request, **options})
         assert (error.status, error.code) == (400, "ValidationError") and part in error.message, options
+    error = refused(sts.assume_role, **request, Policy="{}")
+    assert (error.status, error.code) == (400, "MalformedPolicyDocument")
     longer = role({"AWS": ACCOUNT}, MaxSessionDuration=7200)
     session = session_of(clients, "sts", sts.assume_role(**request)["Credentials"])
     error = refused(session.assume_role, RoleArn=longer["Arn"], RoleSessionName="next", DurationSeconds=7200)
     assert (error.code, "role chaining" in error.message) == ("ValidationError", True)
     session.assume_role(RoleArn=longer["Arn"], RoleSessionName="next")
+
+
+def policy(*actions, resource="*", **changes):
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource} | changes
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def granted(clients, role):
+    """A role whose own policies allow everything, or what is said."""
+    iam, made = clients.boto("iam"), []
+
+    def make(document=None, **options):
+        own = role(**options)
+        iam.put_role_policy(RoleName=own["RoleName"], PolicyName="own", PolicyDocument=document or policy("*"))
+        made.append(own["RoleName"])
+        return own
+
+    yield make
+    for name in made:
+        iam.delete_role_policy(RoleName=name, PolicyName="own")
+
+
+def test_a_session_policy_and_the_roles_both_have_to_allow(clients, sts, granted, make):
+    name, other = make.create("narrow"), make.create("narrow")
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{name}"
+    own = granted(policy("lambda:*", "sqs:*"))
+    given = policy("lambda:GetFunction*", "s3:*", resource=[arn, f"{arn}:*", "arn:aws:s3:::*"])
+    answer = sts.assume_role(RoleArn=own["Arn"], RoleSessionName="narrow", Policy=given)
+    assert 0 < answer["PackedPolicySize"] < 20
+    assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"])
+    session = {service: session_of(clients, service, answer["Credentials"]) for service in ("lambda", "sqs", "sts", "s3")}
+    assert session["lambda"].get_function(FunctionName=name)["Configuration"]["FunctionName"] == name
+    assert session["lambda"].get_function_configuration(FunctionName=arn, Qualifier="$LATEST")
+    assert session["sts"].get_caller_identity()["Arn"].endswith("/narrow"), "whatever a policy says"
+    who = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{own['RoleName']}/narrow is not authorized to perform:"
+    for operation, options, action, resource in [
+        (session["lambda"].get_function, {"FunctionName": other}, "lambda:GetFunction", arn.replace(name, other)),
+        (session["lambda"].invoke, {"FunctionName": name}, "lambda:InvokeFunction", arn),
+        (session["lambda"].list_functions, {}, "lambda:ListFunctions", "*"),
+        (session["sqs"].create_queue, {"QueueName": "q"}, "sqs:CreateQueue", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"),
+    ]:
+        error = refused(operation, **options)
+        # Of SQS a refusal is a 400.
+        assert error.status == (400 if action.startswith("sqs") else 403) and error.code.startswith("AccessDenied"), error
+        assert error.message == f"{who} {action} on resource: {resource} because no session policy allows the {action} action"
+    error = refused(session["s3"].create_bucket, Bucket="narrow-bucket")
+    assert (error.status, error.code) == (403, "AccessDenied")
+    assert error.message.endswith("because no identity-based policy allows the s3:CreateBucket action"), error.message
+
+
+def test_managed_session_policies_and_denials(clients, sts, granted):
+    own, iam = granted(), clients.boto("iam")
+    document = policy("lambda:List*", "iam:ListRoles")
+    arn = iam.create_policy(PolicyName=unique("session"), PolicyDocument=document)["Policy"]["Arn"]
+    try:
+        request = {"RoleArn": own["Arn"], "RoleSessionName": "managed", "PolicyArns": [{"arn": arn}]}
+        credentials = sts.assume_role(**request)["Credentials"]
+        session_of(clients, "lambda", credentials).list_functions()
+        session_of(clients, "iam", credentials).list_roles()
+        error = refused(session_of(clients, "lambda", credentials).get_account_settings)
+        assert "no session policy allows the lambda:GetAccountSettings" in error.message
+        deny = policy("lambda:ListLayers", Effect="Deny")
+        credentials = sts.assume_role(**request, Policy=deny)["Credentials"]
+        session_of(clients, "lambda", credentials).list_functions()
+        error = refused(session_of(clients, "lambda", credentials).list_layers)
+        assert error.message.endswith("with an explicit deny in a session policy")
+    finally:
+        iam.delete_policy(PolicyArn=arn)
+
+
+def test_session_tags_are_the_principals(clients, sts, granted, role):
+    asked = {"StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["Team", "cost"]}}
+    own = granted(statement={"Action": ["sts:AssumeRole", "sts:TagSession"], "Condition": asked})
+    tags = [{"Key": "Team", "Value": "red"}, {"Key": "cost", "Value": "7"}]
+    request = {"RoleArn": own["Arn"], "RoleSessionName": "tagged"}
+    tagged = policy("lambda:ListFunctions", Condition={"StringEquals": {"aws:PrincipalTag/team": "red"}})
+    answer = sts.assume_role(**request, Tags=tags, TransitiveTagKeys=["team"], Policy=tagged)
+    session_of(clients, "lambda", answer["Credentials"]).list_functions()
+    blue = [{"Key": "Team", "Value": "blue"}]
+    assert refused(sts.assume_role, **request, Tags=blue).code == "AccessDenied", "the trust policy asks for another one"
+    # A session hands its transitive tags on, and they cannot be replaced.
+    first = session_of(clients, "sts", sts.assume_role(**request, Tags=tags, TransitiveTagKeys=["team"])["Credentials"])
+    inherits = {"StringEquals": {"aws:PrincipalTag/Team": "red", "aws:PrincipalTag/cost": "7"}}
+    further = role(statement={"Action": ["sts:AssumeRole", "sts:TagSession"], "Condition": inherits})
+    second = first.assume_role(RoleArn=further["Arn"], RoleSessionName="further")
+    third = role(statement={"Action": "sts:*", "Condition": {"Null": {"aws:PrincipalTag/cost": "true"}}})
+    session_of(clients, "sts", second["Credentials"]).assume_role(RoleArn=third["Arn"], RoleSessionName="third")
+    error = refused(first.assume_role, RoleArn=further["Arn"], RoleSessionName="further", Tags=blue)
+    assert (error.code, "conflicts with a transitive tag" in error.message) == ("ValidationError", True)
+
+
+def test_tags_and_identities_take_permissions_of_their_own(sts, role):
+    plain = role()
+    request = {"RoleArn": plain["Arn"], "RoleSessionName": "plain"}
+    for options, action in [
+        ({"Tags": [{"Key": "k", "Value": "v"}]}, "sts:TagSession"),
+        ({"SourceIdentity": "ann"}, "sts:SetSourceIdentity"),
+    ]:
+        error = refused(sts.assume_role, **request, **options)
+        assert (error.status, error.code) == (403, "AccessDenied")
+        assert f"is not authorized to perform: {action} on resource: {plain['Arn']}" in error.message
+    named = role(statement={"Action": "sts:*", "Condition": {"StringEquals": {"sts:SourceIdentity": "ann"}}})
+    request = {"RoleArn": named["Arn"], "RoleSessionName": "named"}
+    assert sts.assume_role(**request, SourceIdentity="ann")["SourceIdentity"] == "ann"
+    assert refused(sts.assume_role, **request, SourceIdentity="bob").code == "AccessDenied"
 
 
 def test_what_a_function_assumes_is_bound_as_the_function(lambda_, clients, make, role):

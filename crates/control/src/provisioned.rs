@@ -33,6 +33,43 @@ fn modified(at: Timestamp) -> String {
     format!("{}+0000", text.split('.').next().unwrap_or_default())
 }
 
+impl Shown {
+    /// A configuration that has just been made: whatever has been allocated for it since, the answer to its creation says
+    /// that it begins (Developer Guide, "Configuring provisioned concurrency for a function").
+    pub(crate) fn begun(arn: &FunctionArn, of: &Qualifier, config: &Provisioned) -> Self {
+        let target = Target { function: arn.clone(), qualifier: Some(of.clone()) };
+        Self::of(&target, config, begun(config))
+    }
+
+    fn of(target: &Target, config: &Provisioned, told: Provisioning) -> Self {
+        Self {
+            arn: target.qualified(),
+            requested: signed(config.wanted),
+            available: signed(told.available),
+            allocated: signed(told.allocated),
+            status: Some(match told.status {
+                ProvisioningStatus::InProgress => t::ProvisionedConcurrencyStatusEnum::InProgress,
+                ProvisioningStatus::Ready => t::ProvisionedConcurrencyStatusEnum::Ready,
+                ProvisioningStatus::Failed => t::ProvisionedConcurrencyStatusEnum::Failed,
+            }),
+            reason: told.reason,
+            modified: Some(modified(config.modified)),
+        }
+    }
+}
+
+/// As it is before anything has been allocated.
+fn begun(config: &Provisioned) -> Provisioning {
+    Provisioning {
+        requested: config.wanted,
+        allocated: 0,
+        available: 0,
+        in_use: 0,
+        status: ProvisioningStatus::InProgress,
+        reason: None,
+    }
+}
+
 impl Context<'_> {
     /// The version or alias that is meant, which has to be there, of a function that is there.
     pub(crate) async fn provisioned(
@@ -50,27 +87,8 @@ impl Context<'_> {
     pub(crate) async fn shown(&self, arn: &FunctionArn, of: &Qualifier, config: &Provisioned) -> Shown {
         let target = Target { function: arn.clone(), qualifier: Some(of.clone()) };
         // None: the server goes down, or the configuration is on its way to whoever runs functions.
-        let told = self.control.parts.invoke.provisioning(&target).await.unwrap_or(Provisioning {
-            requested: config.wanted,
-            allocated: 0,
-            available: 0,
-            in_use: 0,
-            status: ProvisioningStatus::InProgress,
-            reason: None,
-        });
-        Shown {
-            arn: target.qualified(),
-            requested: signed(config.wanted),
-            available: signed(told.available),
-            allocated: signed(told.allocated),
-            status: Some(match told.status {
-                ProvisioningStatus::InProgress => t::ProvisionedConcurrencyStatusEnum::InProgress,
-                ProvisioningStatus::Ready => t::ProvisionedConcurrencyStatusEnum::Ready,
-                ProvisioningStatus::Failed => t::ProvisionedConcurrencyStatusEnum::Failed,
-            }),
-            reason: told.reason,
-            modified: Some(modified(config.modified)),
-        }
+        let told = self.control.parts.invoke.provisioning(&target).await;
+        Shown::of(&target, config, told.unwrap_or_else(|| begun(config)))
     }
 
     /// Refuses a version or alias that is not there. The version that is meant; `None` for `$LATEST`.

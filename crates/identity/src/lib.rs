@@ -24,6 +24,7 @@ mod principal;
 mod session;
 mod sign;
 mod signature;
+mod terms;
 mod verify;
 
 pub use credential::{Credential, Credentials, account_of};
@@ -32,4 +33,5 @@ pub use parse::{Signed, SignedHeader, SignedQuery, parse};
 pub use principal::{Principal, RoleSession};
 pub use session::{OpenedSession, Sessions};
 pub use sign::{SignError, sign};
+pub use terms::{SessionTag, SessionTerms, no_terms};
 pub use verify::{Payload, verify};

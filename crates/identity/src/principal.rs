@@ -1,8 +1,11 @@
 //! Who a caller is, once that is known.
 
 use std::fmt;
+use std::sync::Arc;
 
 use lambent_model::AccountId;
+
+use crate::terms::{SessionTerms, no_terms};
 
 /// The caller of an operation (IAM User Guide, "AWS JSON policy elements: Principal").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct RoleSession {
     pub name: String,
     /// Whether it is a function's, or was assumed by one: then it may do what functions may, and no more.
     pub of_function: bool,
+    /// What narrows and marks it.
+    pub terms: Arc<SessionTerms>,
 }
 
 impl RoleSession {
@@ -54,7 +59,7 @@ impl RoleSession {
     #[must_use]
     pub fn for_function(account: AccountId, arn: &str, name: impl Into<String>) -> Self {
         let role = arn.rsplit('/').next().unwrap_or_default().to_owned();
-        Self { account, role, name: name.into(), of_function: true }
+        Self { account, role, name: name.into(), of_function: true, terms: no_terms() }
     }
 }
 

@@ -4,13 +4,21 @@
 //! secret; the secret access key is derived from the token. So a token cannot be changed, and whoever sees one (it
 //! travels with every request) learns nothing of the secret that goes with it.
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambent_model::{AccountId, Entropy, Sha256, Timestamp};
 
+use crate::terms::no_terms;
 use crate::{AuthError, Credentials, Principal, RoleSession};
 
 /// What tokens of this form begin with; another form would have another.
 const FORM: &str = "lambent2";
+/// The form of sessions with terms, which stand behind the name. A release that does not know terms does not know the
+/// form either, and so cannot overlook them.
+const FORM_WITH_TERMS: &str = "lambent3";
 /// Base 32 (RFC 4648), of which access key ids are made.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -45,14 +53,21 @@ impl Sessions {
             random.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect();
         // "ASIA" marks temporary credentials (IAM User Guide, "IAM identifiers": unique id prefixes).
         let access_key = format!("ASIA{id}");
+        let mut form = FORM;
         let whose = match principal {
             Principal::Root(account) => format!("{account}/account//"),
-            Principal::AssumedRole(RoleSession { account, role, name, of_function }) => {
+            Principal::AssumedRole(RoleSession { account, role, name, of_function, terms }) => {
                 let kind = if *of_function { "function" } else { "role" };
-                format!("{account}/{kind}/{role}/{name}")
+                let mut whose = format!("{account}/{kind}/{role}/{name}");
+                if !terms.is_empty() {
+                    form = FORM_WITH_TERMS;
+                    whose.push('/');
+                    BASE64_URL_SAFE_NO_PAD.encode_string(terms.json(), &mut whose);
+                }
+                whose
             }
         };
-        let claims = format!("{FORM}/{access_key}/{}/{whose}", expires.millis());
+        let claims = format!("{form}/{access_key}/{}/{whose}", expires.millis());
         let tag = Sha256(self.mac("token", &claims).finalize().into_bytes().into());
         let token = format!("{claims}/{tag}");
         let secret = self.secret_of(&token);
@@ -75,8 +90,18 @@ impl Sessions {
             tag.parse::<Sha256>().is_ok_and(|tag| self.mac("token", claims).verify_slice(&tag.0).is_ok());
         // Role and session names cannot hold a slash (IAM API Reference: RoleName; STS: RoleSessionName).
         let parts: Vec<&str> = claims.split('/').collect();
-        let (true, [FORM, key, expires, account, kind, role, name]) = (genuine, &parts[..]) else {
-            return Ok(None);
+        let (key, expires, account, kind, role, name, terms) = match (genuine, &parts[..]) {
+            (true, [FORM, key, expires, account, kind, role, name]) => {
+                (key, expires, account, kind, role, name, no_terms())
+            }
+            (true, [FORM_WITH_TERMS, key, expires, account, kind, role, name, terms]) => {
+                let json = BASE64_URL_SAFE_NO_PAD.decode(terms).ok();
+                let terms = json.and_then(|json| serde_json::from_slice(&json).ok());
+                // What this server has made it can read; terms that are not understood are nobody's session.
+                let Some(terms) = terms else { return Ok(None) };
+                (key, expires, account, kind, role, name, Arc::new(terms))
+            }
+            _ => return Ok(None),
         };
         let (Ok(expires), Ok(account)) = (expires.parse::<i64>(), account.parse::<AccountId>()) else {
             return Ok(None);
@@ -94,6 +119,7 @@ impl Sessions {
                 role: (*role).to_owned(),
                 name: (*name).to_owned(),
                 of_function: kind != "role",
+                terms,
             }),
         };
         Ok(Some(OpenedSession { principal, secret: self.secret_of(token) }))
@@ -116,6 +142,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{SessionTag, SessionTerms};
 
     struct Counting(std::sync::atomic::AtomicU8);
 
@@ -131,7 +158,20 @@ mod tests {
             role: "role_+=,.@-".into(),
             name: "fn_name-1".into(),
             of_function,
+            terms: no_terms(),
         })
+    }
+
+    fn with_terms() -> Principal {
+        let tag = SessionTag { key: "Project/a".into(), value: "é/=".into(), transitive: true };
+        let terms = SessionTerms {
+            policy: Some(r#"{"Version":"2012-10-17"}"#.into()),
+            policy_arns: vec!["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess".into()],
+            tags: vec![tag],
+            source_identity: Some("ann".into()),
+        };
+        let Principal::AssumedRole(plain) = session(false) else { unreachable!("it is a session") };
+        Principal::AssumedRole(RoleSession { terms: Arc::new(terms), ..plain })
     }
 
     fn issued(sessions: &Sessions, principal: &Principal, expires: i64) -> Credentials {
@@ -141,7 +181,8 @@ mod tests {
     #[test]
     fn what_was_issued_is_recognised_until_it_expires() {
         let sessions = Sessions::new([7; 32]);
-        for principal in [session(true), session(false), Principal::Root("123456789012".parse().unwrap())] {
+        let account = Principal::Root("123456789012".parse().unwrap());
+        for principal in [session(true), session(false), with_terms(), account] {
             let credentials = issued(&sessions, &principal, 2_000);
             let (key, token) = (&credentials.access_key, credentials.session_token.as_deref().unwrap());
             assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
@@ -173,5 +214,10 @@ mod tests {
         }
         assert_eq!(sessions.open("ASIAOTHER", token, now), Err(AuthError::UnrecognizedClient));
         assert!(!token.contains(&credentials.secret));
+        let narrow = issued(&sessions, &with_terms(), 2_000);
+        let (key, token) = (&narrow.access_key, narrow.session_token.as_deref().unwrap());
+        let (wider, tag) = token.rsplit_once('/').unwrap();
+        let wider = wider.rsplit_once('/').unwrap().0.replace("lambent3", "lambent2");
+        assert_eq!(sessions.open(key, &format!("{wider}/{tag}"), now), Ok(None), "terms cannot be left out");
     }
 }

@@ -15,7 +15,9 @@ use crate::standing::{Configured, Standing};
 
 /// One version, or `$LATEST`.
 pub(crate) struct Entry {
+    /// Its settings are without their description, in which versions of a function differ most: so they can be held once.
     pub(crate) record: lambda::Function,
+    description: Box<str>,
     /// `$LATEST` or a number.
     pub(crate) version: String,
     /// What its environments run; composed when it is first wanted, if it was there when the server started. Most of many
@@ -125,7 +127,7 @@ impl Known {
             None => self.latest.as_ref(),
             Some(number) => self.versions.get(&number),
         };
-        known.is_none_or(|entry| !keeps_environments(entry, record))
+        known.is_none_or(|entry| !keeps_environments(entry, record, &record.settings.description))
     }
 
     /// Takes note of a new record of `$LATEST` (`number` is `None`) or of a version, or of its end. `composed` is what
@@ -133,10 +135,11 @@ impl Known {
     pub(crate) fn apply(
         &mut self,
         number: Option<u64>,
-        record: Option<lambda::Function>,
+        mut record: Option<lambda::Function>,
         composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
     ) {
+        let description = record.as_mut().map(take_description).unwrap_or_default();
         let previous = match number {
             None => self.latest.take(),
             Some(number) => self.versions.remove(&number),
@@ -146,8 +149,9 @@ impl Known {
             let provisioned = record.as_ref().map_or(0, lambda::Function::provisioned_total);
             self.share.reserve(reserved, provisioned);
         }
-        let stays =
-            |entry: &Arc<Entry>| record.as_ref().is_some_and(|record| keeps_environments(entry, record));
+        let stays = |entry: &Arc<Entry>| {
+            record.as_ref().is_some_and(|record| keeps_environments(entry, record, &description))
+        };
         if let (Some(number), false) = (number, previous.as_ref().is_some_and(stays)) {
             self.configured.values_mut().for_each(|configured| configured.drop_version(number));
         }
@@ -155,7 +159,7 @@ impl Known {
             // Most of many versions have the settings of another, and most are never invoked. A few are looked at, for
             // some functions have thousands.
             let _found = self.entries().take(LOOKED_AT).any(|entry| record.share_settings(&entry.record));
-            let entry = Arc::new(self.entry(previous, record, composed, compose));
+            let entry = Arc::new(self.entry(previous, (record, description), composed, compose));
             match number {
                 None => self.latest = Some(entry),
                 Some(number) => drop(self.versions.insert(number, entry)),
@@ -248,6 +252,7 @@ impl Known {
         let renewed = |entry: &mut Arc<Entry>| {
             *entry = Arc::new(Entry {
                 record: entry.record.clone(),
+                description: entry.description.clone(),
                 version: entry.version.clone(),
                 function: OnceLock::new(),
                 // Made now if need be: who has found the entry that is replaced may be about to use it.
@@ -263,12 +268,13 @@ impl Known {
     fn entry(
         &self,
         previous: Option<Arc<Entry>>,
-        record: lambda::Function,
+        (record, description): (lambda::Function, Box<str>),
         composed: Option<Function>,
         compose: impl FnOnce(&lambda::Function) -> Function,
     ) -> Entry {
         let kept = |entry: &Entry, record| Entry {
             record,
+            description: entry.description.clone(),
             version: entry.version.clone(),
             function: entry.function.clone(),
             // Made now if need be: who has found the entry that is replaced may be about to use it.
@@ -286,7 +292,7 @@ impl Known {
                 entry.function(compose);
                 kept(&entry, lambda::Function { policy, ..entry.record.clone() })
             }
-            Some(entry) if keeps_environments(&entry, &record) => kept(&entry, record),
+            Some(entry) if keeps_environments(&entry, &record, &description) => kept(&entry, record),
             previous => {
                 if let Some(entry) = previous {
                     entry.pool().retire();
@@ -300,6 +306,7 @@ impl Known {
                     stock: None,
                     share: Arc::clone(&self.share),
                     record,
+                    description,
                 };
                 entry.stock = stock_of(&entry, is_new);
                 entry
@@ -412,10 +419,57 @@ fn in_progress(record: &lambda::Function) -> bool {
     record.last_update == Some(lambda::LastUpdate::InProgress)
 }
 
-fn keeps_environments(entry: &Entry, record: &lambda::Function) -> bool {
-    in_progress(record) || same_environment(&entry.record, record)
+/// Nothing but the owner of a record that was just read holds its settings, so that they are changed in place.
+fn take_description(record: &mut lambda::Function) -> Box<str> {
+    std::mem::take(&mut Arc::make_mut(&mut record.settings).description).into_boxed_str()
 }
 
-fn same_environment(a: &lambda::Function, b: &lambda::Function) -> bool {
-    a.code == b.code && a.settings == b.settings && a.architecture == b.architecture && a.state == b.state
+fn keeps_environments(entry: &Entry, record: &lambda::Function, description: &str) -> bool {
+    in_progress(record) || same_environment(entry, record, description)
+}
+
+/// `record` may have its description still.
+fn same_environment(entry: &Entry, record: &lambda::Function, description: &str) -> bool {
+    let known = &entry.record;
+    known.code == record.code
+        && known.architecture == record.architecture
+        && known.state == record.state
+        && *entry.description == *description
+        && same_settings(&known.settings, &record.settings)
+}
+
+fn same_settings(known: &lambda::Settings, settings: &lambda::Settings) -> bool {
+    match settings.description.is_empty() {
+        true => known == settings,
+        false => *known == lambda::Settings { description: String::new(), ..settings.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambent_lambda::{Architecture, Code, Settings, Stamp};
+    use lambent_model::{FunctionArn, Scope, Sha256, Timestamp};
+
+    use super::*;
+
+    fn record(description: &str, memory_mb: u32) -> lambda::Function {
+        let scope = Scope { account: "000000000000".parse().unwrap(), region: "us-east-1".parse().unwrap() };
+        let arn = FunctionArn { scope, name: "f".into() };
+        let settings = Settings::new("role".into(), "python3.12".into(), "m.h".into());
+        let settings = Settings { description: description.into(), memory_mb, ..settings };
+        let code = Code { sha256: Sha256([0; 32]), size: 1, folder: None };
+        let revision = "5f9a7c1e-0000-4000-8000-000000000000".parse().unwrap();
+        let stamp = Stamp { at: Timestamp::from_millis(0), revision };
+        lambda::Function::create(&arn, settings, Architecture::X86_64, code, Default::default(), stamp)
+    }
+
+    #[test]
+    fn versions_that_differ_in_their_description_hold_one_copy_of_the_rest() {
+        let (mut one, mut other) = (record("one", 128), record("other", 128));
+        assert!(!same_settings(&one.settings, &other.settings));
+        assert_eq!((&*take_description(&mut one), &*take_description(&mut other)), ("one", "other"));
+        assert!(other.share_settings(&one) && Arc::ptr_eq(&one.settings, &other.settings));
+        assert!(same_settings(&one.settings, &record("any", 128).settings), "what came with its description");
+        assert!(!same_settings(&one.settings, &record("one", 256).settings));
+    }
 }

@@ -87,10 +87,13 @@ impl S3Access for Rules {
             .is_some_and(|query| query.split('&').any(|pair| pair.starts_with("versionId=")));
         let path = context.s3_path();
         let Some(name) = path.get_bucket_name() else {
-            return asker.principal.as_ref().map(drop).ok_or_else(refuse::access_denied);
+            asker.principal.as_ref().ok_or_else(refuse::access_denied)?;
+            // IAM's name of the one operation without a bucket is its own.
+            return within_limits(&asker, "s3:ListAllMyBuckets", "*", &[]);
         };
         if operation == "CreateBucket" {
-            return asker.principal.as_ref().map(drop).ok_or_else(refuse::access_denied);
+            asker.principal.as_ref().ok_or_else(refuse::access_denied)?;
+            return within_limits(&asker, "s3:CreateBucket", &format!("arn:aws:s3:::{name}"), &[]);
         }
         // Each of its keys is asked for apart.
         if operation == "DeleteObjects" {
@@ -147,6 +150,20 @@ fn bound(asker: &Asker, operation: &str) -> S3Error {
     S3Error::with_message(S3ErrorCode::AccessDenied, text)
 }
 
+/// Whether what session policies leave of a session holds it (IAM User Guide, "Session policies").
+fn within_limits(asker: &Asker, action: &str, resource: &str, keys: &[(&str, &str)]) -> S3Result<()> {
+    let (Some(limits), Some(principal)) = (&asker.limits, &asker.principal) else { return Ok(()) };
+    let arn = principal.to_string();
+    let who = Who::Aws { account: principal.account(), arn: &arn };
+    limits.check(&Access { who, action, resource, keys }).map_err(|missing| {
+        let text = format!(
+            "User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {}",
+            missing.words(action)
+        );
+        S3Error::with_message(S3ErrorCode::AccessDenied, text)
+    })
+}
+
 /// Whether the caller may.
 pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str>) -> S3Result<()> {
     let owns = asker.account() == Some(&bucket.account);
@@ -155,9 +172,10 @@ pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str
     if owns && is_policy && matches!(asker.principal, Some(Principal::Root(_))) {
         return Ok(());
     }
-    let Some(policy) = bucket.policy()? else {
+    let policy = bucket.policy()?;
+    if policy.is_none() && asker.limits.is_none() {
         return if owns { Ok(()) } else { Err(refuse::access_denied()) };
-    };
+    }
     let resource = match key {
         Some(key) => format!("arn:aws:s3:::{}/{key}", bucket.name),
         None => format!("arn:aws:s3:::{}", bucket.name),
@@ -189,6 +207,15 @@ pub(crate) fn may(asker: &Asker, bucket: &Bucket, action: &str, key: Option<&str
         ]);
     }
     keys.extend(address.as_deref().map(|address| ("aws:SourceIp", address)));
+    let own = match &asker.principal {
+        Some(Principal::AssumedRole(session)) => session.terms.keys(&[]),
+        _ => Vec::new(),
+    };
+    within_limits(asker, action, &resource, &keys)?;
+    keys.extend(own.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let Some(policy) = policy else {
+        return if owns { Ok(()) } else { Err(refuse::access_denied()) };
+    };
     match policy.decision(&Access { who, action, resource: &resource, keys: &keys }) {
         Decision::Deny => Err(refuse::access_denied()),
         Decision::Allow if owns => Ok(()),

@@ -1,8 +1,10 @@
 //! Who asks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use lambent_identity::Principal;
+use lambent_identity::policy::Limits;
 use lambent_model::{AccountId, Region};
 
 use crate::conditions::Facts;
@@ -16,6 +18,8 @@ pub struct Asker {
     pub region: Region,
     /// Whether it is a function that may use buckets, and make and remove none.
     pub is_bound: bool,
+    /// What session policies leave of what it may.
+    pub limits: Option<Arc<Limits>>,
     /// The secret that the request's signature has to be verified with. `None` where it is known to be good, or need not
     /// be: then [`crate::Request`]'s signature is not looked at.
     pub secret: Option<String>,

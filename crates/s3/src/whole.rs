@@ -56,6 +56,7 @@ impl S3 {
             principal: Some(Principal::Root(account)),
             region: region.clone(),
             is_bound: false,
+            limits: None,
             secret: None,
             address: None,
             request_id: String::new(),

@@ -29,6 +29,7 @@ use lambent_store::Store;
 
 pub use permissions::RolePermissions;
 pub(crate) use records::Role;
+pub(crate) use trust::ASSUME_ROLE;
 
 use crate::remembered::Watched;
 

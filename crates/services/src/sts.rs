@@ -2,9 +2,11 @@
 //!
 //! Sessions are not kept: their tokens hold what they stand for (`lambent_identity::Sessions`), and functions' are made
 //! by the same means. Nothing but a role's trust policy decides who may assume it, since the policies of principals are
-//! not enforced yet; what a function's session assumes stays as bound as the function.
+//! not enforced yet, but for sessions that session policies narrow; what a function's session assumes stays as bound as
+//! the function.
 
 mod assume;
+mod terms;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -121,7 +123,11 @@ impl Sts {
         }
         let credentials =
             self.credentials(principal, input.duration_seconds.unwrap_or(SESSION_TOKEN_SECONDS));
-        Ok(t::GetSessionTokenResponse { credentials: Some(credentials), ..Default::default() })
+        Ok(t::GetSessionTokenResponse {
+            session_token_size: token_size(&credentials),
+            credentials: Some(credentials),
+            session_token_utilization: Some(0),
+        })
     }
 
     fn credentials(&self, principal: &Principal, seconds: i32) -> t::Credentials {
@@ -137,6 +143,11 @@ impl Sts {
             expiration: Some(DateTime(ends)),
         }
     }
+}
+
+/// Bytes of a session token.
+fn token_size(credentials: &t::Credentials) -> Option<i32> {
+    i32::try_from(credentials.session_token.as_ref()?.len()).ok()
 }
 
 /// Functions may have roles that IAM does not know; the same one has the same id all the same.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The standard alphabet; padding is written, and taken either way because clients differ.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -71,6 +71,10 @@ impl<'de> Deserialize<'de> for Blob {
                     .decode(text)
                     .map(Blob::from)
                     .map_err(|error| E::custom(format!("invalid base64: {error}")))
+            }
+            // Large ones have been decoded where they were.
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(Blob::from(bytes))
             }
         }
         deserializer.deserialize_str(Text)

@@ -304,8 +304,8 @@ fn print(shape: &Shape, value: &Tree<'_>, out: &mut String) {
         (_, Tree::Boolean(flag)) => out.push_str(if *flag { "true" } else { "false" }),
         (_, Tree::Integer(number)) => push(out, number),
         (_, Tree::Double(number)) => push(out, number),
-        // Types were checked before constraints.
-        (_, Tree::List(_) | Tree::Map(_)) => {}
+        // Types were checked before constraints, and blobs are decoded after them.
+        (_, Tree::Bytes(_) | Tree::List(_) | Tree::Map(_)) => {}
     }
 }
 

@@ -18,7 +18,7 @@ use crate::path::{Path, Step};
 use crate::route::{Matched, query_pairs};
 use crate::shape::{Kind, Member, Place, Shape};
 use crate::tree::Tree;
-use crate::{Blob, common, constraint};
+use crate::{Blob, common, constraint, large};
 
 impl Matched {
     /// Reads the input and checks it against the model's constraints.
@@ -31,10 +31,18 @@ impl Matched {
     pub fn decode<C: Call>(&self, parts: &Parts, body: Bytes) -> Result<C::Input, Error> {
         let operation = self.operation();
         assert!(std::ptr::eq(operation, C::OPERATION), "a request for {} decoded as another", operation.name);
-        let tree = self.gather(operation, parts, &body)?;
+        let unreadable =
+            |error: String| common::serialization_exception(format!("cannot read the request: {error}"));
+        let mut tree = self.gather(operation, parts, &body)?;
         constraint::check(&tree, operation.members(), Overrides::of(operation))?;
-        let mut input = C::Input::deserialize(tree)
-            .map_err(|error| common::serialization_exception(format!("cannot read the request: {error}")))?;
+        if let Some(text) = large::lift(operation.members(), &mut tree, &body) {
+            let mut tree = tree.into_owned();
+            let decoded = large::lower(operation.members(), &mut tree, body, text);
+            decoded.map_err(|error| unreadable(format!("invalid base64: {error}")))?;
+            // Whoever has a blob in a document has no body beside it.
+            return C::Input::deserialize(tree).map_err(|error| unreadable(error.to_string()));
+        }
+        let mut input = C::Input::deserialize(tree).map_err(|error| unreadable(error.to_string()))?;
         if let Some(payload) = C::input_payload(&mut input) {
             // An empty body is the absence of a payload; HTTP cannot tell the two apart.
             *payload = (!body.is_empty()).then(|| Blob::from(body));
@@ -213,7 +221,7 @@ fn token(tree: &Tree<'_>) -> &'static str {
         Tree::Boolean(false) => "FALSE_VALUE",
         Tree::Integer(_) => "NUMBER_VALUE",
         Tree::Double(_) => "DECIMAL_VALUE",
-        Tree::String(_) => "STRING_VALUE",
+        Tree::String(_) | Tree::Bytes(_) => "STRING_VALUE",
         Tree::List(_) => "START_ARRAY",
         Tree::Map(_) => "START_OBJECT",
     }

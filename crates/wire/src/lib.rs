@@ -23,6 +23,7 @@ mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod generated;
+mod large;
 mod open_enum;
 mod operation;
 mod overrides;

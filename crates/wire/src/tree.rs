@@ -19,6 +19,8 @@ pub(crate) enum Tree<'a> {
     Integer(i64),
     Double(f64),
     String(Cow<'a, str>),
+    /// A blob that has been decoded already.
+    Bytes(Vec<u8>),
     List(Vec<Tree<'a>>),
     /// In the order of the text; a key may occur twice.
     Map(Vec<(Cow<'a, str>, Tree<'a>)>),
@@ -36,6 +38,23 @@ impl<'a> Tree<'a> {
         let tree = AnyValue { budget: &budget }.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(tree)
+    }
+
+    /// The same with texts of its own. Documents are no deeper than the parser lets them be.
+    pub(crate) fn into_owned(self) -> Tree<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Tree::Null => Tree::Null,
+            Tree::Boolean(value) => Tree::Boolean(value),
+            Tree::Integer(value) => Tree::Integer(value),
+            Tree::Double(value) => Tree::Double(value),
+            Tree::String(text) => Tree::String(owned(text)),
+            Tree::Bytes(bytes) => Tree::Bytes(bytes),
+            Tree::List(elements) => Tree::List(elements.into_iter().map(Tree::into_owned).collect()),
+            Tree::Map(entries) => {
+                Tree::Map(entries.into_iter().map(|(key, value)| (owned(key), value.into_owned())).collect())
+            }
+        }
     }
 }
 
@@ -146,6 +165,7 @@ impl<'de> Deserializer<'de> for Tree<'de> {
             Tree::Double(value) => visitor.visit_f64(value),
             Tree::String(Cow::Borrowed(value)) => visitor.visit_borrowed_str(value),
             Tree::String(Cow::Owned(value)) => visitor.visit_string(value),
+            Tree::Bytes(value) => visitor.visit_byte_buf(value),
             Tree::List(elements) => SeqDeserializer::new(elements.into_iter()).deserialize_any(visitor),
             Tree::Map(entries) => MapDeserializer::new(entries.into_iter()).deserialize_any(visitor),
         }

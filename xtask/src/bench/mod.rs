@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → mappings, waiting → peers → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → uploads → mappings, waiting → peers → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -43,6 +43,7 @@ mod stats;
 mod stream;
 mod subject;
 mod table;
+mod uploads;
 mod warm;
 
 use options::Options;
@@ -85,6 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let objects = objects::measure(&server, &options)?;
     server.stop()?;
     let many = many::measure(&place, &subjects, &programs, &options)?;
+    let uploads = uploads::measure(&place, &subjects, &programs, &options)?;
     let mappings = mappings::measure(&place, &subjects, &programs, &options)?;
     let peers = match options.peers {
         true => peers::measure(&place, &subjects, &programs, &options)?,
@@ -107,6 +109,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             objects,
             queues,
             many,
+            uploads,
             peers,
             mappings,
             rows,

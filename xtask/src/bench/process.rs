@@ -91,11 +91,20 @@ pub(crate) fn cpu_time(pids: &[u32]) -> anyhow::Result<Duration> {
 
 /// Resident memory of a process in bytes (`VmRSS`).
 pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+/// The most resident memory that it ever had, in bytes.
+pub(crate) fn most_resident(pid: u32) -> anyhow::Result<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+fn of_status(pid: u32, name: &str) -> anyhow::Result<u64> {
     let file = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
     let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    let kib: u64 = kib.with_context(|| format!("{file} has no VmRSS"))?;
+        status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok());
+    let kib: u64 = kib.with_context(|| format!("{file} has no {name}"))?;
     Ok(kib * 1024)
 }
 

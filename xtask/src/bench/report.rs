@@ -21,6 +21,7 @@ use super::share::Shares;
 use super::startup::Startup;
 use super::stream::Streams;
 use super::subject::Subject;
+use super::uploads::Uploads;
 use super::warm::Scenario;
 
 const READY_MS: f64 = 150.0;
@@ -31,6 +32,8 @@ const PRINT: f64 = 1.15;
 const MANY: f64 = 1.15;
 const MANY_READY_MS: f64 = 300.0;
 const MANY_MB: f64 = 100.0;
+const UPLOAD_MEMORY: f64 = 2.5;
+const UPLOAD_BESIDE: f64 = 1.3;
 const ENVIRONMENT_MB: f64 = 1.0;
 /// The queue of logs and the batch that is being written, 16 MB each, and a segment that is being closed.
 const FLOOD_MB: f64 = 80.0;
@@ -58,6 +61,7 @@ pub(crate) struct Report {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    pub(crate) uploads: Option<Uploads>,
     /// Empty unless they were asked for.
     pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
@@ -77,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) queues: Queues,
     pub(crate) objects: Objects,
     pub(crate) many: Option<Many>,
+    pub(crate) uploads: Option<Uploads>,
     /// Empty unless they were asked for.
     pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
@@ -162,6 +167,7 @@ impl Report {
             objects,
             queues,
             many,
+            uploads,
             peers,
             mappings,
             rows,
@@ -205,6 +211,7 @@ impl Report {
             Some(megabytes(objects.most_bytes.saturating_sub(objects.before_bytes))),
         ));
         goals.extend(many.iter().flat_map(many_goals));
+        goals.extend(uploads.iter().flat_map(|uploads| upload_goals(uploads, options)));
         goals.extend(mapping_goals(mappings.as_ref()));
         Self {
             options: options.clone(),
@@ -219,6 +226,7 @@ impl Report {
             queues,
             objects,
             many,
+            uploads,
             peers,
             mappings,
             rows,
@@ -242,6 +250,25 @@ fn many_goals(many: &Many) -> Vec<Goal> {
         ),
         Goal::new(named("server's memory, MB"), MANY_MB, Some(megabytes(many.memory_bytes))),
     ]
+}
+
+/// What large packages may cost. A small one says nothing of the whole of the memory, most of which is there without it.
+fn upload_goals(uploads: &Uploads, options: &Options) -> Vec<Goal> {
+    let package = megabytes(uploads.package_bytes as u64);
+    let beside = uploads.beside_us.zip(uploads.quiet_us).map(|(beside, quiet)| beside / quiet);
+    let mut goals = vec![Goal::new(
+        format!("p50 of GetFunction beside uploads of {package:.0} MB to that without"),
+        UPLOAD_BESIDE,
+        beside,
+    )];
+    if !options.quick {
+        goals.push(Goal::new(
+            format!("server's peak memory to a package of {package:.0} MB"),
+            UPLOAD_MEMORY,
+            Some(megabytes(uploads.most_bytes) / package),
+        ));
+    }
+    goals
 }
 
 /// What warm invocations may take. In Rust the server is measured alone; in the others its own clients make up for it.

@@ -169,6 +169,11 @@ impl Server {
         http::event(self.address, &format!("/2015-03-31/functions/{name}/invocations"), event)
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// CPU time so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<ServerCpu> {
         let (launcher, functions) = self.children()?;

@@ -29,6 +29,7 @@ pub(crate) fn render(report: &Report) -> String {
         queues(&report.queues),
         objects(report),
         many(report),
+        uploads(report),
         peers(&report.peers),
         mappings(report),
         goals(report),
@@ -299,6 +300,20 @@ fn many(report: &Report) -> String {
         ]);
     }
     format!("Many functions, each of three versions\n{}", columns(&lines))
+}
+
+fn uploads(report: &Report) -> String {
+    let Some(uploads) = &report.uploads else { return "Uploads: not measured without Python\n".to_owned() };
+    format!(
+        "Uploads of {:.0} MB, one after the other\neach p50 {} ms; server {:.1} MB before, {:.1} MB at most; GetFunction p50 {} \
+         µs before, {} µs beside them\n",
+        megabytes(uploads.package_bytes as u64),
+        number(uploads.upload_ms.as_ref().map(|summary| summary.p50), 0),
+        megabytes(uploads.before_bytes),
+        megabytes(uploads.most_bytes),
+        number(uploads.quiet_us, 0),
+        number(uploads.beside_us, 0),
+    )
 }
 
 fn events(report: &Report) -> String {

@@ -4,6 +4,7 @@ use lambent_lambda::Provisioned;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
+use crate::provisioned::Shown;
 use crate::request::Context;
 use crate::{functions, refuse};
 
@@ -33,11 +34,14 @@ pub(crate) async fn answer(
             .check_provisioned(&of, &aliases, wanted, others)
             .map_err(|error| refuse::refusal(&error))?;
         let config = Provisioned { wanted, modified: context.control.parts.clock.now() };
-        stored.function.provisioned.insert(of.to_string(), config);
+        let is_new = stored.function.provisioned.insert(of.to_string(), config).is_none();
         if functions::save_reservation("put-provisioned-concurrency-config", store, &arn, &stored, turn)
             .await?
         {
-            let shown = context.shown(&arn, &of, &config).await;
+            let shown = match is_new {
+                true => Shown::begun(&arn, &of, &config),
+                false => context.shown(&arn, &of, &config).await,
+            };
             return Ok(t::PutProvisionedConcurrencyConfigResponse {
                 requested_provisioned_concurrent_executions: shown.requested,
                 available_provisioned_concurrent_executions: shown.available,

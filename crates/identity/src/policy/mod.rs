@@ -12,6 +12,7 @@
 mod condition;
 mod document;
 mod evaluate;
+mod limits;
 mod parse;
 mod pattern;
 mod principal;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use document::{Document, Effect, OneOrMany, Ordered, Statement};
 pub use evaluate::{Access, Decision, Who, decide};
+pub use limits::{Limits, Missing, Which};
 pub use parse::{Malformed, PolicyKind};
 pub use pattern::like;
 pub use principal::{Principals, is_principal_arn, is_service};

@@ -100,7 +100,7 @@ fn stream_of(call: &AwsRequest) -> Option<String> {
 
 /// The action that policies know an operation by. Batches are allowed by what they are batches of (Service Authorization
 /// Reference: "Actions, resources, and condition keys for Amazon SQS", "… for Amazon SNS", "… for AWS Lambda").
-fn action(service: &str, operation: &str) -> String {
+pub(super) fn action(service: &str, operation: &str) -> String {
     match (service, operation) {
         ("lambda", "Invoke" | "InvokeAsync" | "InvokeWithResponseStream") => {
             "lambda:InvokeFunction".to_owned()

@@ -9,6 +9,7 @@ mod begun;
 mod body;
 mod guard;
 mod inside;
+mod narrowed;
 mod objects;
 mod orphans;
 mod own;
@@ -215,6 +216,14 @@ impl Gateway {
             None => self.admit(&signed, service.route_form(&parts, &body), asked).map_err(refuse)?,
         };
         signed.verify(&parts, &body, self.clock.now()).map_err(refuse)?;
+        if let Principal::AssumedRole(session) = &signed.principal
+            && session.terms.narrow()
+        {
+            // Few are: the usual call's future has no room for it.
+            let asked =
+                narrowed::Call { scope: &signed.scope, matched: &matched, parts: &parts, body: &body };
+            Box::pin(self.keep_to_limits(session, asked, origin.peer().address)).await.map_err(refuse)?;
+        }
         let caller = Caller {
             scope: signed.scope,
             arn: text_of(&signed.principal),

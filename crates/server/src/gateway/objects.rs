@@ -80,10 +80,18 @@ impl Gateway {
             )
             .map(Reply::Object);
         };
-        let asker = match self.asker(&origin, &parts, &request_id) {
+        let mut asker = match self.asker(&origin, &parts, &request_id) {
             Ok(asker) => asker,
             Err(Denied(code, text)) => return refused(code, &text, &request_id).map(Reply::Object),
         };
+        if let Some(principal) = &asker.principal {
+            asker.limits = match self.limits(principal).await {
+                Ok(limits) => limits.map(Arc::new),
+                Err(error) => {
+                    return refused("InternalError", &error.to_string(), &request_id).map(Reply::Object);
+                }
+            };
+        }
         let (gateway, requests) = (Arc::clone(&self), Arc::clone(&self.requests));
         // A change that has begun is finished, whether or not somebody waits for its answer; a body that ends early ends
         // it by itself.
@@ -137,6 +145,7 @@ impl Gateway {
             principal,
             region,
             is_bound,
+            limits: None,
             secret,
             address,
             request_id: request_id.to_owned(),
@@ -185,6 +194,7 @@ impl Gateway {
             principal: Some(principal),
             region: call.scope.region.clone(),
             is_bound: false,
+            limits: None,
             secret: None,
             address: None,
             request_id: request_id.to_string(),

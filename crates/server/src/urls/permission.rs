@@ -67,6 +67,14 @@ fn secret_of(sessions: &Sessions, signed: &Signed, now: Timestamp) -> Result<(Pr
     Ok((Principal::Root(account_of(key)), LOOPBACK_SECRET.to_owned()))
 }
 
+/// The ARN of what a URL calls, as policies name it.
+pub(super) fn resource(served: &Served) -> String {
+    match &served.target.qualifier {
+        Some(_) => served.target.qualified(),
+        None => served.target.function.to_string(),
+    }
+}
+
 /// Whether the caller may call. Those of the function's own account may unless it denies them, as they may invoke it;
 /// anybody else needs its permission.
 pub(super) fn permit(
@@ -83,10 +91,7 @@ pub(super) fn permit(
             (Who::Aws { account: principal.account(), arn }, *principal.account() == scope.account)
         }
     };
-    let resource = match &served.target.qualifier {
-        Some(_) => served.target.qualified(),
-        None => served.target.function.to_string(),
-    };
+    let resource = resource(served);
     let auth = if served.url.auth == UrlAuth::None { "NONE" } else { "AWS_IAM" };
     let (address, time, seconds) = (from.address.to_string(), now.to_string(), now.seconds().to_string());
     let keys = [

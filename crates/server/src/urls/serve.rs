@@ -123,6 +123,9 @@ impl Gateway {
         let id = match &caller {
             permission::Caller::Anyone => String::new(),
             permission::Caller::Signed { principal, .. } => {
+                let (resource, scope) = (permission::resource(served), &served.target.function.scope);
+                let limits = self.keep_to_limits_of_url(principal, &resource, scope, from.address);
+                limits.await.map_err(|_| self::refused(&permission::Refused::Forbidden))?;
                 let id = self.sts.user_id(principal).await;
                 id.map_err(|error| message(error.status, &error.message))?
             }

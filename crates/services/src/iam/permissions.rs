@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use lambent_identity::policy::{Access, Decision, Document, PolicyKind};
+use lambent_identity::RoleSession;
+use lambent_identity::policy::{Access, Decision, Document, Limits, PolicyKind};
+use lambent_model::AccountId;
 use lambent_wire::Error;
 
-use super::names::parse_policy_arn;
+use super::names::{parse_policy_arn, role_arn};
 use super::records::{Policy, Role, policy_key};
 use super::{Iam, aws};
 
@@ -78,6 +80,53 @@ impl Iam {
             }
         };
         Ok(Some(RolePermissions { policies, boundary }))
+    }
+
+    /// What binds a session that session policies narrow; `None` for any other one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn limits(&self, session: &RoleSession) -> Result<Option<Limits>, Error> {
+        if !session.terms.narrow() {
+            return Ok(None);
+        }
+        let parse = |text: &str| Document::parse(text, PolicyKind::Identity).ok();
+        let mut policies: Vec<Document> =
+            session.terms.policy.as_deref().and_then(parse).into_iter().collect();
+        for arn in &session.terms.policy_arns {
+            policies.extend(self.managed_document(arn).await?.as_deref().and_then(parse));
+        }
+        let role = self.role_named(&session.account, &session.role).await?;
+        let permissions = match &role {
+            Some(role) => self.permissions(&role_arn(&session.account, &role.path, &role.name)).await?,
+            None => None,
+        };
+        // A role that was deleted meanwhile allows nothing any more.
+        let (identity, boundary) = permissions.map_or_else(Default::default, |permissions| {
+            (permissions.policies.clone(), permissions.boundary.clone())
+        });
+        let keys = session.terms.keys(role.as_ref().map_or(&[], |role| &role.tags));
+        Ok(Some(Limits { identity, boundary, session: policies, keys }))
+    }
+
+    /// The ARN of a role with its path, for one that may lack it; the same where there is no such role.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn full_role_arn(&self, arn: &str) -> Result<String, Error> {
+        let unknown = || Ok(arn.to_owned());
+        let Some((front, name)) = arn.split_once(":role/") else { return unknown() };
+        let account = front.rsplit(':').next().and_then(|account| account.parse::<AccountId>().ok());
+        let (Some(account), false) = (account, name.contains('/')) else { return unknown() };
+        let role = self.role_named(&account, name).await?;
+        Ok(role.map_or_else(|| arn.to_owned(), |role| role_arn(&account, &role.path, &role.name)))
+    }
+
+    /// Whether an ARN names a policy that sessions of roles of `account` may have.
+    pub(crate) async fn is_session_policy(&self, account: &AccountId, arn: &str) -> Result<bool, Error> {
+        let Ok(named) = parse_policy_arn(arn) else { return Ok(false) };
+        let is_near = named.owner == "aws" || named.owner == account.as_str();
+        Ok(is_near && self.managed_document(arn).await?.is_some())
     }
 
     /// The version that counts of a managed policy.

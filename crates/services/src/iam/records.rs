@@ -19,7 +19,7 @@ pub(super) const KINDS: [&str; 2] = [ROLE, POLICY];
 const CHUNK: usize = 500;
 
 /// A tag, in the order in which it was given.
-pub(super) type Tags = Vec<(String, String)>;
+pub(crate) type Tags = Vec<(String, String)>;
 
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(crate) struct Role {
     pub(crate) session_seconds: i32,
     /// The trust policy as it was given.
     pub(crate) trust: String,
-    pub(super) tags: Tags,
+    pub(crate) tags: Tags,
     /// Inline policies by name, as they were given.
     pub(super) inline: BTreeMap<String, String>,
     /// ARNs of managed policies.

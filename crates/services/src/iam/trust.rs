@@ -20,8 +20,19 @@ const LAMBDA: &str = "lambda.amazonaws.com";
 impl Role {
     /// What the trust policy says to somebody who would assume the role.
     pub(crate) fn trusts(&self, account: &AccountId, who: Who<'_>, keys: &[(&str, &str)]) -> Decision {
+        self.lets(account, who, ASSUME_ROLE, keys)
+    }
+
+    /// What the trust policy says to an action of STS: `sts:TagSession`.
+    pub(crate) fn lets(
+        &self,
+        account: &AccountId,
+        who: Who<'_>,
+        action: &str,
+        keys: &[(&str, &str)],
+    ) -> Decision {
         let resource = role_arn(account, &self.path, &self.name);
-        let access = Access { who, action: ASSUME_ROLE, resource: &resource, keys };
+        let access = Access { who, action, resource: &resource, keys };
         // A document that is no policy of this release's was taken by another one; it trusts nobody.
         Document::parse(&self.trust, PolicyKind::Trust)
             .map_or(Decision::Silent, |policy| policy.decision(&access))

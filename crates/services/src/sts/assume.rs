@@ -1,12 +1,15 @@
 //! `AssumeRole`.
 
+use std::sync::Arc;
+
 use lambent_identity::policy::{Decision, Who};
-use lambent_identity::{Principal, RoleSession};
+use lambent_identity::{Principal, RoleSession, SessionTerms};
 use lambent_wire::sts::types as t;
 use lambent_wire::{Error, common};
 
-use super::Sts;
-use crate::iam::Role;
+use super::terms::{percentage, terms};
+use super::{Sts, token_size};
+use crate::iam::{ASSUME_ROLE, Role};
 
 /// Seconds that a session lasts without another wish (STS API Reference, "AssumeRole").
 const DEFAULT_SECONDS: i32 = 3_600;
@@ -18,60 +21,116 @@ impl Sts {
         input: t::AssumeRoleRequest,
     ) -> Result<t::AssumeRoleResponse, Error> {
         refuse_not_yet(&input)?;
-        let refused = |reason: &str| {
+        let refused = |action: &str, reason: &str| {
             common::access_denied(format!(
-                "User: {principal} is not authorized to perform: sts:AssumeRole on resource: {}{reason}",
+                "User: {principal} is not authorized to perform: {action} on resource: {}{reason}",
                 input.role_arn
             ))
         };
         // Whether a role exists that does not trust the caller is not said.
         let Some((account, role)) = self.iam.role_of_arn(&input.role_arn).await? else {
-            return Err(refused(""));
+            return Err(refused(ASSUME_ROLE, ""));
         };
+        let none = SessionTerms::default();
+        let calling = match principal {
+            Principal::AssumedRole(session) => &*session.terms,
+            Principal::Root(_) => &none,
+        };
+        let terms = terms(&input, calling)?;
         let caller = principal.to_string();
         let who = Who::Aws { account: principal.account(), arn: &caller };
-        match role.trusts(&account, who, &keys(&input, &self.iam.now().to_string())) {
-            Decision::Allow => {}
-            Decision::Deny => return Err(refused(" with an explicit deny in the role's trust policy")),
-            Decision::Silent => return Err(refused("")),
+        let keys = self.keys(principal, &input, &role, &terms).await?;
+        let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (&**key, &**value)).collect();
+        for action in actions(&terms) {
+            match role.lets(&account, who, action, &keys) {
+                Decision::Allow => {}
+                Decision::Deny => {
+                    return Err(refused(action, " with an explicit deny in the role's trust policy"));
+                }
+                Decision::Silent => return Err(refused(action, "")),
+            }
+        }
+        for arn in &terms.policy_arns {
+            if !self.iam.is_session_policy(&account, arn).await? {
+                let text = format!("Policy {arn} does not exist or is not attachable.");
+                return Err(common::validation_exception(text));
+            }
         }
         let seconds = duration(&input, &role, matches!(principal, Principal::AssumedRole(_)))?;
         let of_function = matches!(principal, Principal::AssumedRole(session) if session.of_function);
         let name = input.role_session_name;
-        let session = RoleSession { account, role: role.name, name: name.clone(), of_function };
+        let used = percentage(&terms);
+        let (has_terms, source_identity) = (!terms.is_empty(), terms.source_identity.clone());
+        let session =
+            RoleSession { account, role: role.name, name: name.clone(), of_function, terms: Arc::new(terms) };
         let arn = session.to_string();
+        let credentials = self.credentials(&Principal::AssumedRole(session), seconds);
         Ok(t::AssumeRoleResponse {
-            credentials: Some(self.credentials(&Principal::AssumedRole(session), seconds)),
+            session_token_size: token_size(&credentials),
+            credentials: Some(credentials),
             assumed_role_user: Some(t::AssumedRoleUser {
                 assumed_role_id: Some(format!("{}:{name}", role.id)),
                 arn: Some(arn),
             }),
-            ..Default::default()
+            packed_policy_size: has_terms.then_some(used),
+            session_token_utilization: Some(used),
+            source_identity,
         })
+    }
+
+    /// What trust policies may ask for (IAM User Guide, "IAM and AWS STS condition context keys", "AWS global condition
+    /// context keys").
+    async fn keys(
+        &self,
+        principal: &Principal,
+        input: &t::AssumeRoleRequest,
+        role: &Role,
+        terms: &SessionTerms,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let mut keys = vec![
+            ("sts:RoleSessionName".to_owned(), input.role_session_name.clone()),
+            ("aws:CurrentTime".to_owned(), self.iam.now().to_string()),
+        ];
+        keys.extend(input.external_id.iter().map(|id| ("sts:ExternalId".to_owned(), id.clone())));
+        keys.extend(terms.source_identity.iter().map(|who| ("sts:SourceIdentity".to_owned(), who.clone())));
+        for tag in &terms.tags {
+            keys.push((format!("aws:RequestTag/{}", tag.key), tag.value.clone()));
+            keys.push(("aws:TagKeys".to_owned(), tag.key.clone()));
+            keys.extend(tag.transitive.then(|| ("sts:TransitiveTagKeys".to_owned(), tag.key.clone())));
+        }
+        for (key, value) in &role.tags {
+            keys.push((format!("aws:ResourceTag/{key}"), value.clone()));
+            keys.push((format!("iam:ResourceTag/{key}"), value.clone()));
+        }
+        if let Principal::AssumedRole(session) = principal {
+            let role = self.iam.role_named(&session.account, &session.role).await?;
+            keys.extend(session.terms.keys(role.as_ref().map_or(&[], |role| &role.tags)));
+        }
+        Ok(keys)
     }
 }
 
-/// What trust policies may ask for (IAM User Guide, "IAM and AWS STS condition context keys").
-fn keys<'a>(input: &'a t::AssumeRoleRequest, now: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut keys = vec![("sts:RoleSessionName", input.role_session_name.as_str()), ("aws:CurrentTime", now)];
-    keys.extend(input.external_id.as_deref().map(|id| ("sts:ExternalId", id)));
-    keys
+/// What a trust policy has to allow for a session with these terms (IAM User Guide, "Pass session tags in AWS STS",
+/// "Monitor and control actions taken with assumed roles").
+fn actions(terms: &SessionTerms) -> impl Iterator<Item = &'static str> {
+    let tags = (!terms.tags.is_empty()).then_some("sts:TagSession");
+    let identity = terms.source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
+    [ASSUME_ROLE].into_iter().chain(tags).chain(identity)
 }
 
-/// What would narrow or mark a session is refused, since nothing would keep to it.
+/// There are no devices, and nothing would look at what another provider says.
 fn refuse_not_yet(input: &t::AssumeRoleRequest) -> Result<(), Error> {
-    for (given, name) in [
-        (input.policy.is_some(), "Policy"),
-        (input.policy_arns.as_ref().is_some_and(|arns| !arns.is_empty()), "PolicyArns"),
-        (input.tags.as_ref().is_some_and(|tags| !tags.is_empty()), "Tags"),
-        (input.transitive_tag_keys.as_ref().is_some_and(|keys| !keys.is_empty()), "TransitiveTagKeys"),
-        (input.source_identity.is_some(), "SourceIdentity"),
-        (input.provided_contexts.as_ref().is_some_and(|given| !given.is_empty()), "ProvidedContexts"),
-        (input.serial_number.is_some(), "SerialNumber"),
-        (input.token_code.is_some(), "TokenCode"),
+    for (given, text) in [
+        (
+            input.serial_number.is_some() || input.token_code.is_some(),
+            "lambent has no MFA devices; leave SerialNumber and TokenCode out",
+        ),
+        (
+            input.provided_contexts.as_ref().is_some_and(|given| !given.is_empty()),
+            "lambent does not take ProvidedContexts in AssumeRole; leave it out",
+        ),
     ] {
         if given {
-            let text = format!("lambent does not take {name} in AssumeRole yet; leave it out");
             return Err(common::validation_exception(text));
         }
     }
