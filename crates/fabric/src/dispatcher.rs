@@ -23,13 +23,24 @@ pub enum Verdict {
         due: Timestamp,
         /// What to note beside it.
         state: Vec<u8>,
-        /// Whether there was no capacity for it.
-        refused: bool,
+        /// Why.
+        why: Again,
     },
     /// What follows has been committed by the courier, the message's end or its next due time included.
     Committed,
     /// Nothing was done, and the server is going down: it is another's, or this one's after its next start.
     Left,
+}
+
+/// Why a message is to be attempted again, as far as others of its queue are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// For a reason of its own: the others go on.
+    Own,
+    /// Where it goes does not take it, or not now: fewer are attempted at a time.
+    Failing,
+    /// There was no capacity for it, and will be none for the others: they wait.
+    Full,
 }
 
 /// The future of an attempt.
@@ -157,8 +168,12 @@ impl Dispatcher {
                     Verdict::Later { due, state, .. } if courier.is_in_order(&queue) => {
                         (vec![Write::Postpone { lease, due: was_due, state }], Pace::Held(due))
                     }
-                    Verdict::Later { due, state, refused } => {
-                        let pace = if refused { Pace::Refused } else { Pace::Made };
+                    Verdict::Later { due, state, why } => {
+                        let pace = match why {
+                            Again::Own => Pace::Made,
+                            Again::Failing => Pace::Failed,
+                            Again::Full => Pace::Refused,
+                        };
                         (vec![Write::Postpone { lease, due, state }], pace)
                     }
                     Verdict::Committed | Verdict::Left => return (queue, bytes, Pace::Made),

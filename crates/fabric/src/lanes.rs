@@ -7,6 +7,7 @@
 //!   end. A thousand events at once do not start a thousand environments at once.
 //! - **In order**, where that is asked for: such a queue has one attempt under way, and while its first message waits for another
 //!   attempt, all behind it wait.
+//! - **Careful**: where attempts fail, a queue's are halved, down to one, and grow by one with each that is made.
 //! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
 //!   one with each that is made, up to as many as were not refused. More is tried again after a pause, that doubles while the
 //!   same is found. A queue of which nothing was taken waits for as long. What waits for a function at its limit so costs an
@@ -54,6 +55,8 @@ pub struct Order {
 pub enum Pace {
     /// It was made.
     Made,
+    /// Where it went did not take it. Others may be luckier, and are as due as ever.
+    Failed,
     /// There was no capacity for it.
     Refused,
     /// It is made again, and what is behind it waits until then: for queues in order alone.
@@ -229,7 +232,8 @@ impl Lanes {
                 lane.due = earlier(lane.due, Some(until));
                 lane.held = Some(until);
             }
-            Pace::Made | Pace::Refused if lane.in_order => {}
+            Pace::Made | Pace::Failed | Pace::Refused if lane.in_order => {}
+            Pace::Failed => lane.most = (lane.under_way / 2).clamp(1, lane.most),
             Pace::Made => {
                 let (most, under_way) = (lane.most, lane.under_way);
                 let more = lane.limit.as_mut().is_none_or(|limit| limit.permits_more(most, under_way, now));

@@ -20,4 +20,4 @@ mod dispatcher;
 pub mod events;
 pub mod lanes;
 
-pub use dispatcher::{AttemptFuture, Courier, Dispatcher, Verdict};
+pub use dispatcher::{Again, AttemptFuture, Courier, Dispatcher, Verdict};

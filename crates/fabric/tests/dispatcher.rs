@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambent_fabric::lanes::Bounds;
-use lambent_fabric::{AttemptFuture, Courier, Dispatcher, Verdict};
+use lambent_fabric::{Again, AttemptFuture, Courier, Dispatcher, Verdict};
 use lambent_model::{Clock, Timestamp};
 use lambent_store::queue::Message;
 use lambent_store::{Store, Write};
@@ -55,7 +55,8 @@ impl Courier for Postman {
             if tried < failures {
                 let due = Wall.now().plus(Duration::from_millis(1));
                 let state = (tried + 1).to_string().into_bytes();
-                return Verdict::Later { due, state, refused: tried.is_multiple_of(2) };
+                let why = if tried.is_multiple_of(2) { Again::Failing } else { Again::Own };
+                return Verdict::Later { due, state, why };
             }
             *delivered.lock().unwrap().entry(text.clone()).or_default() += 1;
             Verdict::Settled(vec![put("receipts/all", &text)])
@@ -156,7 +157,7 @@ impl Courier for Line {
         let failures: u32 = text.split('/').next().unwrap().parse().unwrap();
         let verdict = if tried < failures {
             let due = Wall.now().plus(Duration::from_millis(3));
-            Verdict::Later { due, state: (tried + 1).to_string().into_bytes(), refused: true }
+            Verdict::Later { due, state: (tried + 1).to_string().into_bytes(), why: Again::Failing }
         } else {
             self.heard.lock().unwrap().push(text);
             self.count.send_modify(|count| *count += 1);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::delivery::State;
 use super::trouble::{Failure, Troubles};
 use super::{DeadLetter, Delivery, IN_ORDER, POSTS, PREFIX, Retry, Source, What, log_stream, record, retry};
-use crate::dispatcher::{AttemptFuture, Courier, Verdict};
+use crate::dispatcher::{Again, AttemptFuture, Courier, Verdict};
 use crate::events::{TimeScale, series};
 use crate::lanes::Bounds;
 
@@ -122,7 +122,8 @@ impl DeliveryCourier {
                     let (destination, source) = (delivery.destination(), delivery.source.name());
                     tracing::warn!(destination, source, %error, "a delivery failed and is tried again");
                 }
-                return Verdict::Later { due, state: State { failed: failed + 1 }.encode(), refused: true };
+                let state = State { failed: failed + 1 }.encode();
+                return Verdict::Later { due, state, why: Again::Failing };
             }
         };
         self.note(queue, &delivery, &error, now, None);

@@ -12,7 +12,7 @@ use super::outbox::End;
 use super::record::Answer;
 use super::retry::{self, Attempted, Condition, Next, TimeScale};
 use super::{Envelope, PREFIX, State};
-use crate::dispatcher::{AttemptFuture, Courier, Verdict};
+use crate::dispatcher::{Again, AttemptFuture, Courier, Verdict};
 use crate::lanes::Bounds;
 
 /// Twice what an account may have under way, so that one function at that limit leaves room for others; what their events may
@@ -105,8 +105,8 @@ impl EventCourier {
         };
         match retry::after(attempted, state, &policy, envelope.accepted, self.clock.now(), self.scale) {
             Next::Again { due, state } => {
-                let refused = attempted == Attempted::Deferred;
-                Verdict::Later { due, state: state.encode(), refused }
+                let why = if attempted == Attempted::Deferred { Again::Full } else { Again::Own };
+                Verdict::Later { due, state: state.encode(), why }
             }
             Next::Done => self.end(&envelope, state, &policy, None, answer),
             Next::GiveUp(condition) => {

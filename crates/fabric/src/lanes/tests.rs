@@ -93,6 +93,18 @@ fn a_queue_that_is_refused_goes_on_with_what_it_gets_and_seldom_asks_for_more() 
 }
 
 #[test]
+fn a_queue_whose_attempts_fail_has_fewer_at_a_time_and_waits_for_nothing() {
+    let mut lanes = lanes(64);
+    lanes.arrived(&queue("a"), NOW);
+    for expected in [32, 1, 1, 1] {
+        let order = lanes.next(NOW).expect("what is due is attempted");
+        assert_eq!(order.count, expected);
+        lanes.taken(&order.queue, expected, expected, Some(NOW));
+        (0..expected).for_each(|_| lanes.ended(&order.queue, 1, Pace::Failed, NOW));
+    }
+}
+
+#[test]
 fn a_queue_that_gets_nothing_waits_longer_and_longer() {
     let (mut lanes, mut now) = (lanes(64), NOW);
     lanes.arrived(&queue("a"), NOW);

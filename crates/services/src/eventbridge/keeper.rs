@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_fabric::lanes::Bounds;
-use lambent_fabric::{AttemptFuture, Courier, Verdict};
+use lambent_fabric::{Again, AttemptFuture, Courier, Verdict};
 use lambent_model::Timestamp;
 use lambent_store::Write;
 use lambent_store::queue::Message;
@@ -96,7 +96,7 @@ impl Courier for EventCourier {
             };
             done.unwrap_or_else(|error| {
                 tracing::warn!(%queue, error = %error.message, "a message is tried again, because the store refused");
-                Verdict::Later { due: inner.clock.now().plus(AGAIN), state, refused: false }
+                Verdict::Later { due: inner.clock.now().plus(AGAIN), state, why: Again::Own }
             })
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_fabric::lanes::Bounds;
-use lambent_fabric::{AttemptFuture, Courier, Verdict};
+use lambent_fabric::{Again, AttemptFuture, Courier, Verdict};
 use lambent_model::{Scope, Timestamp};
 use lambent_store::queue::Message;
 use lambent_store::{Error as StoreError, Expect, Partition, Write};
@@ -150,7 +150,7 @@ impl Courier for ScheduleCourier {
                 // Somebody has changed the schedule meanwhile: it is looked at again at once.
                 let due = if matches!(error, StoreError::Conflict { .. }) { now } else { now.plus(AGAIN) };
                 tracing::debug!(%queue, %error, "a message is tried again");
-                Verdict::Later { due, state, refused: false }
+                Verdict::Later { due, state, why: Again::Own }
             })
         })
     }

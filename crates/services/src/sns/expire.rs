@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_fabric::lanes::Bounds;
-use lambent_fabric::{AttemptFuture, Courier, Verdict};
+use lambent_fabric::{Again, AttemptFuture, Courier, Verdict};
 use lambent_model::Timestamp;
 use lambent_store::queue::Message;
 use lambent_store::{Expect, Write};
@@ -65,7 +65,7 @@ impl Courier for Expirer {
                 Err(error) => {
                     tracing::warn!(%error, "what is over cannot be removed, trying again");
                     let due = sns.inner.clock.now().plus(AGAIN);
-                    Verdict::Later { due, state: Vec::new(), refused: true }
+                    Verdict::Later { due, state: Vec::new(), why: Again::Failing }
                 }
             }
         })
