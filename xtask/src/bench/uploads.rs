@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -54,7 +56,7 @@ pub(crate) fn measure(
     for name in ["uploads-quiet", "uploads-large"] {
         let body = serde_json::json!({
             "FunctionName": name, "Runtime": subject.runtime, "Handler": subject.handler,
-            "Role": "arn:aws:iam::000000000000:role/bench", "Code": { "ZipFile": base64(&zip(&package(1_000, 0))) },
+            "Role": "arn:aws:iam::000000000000:role/bench", "Code": { "ZipFile": BASE64_STANDARD.encode(zip(&package(1_000, 0))) },
         });
         connection.until("lambda", "POST", "/2015-03-31/functions", &body)?;
     }
@@ -81,7 +83,8 @@ fn upload(connection: &mut Connection, bytes: usize, ended: &AtomicBool) -> anyh
     let mut took = Vec::new();
     while took.is_empty() || !ended.load(Ordering::Relaxed) {
         // What a server has already it need not unpack again.
-        let body = serde_json::json!({ "ZipFile": base64(&zip(&package(bytes, took.len() + 1))) });
+        let body =
+            serde_json::json!({ "ZipFile": BASE64_STANDARD.encode(zip(&package(bytes, took.len() + 1))) });
         let began = Instant::now();
         connection.until("lambda", "PUT", "/2015-03-31/functions/uploads-large/code", &body)?;
         took.push(millis(began.elapsed()));
@@ -114,7 +117,7 @@ fn zip(content: &[u8]) -> Vec<u8> {
     let size = u32::try_from(content.len()).expect("a package has some megabytes").to_le_bytes();
     // Version 2.0, no flags, stored, the first of January 1980.
     let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 33, 0];
-    common.extend(crc32(content).to_le_bytes());
+    common.extend(crc32fast::hash(content).to_le_bytes());
     common.extend([size, size].concat());
     common.extend([8, 0, 0, 0]);
     let local = [b"PK\x03\x04".as_slice(), &common, NAME].concat();
@@ -129,42 +132,4 @@ fn zip(content: &[u8]) -> Vec<u8> {
     end.extend(offset.to_le_bytes());
     end.extend([0, 0]);
     [local.as_slice(), content, &central, &end].concat()
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let table: [u32; 256] = std::array::from_fn(|byte| {
-        let byte = u32::try_from(byte).expect("it is a byte");
-        (0..8).fold(byte, |rest, _| if rest & 1 == 1 { (rest >> 1) ^ 0xedb8_8320 } else { rest >> 1 })
-    });
-    !bytes.iter().fold(!0, |sum, byte| (sum >> 8) ^ table[usize::from(sum.to_le_bytes()[0] ^ byte)])
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place > group.len() { '=' } else { char::from(letter) });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checksums_and_letters_are_the_standards() {
-        // The check values of CRC-32/ISO-HDLC, and of RFC 4648, section 10.
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 }

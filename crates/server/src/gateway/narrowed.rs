@@ -42,7 +42,7 @@ impl Gateway {
         if operation.service.name == "sts" && ALWAYS.contains(&operation.name) {
             return Ok(());
         }
-        let members = Members::read(matched, parts, body);
+        let members = Members::read(matched, parts, body)?;
         let mut asked = resources::asked(operation.service.name, operation.name, &members, scope, body);
         for one in asked.iter_mut().filter(|one| one.resource.contains(":role/")) {
             // Requests name roles without their paths, policies with them.

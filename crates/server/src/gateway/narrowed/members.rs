@@ -1,11 +1,12 @@
 //! What a request says of what it is about: the texts at its top, whichever protocol it is in. Its meaning is read later and
 //! by others; here it is only looked for names.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
 use http::request::Parts;
-use lambent_wire::Matched;
+use lambent_wire::{Error, Matched, common};
 use percent_encoding::percent_decode_str;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -28,17 +29,22 @@ const LABELS: [&str; 12] = [
     "VersionNumber",
 ];
 
+/// Lists that a query spells by repeating their name.
+const REPEATED: [&str; 3] = ["TagKeys", "tagKeys", "Statuses"];
+
 /// Members with what they say; one that is neither a text nor a list of texts says nothing, and is there.
 #[derive(Debug, Default)]
 pub(super) struct Members(Vec<(String, Vec<String>)>);
 
 impl Members {
-    pub(super) fn read(matched: &Matched, parts: &Parts, body: &Bytes) -> Self {
+    /// Refuses a request that says one thing in two ways: the path, the query and the body are read here without knowing
+    /// in which of them the service looks, and it must not be told another one than the policies.
+    pub(super) fn read(matched: &Matched, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
         let labels =
             LABELS.iter().filter_map(|name| Some(((*name).to_owned(), matched.label(name)?.to_owned())));
         let mut all: Vec<(String, Vec<String>)> = labels.map(|(name, text)| (name, vec![text])).collect();
         all.extend(pairs(parts.uri.query().unwrap_or_default()));
-        match body.first() {
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => {
                 let read = serde_json::from_slice::<Object>(body);
                 all.extend(read.map(|object| object.0).unwrap_or_default());
@@ -49,7 +55,8 @@ impl Members {
             ),
             None => {}
         }
-        Self(all)
+        check_once(&all)?;
+        Ok(Self(all))
     }
 
     #[cfg(test)]
@@ -73,6 +80,18 @@ impl Members {
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
+}
+
+fn check_once(all: &[(String, Vec<String>)]) -> Result<(), Error> {
+    let mut said = BTreeMap::new();
+    for (name, texts) in all.iter().filter(|(name, _)| !REPEATED.contains(&name.as_str())) {
+        if said.insert(name, texts).is_some_and(|before| before != texts) {
+            return Err(common::validation_exception(format!(
+                "{name} is given more than once, and not the same"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `a=b&c=d`, decoded.
@@ -165,6 +184,8 @@ mod tests {
             let matched = service.route(&parts).or_else(|_| service.route_form(&parts, &body)).unwrap();
             Members::read(&matched, &parts, &body)
         };
+        let refused = |service, uri: &str, body| read(service, "POST", uri, body).unwrap_err().message;
+        let read = |service, method: &str, uri: &str, body| read(service, method, uri, body).unwrap();
         let lambda = &lambent_wire::lambda::SERVICE;
         let members = read(
             lambda,
@@ -183,5 +204,17 @@ mod tests {
             (members.text("TopicArn"), members.text("Message")),
             (Some("arn:aws:sns:r:1:t"), Some("a b"))
         );
+        // Policies are asked about nothing that the service does not read.
+        let twice = "FunctionName is given more than once, and not the same";
+        let functions = "/2015-03-31/functions";
+        assert_eq!(
+            refused(lambda, &format!("{functions}?FunctionName=mine"), r#"{"FunctionName":"f"}"#),
+            twice
+        );
+        assert_eq!(refused(lambda, functions, r#" {"FunctionName":"mine","FunctionName":"f"}"#), twice);
+        let form = format!("{form}&TopicArn=other");
+        assert!(refused(&lambent_wire::sns::SERVICE, "/", form.leak()).starts_with("TopicArn is given"));
+        let untag = format!("{functions}/f?tagKeys=a&tagKeys=b");
+        assert_eq!(read(lambda, "GET", &untag, "").all("tagKeys").count(), 2);
     }
 }
