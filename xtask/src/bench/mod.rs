@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let before = machine::load_average()?;
     let (server, startup) = startup::measure(&place, &programs, &subjects, &options)?;
     let mut rows = Vec::new();
-    for subject in &subjects {
+    for subject in subjects.iter().filter(|_| options.wants("runtimes")) {
         eprintln!("measuring {}", subject.label);
         let cold = cold::measure(&place, subject, &server, &programs, &options)?;
         let warm = warm::measure(subject, &server, &programs, &options)?;
@@ -76,18 +76,23 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         rows.push(report::Row::new(subject, report::Measured { cold, warm, print, frozen, crowd }));
     }
     let last = subjects.last().context("there is always the function in Rust")?;
-    let shares = share::measure(&place, &subjects, &server)?;
-    let logs = logs::measure(&place, &subjects, &server, &programs, &options)?;
-    let streams = stream::measure(&place, &subjects, &server, &options)?;
-    let inside = inside::measure(&place, &subjects, &server, &programs, &options)?;
-    let environments = environments::measure(last, &server, &programs, &options)?;
-    let events = events::measure(&place, &subjects, &server, &programs, &options)?;
-    let queues = queues::measure(&server, &programs, &options)?;
-    let objects = objects::measure(&server, &options)?;
+    let shares = chosen(&options, "shares", || share::measure(&place, &subjects, &server))?;
+    let logs = chosen(&options, "logs", || logs::measure(&place, &subjects, &server, &programs, &options))?;
+    let streams = chosen(&options, "streams", || stream::measure(&place, &subjects, &server, &options))?;
+    let inside =
+        chosen(&options, "inside", || inside::measure(&place, &subjects, &server, &programs, &options))?;
+    let environments = chosen(&options, "environments", || {
+        environments::measure(last, &server, &programs, &options).map(Some)
+    })?;
+    let events =
+        chosen(&options, "events", || events::measure(&place, &subjects, &server, &programs, &options))?;
+    let queues = chosen(&options, "queues", || queues::measure(&server, &programs, &options).map(Some))?;
+    let objects = chosen(&options, "objects", || objects::measure(&server, &options).map(Some))?;
     server.stop()?;
-    let many = many::measure(&place, &subjects, &programs, &options)?;
-    let uploads = uploads::measure(&place, &subjects, &programs, &options)?;
-    let mappings = mappings::measure(&place, &subjects, &programs, &options)?;
+    let many = chosen(&options, "many", || many::measure(&place, &subjects, &programs, &options))?;
+    let uploads = chosen(&options, "uploads", || uploads::measure(&place, &subjects, &programs, &options))?;
+    let mappings =
+        chosen(&options, "mappings", || mappings::measure(&place, &subjects, &programs, &options))?;
     let peers = match options.peers {
         true => peers::measure(&place, &subjects, &programs, &options)?,
         false => Vec::new(),
@@ -121,4 +126,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     print!("{}", table::render(&report));
     println!("\nThe same as JSON, with every round: {}", file.display());
     Ok(())
+}
+
+/// What a part measures, if it is wanted.
+fn chosen<T>(
+    options: &Options,
+    part: &str,
+    measure: impl FnOnce() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
+    if options.wants(part) { measure() } else { Ok(None) }
 }

@@ -2,9 +2,27 @@
 
 use serde::Serialize;
 
-const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--waiting EVENTS] [--awake | --no-awake]
+/// What can be measured by itself.
+const PARTS: [&str; 12] = [
+    "runtimes",
+    "shares",
+    "logs",
+    "streams",
+    "inside",
+    "environments",
+    "events",
+    "queues",
+    "objects",
+    "many",
+    "uploads",
+    "mappings",
+];
+
+const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--only PARTS] [--waiting EVENTS] [--awake | --no-awake]
   --quick      fewer rounds: about five minutes once everything is built
   --peers      beside other servers as well, from PyPI and npm
+  --only       these alone, separated by commas: runtimes, shares, logs, streams, inside (URLs, extensions, telemetry),
+               environments, events, queues, objects, many (functions), uploads, mappings
   --waiting    how many events wait over 50 functions in the end: 1,000,000, or 20,000 with --quick
   --awake      keep every CPU awake with threads of idle priority (the default)
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
@@ -16,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// Whether other servers are measured beside.
     pub(crate) peers: bool,
+    /// What alone is measured; everything where nothing is named.
+    pub(crate) only: Vec<String>,
     /// Whether CPUs are kept from sleeping.
     pub(crate) awake: bool,
     /// Pairs of rounds for each warm scenario.
@@ -41,7 +61,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Self> {
-        let (mut quick, mut peers, mut awake, mut waiting) = (false, false, true, None);
+        let (mut quick, mut peers, mut awake, mut waiting, mut only) = (false, false, true, None, Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -49,6 +69,13 @@ impl Options {
                     let events = arguments.next().and_then(|events| events.parse().ok());
                     let Some(events) = events else { anyhow::bail!("--waiting needs a number\n{USAGE}") };
                     waiting = Some(events);
+                }
+                "--only" => {
+                    let parts = arguments.next().map(String::as_str).unwrap_or_default();
+                    only = parts.split(',').map(str::to_owned).collect();
+                    if let Some(part) = only.iter().find(|part| !PARTS.contains(&part.as_str())) {
+                        anyhow::bail!("--only: '{part}' is no part\n{USAGE}");
+                    }
                 }
                 "--quick" => quick = true,
                 "--peers" => peers = true,
@@ -62,6 +89,7 @@ impl Options {
         Ok(Self {
             quick,
             peers,
+            only,
             awake,
             rounds,
             requests,
@@ -73,5 +101,10 @@ impl Options {
             environments,
             waiting: waiting.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
         })
+    }
+
+    /// Whether a part is to be measured.
+    pub(crate) fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
 }

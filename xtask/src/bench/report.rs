@@ -52,14 +52,14 @@ pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) startup: Startup,
     /// At the end.
-    pub(crate) environments: Environments,
+    pub(crate) environments: Option<Environments>,
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
     pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
-    pub(crate) queues: Queues,
-    pub(crate) objects: Objects,
+    pub(crate) queues: Option<Queues>,
+    pub(crate) objects: Option<Objects>,
     pub(crate) many: Option<Many>,
     pub(crate) uploads: Option<Uploads>,
     /// Empty unless they were asked for.
@@ -72,14 +72,14 @@ pub(crate) struct Report {
 /// What the measurements gave.
 pub(crate) struct Parts {
     pub(crate) startup: Startup,
-    pub(crate) environments: Environments,
+    pub(crate) environments: Option<Environments>,
     pub(crate) shares: Option<Shares>,
     pub(crate) logs: Option<Logs>,
     pub(crate) streams: Option<Streams>,
     pub(crate) inside: Option<Inside>,
     pub(crate) events: Option<Events>,
-    pub(crate) queues: Queues,
-    pub(crate) objects: Objects,
+    pub(crate) queues: Option<Queues>,
+    pub(crate) objects: Option<Objects>,
     pub(crate) many: Option<Many>,
     pub(crate) uploads: Option<Uploads>,
     /// Empty unless they were asked for.
@@ -177,12 +177,14 @@ impl Report {
         let mut goals = vec![
             Goal::new("ready after start, p50, ms", READY_MS, ready),
             Goal::new("server's memory when idle, MB", SERVER_MB, Some(megabytes(idle))),
+        ];
+        goals.extend(environments.iter().map(|environments| {
             Goal::new(
                 format!("an environment beside its function, MB, of {}", environments.count),
                 ENVIRONMENT_MB,
                 Some(megabytes(environments.overhead_bytes())),
-            ),
-        ];
+            )
+        }));
         let off = |of: fn(&Shares) -> f64| shares.as_ref().map(of);
         goals.push(Goal::new(
             "share of a CPU with 128 MB, off the rule, points",
@@ -204,15 +206,16 @@ impl Report {
         goals.extend(stream_goals(streams.as_ref()));
         goals.extend(inside_goals(inside.as_ref()));
         goals.extend(event_goals(events.as_ref()));
-        goals.extend(queue_goals(&queues));
-        goals.push(Goal::new(
-            "server's memory gained by an object in parts, MB",
-            OBJECT_MB,
-            Some(megabytes(objects.most_bytes.saturating_sub(objects.before_bytes))),
-        ));
+        goals.extend(queues.iter().flat_map(queue_goals));
+        goals.extend(objects.iter().map(|objects| {
+            let gained = objects.most_bytes.saturating_sub(objects.before_bytes);
+            Goal::new("server's memory gained by an object in parts, MB", OBJECT_MB, Some(megabytes(gained)))
+        }));
         goals.extend(many.iter().flat_map(many_goals));
         goals.extend(uploads.iter().flat_map(|uploads| upload_goals(uploads, options)));
         goals.extend(mapping_goals(mappings.as_ref()));
+        // What was not asked for is no goal that could not be measured.
+        goals.retain(|goal| options.only.is_empty() || goal.verdict != Verdict::Unknown);
         Self {
             options: options.clone(),
             machine,

@@ -26,7 +26,7 @@ pub(crate) fn render(report: &Report) -> String {
         streams(report),
         inside(report),
         events(report),
-        queues(&report.queues),
+        queues(report.queues.as_ref()),
         objects(report),
         many(report),
         uploads(report),
@@ -209,12 +209,11 @@ fn server(report: &Report) -> String {
         startup.first_ms,
     );
     let after = format!("after {INVOCATIONS} invocations");
-    let many = format!("with {} idle environments more", report.environments.count);
-    for (when, memory) in [
-        ("idle after start", startup.idle),
-        (after.as_str(), startup.after_invocations),
-        (many.as_str(), report.environments.memory),
-    ] {
+    let many = report.environments.as_ref().map(|environments| {
+        (format!("with {} idle environments more", environments.count), environments.memory)
+    });
+    let always = [("idle after start".to_owned(), startup.idle), (after, startup.after_invocations)];
+    for (when, memory) in always.into_iter().chain(many) {
         let Memory { server_bytes, launcher_bytes, function_processes } = memory;
         let (server, launcher) = (megabytes(server_bytes), megabytes(launcher_bytes));
         // Writing into a string cannot fail.
@@ -223,8 +222,9 @@ fn server(report: &Report) -> String {
             "memory {when}: server {server:.1} MB, launcher {launcher:.1} MB, {function_processes} processes in sandboxes"
         );
     }
-    let Environments { count, first_ms, function_bytes, .. } = &report.environments;
-    let (own, beside) = (megabytes(*function_bytes), megabytes(report.environments.overhead_bytes()));
+    let Some(environments) = &report.environments else { return text };
+    let Environments { count, first_ms, function_bytes, .. } = environments;
+    let (own, beside) = (megabytes(*function_bytes), megabytes(environments.overhead_bytes()));
     let first = |of: fn(&Summary) -> f64| number(first_ms.as_ref().map(of), 1);
     let _ = writeln!(
         text,
@@ -237,7 +237,7 @@ fn server(report: &Report) -> String {
 }
 
 fn logs(report: &Report) -> String {
-    let Some(logs) = &report.logs else { return "Logs: not measured without Python\n".to_owned() };
+    let Some(logs) = &report.logs else { return "Logs: not measured\n".to_owned() };
     let p50 = |summary: &Option<Summary>| number(summary.as_ref().map(|summary| summary.p50), 0);
     format!(
         "Logs\na flood of {:.0} lines a second for {} s: {} dropped; server {:.1} MB before, {:.1} MB at most; another function's \
@@ -255,7 +255,7 @@ fn logs(report: &Report) -> String {
 }
 
 fn streams(report: &Report) -> String {
-    let Some(streams) = &report.streams else { return "Streams: not measured without Python\n".to_owned() };
+    let Some(streams) = &report.streams else { return "Streams: not measured\n".to_owned() };
     let of = |take: fn(&Summary) -> f64| number(streams.first_byte_us.as_ref().map(take), 0);
     format!(
         "Streams\na byte at the client after p50 {} µs, p99 {} µs; 200 MB at {:.0} MB a second; server {:.1} MB before, {:.1} MB \
@@ -270,7 +270,7 @@ fn streams(report: &Report) -> String {
 
 fn inside(report: &Report) -> String {
     let Some(inside) = &report.inside else {
-        return "URLs, extensions and telemetry: not measured without Python\n".to_owned();
+        return "URLs, extensions and telemetry: not measured\n".to_owned();
     };
     format!(
         "URLs, extensions and telemetry\nCPU time of a URL's call {:.0} µs, of the same Invoke {:.0} µs; warm p50 {:.0} µs, with an \
@@ -285,7 +285,7 @@ fn inside(report: &Report) -> String {
 }
 
 fn many(report: &Report) -> String {
-    let Some(both) = &report.many else { return "Many functions: not measured without Python\n".to_owned() };
+    let Some(both) = &report.many else { return "Many functions: not measured\n".to_owned() };
     let mut lines =
         vec![words("functions|ready ms|memory MB|GetFunction µs CPU|Invoke µs CPU|list of 10 µs|of 50 µs")];
     for side in [&both.few, &both.many] {
@@ -303,7 +303,7 @@ fn many(report: &Report) -> String {
 }
 
 fn uploads(report: &Report) -> String {
-    let Some(uploads) = &report.uploads else { return "Uploads: not measured without Python\n".to_owned() };
+    let Some(uploads) = &report.uploads else { return "Uploads: not measured\n".to_owned() };
     format!(
         "Uploads of {:.0} MB, one after the other\neach p50 {} ms; server {:.1} MB before, {:.1} MB at most; GetFunction p50 {} \
          µs before, {} µs beside them\n",
@@ -317,7 +317,7 @@ fn uploads(report: &Report) -> String {
 }
 
 fn events(report: &Report) -> String {
-    let Some(events) = &report.events else { return "Events: not measured without Python\n".to_owned() };
+    let Some(events) = &report.events else { return "Events: not measured\n".to_owned() };
     let p50 = |summary: &Option<Summary>, digits| number(summary.as_ref().map(|summary| summary.p50), digits);
     format!(
         "Events\n{:.0} of 1 KB accepted a second by 64 clients, {:.2} of the {:.0} that bare batches of 64 write into \
@@ -341,7 +341,8 @@ fn events(report: &Report) -> String {
     )
 }
 
-fn queues(queues: &Queues) -> String {
+fn queues(queues: Option<&Queues>) -> String {
+    let Some(queues) = queues else { return "Queues: not measured\n".to_owned() };
     let ms = |summary: &Option<Summary>, of: fn(&Summary) -> f64| number(summary.as_ref().map(of), 2);
     format!(
         "Queues, batches of ten messages of 1 KB\n32 clients: {:.0} messages sent a second, {:.2} of the {:.0} that bare \
@@ -361,7 +362,7 @@ fn queues(queues: &Queues) -> String {
 }
 
 fn objects(report: &Report) -> String {
-    let objects = &report.objects;
+    let Some(objects) = &report.objects else { return "Objects: not measured\n".to_owned() };
     format!(
         "Objects\n{:.0} of 1 KB put a second by 8 clients, {:.0} got; one of {:.0} MB in parts at {:.0} MB a second, read at \
          {:.0}; server {:.1} MB before, {:.1} MB at most\n",
