@@ -58,6 +58,8 @@ def test_the_server_holds_no_descriptor_that_is_roots(server, probe, invoke):
         # The counters of a sandbox's memory, which the launcher opens for reading, and what freezes it.
         r"|/sys/fs/cgroup/.*/(memory\.(max_usage_in_bytes|oom_control|peak|events)|cgroup\.freeze|freezer\.state)"
     )
+    # What the host says of its memory to everybody: the server has opened it by itself.
+    told = re.compile(r"/proc/meminfo|/sys/fs/cgroup/(.*/)?memory\.(limit_in_bytes|usage_in_bytes|max|current|stat)")
     folder = f"/proc/{server.pid}/fd"
     for number in os.listdir(folder):
         try:
@@ -67,7 +69,12 @@ def test_the_server_holds_no_descriptor_that_is_roots(server, probe, invoke):
             continue
         if int(number) <= 2 or meant.fullmatch(target):
             continue
-        if is_path(f"/proc/{server.pid}/fdinfo/{number}"):
+        flags = flags_of(f"/proc/{server.pid}/fdinfo/{number}")
+        if told.fullmatch(target):
+            assert flags & os.O_ACCMODE == os.O_RDONLY and found.st_mode & stat.S_IROTH, (number, target)
+            continue
+        # It stands for a place alone.
+        if flags & os.O_PATH:
             # The folder that the server is started for, below which code may be run from. It can be passed through by that
             # descriptor, and not be read.
             assert stat.S_ISDIR(found.st_mode) and target == str(server.home), (number, target)
@@ -76,11 +83,11 @@ def test_the_server_holds_no_descriptor_that_is_roots(server, probe, invoke):
         assert found.st_uid == uid, (number, target, found.st_uid)
 
 
-def is_path(info):
-    """Whether a descriptor stands for a place alone (`O_PATH`)."""
+def flags_of(info):
+    """How a descriptor was opened (proc_pid_fdinfo(5))."""
     with open(info) as file:
         flags = next(line for line in file if line.startswith("flags:"))
-    return int(flags.split()[1], 8) & os.O_PATH != 0
+    return int(flags.split()[1], 8)
 
 
 def test_the_data_folder_keeps_root_and_server_apart(server, probe):
