@@ -10,7 +10,7 @@ use lambent_store::queue::{Arrivals, ArrivalsError, Message, Taken};
 use lambent_store::{Error, Store, Write};
 use tokio::task::JoinSet;
 
-use crate::lanes::{Bounds, Lanes, Order, Pace};
+use crate::lanes::{Bounds, LONGEST_PAUSE, Lanes, Order, Pace};
 
 /// What follows from an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,10 @@ pub trait Courier: Send + Sync + 'static {
     fn prefix(&self) -> &'static str;
     /// What it may have under way.
     fn bounds(&self) -> Bounds;
+    /// How long a queue waits at most after a message for which there was no capacity.
+    fn longest_pause(&self) -> Duration {
+        LONGEST_PAUSE
+    }
     /// Whether the messages of a queue keep their order: one is under way at a time, and while the first waits for another
     /// attempt, all wait.
     fn is_in_order(&self, queue: &str) -> bool {
@@ -83,7 +87,7 @@ impl Dispatcher {
     /// Subscribes; delivers nothing before [`Dispatcher::run`].
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, courier: Arc<dyn Courier>) -> Self {
-        let (arrivals, lanes) = (store.arrivals(), Lanes::new(courier.bounds()));
+        let (arrivals, lanes) = (store.arrivals(), Lanes::new(courier.bounds(), courier.longest_pause()));
         Self { store, clock, courier, arrivals, lanes, takings: JoinSet::new(), attempts: JoinSet::new() }
     }
 

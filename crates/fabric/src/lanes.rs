@@ -11,7 +11,7 @@
 //! - **Yielding**: where an attempt was refused for lack of capacity the queue's attempts are halved, down to one, and grow by
 //!   one with each that is made, up to as many as were not refused. More is tried again after a pause, that doubles while the
 //!   same is found. A queue of which nothing was taken waits for as long. What waits for a function at its limit so costs an
-//!   attempt in [`LONGEST_PAUSE`], and not one with each that is made: each is a commit, and a place that somebody else
+//!   attempt in the longest pause, and not one with each that is made: each is a commit, and a place that somebody else
 //!   could have.
 
 use std::collections::{BTreeSet, HashMap};
@@ -100,22 +100,22 @@ struct Limit {
 
 impl Limit {
     /// After a refusal beside so many others.
-    fn found(before: Option<Self>, others: usize, now: Timestamp) -> Self {
+    fn found(before: Option<Self>, others: usize, now: Timestamp, longest: Duration) -> Self {
         let (level, begun, last) = match before {
             // What is taken together is refused together, one after the other: only the last says how far it goes.
             Some(limit) if now < limit.until() => (limit.level.min(others), limit.begun, limit.last),
-            before => (others, now, before.and_then(Self::next)),
+            before => (others, now, before.and_then(|limit| limit.next(longest))),
         };
         let pause = match last {
             Some((before, pause)) if level <= before => pause,
-            _ => FIRST_PAUSE,
+            _ => FIRST_PAUSE.min(longest),
         };
         Self { level, begun, pause, last, passed: false }
     }
 
     /// A queue that gets nothing at times, and something in between, is not one that gets nothing.
-    fn next(self) -> Option<(usize, Duration)> {
-        let again = (self.level, (self.pause * 2).min(LONGEST_PAUSE));
+    fn next(self, longest: Duration) -> Option<(usize, Duration)> {
+        let again = (self.level, (self.pause * 2).min(longest));
         (self.level > 0 || !self.passed).then_some(again)
     }
 
@@ -136,6 +136,7 @@ impl Limit {
 #[derive(Debug)]
 pub struct Lanes {
     bounds: Bounds,
+    longest_pause: Duration,
     lanes: HashMap<Arc<str>, Lane>,
     /// Those that have something to take and take nothing at the moment, by the time from which on.
     waiting: BTreeSet<(Timestamp, Arc<str>)>,
@@ -144,10 +145,18 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// No queues yet.
+    /// No queues yet. After refusals none pauses for longer than `longest_pause`, which is [`LONGEST_PAUSE`] where time is
+    /// not shortened.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, lanes: HashMap::new(), waiting: BTreeSet::new(), under_way: 0, bytes: 0 }
+    pub fn new(bounds: Bounds, longest_pause: Duration) -> Self {
+        Self {
+            bounds,
+            longest_pause,
+            lanes: HashMap::new(),
+            waiting: BTreeSet::new(),
+            under_way: 0,
+            bytes: 0,
+        }
     }
 
     /// A message has come to a queue, or has come back to it.
@@ -240,7 +249,7 @@ impl Lanes {
                 lane.most = (most + usize::from(more)).min(slots);
             }
             Pace::Refused => {
-                let limit = Limit::found(lane.limit, lane.under_way - 1, now);
+                let limit = Limit::found(lane.limit, lane.under_way - 1, now, self.longest_pause);
                 lane.most = (lane.under_way / 2).clamp(1, lane.most);
                 lane.held = (limit.level == 0).then(|| limit.until());
                 lane.limit = Some(limit);

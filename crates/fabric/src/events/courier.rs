@@ -13,7 +13,7 @@ use super::record::Answer;
 use super::retry::{self, Attempted, Condition, Next, TimeScale};
 use super::{Envelope, PREFIX, State};
 use crate::dispatcher::{Again, AttemptFuture, Courier, Verdict};
-use crate::lanes::Bounds;
+use crate::lanes::{Bounds, LONGEST_PAUSE};
 
 /// Twice what an account may have under way, so that one function at that limit leaves room for others; what their events may
 /// take in memory; and as many environments as start beside each other without getting in each other's way.
@@ -41,6 +41,10 @@ impl Courier for EventCourier {
 
     fn bounds(&self) -> Bounds {
         BOUNDS
+    }
+
+    fn longest_pause(&self) -> Duration {
+        self.scale.apply(LONGEST_PAUSE)
     }
 
     fn attempt(&self, queue: Arc<str>, message: Message) -> AttemptFuture {

@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_millis(1000);
 
 fn lanes(slots: usize) -> Lanes {
-    Lanes::new(Bounds { slots, bytes: 1000, first: slots })
+    Lanes::new(Bounds { slots, bytes: 1000, first: slots }, LONGEST_PAUSE)
 }
 
 /// Takes as much as may be taken; every queue has as many messages as asked for, of a byte each.
@@ -118,6 +118,14 @@ fn a_queue_that_gets_nothing_waits_longer_and_longer() {
         assert_eq!(refused(&mut lanes, 0, 1, Duration::ZERO, &mut now), 1);
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
+    // Where time is shortened, the pauses are.
+    let (mut short, mut then) = (Lanes::new(lanes.bounds, LONGEST_PAUSE / 100), NOW);
+    short.arrived(&queue("a"), NOW);
+    for _ in 0..12 {
+        refused(&mut short, 0, 1, Duration::ZERO, &mut then);
+        then = short.wake(then).expect("there is something to take");
+    }
+    assert_eq!(then.millis() - NOW.millis(), 10 + 20 + 40 + 80 + 8 * 100);
     // What is made goes on at once.
     now = lanes.wake(now).expect("there is something to take");
     assert_eq!(refused(&mut lanes, 64, 3, Duration::from_millis(1), &mut now), 0);
@@ -125,7 +133,7 @@ fn a_queue_that_gets_nothing_waits_longer_and_longer() {
 
 #[test]
 fn a_queue_begins_with_a_few_and_doubles() {
-    let mut lanes = Lanes::new(Bounds { slots: 1000, bytes: 100_000, first: 4 });
+    let mut lanes = Lanes::new(Bounds { slots: 1000, bytes: 100_000, first: 4 }, LONGEST_PAUSE);
     lanes.arrived(&queue("a"), NOW);
     for expected in [4, 8, 16, 32] {
         fill(&mut lanes);
@@ -174,7 +182,7 @@ fn history(seed: u64) {
         usize::try_from(state % below).unwrap()
     };
     let bounds = Bounds { slots: 1 + random(20), bytes: 50, first: 1 + random(4) };
-    let mut lanes = Lanes::new(bounds);
+    let mut lanes = Lanes::new(bounds, LONGEST_PAUSE);
     let names: Vec<Arc<str>> = (0..1 + random(6)).map(|n| queue(&format!("q{n}"))).collect();
     let mut left: HashMap<Arc<str>, usize> = HashMap::new();
     let mut readings: Vec<Order> = Vec::new();

@@ -109,7 +109,7 @@ impl World {
             numbers: 0,
             accepted: 0,
             crashes: 0,
-            lanes: Lanes::new(BOUNDS),
+            lanes: Lanes::new(BOUNDS, LONGEST_PAUSE),
             notes: Vec::new(),
             takings: Vec::new(),
             readings: Vec::new(),
@@ -304,7 +304,7 @@ impl World {
             self.end(&change);
             self.stored = whole;
         }
-        self.lanes = Lanes::new(BOUNDS);
+        self.lanes = Lanes::new(BOUNDS, LONGEST_PAUSE);
         self.takings.clear();
         self.readings.clear();
         self.attempts.clear();

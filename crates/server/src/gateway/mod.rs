@@ -256,7 +256,8 @@ impl Gateway {
         self.dispatch(&matched, &caller, &principal, request, &request_id).await
     }
 
-    /// Hands an authorised call to its service.
+    /// Hands an authorised call to its service. Those of the companions are on the heap: a future has the size of the largest
+    /// that it may wait for, and the calls of functions are to be small.
     async fn dispatch(
         &self,
         matched: &Matched,
@@ -265,44 +266,20 @@ impl Gateway {
         request: Request<Bytes>,
         request_id: &str,
     ) -> Response<Bytes> {
-        let service = matched.operation().service.name;
-        if service == lambda::SERVICE.name {
-            return self.control.call(matched, caller, request, request_id).await;
-        }
-        // On the heap: a future has the size of the largest that it may wait for, and the calls of functions are to be
-        // small.
-        Box::pin(self.dispatch_to_companion(matched, caller, principal, request, request_id)).await
-    }
-
-    async fn dispatch_to_companion(
-        &self,
-        matched: &Matched,
-        caller: &Caller,
-        principal: &Principal,
-        request: Request<Bytes>,
-        request_id: &str,
-    ) -> Response<Bytes> {
+        let Companions { autoscaling, eventbridge, iam, scheduler, sns, sqs, .. } = &self.companions;
+        let (scope, by_service) = (&caller.scope, caller.service.is_some());
         match matched.operation().service.name {
-            "application-autoscaling" => {
-                self.companions.autoscaling.call(&caller.scope, request, request_id).await
-            }
-            "events" => {
-                self.companions
-                    .eventbridge
-                    .call(&caller.scope, principal, caller.service.is_some(), request, request_id)
-                    .await
-            }
-            "iam" => self.companions.iam.call(matched, principal, request, request_id).await,
-            "logs" => self.logs.call(&caller.scope, request, request_id).await,
-            "sns" => self.companions.sns.call(matched, &caller.scope, principal, request, request_id).await,
-            "scheduler" => self.companions.scheduler.call(&caller.scope, request, request_id).await,
+            "application-autoscaling" => Box::pin(autoscaling.call(scope, request, request_id)).await,
+            "events" => Box::pin(eventbridge.call(scope, principal, by_service, request, request_id)).await,
+            "iam" => Box::pin(iam.call(matched, principal, request, request_id)).await,
+            "logs" => Box::pin(self.logs.call(scope, request, request_id)).await,
+            "sns" => Box::pin(sns.call(matched, scope, principal, request, request_id)).await,
+            "scheduler" => Box::pin(scheduler.call(scope, request, request_id)).await,
             "sqs" => {
-                self.companions
-                    .sqs
-                    .call(matched, &queues::caller(caller, principal), request, request_id)
-                    .await
+                let caller = queues::caller(caller, principal);
+                Box::pin(sqs.call(matched, &caller, request, request_id)).await
             }
-            "sts" => self.sts.call(matched, principal, request, request_id).await,
+            "sts" => Box::pin(self.sts.call(matched, principal, request, request_id)).await,
             _ => self.control.call(matched, caller, request, request_id).await,
         }
     }
