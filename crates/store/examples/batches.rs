@@ -8,14 +8,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use lambent_store::Store;
+use lambent_store::{Store, Wal};
 use rusqlite::{Connection, params};
 
 /// As long as those of events are.
 const QUEUE: &str = "event/arn:aws:lambda:us-east-1:000000000000:function:bench-wait-0";
 const STATE: &[u8] = br#"{"failed":0,"deferred":0}"#;
-/// As the store has it. It is a connection's setting, as `synchronous` is, and not the file's.
-const CHECKPOINT: u32 = 4000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "events" => event,
         other => return Err(format!("{other}: neither rows nor events").into()),
     };
-    let mut conn = open(Path::new(folder))?;
+    let path = Path::new(folder).join("lambent.db");
+    let mut conn = open(Path::new(folder), &path)?;
+    // Beside it, as the store has it, a thread copies the log into the database.
+    let mut wal = Wal::keep(&mut conn, &path)?;
     let body = vec![b'x'; bytes];
     let began = Instant::now();
     let mut written = 0;
@@ -41,20 +42,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         transaction.prepare_cached("UPDATE sequence SET last = ?1")?.execute(params![written])?;
         transaction.commit()?;
+        wal.committed(&conn, &path)?;
     }
     println!("{}", began.elapsed().as_nanos());
     Ok(())
 }
 
-fn open(folder: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
-    // It is closed when its last handle is dropped; that a connection is still open for a moment is no matter.
-    drop(Store::open(folder)?);
-    let conn = Connection::open(folder.join("lambent.db"))?;
+fn open(folder: &Path, path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
+    let store = Store::open(folder)?;
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(store.close())?;
+    let conn = Connection::open(path)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
     conn.execute_batch(
         "PRAGMA synchronous = FULL; CREATE TABLE row (id INTEGER PRIMARY KEY, body BLOB NOT NULL);",
     )?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     Ok(conn)
 }
 

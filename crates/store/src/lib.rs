@@ -14,4 +14,7 @@ pub mod queue;
 mod records;
 
 pub use code::{CodeError, CodeOptions, CodeStore, Package, merged_digest};
+/// For `examples/batches.rs` alone, which writes as the store does and without it.
+#[doc(hidden)]
+pub use records::Wal;
 pub use records::{Change, Changes, ChangesError, Error, Expect, Key, Partition, Record, Store, Write};

@@ -25,7 +25,7 @@ pub(super) fn hit(site: &str, moment: Moment) {
         Moment::Written => "written",
         Moment::After => "after",
     };
-    if wanted.split_once('/') == Some((site, word)) {
+    if wanted.rsplit_once('/') == Some((site, word)) {
         // Without a last word: a crash has none either. Should the signal not come, the abort does as well.
         let _sent = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::process::abort();
@@ -51,4 +51,17 @@ pub(super) fn synchronous() -> &'static str {
 #[cfg(not(debug_assertions))]
 pub(super) fn synchronous() -> &'static str {
     "FULL"
+}
+
+/// Pages after which the log is copied. A debug build can be told another number (`LAMBENT_STORE_STEP`), so that tests that
+/// write little see laps of the log.
+#[cfg(debug_assertions)]
+pub(super) fn step() -> Option<u32> {
+    std::env::var("LAMBENT_STORE_STEP").ok()?.parse().ok()
+}
+
+/// As it is, in a release build.
+#[cfg(not(debug_assertions))]
+pub(super) fn step() -> Option<u32> {
+    None
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! commit ──▶ bounded queue ──▶ writer thread: one transaction for all that wait, fsync ──▶ feed ──▶ answers
+//!                               keeper thread: copies the log into the database
 //! get, list, all ──▶ a few read-only connections on blocking threads (each sees a snapshot)
 //! ```
 
@@ -13,11 +14,13 @@ mod pace;
 mod readers;
 mod schema;
 mod store;
+mod wal;
 mod writer;
 
 pub use error::Error;
 pub use feed::{Change, Changes, ChangesError};
 pub use store::Store;
+pub use wal::Wal;
 
 use lambent_model::Timestamp;
 use serde::Serialize;

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, failpoint};
+use super::{Error, failpoint, wal};
 
 /// Each entry takes the schema one number further (`PRAGMA user_version`). Entries are never edited, only added.
 const MIGRATIONS: &[&str] = &["
@@ -96,11 +96,6 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE mail ADD COLUMN back INTEGER;
 "];
 
-/// Pages of the log, of 4 KB each, after which they are copied into the database. Pages that are written again and again,
-/// those of indexes and of messages that come and go, are copied once for all of it, and each time costs two syncs; what
-/// a start after a crash has to read is 16 MB.
-const CHECKPOINT: u32 = 4000;
-
 /// How many prepared statements a connection that writes keeps.
 const STATEMENTS: usize = 64;
 
@@ -161,13 +156,9 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         let detail = format!("it cannot use a write-ahead log, only {mode:?}; use a local file system");
         return Err(Error::Io { path: path.to_owned(), detail });
     }
-    // FULL is what makes a commit durable in WAL mode; the default of many builds, NORMAL, loses the last commits
-    // with the power.
-    let synchronous = failpoint::synchronous();
-    conn.execute_batch(&format!(
-        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT};"
-    ))
-    .map_err(sqlite)?;
+    set(&conn).map_err(sqlite)?;
+    conn.execute_batch(&format!("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = {};", wal::FILE))
+        .map_err(sqlite)?;
     keep_plans(&conn).map_err(sqlite)?;
     migrate(&mut conn, path)?;
     // All that the writer has: the library keeps sixteen, and prepares the others anew each time.
@@ -177,6 +168,22 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::from_io(dir, &e))?;
     }
     Ok(conn)
+}
+
+/// Opens one more connection, to copy the log into the database.
+pub(super) fn open_for_copying(path: &Path) -> Result<Connection, Error> {
+    let sqlite = |e: rusqlite::Error| Error::from_sqlite(path, &e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    set(&conn).map_err(sqlite)?;
+    Ok(conn)
+}
+
+/// What those that write have in common. FULL is what makes a commit durable in WAL mode; the default of many builds, NORMAL,
+/// loses the last commits with the power. The log is copied by [`wal`].
+fn set(conn: &Connection) -> rusqlite::Result<()> {
+    let synchronous = failpoint::synchronous();
+    conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;"))
 }
 
 /// Opens one more connection that can only read.

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::failpoint::{self, Moment};
 use super::handover::HandOver;
 use super::pace::Pace;
+use super::wal::Wal;
 use super::{Change, Error, Expect, Key, Write};
 use crate::mailbox::{self, Answer, Op, Receive, Settle};
 use crate::queue::{self, Leases};
@@ -67,6 +68,7 @@ pub(super) struct Writer {
     leases: Arc<Leases>,
     pace: Pace,
     hand_over: HandOver,
+    wal: Wal,
     /// Number of the last committed write.
     last: u64,
     /// Set by an error of the disk. What is on it is not known any more, so that no later commit may be promised.
@@ -77,7 +79,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        conn: Connection,
+        mut conn: Connection,
         path: PathBuf,
         told: Told,
         leases: Arc<Leases>,
@@ -87,6 +89,7 @@ impl Writer {
             .query_row("SELECT last FROM sequence", [], |row| row.get(0))
             .map_err(|e| Error::from_sqlite(&path, &e))?;
         told.announced.send_replace(last);
+        let wal = Wal::keep(&mut conn, &path)?;
         Ok(Self {
             conn,
             path,
@@ -94,6 +97,7 @@ impl Writer {
             leases,
             pace: Pace::default(),
             hand_over: HandOver::here(),
+            wal,
             last,
             broken: None,
             _lock: lock,
@@ -123,6 +127,9 @@ impl Writer {
             let results = self.commit_group_at(tasks, || each(&sites, Moment::Written));
             each(&sites, Moment::After);
             self.hand_over.answer(answers, results);
+            if let Err(error) = self.wal.committed(&self.conn, &self.path) {
+                self.broken.get_or_insert(error);
+            }
             if let Some(answer) = close {
                 // Whoever queued behind the close learns it from the closed channel.
                 drop(commands);
@@ -141,8 +148,11 @@ impl Writer {
     }
 
     fn close(self) -> Result<(), Error> {
-        let Self { conn, path, _lock, .. } = self;
+        let Self { conn, path, wal, _lock, .. } = self;
+        let database = wal.end();
+        // The last connection that can write copies what there is of the log and removes it.
         let closed = conn.close().map_err(|(_conn, error)| Error::from_sqlite(&path, &error));
+        drop(database);
         // Last, so that the next server finds a database that nobody has open.
         drop(_lock);
         closed
@@ -154,6 +164,9 @@ impl Writer {
             return Vec::new();
         }
         let size = group.len();
+        if self.broken.is_none() {
+            self.broken = self.wal.failure();
+        }
         if let Some(error) = &self.broken {
             return refused(size, error);
         }

@@ -102,6 +102,8 @@ fn record(library: &Path, dir: &Path, synchronous: &str) -> Vec<Step> {
         .args(["--ignored", "--exact", "working_process", "--nocapture"])
         .env(DIR, dir)
         .env("LAMBENT_STORE_SYNCHRONOUS", synchronous)
+        // The log is copied into the database many times meanwhile, by its keeper and by the writer.
+        .env("LAMBENT_STORE_STEP", "40")
         .env("LD_PRELOAD", library)
         .env("POWERCUT_DIR", dir)
         .env("POWERCUT_JOURNAL", &journal)
