@@ -21,7 +21,7 @@ use crate::names::{QueueName, invalid_value};
 use crate::queue::{Queue, failed};
 use crate::receipt::Handle;
 use crate::send::{DEDUPLICATION, before, sequence_number};
-use crate::waiters::Look;
+use crate::waiters::{Look, Waiters};
 use crate::{Context, Inner};
 
 /// "Valid values: 1 to 10."
@@ -221,14 +221,21 @@ impl Inner {
     /// Whether so many messages are hidden that no more are given out. They are counted when there might be: it takes as
     /// many receives to come back to that.
     async fn is_full(&self, queue: &Queue, now: Timestamp) -> Result<bool, Error> {
-        let hidden = &queue.waiters.hidden;
-        if hidden.load(Ordering::Relaxed).saturating_add(MOST.unsigned_abs().into()) <= IN_FLIGHT {
+        let Waiters { hidden, counting, .. } = &*queue.waiters;
+        let is_far =
+            || hidden.load(Ordering::Relaxed).saturating_add(MOST.unsigned_abs().into()) <= IN_FLIGHT;
+        if is_far() {
             return Ok(false);
         }
-        let depth =
-            self.store.depth(queue.stored.mailbox, now, None).await.map_err(|error| failed(&error))?;
-        hidden.store(depth.hidden, Ordering::Relaxed);
-        Ok(depth.hidden >= IN_FLIGHT)
+        let _turn = counting.lock().await;
+        // Whoever had the turn before has counted for all that waited.
+        if is_far() {
+            return Ok(false);
+        }
+        let counted = self.store.hidden(queue.stored.mailbox, now, IN_FLIGHT).await;
+        let count = counted.map_err(|error| failed(&error))?;
+        hidden.store(count, Ordering::Relaxed);
+        Ok(count >= IN_FLIGHT)
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Waiters {
     waiting: AtomicUsize,
     /// At most so many messages are hidden; nobody has counted yet at first, so it may be any number.
     pub(crate) hidden: AtomicU64,
+    /// Whose turn it is to count them.
+    pub(crate) counting: tokio::sync::Mutex<()>,
 }
 
 impl Default for Waiters {
@@ -27,6 +29,7 @@ impl Default for Waiters {
             alarm: Mutex::new(None),
             waiting: AtomicUsize::new(0),
             hidden: AtomicU64::new(u64::MAX),
+            counting: tokio::sync::Mutex::new(()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What SQLite takes in bare batches with the store's settings: the floor that the benchmark holds the acceptance of events
 //! against. `batches FOLDER COUNT BYTES BATCH rows|events` prints the nanoseconds.
 //!
-//! `rows` are rows of a table with nothing beside it; `events` are what the store writes for an event: a message, its entry
-//! in the index of due times, its body, and once in each batch the number of the last write. Both are written into a file
+//! `rows` are rows of a table with nothing beside it; `events` are what the store writes for an event: a message with its body,
+//! its entry in the index of due times, and once in each batch the number of the last write. Both are written into a file
 //! that the store has made, so that tables and settings of the file are the store's, and both without the store.
 
 use std::path::Path;
@@ -65,9 +65,7 @@ fn row(conn: &Connection, number: usize, body: &[u8]) -> rusqlite::Result<()> {
 }
 
 fn event(conn: &Connection, number: usize, body: &[u8]) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT INTO message (id, queue, due, state) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![number, QUEUE, 1_800_000_000_000_000 + number as u64, STATE])?;
-    conn.prepare_cached("INSERT INTO message_body (id, body) VALUES (?1, ?2)")?
-        .execute(params![number, body])?;
+    conn.prepare_cached("INSERT INTO message (id, queue, due, state, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![number, QUEUE, 1_800_000_000_000_000 + number as u64, STATE, body])?;
     Ok(())
 }

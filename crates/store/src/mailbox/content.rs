@@ -105,33 +105,37 @@ fn part<'b>(lengths: &[u8], bytes: &'b [u8], place: usize) -> Option<(&'b [u8], 
 /// left of.
 pub(super) struct Removal<'c> {
     conn: &'c Connection,
-    rows: CachedStatement<'c>,
+    numbers: BTreeSet<u64>,
+    /// Those of them that lie alone.
+    alone: BTreeSet<u64>,
     bundles: BTreeSet<u64>,
 }
 
 impl<'c> Removal<'c> {
-    pub(super) fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
-        let rows = conn.prepare_cached("DELETE FROM mail WHERE id = ?1")?;
-        Ok(Self { conn, rows, bundles: BTreeSet::new() })
+    pub(super) fn new(conn: &'c Connection) -> Self {
+        Self { conn, numbers: BTreeSet::new(), alone: BTreeSet::new(), bundles: BTreeSet::new() }
     }
 
     /// Removes one; whoever does it looks after its group.
-    pub(super) fn remove(&mut self, number: u64, back: Option<u64>) -> rusqlite::Result<()> {
-        self.rows.execute(params![number])?;
+    pub(super) fn remove(&mut self, number: u64, back: Option<u64>) {
+        self.numbers.insert(number);
         match back {
-            Some(back) => {
-                self.bundles.insert(number - back);
-            }
-            None => {
-                self.conn
-                    .prepare_cached("DELETE FROM mail_content WHERE id = ?1")?
-                    .execute(params![number])?;
-            }
-        }
-        Ok(())
+            Some(back) => self.bundles.insert(number - back),
+            None => self.alone.insert(number),
+        };
     }
 
     pub(super) fn finish(self) -> rusqlite::Result<()> {
+        // What was sent together is mostly removed together: a statement for each run costs a tenth of one for each message.
+        let of_both = [
+            ("DELETE FROM mail WHERE id BETWEEN ?1 AND ?2", self.numbers),
+            ("DELETE FROM mail_content WHERE id BETWEEN ?1 AND ?2", self.alone),
+        ];
+        for (sql, numbers) in of_both {
+            for (first, last) in runs(numbers) {
+                self.conn.prepare_cached(sql)?.execute(params![first, last])?;
+            }
+        }
         if self.bundles.is_empty() {
             return Ok(());
         }
@@ -146,9 +150,27 @@ impl<'c> Removal<'c> {
     }
 }
 
+/// Numbers that grow, as runs without a gap: the first and the last of each.
+pub(super) fn runs(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_have_no_gaps() {
+        assert_eq!(runs([]), []);
+        assert_eq!(runs([3, 4, 5, 7, 9, 10]), [(3, 5), (7, 7), (9, 10)]);
+    }
 
     fn message(bytes: usize, group: Option<&str>) -> NewMessage {
         NewMessage {

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use lambent_model::Timestamp;
 
 pub(crate) use apply::{Refused, apply, close, open};
-pub(crate) use read::{closed, depth, expired};
+pub(crate) use read::{closed, depth, expired, hidden};
 
 /// One action on a mailbox. Those of one commit share its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]

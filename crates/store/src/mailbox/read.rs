@@ -34,6 +34,15 @@ pub(crate) fn depth(
     Ok(depth)
 }
 
+/// Counts those that somebody has, up to `most`. Unlike [`depth`] it passes by all that can be received.
+pub(crate) fn hidden(conn: &Connection, mailbox: u64, now: Timestamp, most: u64) -> rusqlite::Result<u64> {
+    conn.prepare_cached(
+        "SELECT COUNT(*) FROM
+             (SELECT 1 FROM mail WHERE mailbox = ?1 AND due > ?2 AND receives > 0 LIMIT ?3)",
+    )?
+    .query_row(params![mailbox, now.micros(), most], |row| row.get(0))
+}
+
 /// A mailbox that was closed and holds rows yet.
 pub(crate) fn closed(conn: &Connection) -> rusqlite::Result<Option<u64>> {
     conn.prepare_cached("SELECT id FROM mailbox WHERE open = 0 LIMIT 1")?

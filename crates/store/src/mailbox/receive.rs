@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lambent_model::Timestamp;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::apply::{Refused, check_open};
 use super::content::{Reader, Removal};
@@ -200,10 +200,9 @@ fn handle(
     if rows.is_empty() {
         return Ok(true);
     }
-    let mut hide =
-        conn.prepare_cached("UPDATE mail SET due = ?2, receives = ?3, first = ?4 WHERE id = ?1")?;
+    let mut hiding = Hiding { conn, ask, run: None };
     let mut content = Reader::new(conn)?;
-    let mut removal = Removal::new(conn)?;
+    let mut removal = Removal::new(conn);
     let mut goes_on = true;
     for (row, verdict) in rows {
         if received.messages.iter().map(|message| message.body.len()).sum::<usize>() >= GIVEN_BYTES {
@@ -211,8 +210,12 @@ fn handle(
             break;
         }
         match verdict {
-            Verdict::Give => received.messages.push(give(&mut hide, ask, row, &mut content)?),
-            Verdict::Expired => removal.remove(row.number, row.back)?,
+            Verdict::Give => {
+                let first = row.first.unwrap_or_else(|| ask.now.micros());
+                hiding.hide(&row, first)?;
+                received.messages.push(with_content(&mut content, row, first, 1)?);
+            }
+            Verdict::Expired => removal.remove(row.number, row.back),
             Verdict::Dead => {
                 let target = ask.dead_letters.as_ref().expect("without it there are no dead letters");
                 bury(conn, last, ask, target, &row)?;
@@ -220,8 +223,52 @@ fn handle(
             }
         }
     }
+    hiding.finish()?;
     removal.finish()?;
     Ok(goes_on)
+}
+
+/// Hides and counts what is given, in one statement for those whose numbers follow each other and that fared alike.
+struct Hiding<'c> {
+    conn: &'c Connection,
+    ask: &'c Receive,
+    run: Option<Run>,
+}
+
+#[derive(Clone, Copy)]
+struct Run {
+    from: u64,
+    to: u64,
+    receives: u64,
+    first: i64,
+}
+
+impl Hiding<'_> {
+    fn hide(&mut self, row: &Row, first: i64) -> rusqlite::Result<()> {
+        match &mut self.run {
+            Some(run) if (run.to + 1, run.receives, run.first) == (row.number, row.receives, first) => {
+                run.to = row.number;
+            }
+            _ => {
+                self.end_run()?;
+                let (from, to) = (row.number, row.number);
+                self.run = Some(Run { from, to, receives: row.receives, first });
+            }
+        }
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> rusqlite::Result<()> {
+        let Some(Run { from, to, receives, first }) = self.run.take() else { return Ok(()) };
+        self.conn
+            .prepare_cached("UPDATE mail SET due = ?3, receives = ?4, first = ?5 WHERE id BETWEEN ?1 AND ?2")?
+            .execute(params![from, to, self.ask.hidden_until.micros(), receives + 1, first])?;
+        Ok(())
+    }
+
+    fn finish(mut self) -> rusqlite::Result<()> {
+        self.end_run()
+    }
 }
 
 fn verdict(ask: &Receive, row: &Row) -> Verdict {
@@ -232,17 +279,6 @@ fn verdict(ask: &Receive, row: &Row) -> Verdict {
         Some(target) if row.receives - row.base >= target.after => Verdict::Dead,
         _ => Verdict::Give,
     }
-}
-
-fn give(
-    hide: &mut CachedStatement<'_>,
-    ask: &Receive,
-    row: Row,
-    content: &mut Reader<'_>,
-) -> rusqlite::Result<Message> {
-    let first = row.first.unwrap_or_else(|| ask.now.micros());
-    hide.execute(params![row.number, ask.hidden_until.micros(), row.receives + 1, first])?;
-    with_content(content, row, first, 1)
 }
 
 fn with_content(content: &mut Reader<'_>, row: Row, first: i64, more: u64) -> rusqlite::Result<Message> {

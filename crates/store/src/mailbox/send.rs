@@ -1,5 +1,7 @@
 //! New messages.
 
+use std::fmt::Write as _;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::apply::{Refused, check_open};
@@ -34,24 +36,56 @@ fn add(
     sent: i64,
     mut messages: &[NewMessage],
 ) -> rusqlite::Result<()> {
-    let mut row = conn.prepare_cached(
-        "INSERT INTO mail (id, mailbox, due, receives, base, sent, grp, back)
-         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6)",
-    )?;
     let mut content = content::insert(conn)?;
     while !messages.is_empty() {
         let (together, others) = messages.split_at(content::together(messages));
         content::write(&mut content, first, together)?;
-        let is_bundle = together.len() > 1;
-        for (number, message) in (first..).zip(together) {
-            let back = is_bundle.then_some(number - first);
-            row.execute(params![number, mailbox, message.due.micros(), sent, message.group, back])?;
-            if let Some(group) = &message.group {
-                groups::join(conn, mailbox, group, number)?;
-            }
+        let due = together[0].due;
+        if together.len() > 1 && together.iter().all(|message| message.due == due) {
+            conn.prepare_cached(&alike(together.len()))?.execute(params![
+                first,
+                mailbox,
+                due.micros(),
+                sent
+            ])?;
+        } else {
+            each(conn, mailbox, first, sent, together)?;
         }
         first += together.len() as u64;
         messages = others;
+    }
+    Ok(())
+}
+
+/// Inserts the messages of a bundle that are due at the same time, which are alike but for their numbers: one statement takes a
+/// third of the time of as many as there are messages.
+fn alike(count: usize) -> String {
+    let mut sql = String::from("INSERT INTO mail (id, mailbox, due, receives, base, sent, back) VALUES");
+    for back in 0..count {
+        let comma = if back > 0 { "," } else { "" };
+        write!(sql, "{comma} (?1 + {back}, ?2, ?3, 0, 0, ?4, {back})").expect("a string takes every text");
+    }
+    sql
+}
+
+/// Inserts messages that lie in one row of content, or one that lies alone.
+fn each(
+    conn: &Connection,
+    mailbox: u64,
+    first: u64,
+    sent: i64,
+    together: &[NewMessage],
+) -> rusqlite::Result<()> {
+    let mut row = conn.prepare_cached(
+        "INSERT INTO mail (id, mailbox, due, receives, base, sent, grp, back)
+         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6)",
+    )?;
+    for (number, message) in (first..).zip(together) {
+        let back = (together.len() > 1).then_some(number - first);
+        row.execute(params![number, mailbox, message.due.micros(), sent, message.group, back])?;
+        if let Some(group) = &message.group {
+            groups::join(conn, mailbox, group, number)?;
+        }
     }
     Ok(())
 }

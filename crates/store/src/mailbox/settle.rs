@@ -1,32 +1,33 @@
 //! What becomes of messages that were received.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use super::apply::{Refused, check_open};
-use super::content::Removal;
+use super::content::{Removal, runs};
 use super::{Fate, Receipt, Settle, Settled, groups};
 
 pub(super) fn settle(conn: &Connection, settle: &Settle) -> Result<Vec<Settled>, Refused> {
     check_open(conn, settle.mailbox)?;
     let mut settled = Vec::with_capacity(settle.fates.len());
     let mut touched = BTreeSet::new();
-    let mut find = conn
-        .prepare_cached("SELECT due, grp, back FROM mail WHERE id = ?1 AND mailbox = ?2 AND receives = ?3")?;
-    let mut removal = Removal::new(conn)?;
+    let mut found = find(conn, settle)?;
+    let mut removal = Removal::new(conn);
     for (receipt, fate) in &settle.fates {
         let Receipt { number, receives } = *receipt;
-        let found = find
-            .query_row(params![number, settle.mailbox, receives], |row| {
-                Ok(Found { number, due: row.get(0)?, group: row.get(1)?, back: row.get(2)? })
-            })
-            .optional()?;
-        let became = match found {
-            Some(found) => one(conn, settle, found, *fate, &mut removal, &mut touched)?,
+        let became = match found.get_mut(&number).filter(|found| found.receives == receives) {
+            Some(message) => one(conn, settle, number, message, *fate, &mut removal)?,
             None => Settled::Gone,
         };
-        if settle.strict && became != Settled::Done {
+        if became == Settled::Done {
+            if let Some(group) = found.get(&number).and_then(|message| message.group.clone()) {
+                touched.insert(group);
+            }
+            if *fate == Fate::Deleted {
+                found.remove(&number);
+            }
+        } else if settle.strict {
             return Err(Refused::Lost(receipt.number));
         }
         settled.push(became);
@@ -38,10 +39,28 @@ pub(super) fn settle(conn: &Connection, settle: &Settle) -> Result<Vec<Settled>,
     Ok(settled)
 }
 
-/// A message that somebody received, and nobody since.
+/// The messages of which the receipts are, as far as they are there; those whose numbers follow each other by one statement.
+fn find(conn: &Connection, settle: &Settle) -> rusqlite::Result<HashMap<u64, Found>> {
+    let numbers: BTreeSet<u64> = settle.fates.iter().map(|(receipt, _)| receipt.number).collect();
+    let mut find = conn.prepare_cached(
+        "SELECT id, due, receives, grp, back FROM mail WHERE id BETWEEN ?1 AND ?2 AND mailbox = ?3",
+    )?;
+    let mut found = HashMap::with_capacity(numbers.len());
+    for (first, last) in runs(numbers) {
+        let mut rows = find.query(params![first, last, settle.mailbox])?;
+        while let Some(row) = rows.next()? {
+            let message =
+                Found { due: row.get(1)?, receives: row.get(2)?, group: row.get(3)?, back: row.get(4)? };
+            found.insert(row.get(0)?, message);
+        }
+    }
+    Ok(found)
+}
+
+/// A message for which there is a receipt.
 struct Found {
-    number: u64,
     due: i64,
+    receives: u64,
     group: Option<String>,
     back: Option<u64>,
 }
@@ -49,21 +68,21 @@ struct Found {
 fn one(
     conn: &Connection,
     settle: &Settle,
-    found: Found,
+    number: u64,
+    found: &mut Found,
     fate: Fate,
     removal: &mut Removal<'_>,
-    touched: &mut BTreeSet<String>,
 ) -> rusqlite::Result<Settled> {
     if settle.while_hidden && found.due <= settle.now.micros() {
         return Ok(Settled::Visible);
     }
     match fate {
-        Fate::Deleted => removal.remove(found.number, found.back)?,
+        Fate::Deleted => removal.remove(number, found.back),
         Fate::Hidden { until } => {
+            found.due = until.micros();
             conn.prepare_cached("UPDATE mail SET due = ?2 WHERE id = ?1")?
-                .execute(params![found.number, until.micros()])?;
+                .execute(params![number, until.micros()])?;
         }
     }
-    touched.extend(found.group);
     Ok(Settled::Done)
 }

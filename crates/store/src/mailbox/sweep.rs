@@ -12,14 +12,14 @@ use super::groups;
 pub(super) fn remove(conn: &Connection, numbers: &[u64]) -> Result<usize, Refused> {
     let mut touched = BTreeSet::new();
     let mut removed = 0;
-    let mut removal = Removal::new(conn)?;
+    let mut removal = Removal::new(conn);
     for number in numbers {
         let found: Option<(u64, Option<String>, Option<u64>)> = conn
             .prepare_cached("SELECT mailbox, grp, back FROM mail WHERE id = ?1")?
             .query_row(params![number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((mailbox, group, back)) = found else { continue };
-        removal.remove(*number, back)?;
+        removal.remove(*number, back);
         removed += 1;
         touched.extend(group.map(|group| (mailbox, group)));
     }
@@ -43,9 +43,9 @@ pub(super) fn discard(conn: &Connection, mailbox: u64, limit: usize) -> Result<u
         .prepare_cached("SELECT id, back FROM mail WHERE mailbox = ?1 LIMIT ?2")?
         .query_map(params![mailbox, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let mut removal = Removal::new(conn)?;
+    let mut removal = Removal::new(conn);
     for (number, back) in &numbers {
-        removal.remove(*number, *back)?;
+        removal.remove(*number, *back);
     }
     removal.finish()?;
     if numbers.len() < limit {

@@ -49,8 +49,8 @@ pub(crate) fn entries(
     bytes: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut statement = conn.prepare_cached(
-        "SELECT message.id, due, body FROM message JOIN message_body ON message_body.id = message.id
-         WHERE queue = ?1 AND (due, message.id) > (?2, ?3) AND due < ?4 ORDER BY due, message.id LIMIT ?5",
+        "SELECT id, due, COALESCE(body, (SELECT body FROM message_body WHERE message_body.id = message.id))
+         FROM message WHERE queue = ?1 AND (due, id) > (?2, ?3) AND due < ?4 ORDER BY due, id LIMIT ?5",
     )?;
     let limit = i64::try_from(count).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![queue, after.due.micros(), after.id, until.micros(), limit])?;
@@ -70,8 +70,9 @@ pub(crate) fn entries(
 /// How much lies in a queue. It looks at every message of it, and at no body.
 pub(crate) fn extent(conn: &Connection, queue: &str) -> rusqlite::Result<Extent> {
     let mut statement = conn.prepare_cached(
-        "SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0)
-         FROM message JOIN message_body ON message_body.id = message.id WHERE queue = ?1",
+        "SELECT COUNT(*), COALESCE(SUM(COALESCE(LENGTH(body),
+             (SELECT LENGTH(body) FROM message_body WHERE message_body.id = message.id))), 0)
+         FROM message WHERE queue = ?1",
     )?;
     statement.query_row(params![queue], |row| Ok(Extent { count: row.get(0)?, bytes: row.get(1)? }))
 }
@@ -84,13 +85,16 @@ pub(super) fn discard(
     count: usize,
 ) -> rusqlite::Result<()> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let mut first = conn
-        .prepare_cached("SELECT id FROM message WHERE queue = ?1 AND due < ?2 ORDER BY due, id LIMIT ?3")?;
-    let ids: Vec<u64> = first
-        .query_map(params![queue, before.micros(), count], |row| row.get(0))?
+    let mut first = conn.prepare_cached(
+        "SELECT id, body IS NULL FROM message WHERE queue = ?1 AND due < ?2 ORDER BY due, id LIMIT ?3",
+    )?;
+    let ids: Vec<(u64, bool)> = first
+        .query_map(params![queue, before.micros(), count], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    for id in ids {
-        conn.prepare_cached("DELETE FROM message_body WHERE id = ?1")?.execute(params![id])?;
+    for (id, is_apart) in ids {
+        if is_apart {
+            conn.prepare_cached("DELETE FROM message_body WHERE id = ?1")?.execute(params![id])?;
+        }
         conn.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute(params![id])?;
     }
     Ok(())

@@ -31,10 +31,10 @@ impl Held {
         self.tokens.contains_key(&id)
     }
 
-    pub(crate) fn grant(&mut self, id: u64) -> Lease {
+    pub(crate) fn grant(&mut self, id: u64, apart: bool) -> Lease {
         self.last += 1;
         self.tokens.insert(id, self.last);
-        Lease { id, token: self.last }
+        Lease { id, token: self.last, apart }
     }
 
     pub(crate) fn is_valid(&self, lease: Lease) -> bool {

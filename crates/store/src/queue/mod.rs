@@ -38,6 +38,8 @@ pub(crate) use take::{take, waiting};
 pub struct Lease {
     id: u64,
     token: u64,
+    /// Its body has a row of its own.
+    apart: bool,
 }
 
 impl Lease {

@@ -17,8 +17,10 @@ pub(crate) fn take(
     // Before the reading begins: see `Held`.
     let mut held = leases.lock();
     let mut find =
-        conn.prepare_cached("SELECT id, due, state FROM message WHERE queue = ?1 ORDER BY due, id")?;
-    let mut body = conn.prepare_cached("SELECT body FROM message_body WHERE id = ?1")?;
+        // Along the index alone: of those that are leased nothing else is read.
+        conn.prepare_cached("SELECT id, due FROM message WHERE queue = ?1 ORDER BY due, id")?;
+    let mut within = conn.prepare_cached("SELECT state, body FROM message WHERE id = ?1")?;
+    let mut apart = conn.prepare_cached("SELECT body FROM message_body WHERE id = ?1")?;
     let mut rows = find.query(params![queue])?;
     let (mut found, mut sum) = (Vec::new(), 0);
     let mut next = None;
@@ -31,12 +33,15 @@ pub(crate) fn take(
             next = Some(due);
             break;
         }
-        let body: Vec<u8> = body.query_row(params![id], |row| row.get(0))?;
+        let (state, body): (Vec<u8>, Option<Vec<u8>>) =
+            within.query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let is_apart = body.is_none();
+        let body = body.map_or_else(|| apart.query_row(params![id], |row| row.get(0)), Ok)?;
         sum += body.len();
-        found.push((id, due, row.get(2)?, body));
+        found.push((id, due, state, body, is_apart));
     }
     // Not before everything was read: an error takes nothing.
-    let message = |(id, due, state, body)| Message { lease: held.grant(id), due, state, body };
+    let message = |(id, due, state, body, apart)| Message { lease: held.grant(id, apart), due, state, body };
     Ok(Taken { messages: found.into_iter().map(message).collect(), next })
 }
 

@@ -94,10 +94,13 @@ const MIGRATIONS: &[&str] = &["
     -- By how much its number is larger than that of the row of mail_content that has what it says among that of others;
     -- NULL where it has a row of its own.
     ALTER TABLE mail ADD COLUMN back INTEGER;
+", "
+    -- Of small messages; NULL where it is in message_body.
+    ALTER TABLE message ADD COLUMN body BLOB;
 "];
 
-/// How many prepared statements a connection that writes keeps.
-const STATEMENTS: usize = 64;
+/// How many prepared statements a connection that writes keeps: all of them, with one for each size of a bundle.
+const STATEMENTS: usize = 96;
 
 /// Makes the data directory with access for the server's user only: records may hold a function's environment.
 pub(super) fn create_dir(dir: &Path) -> Result<(), Error> {
@@ -261,6 +264,50 @@ mod tests {
         crate::mailbox::apply(&conn, &mut 7, remove).unwrap();
         let left: u64 = conn.query_row("SELECT count(*) FROM mail_content", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn messages_of_before_bodies_lay_within_are_taken_as_others_are() {
+        use crate::{Store, Write, queue::Place};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lambent.db");
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(&MIGRATIONS[..4].concat()).unwrap();
+        conn.execute_batch(
+            "INSERT INTO message VALUES (1, 'q', 1, x'01'), (2, 'q', 2, x'02');
+             INSERT INTO message_body VALUES (1, x'11'), (2, x'12');
+             UPDATE sequence SET last = 2;
+             PRAGMA user_version = 4;",
+        )
+        .unwrap();
+        drop(conn);
+        let store = Store::open(dir.path()).unwrap();
+        let at = lambent_model::Timestamp::from_micros;
+        // One that lies within its row, and one that is too large for it.
+        let bodies = [vec![0x11], vec![0x12], vec![0x13], vec![0x14; 5000]];
+        for (due, body) in [(3, &bodies[2]), (4, &bodies[3])] {
+            let new = Write::Enqueue { queue: "q".into(), due: at(due), state: vec![3], body: body.clone() };
+            store.commit(vec![new]).await.unwrap();
+        }
+        let extent = store.extent("q").await.unwrap();
+        assert_eq!((extent.count, extent.bytes), (4, 5003));
+        let read = store.entries("q", Place::before(at(0)), at(9), 9, 1 << 20).await.unwrap();
+        assert_eq!(read.into_iter().map(|entry| entry.body).collect::<Vec<_>>(), bodies);
+        // The first of each kind is discarded, the others are finished.
+        let discard = |before| Write::Discard { queue: "q".into(), before: at(before), count: 1 };
+        store.commit(vec![discard(2)]).await.unwrap();
+        let taken = store.take("q", at(9), 9, 1 << 20).await.unwrap().messages;
+        assert_eq!(taken.iter().map(|message| message.body.clone()).collect::<Vec<_>>(), bodies[1..]);
+        assert_eq!((&taken[0].state[..], &taken[1].state[..]), (&[2][..], &[3][..]));
+        let end = taken.iter().map(|message| Write::Finish { lease: message.lease }).collect();
+        store.commit(end).await.unwrap();
+        store.close().await.unwrap();
+        let conn = Connection::open(&path).unwrap();
+        for table in ["message", "message_body"] {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let left: u64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(left, 0, "{table}");
+        }
     }
 
     #[test]

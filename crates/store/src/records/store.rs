@@ -145,6 +145,14 @@ impl Store {
         self.inner.readers.read(move |conn| mailbox::depth(conn, mailbox, now, sent_until)).await
     }
 
+    /// How many messages of a mailbox are hidden because somebody has received them, counted up to `most`.
+    ///
+    /// # Errors
+    /// Those of the disk, and [`Error::Closed`].
+    pub async fn hidden(&self, mailbox: u64, now: Timestamp, most: u64) -> Result<u64, Error> {
+        self.inner.readers.read(move |conn| mailbox::hidden(conn, mailbox, now, most)).await
+    }
+
     /// A mailbox that was closed and has something left, for [`Op::Discard`].
     ///
     /// # Errors
