@@ -143,13 +143,20 @@ impl State {
     /// As it is noted.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
+        if self == Self::default() {
+            // Most events have no other: nothing of it is written, and more of them lie in a page.
+            return Vec::new();
+        }
         serde_json::to_vec(&self).expect("numbers always have a JSON form")
     }
 
     /// As it was noted; `None` for what is none.
     #[must_use]
     pub fn decode(text: &[u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok()
+        match text {
+            [] => Some(Self::default()),
+            _ => serde_json::from_slice(text).ok(),
+        }
     }
 }
 
@@ -184,6 +191,9 @@ mod tests {
             assert_eq!(queue, format!("event/{function}"));
             assert_eq!(Envelope::decode(body), Some(envelope));
             assert_eq!(State::decode(&state), Some(State::default()));
+            let failed = State { failed: 1, ..State::default() };
+            assert_eq!(State::decode(&failed.encode()), Some(failed));
+            assert_eq!(State::decode(br#"{"failed":0,"deferred":0}"#), Some(State::default()));
         }
         assert_eq!(Envelope::decode(b"{}\n".to_vec()), None);
     }

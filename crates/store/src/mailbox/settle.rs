@@ -39,12 +39,14 @@ pub(super) fn settle(conn: &Connection, settle: &Settle) -> Result<Vec<Settled>,
     Ok(settled)
 }
 
+/// By their numbers: without the sign SQLite would go through all messages of the mailbox instead.
+const FIND: &str =
+    "SELECT id, due, receives, grp, back FROM mail WHERE id BETWEEN ?1 AND ?2 AND +mailbox = ?3";
+
 /// The messages of which the receipts are, as far as they are there; those whose numbers follow each other by one statement.
 fn find(conn: &Connection, settle: &Settle) -> rusqlite::Result<HashMap<u64, Found>> {
     let numbers: BTreeSet<u64> = settle.fates.iter().map(|(receipt, _)| receipt.number).collect();
-    let mut find = conn.prepare_cached(
-        "SELECT id, due, receives, grp, back FROM mail WHERE id BETWEEN ?1 AND ?2 AND mailbox = ?3",
-    )?;
+    let mut find = conn.prepare_cached(FIND)?;
     let mut found = HashMap::with_capacity(numbers.len());
     for (first, last) in runs(numbers) {
         let mut rows = find.query(params![first, last, settle.mailbox])?;
@@ -85,4 +87,16 @@ fn one(
         }
     }
     Ok(Settled::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn messages_are_found_by_their_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = crate::records::open_for_writing(&dir.path().join("lambent.db")).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", super::FIND);
+        let plan: String = conn.query_row(&sql, [1, 2, 3], |row| row.get(3)).unwrap();
+        assert_eq!(plan, "SEARCH mail USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
+    }
 }

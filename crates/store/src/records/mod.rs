@@ -19,6 +19,8 @@ mod writer;
 
 pub use error::Error;
 pub use feed::{Change, Changes, ChangesError};
+#[cfg(test)]
+pub(crate) use schema::open_for_writing;
 pub use store::Store;
 pub use wal::Wal;
 

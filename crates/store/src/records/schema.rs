@@ -138,7 +138,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, Error> {
 }
 
 /// Opens the database for writing and brings its schema up to date.
-pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
+pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     // Made before SQLite opens it, because SQLite would make it readable by everyone. The files beside it
     // (`-wal`, `-shm`) take over its mode.
     OpenOptions::new()
