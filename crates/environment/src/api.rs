@@ -152,10 +152,11 @@ impl Requests {
 /// Serves one connection of the runtime until it closes.
 pub(crate) async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
     let begun = heads::Requests::default();
-    let requests = Requests { begun: begun.clone(), ..requests };
+    // Each request is answered by a future that owns this.
+    let requests = Arc::new(Requests { begun: begun.clone(), ..requests });
     let connection = Heads::new(connection, begun.clone());
     let service = hyper::service::service_fn(move |request| {
-        let requests = requests.clone();
+        let requests = Arc::clone(&requests);
         let answering = begun.answering();
         async move {
             let answer = handle(request, &requests).await;

@@ -5,10 +5,12 @@
 //! that building the typed value has nothing left to complain about but base64.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::Range;
 
 use bytes::Bytes;
 use http::request::Parts;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::form::Form;
@@ -31,23 +33,29 @@ impl Matched {
     pub fn decode<C: Call>(&self, parts: &Parts, body: Bytes) -> Result<C::Input, Error> {
         let operation = self.operation();
         assert!(std::ptr::eq(operation, C::OPERATION), "a request for {} decoded as another", operation.name);
-        let unreadable =
-            |error: String| common::serialization_exception(format!("cannot read the request: {error}"));
-        let mut tree = self.gather(operation, parts, &body)?;
-        constraint::check(&tree, operation.members(), Overrides::of(operation))?;
+        let mut tree = self.checked(operation, parts, &body)?;
         if let Some(text) = large::lift(operation.members(), &mut tree, &body) {
-            let mut tree = tree.into_owned();
-            let decoded = large::lower(operation.members(), &mut tree, body, text);
-            decoded.map_err(|error| unreadable(format!("invalid base64: {error}")))?;
             // Whoever has a blob in a document has no body beside it.
-            return C::Input::deserialize(tree).map_err(|error| unreadable(error.to_string()));
+            return lowered(operation, tree.into_owned(), body, text).and_then(typed);
         }
-        let mut input = C::Input::deserialize(tree).map_err(|error| unreadable(error.to_string()))?;
+        let mut input = typed::<C::Input>(tree)?;
         if let Some(payload) = C::input_payload(&mut input) {
             // An empty body is the absence of a payload; HTTP cannot tell the two apart.
             *payload = (!body.is_empty()).then(|| Blob::from(body));
         }
         Ok(input)
+    }
+
+    /// What of this is the same for all operations, of which there are hundreds.
+    fn checked<'a>(
+        &'a self,
+        operation: &Operation,
+        parts: &'a Parts,
+        body: &'a [u8],
+    ) -> Result<Tree<'a>, Error> {
+        let tree = self.gather(operation, parts, body)?;
+        constraint::check(&tree, operation.members(), Overrides::of(operation))?;
+        Ok(tree)
     }
 
     /// The members that are present, under their keys, in the model's order.
@@ -85,6 +93,28 @@ impl Matched {
         }
         Ok(Tree::Map(fields))
     }
+}
+
+/// The tree with the large blob that was taken out of it, decoded.
+fn lowered(
+    operation: &Operation,
+    mut tree: Tree<'static>,
+    body: Bytes,
+    text: Range<usize>,
+) -> Result<Tree<'static>, Error> {
+    let decoded = large::lower(operation.members(), &mut tree, body, text);
+    decoded.map_err(|error| unreadable(&format_args!("invalid base64: {error}")))?;
+    Ok(tree)
+}
+
+// Not twice into each operation's code.
+#[inline(never)]
+fn typed<T: DeserializeOwned>(tree: Tree<'_>) -> Result<T, Error> {
+    T::deserialize(tree).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &dyn Display) -> Error {
+    common::serialization_exception(format!("cannot read the request: {error}"))
 }
 
 /// The JSON body, where the operation has members in it. An empty body is an empty object.

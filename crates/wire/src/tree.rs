@@ -8,7 +8,10 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 /// A JSON value.
@@ -38,6 +41,21 @@ impl<'a> Tree<'a> {
         let tree = AnyValue { budget: &budget }.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(tree)
+    }
+
+    /// The error for a value of another kind than is wanted.
+    fn misplaced(&self, wanted: &dyn Expected) -> DecodeError {
+        let found = match self {
+            Tree::Null => Unexpected::Unit,
+            Tree::Boolean(value) => Unexpected::Bool(*value),
+            Tree::Integer(value) => Unexpected::Signed(*value),
+            Tree::Double(value) => Unexpected::Float(*value),
+            Tree::String(text) => Unexpected::Str(text),
+            Tree::Bytes(bytes) => Unexpected::Bytes(bytes),
+            Tree::List(_) => Unexpected::Seq,
+            Tree::Map(_) => Unexpected::Map,
+        };
+        DecodeError::invalid_type(found, wanted)
     }
 
     /// The same with texts of its own. Documents are no deeper than the parser lets them be.
@@ -186,8 +204,33 @@ impl<'de> Deserializer<'de> for Tree<'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    // There are hundreds of structures and lists, and each brings the code for all that its kind may be read from: for these
+    // only what they are written as.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        match self {
+            Tree::Map(entries) => visitor.visit_map(MapDeserializer::new(entries.into_iter())),
+            other => Err(other.misplaced(&visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_struct("", &[], visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self {
+            Tree::List(elements) => visitor.visit_seq(SeqDeserializer::new(elements.into_iter())),
+            other => Err(other.misplaced(&visitor)),
+        }
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct enum identifier ignored_any
     }
 }

@@ -20,22 +20,24 @@ pub(super) async fn next(requests: &Requests) -> Answer {
     }
     let mut response = Response::new(Full::new(invocation.payload.clone()));
     let headers = response.headers_mut();
+    // With what hyper adds; growing in steps would hash every name again.
+    headers.reserve(12);
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    let mut insert = |name, value: &str| {
+    let mut insert = |name, value: String| {
         // A value that is no header (a client context with a line break) is left out rather than mangled.
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+        if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     };
-    insert("lambda-runtime-aws-request-id", &invocation.request_id.to_string());
-    insert("lambda-runtime-deadline-ms", &deadline_ms.to_string());
-    insert("lambda-runtime-invoked-function-arn", &invocation.invoked_arn);
-    insert("lambda-runtime-trace-id", &invocation.trace_id);
+    insert("lambda-runtime-aws-request-id", invocation.request_id.to_string());
+    insert("lambda-runtime-deadline-ms", deadline_ms.to_string());
+    insert("lambda-runtime-invoked-function-arn", invocation.invoked_arn.clone());
+    insert("lambda-runtime-trace-id", invocation.trace_id.clone());
     if let Some(context) = &invocation.client_context {
-        insert("lambda-runtime-client-context", context);
+        insert("lambda-runtime-client-context", context.clone());
     }
     if let Some(tenant) = &invocation.tenant_id {
-        insert("lambda-runtime-aws-tenant-id", tenant);
+        insert("lambda-runtime-aws-tenant-id", tenant.clone());
     }
     response
 }

@@ -21,6 +21,7 @@ mod trace;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -258,30 +259,37 @@ impl Gateway {
 
     /// Hands an authorised call to its service. Those of the companions are on the heap: a future has the size of the largest
     /// that it may wait for, and the calls of functions are to be small.
-    async fn dispatch(
-        &self,
-        matched: &Matched,
-        caller: &Caller,
-        principal: &Principal,
+    ///
+    /// All of it is on the heap, made here: what is awaited becomes part of whoever awaits it, and clients' calls and the
+    /// platform's own would each have the code of every operation once more, some megabytes of it.
+    fn dispatch<'a>(
+        &'a self,
+        matched: &'a Matched,
+        caller: &'a Caller,
+        principal: &'a Principal,
         request: Request<Bytes>,
-        request_id: &str,
-    ) -> Response<Bytes> {
-        let Companions { autoscaling, eventbridge, iam, scheduler, sns, sqs, .. } = &self.companions;
-        let (scope, by_service) = (&caller.scope, caller.service.is_some());
-        match matched.operation().service.name {
-            "application-autoscaling" => Box::pin(autoscaling.call(scope, request, request_id)).await,
-            "events" => Box::pin(eventbridge.call(scope, principal, by_service, request, request_id)).await,
-            "iam" => Box::pin(iam.call(matched, principal, request, request_id)).await,
-            "logs" => Box::pin(self.logs.call(scope, request, request_id)).await,
-            "sns" => Box::pin(sns.call(matched, scope, principal, request, request_id)).await,
-            "scheduler" => Box::pin(scheduler.call(scope, request, request_id)).await,
-            "sqs" => {
-                let caller = queues::caller(caller, principal);
-                Box::pin(sqs.call(matched, &caller, request, request_id)).await
+        request_id: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'a>> {
+        Box::pin(async move {
+            let Companions { autoscaling, eventbridge, iam, scheduler, sns, sqs, .. } = &self.companions;
+            let (scope, by_service) = (&caller.scope, caller.service.is_some());
+            match matched.operation().service.name {
+                "application-autoscaling" => Box::pin(autoscaling.call(scope, request, request_id)).await,
+                "events" => {
+                    Box::pin(eventbridge.call(scope, principal, by_service, request, request_id)).await
+                }
+                "iam" => Box::pin(iam.call(matched, principal, request, request_id)).await,
+                "logs" => Box::pin(self.logs.call(scope, request, request_id)).await,
+                "sns" => Box::pin(sns.call(matched, scope, principal, request, request_id)).await,
+                "scheduler" => Box::pin(scheduler.call(scope, request, request_id)).await,
+                "sqs" => {
+                    let caller = queues::caller(caller, principal);
+                    Box::pin(sqs.call(matched, &caller, request, request_id)).await
+                }
+                "sts" => Box::pin(self.sts.call(matched, principal, request, request_id)).await,
+                _ => self.control.call(matched, caller, request, request_id).await,
             }
-            "sts" => Box::pin(self.sts.call(matched, principal, request, request_id)).await,
-            _ => self.control.call(matched, caller, request, request_id).await,
-        }
+        })
     }
 
     async fn stream(self: Arc<Self>, call: Call, outlet: Outlet) -> Response<Bytes> {
