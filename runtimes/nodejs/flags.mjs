@@ -20,4 +20,9 @@ export function restoreFlags() {
   for (const word of GIVEN) setFlagsFromString(word);
 }
 
-for (const word of GIVEN) setFlagsFromString(DEFAULTS.get(nameOf(word)));
+/** Sets them back. */
+export function lowerFlags() {
+  for (const word of GIVEN) setFlagsFromString(DEFAULTS.get(nameOf(word)));
+}
+
+lowerFlags();

@@ -1,7 +1,7 @@
 // Finds the handler (AWS Lambda Developer Guide, "Define Lambda function handler in Node.js", and "Working with
 // layers for Node.js Lambda functions" for NODE_PATH).
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, promises, readdirSync, readFileSync, statSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,7 +46,7 @@ let hooked = false;
 const mentions = (file, pattern) => statSync(file).isFile() && pattern.test(readFileSync(file, "latin1"));
 
 /** Whether a folder of NODE_PATH has anything to be found; what is no folder has not. */
-function holdsAnything(folder) {
+export function holdsAnything(folder) {
   try {
     return readdirSync(folder).length > 0;
   } catch {
@@ -88,11 +88,51 @@ const requireFile = (file) => {
 // Set by `loadHandler`.
 let importer;
 
-const importFile = (file) => {
+export const importFile = (file) => {
   // What an ES module needs of others it imports, or exports from them.
   resolveImportsThroughNodePath(file, /\b(import|from)\b/);
-  return importer(file);
+  return readsAtOnce && !hooked ? importAtOnce(file) : importer(file);
 };
+
+let readsAtOnce = false;
+
+/**
+ * Imports a file that Node.js reads with one call, where it otherwise asks four times for one of its threads to wake up. Its
+ * function for that is another until it is called, which is before any code of the file runs.
+ */
+async function importAtOnce(file) {
+  const ordinary = promises.readFile;
+  const restore = () => (promises.readFile = ordinary);
+  promises.readFile = function readFile(path, options) {
+    restore();
+    try {
+      return readFileSync(path, options);
+    } catch {
+      // Again, so that the error is the ordinary one.
+      return ordinary(path, options);
+    }
+  };
+  try {
+    return await importer(file);
+  } finally {
+    restore();
+  }
+}
+
+/** Finds out whether this Node.js reads modules by the function that can be another; `specifier` is one not imported yet. */
+export async function tryImportAtOnce(specifier) {
+  const ordinary = promises.readFile;
+  promises.readFile = (...words) => {
+    promises.readFile = ordinary;
+    readsAtOnce = true;
+    return ordinary(...words);
+  };
+  try {
+    await importer(specifier);
+  } finally {
+    promises.readFile = ordinary;
+  }
+}
 
 /** From nodejs24.x on everything that lies in the function's folder is imported, CommonJS too. */
 async function importFirst(root, folder, file) {
