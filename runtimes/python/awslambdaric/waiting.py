@@ -48,7 +48,7 @@ class _Deaf(object):
     def open(self):
         """There is nothing to be opened."""
 
-    def send(self, data):
+    def send(self, *parts):
         """Nobody hears it."""
 
     def receive(self):
