@@ -2,7 +2,7 @@
 //
 // The names `Runtime` and `handleOnce…` are part of every stack trace that a function's caller sees.
 
-import { lowerFlags, restoreFlags } from "./flags.mjs";
+import { restoreFlags } from "./flags.mjs";
 import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } from "./callback.mjs";
 import { RuntimeClient } from "./client.mjs";
 import { fillContext, forgetEnvironment, modernContext } from "./context.mjs";
@@ -12,7 +12,7 @@ import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
-import { rehearse } from "./rehearsal.mjs";
+import { recall, rehearse } from "./rehearsal.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
 import { isWaiting, prepareToWait } from "./waiting.mjs";
 
@@ -221,19 +221,19 @@ async function load(root, handlerName, client, store, logError, lastError) {
 /** The client of a process that was started before anybody knew for which function, once somebody does. */
 async function awaitFunction() {
   const client = await connected(process.env.AWS_LAMBDA_RUNTIME_API);
-  const { become, forget, nodePath, assignment } = prepareToWait();
-  await rehearse({ become, forget: () => forgetFunction(forget), nodePath, connect: connected, run });
+  const { become, forget: forgetProcess, nodePath, assignment } = prepareToWait();
+  const forget = () => forgetFunction(forgetProcess);
+  await rehearse({ become, forget, nodePath, connect: connected, run });
   // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond. Twice, so that
   // new objects come to lie where there have been some.
   globalThis.gc?.({ type: "minor" });
   globalThis.gc?.({ type: "minor" });
-  become(assignment());
+  become(assignment(() => recall({ become, forget, nodePath })));
   return client;
 }
 
 /** Takes back what `run` has left. */
 function forgetFunction(forgetProcess) {
-  lowerFlags();
   ignoreEmptyEventLoop();
   forgetEnvironment();
   forgetInvocation();

@@ -19,7 +19,7 @@ export const isWaiting = (environment) => environment[VARIABLE] !== undefined;
  * What there is to do before anybody knows the function. In between there are no variables. Returns
  * - `become`, which makes the process look as if it had been started with these variables in this folder,
  * - `forget`, which takes that back,
- * - `assignment`, which blocks until somebody knows the function and gives both,
+ * - `assignment`, which blocks until somebody knows the function and gives both; `onCall` is called as soon as one is chosen,
  * - `nodePath`, the one variable of the start of which Node.js has kept something.
  */
 export function prepareToWait() {
@@ -29,11 +29,15 @@ export function prepareToWait() {
   clearEnvironment();
   return {
     nodePath,
-    assignment() {
+    assignment(onCall) {
+      const first = Buffer.alloc(1);
       writeSync(fd, "R");
-      const text = readAll(fd);
+      const isCalled = readSync(fd, first, 0, 1, null) > 0;
+      if (isCalled) onCall();
+      // A space comes ahead.
+      const text = first.toString("latin1") + readAll(fd);
       // The platform ends this sandbox.
-      if (text === "") process.exit(0);
+      if (!isCalled || text === " ") process.exit(0);
       return JSON.parse(text);
     },
     become({ env, cwd }) {
