@@ -221,7 +221,7 @@ async function load(root, handlerName, client, store, logError, lastError) {
 /** The client of a process that was started before anybody knew for which function, once somebody does. */
 async function awaitFunction() {
   const client = await connected(process.env.AWS_LAMBDA_RUNTIME_API);
-  const { become, forget: forgetProcess, nodePath, assignment } = prepareToWait();
+  const { become, forget: forgetProcess, remain, nodePath, assignment } = prepareToWait();
   const forget = () => forgetFunction(forgetProcess);
   await rehearse({ become, forget, nodePath, connect: connected, run });
   // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond. Twice, so that
@@ -229,6 +229,7 @@ async function awaitFunction() {
   globalThis.gc?.({ type: "minor" });
   globalThis.gc?.({ type: "minor" });
   become(assignment(() => recall({ become, forget, nodePath })));
+  remain();
   return client;
 }
 

@@ -74,6 +74,17 @@ class Platform {
   }
 }
 
+/** Node.js asks of a socket that is destroyed whether it is `process.stderr`, and would make that. */
+function withoutStderr(work) {
+  const ordinary = Object.getOwnPropertyDescriptor(process, "stderr");
+  Object.defineProperty(process, "stderr", { ...ordinary, get: () => undefined });
+  try {
+    return work();
+  } finally {
+    Object.defineProperty(process, "stderr", ordinary);
+  }
+}
+
 const ownFolder = () => fileURLToPath(new URL(".", import.meta.url)).slice(0, -1);
 
 /**
@@ -110,8 +121,11 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
     // Handlers may be ES modules, each of which is loaded once.
     const file = join(folder, "warm-module.mjs");
     await (round === 0 ? tryImportAtOnce(`${file}?0`) : importFile(file, `${file}?${round}`));
-    client.disconnect();
-    await platform.close();
+    const closed = withoutStderr(() => {
+      client.disconnect();
+      return platform.close();
+    });
+    await closed;
     for (const [index, name] of LISTENED.entries()) {
       for (const listener of process.listeners(name)) {
         if (!listeners[index].includes(listener)) process.off(name, listener);

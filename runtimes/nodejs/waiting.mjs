@@ -18,14 +18,14 @@ export const isWaiting = (environment) => environment[VARIABLE] !== undefined;
 /**
  * What there is to do before anybody knows the function. In between there are no variables. Returns
  * - `become`, which makes the process look as if it had been started with these variables in this folder,
- * - `forget`, which takes that back,
+ * - `forget`, which takes that back, and `remain`, after which it cannot be,
  * - `assignment`, which blocks until somebody knows the function and gives both; `onCall` is called as soon as one is chosen,
  * - `nodePath`, the one variable of the start of which Node.js has kept something.
  */
 export function prepareToWait() {
   const fd = Number.parseInt(process.env[VARIABLE], 10);
   const nodePath = process.env.NODE_PATH;
-  const show = environmentShower();
+  const { show, close } = environmentShower();
   clearEnvironment();
   return {
     nodePath,
@@ -50,6 +50,7 @@ export function prepareToWait() {
       clearEnvironment();
       show([]);
     },
+    remain: close,
   };
 }
 
@@ -70,7 +71,7 @@ export function readAll(fd) {
   return Buffer.from(parts.join(""), "latin1").toString("utf8");
 }
 
-/** Gives a function that overwrites what /proc/self/environ shows: the memory of the start's environment. */
+/** What overwrites the variables that /proc/self/environ shows: the memory of the start's environment. */
 function environmentShower() {
   try {
     const stat = readFileSync("/proc/self/stat", "latin1");
@@ -79,15 +80,16 @@ function environmentShower() {
     const [start, end] = [ENVIRONMENT_START, ENVIRONMENT_END].map((number) => Number(fields[number - 3]));
     const memory = openSync("/proc/self/mem", "r+");
     const shown = Buffer.alloc(end - start);
-    return (env) => {
+    const show = (env) => {
       const text = env.map(([name, value]) => `${name}=${value}\0`).join("");
       shown.fill(0);
       // What does not fit is not shown at all, as if the kernel forbade it.
       if (Buffer.byteLength(text) <= shown.length) shown.write(text);
       writeSync(memory, shown, 0, shown.length, start);
     };
+    return { show, close: () => closeSync(memory) };
   } catch {
     // A kernel that forbids it: the file shows the variables of the start, none of which is the function's.
-    return () => {};
+    return { show: () => {}, close: () => {} };
   }
 }
