@@ -20,7 +20,8 @@ export class RuntimeClient {
   #pipelined = null;
   #invocationId = "";
 
-  constructor(address, version, connection = new Connection(address)) {
+  constructor(address, version) {
+    const connection = new Connection(address);
     this.#connection = connection;
     this.#common = `Host: ${address}\r\nUser-Agent: aws-lambda-nodejs/${process.version}-lambent-${version}\r\n`;
     this.#next = `GET ${API}/invocation/next HTTP/1.1\r\n${this.#common}\r\n`;
@@ -30,6 +31,11 @@ export class RuntimeClient {
   /** Resolves when the connection stands. */
   connected() {
     return this.#connection.connected();
+  }
+
+  /** Leaves whoever waits for an event waiting for ever. */
+  disconnect() {
+    this.#connection.disconnect();
   }
 
   /** Waits for the next event: `{headers, body}`. */

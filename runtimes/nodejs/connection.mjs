@@ -24,14 +24,6 @@ export class Connection {
     this.#port = Number.parseInt(address.slice(colon + 1), 10);
   }
 
-  /** A connection to nobody, on which a client gets warm: what is sent is gone, `receive` takes what is to be received. */
-  static deaf() {
-    const connection = new Connection("nobody:0");
-    const nothing = () => {};
-    connection.#socket = { ref: nothing, unref: nothing, write: nothing };
-    return { connection, receive: (text) => connection.#receive(Buffer.from(text)) };
-  }
-
   /** Connects in advance. An idle connection does not keep the process alive until `ref` is called. */
   open() {
     if (this.#socket !== null) return;
@@ -70,8 +62,7 @@ export class Connection {
       socket.once("connect", () => {
         socket.off("error", reject);
         socket.unref();
-        // Nothing is sent by that, but how to send is compiled.
-        socket.write("", resolve);
+        resolve();
       });
     });
   }
@@ -86,6 +77,14 @@ export class Connection {
     this.#socket?.destroy();
     this.#socket = null;
     this.#waiting = [];
+  }
+
+  /** Gives it up so that the kernel remembers nothing of it. */
+  disconnect() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#waiting = [];
+    socket?.resetAndDestroy();
   }
 
   /** Expects one more response: `{status, headers, body}`. */

@@ -15,9 +15,12 @@ const DEFAULTS = new Map([
 const nameOf = (word) => word.split("=")[0];
 const GIVEN = process.execArgv.filter((word) => DEFAULTS.has(nameOf(word)));
 
-/** Gives V8 the options of this process's start. */
+let isLowered = true;
+
+/** Gives V8 the options of this process's start. It looks each of them up among hundreds. */
 export function restoreFlags() {
-  for (const word of GIVEN) setFlagsFromString(word);
+  if (isLowered) for (const word of GIVEN) setFlagsFromString(word);
+  isLowered = false;
 }
 
 for (const word of GIVEN) setFlagsFromString(DEFAULTS.get(nameOf(word)));

@@ -5,7 +5,6 @@
 import { restoreFlags } from "./flags.mjs";
 import { callbacks, emptyEventLoop, ignoreEmptyEventLoop, onEmptyEventLoop } from "./callback.mjs";
 import { RuntimeClient } from "./client.mjs";
-import { Connection } from "./connection.mjs";
 import { fillContext, forgetEnvironment, modernContext } from "./context.mjs";
 import { CallbackHandlerDeprecated, MalformedStreamingHandler, UnhandledPromiseRejection } from "./errors.mjs";
 import { MODERN } from "./generation.mjs";
@@ -13,8 +12,9 @@ import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
+import { recall, rehearse } from "./rehearsal.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
-import { WARM, isWaiting, prepareToWait, warmUp, withSilentConsole } from "./waiting.mjs";
+import { isWaiting, prepareToWait } from "./waiting.mjs";
 
 const VERSION = "3.3.0";
 const NO_CALLBACKS =
@@ -218,46 +218,45 @@ async function load(root, handlerName, client, store, logError, lastError) {
   }
 }
 
-/** Has the client compiled by an invocation that nobody sees, and takes back what it has left. */
-async function warm() {
-  const handler = await warmUp(loadHandler, (file) => import(file));
-  const { connection, receive } = Connection.deaf();
-  const client = new RuntimeClient("", VERSION, connection);
-  const store = { run: (_context, work) => work() };
-  await withSilentConsole((environment) => patchConsole(environment, globalIds), async () => {
-    new Runtime(client, handler, store, () => {}, {}).scheduleIteration();
-    await turn();
-    receive(WARM.event);
-    // The handler's promise, the response: each a few microtasks.
-    for (let turns = 0; turns < 5; turns++) await turn();
-    receive(WARM.acknowledgement);
-    await turn();
-  });
-  ignoreEmptyEventLoop();
-  forgetEnvironment();
-  forgetInvocation();
-  // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond.
-  globalThis.gc?.({ type: "minor" });
-}
-
 /** The client of a process that was started before anybody knew for which function, once somebody does. */
 async function awaitFunction() {
-  const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
-  await client.connected();
-  const waitForAssignment = prepareToWait();
-  await warm();
-  waitForAssignment();
+  const client = await connected(process.env.AWS_LAMBDA_RUNTIME_API);
+  const { become, forget: forgetProcess, remain, nodePath, assignment } = prepareToWait();
+  const forget = () => forgetFunction(forgetProcess);
+  await rehearse({ become, forget, nodePath, connect: connected, run });
+  // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond. Twice, so that
+  // new objects come to lie where there have been some.
+  globalThis.gc?.({ type: "minor" });
+  globalThis.gc?.({ type: "minor" });
+  become(assignment(() => recall({ become, forget, nodePath })));
+  remain();
   return client;
 }
 
-async function run(root, handlerName, connected) {
+/** Takes back what `run` has left. */
+function forgetFunction(forgetProcess) {
+  ignoreEmptyEventLoop();
+  forgetEnvironment();
+  forgetInvocation();
+  patchConsole({}, globalIds);
+  forgetProcess();
+}
+
+/** A client that is connected. */
+async function connected(address) {
+  const client = new RuntimeClient(address, VERSION);
+  await client.connected();
+  return client;
+}
+
+async function run(root, handlerName, connection) {
   if (process.env.AWS_LAMBDA_MAX_CONCURRENCY !== undefined) {
     throw new Error("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set");
   }
   defineGlobal(process.env);
   const store = MODERN ? invokeStore() : undefined;
   const logError = patchConsole(process.env, store ?? globalIds);
-  const client = connected ?? new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
+  const client = connection ?? new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, VERSION);
   const lastError = { post: (error) => client.postInitError(error) };
   if (!MODERN) reportUncaught(logError, lastError);
   ignoreEmptyEventLoop();

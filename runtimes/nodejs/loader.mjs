@@ -1,7 +1,7 @@
 // Finds the handler (AWS Lambda Developer Guide, "Define Lambda function handler in Node.js", and "Working with
 // layers for Node.js Lambda functions" for NODE_PATH).
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, promises, readdirSync, readFileSync, statSync } from "node:fs";
 import nodeModule, { createRequire } from "node:module";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,13 +45,18 @@ let hooked = false;
 
 const mentions = (file, pattern) => statSync(file).isFile() && pattern.test(readFileSync(file, "latin1"));
 
+const looked = new Map();
+
 /** Whether a folder of NODE_PATH has anything to be found; what is no folder has not. */
-function holdsAnything(folder) {
-  try {
-    return readdirSync(folder).length > 0;
-  } catch {
-    return false;
+export function holdsAnything(folder) {
+  if (!looked.has(folder)) {
+    try {
+      looked.set(folder, readdirSync(folder).length > 0);
+    } catch {
+      looked.set(folder, false);
+    }
   }
+  return looked.get(folder);
 }
 
 /**
@@ -60,12 +65,14 @@ function holdsAnything(folder) {
  */
 function resolveImportsThroughNodePath(file, imports) {
   if (hooked) return;
-  const folders = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "" && existsSync(folder));
+  const named = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "");
   // The runtime's and the function's folder are in every NODE_PATH; for them alone the hooks are not worth their
   // time, because that is where Node looks anyway, in `node_modules`.
   const usual = [fileURLToPath(new URL(".", import.meta.url)).slice(0, -1), process.env.LAMBDA_TASK_ROOT];
-  // The runtime's own folder for modules is always there, and empty until the AWS SDK has been added.
-  if (!folders.some((folder) => !usual.includes(folder) && holdsAnything(folder))) return;
+  // The runtime's own folder for modules is always there, and empty until the AWS SDK has been added. What does not exist
+  // is asked for first: an error takes longer.
+  if (!named.some((folder) => !usual.includes(folder) && existsSync(folder) && holdsAnything(folder))) return;
+  const folders = named.filter((folder) => existsSync(folder));
   if (typeof nodeModule.registerHooks === "function") {
     hooked = true;
     const { resolveSync } = requireUser("./node-path.cjs");
@@ -88,11 +95,54 @@ const requireFile = (file) => {
 // Set by `loadHandler`.
 let importer;
 
-const importFile = (file) => {
+/** Imports a file, by another name if there is one. */
+export const importFile = (file, specifier = file) => {
   // What an ES module needs of others it imports, or exports from them.
   resolveImportsThroughNodePath(file, /\b(import|from)\b/);
-  return importer(file);
+  return readsAtOnce && !hooked ? importAtOnce(file, specifier) : importer(specifier);
 };
+
+let readsAtOnce = false;
+
+/**
+ * Imports a file that Node.js reads with one call, where it otherwise asks four times for one of its threads to wake up. Its
+ * function for that is another until it is called, which is before any code of the file runs.
+ */
+async function importAtOnce(file, specifier) {
+  const ordinary = promises.readFile;
+  const restore = () => (promises.readFile = ordinary);
+  // In others Node.js sees a query, or what stands for other characters.
+  const isPlain = /^[\w/.-]+$/.test(file);
+  promises.readFile = function readFile(...words) {
+    restore();
+    try {
+      return readFileSync(isPlain ? file : words[0]);
+    } catch {
+      // Again, so that the error is the ordinary one.
+      return ordinary(...words);
+    }
+  };
+  try {
+    return await importer(specifier);
+  } finally {
+    restore();
+  }
+}
+
+/** Finds out whether this Node.js reads modules by the function that can be another; `specifier` is one not imported yet. */
+export async function tryImportAtOnce(specifier) {
+  const ordinary = promises.readFile;
+  promises.readFile = (...words) => {
+    promises.readFile = ordinary;
+    readsAtOnce = true;
+    return ordinary(...words);
+  };
+  try {
+    await importer(specifier);
+  } finally {
+    promises.readFile = ordinary;
+  }
+}
 
 /** From nodejs24.x on everything that lies in the function's folder is imported, CommonJS too. */
 async function importFirst(root, folder, file) {

@@ -6,11 +6,45 @@ import re
 
 import pytest
 
+import waiting
 from conftest import NODES
 from fake_api import FUNCTION_ARN, Event, request_id
 from harness import Client, run, write_files
 
 ECHO = {"a.js": "exports.h = async (event) => event"}
+
+
+LOOK = """
+import fs from 'node:fs';
+import nodeModule, { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+const files = () => fs.readdirSync('/proc/self/fd').map((fd) => {
+  try { return fs.readlinkSync('/proc/self/fd/' + fd).replace(/\\d+/g, 'N') } catch { return '' }
+});
+const listeners = () => process.eventNames().map((name) => [String(name), process.listenerCount(name)]).sort();
+const atLoad = [fs.promises.readFile.toString(), listeners()];
+export const handler = async () => [
+  atLoad, fs.promises.readFile.toString(), listeners(), files().filter((file) => !/anon_inode|pipe|socket|^$/.test(file)).sort(),
+  Object.entries(process.env), fs.readFileSync('/proc/self/environ', 'utf8').replace(/\\0+$/, '').split('\\0').sort(), process.cwd(),
+  Reflect.ownKeys(globalThis).map(String).sort(), Object.keys(awslambda), Object.keys(require.cache), nodeModule.globalPaths,
+  process.exitCode ?? null, process.listenerCount('exit'), process.getActiveResourcesInfo(), new Date(0).toString(),
+];
+"""
+
+
+def test_a_function_sees_no_difference_after_waiting(any_node, task, monkeypatch):
+    client, runtime = any_node
+    seen = []
+    for has_waited in (False, True):
+        monkeypatch.setattr(waiting, "ENABLED", has_waited)
+        result = run(client, task, {"app.mjs": LOOK}, "app.handler", runtime=runtime)
+        # What differs between any two runs.
+        own = re.compile(r"127\.0\.0\.1:\d+|(?<=_LOG_FD=)\d+")
+        seen.append(json.loads(own.sub("N", result.results[0])))
+    # In the order of a fresh start only where the platform sorts them.
+    for look in seen:
+        look[4].sort()
+    assert seen[0] == seen[1]
 
 
 def test_requests_are_these_bytes(node, task):

@@ -26,6 +26,24 @@ def test_requests_are_these_bytes(python, task):
     assert [request.pipelined for request in result.requests] == [False, False, True, False, True]
 
 
+def test_what_is_within_itself_is_never_taken_for_a_tree(any_python, task):
+    """Written without noting parents it would be written as often as the interpreter nests calls, with all it holds."""
+    client, runtime = any_python
+    code = (
+        "from awslambdaric.lambda_runtime_marshaller import _look\n"
+        "def loops():\n"
+        "    root = []; root.append(root); yield root\n"
+        "    inner = {}; inner['a'] = [inner]; yield [1, 'r', inner]\n"
+        "    part = []; pair = (part, 2); part.append(pair); yield {'b': [pair]}\n"
+        "    part = []; many = tuple(range(300)) + (part,); part.append(many); yield [many]\n"
+        "    root = {'a': {}}; root['a']['b'] = ({'c': root},); yield root\n"
+        "def handler(event, context):\n"
+        "    return [_look(loop) for loop in loops()] + [_look(event)]\n"
+    )
+    result = run(client, task, {"app.py": code}, "app.handler", [Event(b'{"a": [[], {}, [1.5, "r", {"b": null}]]}')], runtime)
+    assert result.results == ["[" + "[true, false], " * 5 + "[true, true]]"]
+
+
 def test_every_interpreter_runs_functions(any_python, task):
     client, runtime = any_python
     code = (

@@ -37,4 +37,5 @@ class Assignment:
         with self._ours as channel:
             channel.settimeout(patience)
             assert channel.recv(1) == b"R", "the client does not wait"
+            channel.sendall(b" ")
             channel.sendall(json.dumps(self._document).encode())

@@ -21,6 +21,8 @@ ERROR_TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
 _XRAY_CAUSE_HEADER = "Lambda-Runtime-Function-XRay-Error-Cause"
 # AWS's client leaves out a larger cause.
 _XRAY_CAUSE_BYTES_MAX = 1024 * 1024
+# Up to here one copy more is cheaper than a list of buffers.
+_JOINED_BYTES_MAX = 64 * 1024
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -62,9 +64,17 @@ class _Connection(object):
             self._socket = self._connect()
             self._received = b""
 
-    def send(self, data):
+    def send(self, *parts):
+        """Sends them in one write, if the kernel takes them in one."""
         self.open()
-        self._socket.sendall(data)
+        if sum(map(len, parts)) < _JOINED_BYTES_MAX:
+            self._socket.sendall(b"".join(parts))
+            return
+        sent = self._socket.sendmsg(parts)
+        for part in parts:
+            if sent < len(part):
+                self._socket.sendall(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
 
     def _connect(self):
         failure = None
@@ -172,7 +182,7 @@ class LambdaRuntimeClient(object):
         head = "POST {}{} HTTP/1.1\r\n{}Content-Length: {}\r\n{}\r\n".format(
             _API, path, self._common, len(body), lines
         )
-        return head.encode("utf-8", "replace") + body
+        return head.encode("utf-8", "replace"), body
 
     def wait_next_invocation(self):
         """Blocks until the platform has an event."""
@@ -222,7 +232,7 @@ class LambdaRuntimeClient(object):
         path = "invocation/{}/{}".format(invoke_id, outcome)
         self._unacknowledged = outcome
         try:
-            self._connection.send(self._request(path, body, headers) + self._next)
+            self._connection.send(*self._request(path, body, headers), self._next)
         except (BrokenPipeError, ConnectionResetError):
             # A server may refuse a large body before it has read all of it. Its answer is still to be read, and
             # the loop will ask for the next event on a new connection; without an answer the platform is gone.
@@ -250,10 +260,10 @@ class LambdaRuntimeClient(object):
 
     def _call(self, method, path, expected, payload=None, headers=()):
         if method == "GET":
-            request = "GET {}{} HTTP/1.1\r\n{}\r\n".format(_API, path, self._common).encode()
+            request = ("GET {}{} HTTP/1.1\r\n{}\r\n".format(_API, path, self._common).encode(),)
         else:
             request = self._request(path, to_json(payload).encode("utf-8", "replace"), list(headers))
-        self._connection.send(request)
+        self._connection.send(*request)
         status, _, body = self._connection.receive()
         if status != expected:
             raise LambdaRuntimeClientError(_API + path, status, body)

@@ -48,7 +48,7 @@ class _Deaf(object):
     def open(self):
         """There is nothing to be opened."""
 
-    def send(self, data):
+    def send(self, *parts):
         """Nobody hears it."""
 
     def receive(self):
@@ -96,10 +96,12 @@ def _receive(fd):
             break
         parts.append(part)
     os.close(fd)
-    if not parts:
+    document = b"".join(parts)
+    # A space comes ahead, when a function has been chosen.
+    if not document.strip():
         # The platform ends this sandbox.
         raise SystemExit(0)
-    return b"".join(parts)
+    return document
 
 
 def _bytes(raw):

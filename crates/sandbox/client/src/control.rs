@@ -111,6 +111,16 @@ impl Control {
         *self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 
+    /// Wakes the program that waits, if one does, ahead of the document that says for what.
+    pub(crate) fn call_client(&self) {
+        let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            // JSON may begin with a space. A program that has ended shows as an event, and one that is not called wakes up
+            // by the document.
+            let _ = client.try_write(b" ");
+        }
+    }
+
     /// Asks for an extension to be started in a slot that is free, and answers the read end of its standard output and
     /// error. How that went is told by the events: `ExtensionStartFailed` at once, or `ExtensionExited` when it ends.
     ///

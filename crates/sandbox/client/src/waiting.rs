@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A client that waits learns what it is for on a socket of its own ([`lambent_sandbox_protocol::ASSIGNMENT_FD`]): it
-//! writes one byte when it is ready and reads one document. It is the platform's own code, and still believed no more
-//! than one byte.
+//! writes one byte when it is ready and reads one document, ahead of which comes a space as soon as a function has been
+//! chosen: while the launcher works it wakes up. It is the platform's own code, and still believed no more than one byte.
 
 use std::time::Duration;
 
@@ -99,6 +99,7 @@ impl Waiting {
         if let Ok(event) = sandbox.events.try_recv() {
             return Err(Error::Gone(format!("what waited in it has ended: {event:?}")));
         }
+        sandbox.control.call_client();
         let id = sandbox.control.id().to_owned();
         let trees = mounts.iter().map(tree).collect::<Result<_, _>>()?;
         let (done, answer) = oneshot::channel();

@@ -85,7 +85,8 @@ async fn it_becomes_what_a_function_needs_and_cannot_be_changed_from_inside() {
     assert_eq!(event, Event::Exited(Exit::Code(0)), "{output}");
     let expected = [
         "/opt:\nbin\nlib\n\n/var/task:\nlib\nstarted as nobody\n",
-        "{\"env\":[[\"NAME\",\"f\"]],\"cwd\":\"/var/task\"}\n",
+        // The space has woken it up.
+        " {\"env\":[[\"NAME\",\"f\"]],\"cwd\":\"/var/task\"}\n",
         "of the function\nof the function\n0\n1\n2\n3\n62\n",
         "of the function\n/var/task ro,nosuid,nodev",
     ];

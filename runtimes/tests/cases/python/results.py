@@ -345,6 +345,20 @@ def circular_list(event, context):
     return loop
 
 
+def circular_below(event, context):
+    """A tuple's list that holds the tuple, behind much else, fails."""
+    inner = []
+    loop = (inner, "text")
+    inner.append(loop)
+    return {"before": list(range(1000)), "loop": loop}
+
+
+def shared_parts(event, context):
+    """A list, a tuple and a dictionary in several places."""
+    part = [(1, {"a": []})]
+    return {"first": part, "second": [part, part[0], part[0][1]], "numbers": [219, 251, 168, 169, 0.1]}
+
+
 def circular_dictionary(event, context):
     """A dictionary that holds itself fails."""
     loop = {"a": 1}
