@@ -58,6 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 memory: Bytes::mib(128),
                 tmp: Bytes::mib(tmp),
                 pids: 742,
+                snapshots: lambent_sandbox_client::Snapshotting::No,
             };
             let begin = Instant::now();
             let mut sandbox = launcher.launch(spec).await?;

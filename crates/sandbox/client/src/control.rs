@@ -154,6 +154,14 @@ impl Control {
         socket.await.map_err(|_| gone())?.map_err(Error::Resources)
     }
 
+    pub(crate) fn launcher(&self) -> &mpsc::WeakSender<Request> {
+        &self.inner.launcher
+    }
+
+    pub(crate) fn running(&self) -> &AtomicBool {
+        &self.inner.shared.running
+    }
+
     /// Names the sandbox to the launcher.
     pub(crate) fn id(&self) -> &str {
         &self.inner.id
@@ -230,7 +238,7 @@ impl Control {
         Ok(answer.await.map_err(|_| gone())??)
     }
 
-    async fn order(&self, datagram: Vec<u8>, channel: Option<OwnedFd>) -> Result<(), Error> {
+    pub(crate) async fn order(&self, datagram: Vec<u8>, channel: Option<OwnedFd>) -> Result<(), Error> {
         self.order_with(datagram, channel, None).await
     }
 
@@ -271,6 +279,6 @@ async fn assign(mut client: UnixStream, program: Program) -> Result<(), Error> {
     }
 }
 
-fn gone() -> Error {
+pub(crate) fn gone() -> Error {
     Error::Gone("the event Gone says why".to_owned())
 }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Assign, Counters, Failure, Freezer, FromLauncher, Host, Launch, Nat, Purpose, Raw,
-    ToLauncher, Unpack, UnpackEnd, User, VERSION,
+    self as protocol, Assign, Counters, Failure, Freezer, FromLauncher, Host, Image, Launch, Nat, Purpose,
+    Raw, Restore, Snapshot, ToLauncher, Unpack, UnpackEnd, User, VERSION,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -52,6 +52,18 @@ pub struct Options {
     pub server: Option<User>,
     /// What sandboxes may be shown.
     pub trees: Trees,
+    /// What [`crate::Control::snapshot`] needs. Without it there are none, as there are none where
+    /// [`Host::snapshots_error`] says so.
+    pub snapshots: Option<SnapshotOptions>,
+}
+
+/// What snapshots are taken by, and where they are kept.
+#[derive(Debug, Clone)]
+pub struct SnapshotOptions {
+    /// An absolute path: a folder of the launcher's own, root's alone. It is empty after each start.
+    pub folder: PathBuf,
+    /// An absolute path: the root of the file system in which CRIU 4.2 or newer is installed, mostly `/`.
+    pub criu: PathBuf,
 }
 
 /// How functions reach the outside by address translation.
@@ -83,6 +95,7 @@ impl Options {
             nat: None,
             server: None,
             trees: Trees::default(),
+            snapshots: None,
         }
     }
 }
@@ -113,6 +126,9 @@ pub(crate) enum Request {
     Kill { id: String },
     Unpack { order: Unpack, fds: [OwnedFd; 3], done: oneshot::Sender<UnpackEnd> },
     StopUnpack { id: u64 },
+    Snapshot { order: Snapshot, done: Answer<Image> },
+    Restore { order: Restore, done: Answer<()> },
+    Forget { snapshot: String },
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -216,7 +232,7 @@ pub fn declarations() -> Result<(OwnedFd, OwnedFd), Error> {
 }
 
 fn spawn(options: Options, purpose: Purpose, declarations: Option<OwnedFd>) -> Result<Spawned, Error> {
-    let Options { instance, platform_port, scratch, nat, server, trees, .. } = options;
+    let Options { instance, platform_port, scratch, nat, server, trees, snapshots, .. } = options;
     let (channel, theirs) = blocking_pair().map_err(Error::Start)?;
     let process = Command::new(programs::launcher_program().map_err(Error::Start)?.path())
         .arg0("lambent-launcher")
@@ -233,7 +249,12 @@ fn spawn(options: Options, purpose: Purpose, declarations: Option<OwnedFd>) -> R
     let lowest_port = platform_port.min(crate::RUNTIME_API_PORT);
     let nat = nat.map(|NatOptions { private }| Nat { private, lowest_port });
     let scratch = scratch.map(Raw::from);
-    let hello = ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees };
+    let snapshots = snapshots.map(|SnapshotOptions { folder, criu }| protocol::Snapshots {
+        folder: folder.into(),
+        criu: criu.into(),
+    });
+    let hello =
+        ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees, snapshots };
     let init = programs::init_program().map_err(Error::Start)?;
     let unpack = programs::unpack_program().map_err(Error::Start)?;
     let fds: Vec<_> =
@@ -304,6 +325,8 @@ struct Waiting {
     launched: Option<Answer<Launched>>,
     gone: oneshot::Sender<Gone>,
     assigned: Option<Answer<()>>,
+    snapshotted: Option<Answer<Image>>,
+    restored: Option<Answer<()>>,
     /// The launcher answers in order.
     cpu: VecDeque<Answer<()>>,
 }
@@ -361,8 +384,14 @@ impl Actor {
                     let _ = launched.send(Err(Failure::Refused { reason }));
                     return None;
                 }
-                let waiting =
-                    Waiting { launched: Some(launched), gone, assigned: None, cpu: VecDeque::new() };
+                let waiting = Waiting {
+                    launched: Some(launched),
+                    gone,
+                    assigned: None,
+                    snapshotted: None,
+                    restored: None,
+                    cpu: VecDeque::new(),
+                };
                 self.sandboxes.insert(launch.id.clone(), waiting);
                 (ToLauncher::Launch(launch), fds.into())
             }
@@ -388,6 +417,16 @@ impl Actor {
                 (ToLauncher::Unpack(order), fds.into())
             }
             Request::StopUnpack { id } => (ToLauncher::StopUnpack { id }, Vec::new()),
+            // As above: dropping `done` tells that the sandbox is gone.
+            Request::Snapshot { order, done } => {
+                self.sandboxes.get_mut(&order.id)?.snapshotted = Some(done);
+                (ToLauncher::Snapshot(order), Vec::new())
+            }
+            Request::Restore { order, done } => {
+                self.sandboxes.get_mut(&order.id)?.restored = Some(done);
+                (ToLauncher::Restore(order), Vec::new())
+            }
+            Request::Forget { snapshot } => (ToLauncher::Forget { snapshot }, Vec::new()),
         };
         let datagram = protocol::encode(&message).expect("paths and numbers are far below the limit");
         Some((datagram, fds))
@@ -416,6 +455,16 @@ impl Actor {
                 let waiting = self.sandboxes.remove(&id);
                 let _ =
                     waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills, left }));
+            }
+            FromLauncher::Snapshotted { id, image, failure } => {
+                let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.snapshotted.take());
+                let nothing = || Failure::Refused { reason: "the launcher took nothing".to_owned() };
+                let _ =
+                    waiting.map(|answer| answer.send(image.ok_or_else(|| failure.unwrap_or_else(nothing))));
+            }
+            FromLauncher::Restored { id, failure } => {
+                let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.restored.take());
+                let _ = waiting.map(|answer| answer.send(failure.map_or(Ok(()), Err)));
             }
             FromLauncher::Unpacked { id, end } => {
                 let _ = self.jobs.remove(&id).map(|done| done.send(end));

@@ -14,6 +14,7 @@ mod programs;
 mod resolver;
 mod rights;
 mod sandbox;
+mod snapshot;
 mod unpack;
 mod usage;
 mod waiting;
@@ -23,16 +24,21 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use lambent_model::{Bytes, EnvironmentId};
-pub use lambent_sandbox_protocol::{Cgroups, Controller, Failure, Freezer, Host, UnpackEnd, User};
+pub use lambent_sandbox_protocol::{
+    Cgroups, Controller, Failure, Freezer, Host, Snapshotting, UnpackEnd, User,
+};
 
 pub use crate::control::Control;
 pub use crate::datagrams::Datagrams;
 pub use crate::endpoint::{Connection, Endpoint};
 pub use crate::error::Error;
-pub use crate::launcher::{Launcher, NatOptions, Options, Spawned, Trees, declarations, declare, probe};
+pub use crate::launcher::{
+    Launcher, NatOptions, Options, SnapshotOptions, Spawned, Trees, declarations, declare, probe,
+};
 pub use crate::programs::EmbeddedProgram;
 pub use crate::rights::{GiveUpError, give_up};
 pub use crate::sandbox::Sandbox;
+pub use crate::snapshot::Snapshot;
 pub use crate::unpack::Unpacked;
 pub use crate::waiting::Waiting;
 pub use lambent_sandbox_protocol::process::{PROGRAM_IDS, SERVER_ID, has_roots_rights};
@@ -96,6 +102,9 @@ pub struct Spec {
     pub tmp: Bytes,
     /// Processes and threads. Kept where [`Host::controllers`] has `pids`, and by a limit per user in namespaces.
     pub pids: u32,
+    /// Whether [`Control::snapshot`] or [`Control::restore`] is to be asked for. Such a sandbox does without the second fence
+    /// of Landlock.
+    pub snapshots: Snapshotting,
 }
 
 /// What of a sandbox can be made before its function is known. Functions whose sandboxes are of equal kinds can each be

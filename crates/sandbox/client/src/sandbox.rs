@@ -170,6 +170,7 @@ fn describe(spec: &Spec, open: bool, platform_port: u16) -> Result<Launch, Error
             tmp: spec.tmp.0,
             lowest_port: platform_port.min(RUNTIME_API_PORT),
             open,
+            snapshots: spec.snapshots,
         }),
     };
     Ok(Launch { id: spec.id.to_string(), confinement, memory: spec.memory.0, pids: spec.pids })

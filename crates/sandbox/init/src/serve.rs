@@ -75,6 +75,14 @@ impl Init<'_> {
                 }
                 Err(errno) => self.report(&FromInit::StartFailed { errno: errno.raw_os_error() }),
             },
+            // One that never comes, or has ended before it was init's child, is the server's to find out.
+            ToInit::Expect { pid } => match Pid::from_raw(pid).filter(|_| self.main.is_none()) {
+                Some(pid) => {
+                    self.main = Some(pid);
+                    Ok(())
+                }
+                None => Err(Failure::Refused { reason: format!("the process {pid} was to be the program") }),
+            },
             ToInit::StartExtension { slot, start } => self.start_extension(slot, &start, channel),
             ToInit::Terminate => {
                 signal(self.main, Signal::TERM);

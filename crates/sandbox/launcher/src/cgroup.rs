@@ -151,6 +151,12 @@ impl Group {
         self.memory.is_some()
     }
 
+    /// Takes this process in.
+    pub(crate) fn enter(&self) -> Result<(), Failure> {
+        // 0 is whoever writes it.
+        self.v1.iter().chain(&self.v2).try_for_each(|directory| write(directory, "cgroup.procs", "0"))
+    }
+
     /// Opens the counters for whoever has no right to: peak of memory, kills for lack of it.
     pub(crate) fn counters(&self) -> (Counters, Vec<OwnedFd>) {
         let Some((generation, directory)) = &self.memory else { return (Counters::default(), Vec::new()) };

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use lambent_sandbox_protocol::{self as protocol, Failure, Layout, Reach, User, init_fd};
+use lambent_sandbox_protocol::{self as protocol, Failure, Layout, Reach, Snapshotting, User, init_fd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
@@ -77,8 +77,7 @@ impl Child<'_> {
         limits: Limits,
         filters: &[BpfProgram],
     ) -> Failure {
-        let result =
-            self.enter(layout, ids).and_then(|()| privileges::give_up(ids, limits, filters, layout.open));
+        let result = self.enter(layout, ids).and_then(|()| privileges::give_up(ids, limits, filters, layout));
         self.finish(result)
     }
 
@@ -147,7 +146,11 @@ impl Child<'_> {
             fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", port)
                 .step("allow the platform's port")?;
         }
-        // Last: the line above is the one write to /proc/sys.
+        if layout.snapshots == Snapshotting::Take {
+            let last = (protocol::FIRST_PID - 1).to_string();
+            fs::write("/proc/sys/kernel/ns_last_pid", last).step("choose the numbers of processes")?;
+        }
+        // Last: the lines above are the only writes to /proc/sys.
         restrict_proc()
     }
 

@@ -30,6 +30,7 @@ mod scratch;
 mod seccomp;
 mod serve;
 mod shelf;
+mod snapshot;
 mod space;
 mod step;
 mod template;
@@ -42,8 +43,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use lambent_sandbox_protocol::{
-    self as protocol, Controller, Error, Failure, FromLauncher, Host, Nat, Purpose, Raw, ToLauncher, Trees,
-    User, VERSION,
+    self as protocol, Controller, Error, Failure, FromLauncher, Host, Nat, Purpose, Raw, Snapshots,
+    ToLauncher, Trees, User, VERSION,
 };
 use rustix::fs::Mode;
 
@@ -53,6 +54,7 @@ use crate::rights::Rights;
 use crate::sandbox::{Rooted, Workshop};
 use crate::scratch::Scratch;
 use crate::shelf::Shelf;
+use crate::snapshot::Album;
 use crate::step::Step;
 
 fn main() -> std::process::ExitCode {
@@ -67,9 +69,10 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<(), Error> {
     let server = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let Some(Hello { instance, purpose, scratch, nat, server: user, trees, fds }) = hello(&server)? else {
+    let Some(hello) = hello(&server)? else {
         return Ok(());
     };
+    let Hello { instance, purpose, scratch, nat, server: user, trees, snapshots, fds } = hello;
     rustix::thread::set_name(c"lambent-launch").map_err(std::io::Error::from)?;
     outlive_signals();
     // Whatever the server was started with: what is made for sandboxes is root's alone to write.
@@ -90,6 +93,7 @@ fn run() -> Result<(), Error> {
         nat_obstacle: None,
         freezer_error: hierarchies.freezer_error(),
         landlock: landlock::version(),
+        snapshots_error: None,
     };
     if purpose == Purpose::Probe {
         host.tmp_error =
@@ -121,6 +125,8 @@ fn run() -> Result<(), Error> {
     let scratch = prepare_tmp(&rights, scratch.as_ref());
     host.tmp_error = scratch.as_ref().err().map(|reason| in_memory(&hierarchies, reason));
     let scratch = scratch.ok();
+    let album = prepare_album(&rights, snapshots.as_ref());
+    host.snapshots_error = album.as_ref().err().cloned();
     // Opened in the mount namespace out of which the mounts are to be copied, which composing the root has changed.
     let shelf = Shelf::open(&trees, fds.next())?;
     let workshop = Workshop {
@@ -134,6 +140,7 @@ fn run() -> Result<(), Error> {
         rooted,
         scratch,
         network,
+        album,
     };
     let sockets: Vec<_> = resolver.iter().flatten().map(AsFd::as_fd).collect();
     protocol::send(&server, &FromLauncher::Hello { version: VERSION, host: Box::new(host) }, &sockets)?;
@@ -153,6 +160,7 @@ struct Hello {
     nat: Option<Nat>,
     server: Option<User>,
     trees: Trees,
+    snapshots: Option<Snapshots>,
     fds: Vec<OwnedFd>,
 }
 
@@ -160,8 +168,8 @@ struct Hello {
 fn hello(channel: &OwnedFd) -> Result<Option<Hello>, Error> {
     let Some((message, fds)) = protocol::receive::<ToLauncher>(channel)? else { return Ok(None) };
     let hello = match message {
-        ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees } => {
-            Hello { instance, purpose, scratch, nat, server, trees, fds }
+        ToLauncher::Hello { version: VERSION, instance, purpose, scratch, nat, server, trees, snapshots } => {
+            Hello { instance, purpose, scratch, nat, server, trees, snapshots, fds }
         }
         ToLauncher::Hello { version, .. } => return Err(Error::Version(version)),
         other => return Err(unexpected(&format!("{other:?}"), "the server's hello")),
@@ -249,6 +257,18 @@ fn prepare_tmp(rights: &Rights, folder: Option<&Raw>) -> Result<Scratch, String>
         return Err(format!("{} is not an absolute path", folder.display()));
     }
     Scratch::open(folder).map_err(|failure| failure.to_string())
+}
+
+/// Where snapshots go, or in one sentence why there are none.
+fn prepare_album(rights: &Rights, wanted: Option<&Snapshots>) -> Result<Album, String> {
+    let wanted = wanted.ok_or("the server wants none")?;
+    if !rights.is_root() {
+        return Err("snapshots need root's rights".to_owned());
+    }
+    if !wanted.folder.as_path().is_absolute() || !wanted.criu.as_path().is_absolute() {
+        return Err("the server named no absolute path".to_owned());
+    }
+    Album::open(wanted).map_err(|failure| failure.to_string())
 }
 
 /// Finds out by doing whether namespaces can be had, and composes the root, if sandboxes in namespaces are asked for.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use lambent_sandbox_protocol::{Failure, User};
+use lambent_sandbox_protocol::{Failure, Layout, Snapshotting, User};
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
@@ -23,8 +23,13 @@ const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 
-/// From all capabilities in the namespace to the function's user without any. `open` sandboxes will be shown more.
-pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram], open: bool) -> Result<(), Failure> {
+/// From all capabilities in the namespace to the function's user without any.
+pub(crate) fn give_up(
+    ids: Ids,
+    limits: Limits,
+    filters: &[BpfProgram],
+    layout: &Layout,
+) -> Result<(), Failure> {
     limit(limits)?;
     if limits.memory.is_some() {
         be_the_first_to_go()?;
@@ -46,7 +51,9 @@ pub(crate) fn give_up(ids: Ids, limits: Limits, filters: &[BpfProgram], open: bo
     // Before the filters, which an unprivileged process may install only with this promise.
     rustix::thread::set_no_new_privs(true).step("give up new privileges")?;
     // While files can still be looked up by calls that the filters may come to refuse.
-    landlock::restrict(open)?;
+    if layout.snapshots == Snapshotting::No {
+        landlock::restrict(layout.open)?;
+    }
     // Last, because every step above needs calls that the filters refuse.
     for filter in filters {
         seccompiler::apply_filter(filter)

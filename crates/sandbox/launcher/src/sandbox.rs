@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use lambent_sandbox_protocol::{
-    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach, Tree, User,
+    self as protocol, Confinement, Counters, Failure, Launch, Layout, MAX_FDS, MountPoint, Reach,
+    Snapshotting, Tree, User,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -21,6 +22,7 @@ use crate::privileges::Limits;
 use crate::rights::{Ids, Rights};
 use crate::scratch::Scratch;
 use crate::shelf::Shelf;
+use crate::snapshot::Album;
 use crate::step::{Step, refused};
 use crate::template::Template;
 use crate::tree;
@@ -48,6 +50,8 @@ pub(crate) struct Workshop {
     pub(crate) scratch: Option<Scratch>,
     /// Networks for those that reach the outside, where the server wants them.
     pub(crate) network: Option<Network>,
+    /// Snapshots, or why there are none.
+    pub(crate) album: Result<Album, String>,
 }
 
 /// What sandboxes in namespaces are made of.
@@ -73,6 +77,7 @@ pub(crate) struct Sandbox {
     /// Its place in the router.
     slot: Option<Slot>,
     pub(crate) bare: bool,
+    pub(crate) snapshots: Snapshotting,
     /// What its `/tmp` is kept in, if that is a file.
     image: Option<OwnedFd>,
 }
@@ -177,7 +182,20 @@ impl Workshop {
                     in_memory,
                     processes: launch.pids.saturating_add(1),
                 });
-                Ok(Sandbox { process, setup, group, watch: None, memory, ids, open, slot, bare, image })
+                let snapshots = layout.map_or(Snapshotting::No, |layout| layout.snapshots);
+                Ok(Sandbox {
+                    process,
+                    setup,
+                    group,
+                    watch: None,
+                    memory,
+                    ids,
+                    open,
+                    slot,
+                    bare,
+                    snapshots,
+                    image,
+                })
             }
             Err(failure) => {
                 // What the failure left in it was killed and reaped; the failure itself is what counts.
@@ -322,19 +340,30 @@ impl Sandbox {
 
 /// Waits for a process that has died or is about to, and says how.
 pub(crate) fn wait(process: &Process) -> String {
+    match reap(process) {
+        Err(error) => format!("init could not be waited for: {error}"),
+        Ok((Some(0), _)) => "init has ended, as the server left it".to_owned(),
+        Ok((Some(code), _)) => format!("init ended with exit code {code}"),
+        Ok((None, Some(signal))) => format!("init was ended by signal {signal}"),
+        Ok((None, None)) => "init ended".to_owned(),
+    }
+}
+
+/// Waits for a process, and says whether it had nothing to complain of.
+pub(crate) fn has_succeeded(process: &Process) -> bool {
+    matches!(reap(process), Ok((Some(0), _)))
+}
+
+/// Waits for a process: its exit code, or the signal that has ended it.
+fn reap(process: &Process) -> rustix::io::Result<(Option<i32>, Option<i32>)> {
     loop {
         match waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED) {
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return format!("init could not be waited for: {error}"),
+            Err(error) => return Err(error),
             Ok(status) => {
                 let code = status.as_ref().and_then(rustix::process::WaitIdStatus::exit_status);
                 let signal = status.as_ref().and_then(rustix::process::WaitIdStatus::terminating_signal);
-                return match (code, signal) {
-                    (Some(0), _) => "init has ended, as the server left it".to_owned(),
-                    (Some(code), _) => format!("init ended with exit code {code}"),
-                    (None, Some(signal)) => format!("init was ended by signal {signal}"),
-                    (None, None) => "init ended".to_owned(),
-                };
+                return Ok((code, signal));
             }
         }
     }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use crate::network::Network;
 use crate::sandbox::{Sandbox, Workshop, wait};
 use crate::scratch::Scratch;
+use crate::snapshot::{Order, Session};
 use crate::step::refused;
 use crate::unpack::Job;
 use crate::watch::Schedule;
@@ -20,6 +21,7 @@ mod connect;
 mod disk;
 mod launch;
 mod look;
+mod snapshot;
 mod unpack;
 
 /// For how long dying is expected to be a matter of moments.
@@ -69,6 +71,8 @@ pub(crate) struct Service {
     schedule: Schedule,
     /// Unpack programs that run.
     jobs: BTreeMap<u64, Job>,
+    /// Snapshots that are being taken or brought to life, by their sandboxes.
+    sessions: BTreeMap<String, (Order, Session)>,
     /// When the space of the disk is looked at again; at once if there is no time.
     look_at_disk: Option<Instant>,
     /// Whether the server is gone: then everything is to end.
@@ -81,6 +85,7 @@ enum Source {
     Declarations,
     Server,
     Job(u64),
+    Session(String),
     Maker(usize),
     Network,
     Setup(String),
@@ -97,6 +102,7 @@ impl Service {
             unconnected: VecDeque::new(),
             schedule: Schedule::default(),
             jobs: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             look_at_disk: None,
             closing: false,
         }
@@ -106,7 +112,11 @@ impl Service {
     pub(crate) fn run(mut self) -> Result<(), protocol::Error> {
         // The first networks, so that the first launch finds one.
         let mut outcome = self.connect_waiting();
-        while !(self.closing && self.jobs.is_empty() && self.entries.values().all(|entry| entry.given_up)) {
+        while !(self.closing
+            && self.jobs.is_empty()
+            && self.sessions.is_empty()
+            && self.entries.values().all(|entry| entry.given_up))
+        {
             for source in self.wait()? {
                 let result = match source {
                     Source::Declarations => {
@@ -117,6 +127,7 @@ impl Service {
                     }
                     Source::Server => self.read(),
                     Source::Job(id) => self.read_job(id),
+                    Source::Session(id) => self.read_session(&id),
                     Source::Maker(number) => self.read_maker(number),
                     Source::Network => self.read_network(),
                     Source::Setup(id) => self.read_setup(&id),
@@ -154,11 +165,12 @@ impl Service {
             // It fails only when the job has come to its end by itself.
             let _ = job.stop();
         }
+        self.sessions.values().for_each(|(_, session)| session.stop());
     }
 
     fn wait(&self) -> Result<Vec<Source>, protocol::Error> {
         let mut sources = Vec::new();
-        let mut fds = Vec::new();
+        let (mut fds, mut sessions) = (Vec::new(), Vec::new());
         let declarations = self.workshop.shelf.channel();
         let jobs: Vec<_> = self.jobs.iter().map(|(id, job)| (*id, job.channel())).collect();
         if !self.closing {
@@ -173,6 +185,11 @@ impl Service {
             sources.push(Source::Job(*id));
             fds.push(PollFd::new(channel, PollFlags::IN));
         }
+        for (id, (_, session)) in &self.sessions {
+            sources.push(Source::Session(id.clone()));
+            sessions.push(session.channel());
+        }
+        fds.extend(sessions.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
         let makers: Vec<_> = self.workshop.scratch.iter().flat_map(Scratch::channels).collect();
         for (number, channel) in &makers {
             sources.push(Source::Maker(*number));
@@ -221,6 +238,12 @@ impl Service {
             ToLauncher::Assign(assign) => self.assign(&assign),
             ToLauncher::Unpack(order) => self.unpack(order, fds),
             ToLauncher::StopUnpack { id } => self.stop_unpack(id),
+            ToLauncher::Snapshot(order) => self.photograph(Order::Take(order)),
+            ToLauncher::Restore(order) => self.photograph(Order::Restore(order)),
+            ToLauncher::Forget { snapshot } => {
+                self.forget(&snapshot);
+                Ok(())
+            }
             ToLauncher::SetCpu { id, millis } => {
                 let failure = match self.entries.get(&id) {
                     Some(entry) => entry.sandbox.group.set_cpu(millis).err(),
@@ -368,6 +391,7 @@ impl Service {
             .chain(makers)
             .chain(self.workshop.network.as_ref().map(Network::pid))
             .chain(self.jobs.values().map(Job::pid))
+            .chain(self.sessions.values().map(|(_, session)| session.pid()))
             .collect();
         let orphans: Vec<Pid> =
             children.into_iter().filter(|pid| !ours.contains(pid)).filter_map(Pid::from_raw).collect();

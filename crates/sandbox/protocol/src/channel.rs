@@ -54,6 +54,14 @@ pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
     if bytes.len() > MAX_MESSAGE { Err(Error::TooLarge(bytes.len())) } else { Ok(bytes) }
 }
 
+/// The message of a datagram, or of what was kept of one.
+///
+/// # Errors
+/// [`Error::Unknown`].
+pub fn decode<M: DeserializeOwned>(datagram: &[u8]) -> Result<M, Error> {
+    serde_json::from_slice(datagram).map_err(Error::Unknown)
+}
+
 /// Sends one message; the peer gets duplicates of `fds`.
 ///
 /// # Errors

@@ -21,21 +21,23 @@ mod message;
 pub mod process;
 mod raw;
 mod request;
+mod snapshot;
 
 pub use channel::{
-    Datagram, Error, MAX_FDS, MAX_MESSAGE, encode, receive, receive_datagram, send, send_encoded,
+    Datagram, Error, MAX_FDS, MAX_MESSAGE, decode, encode, receive, receive_datagram, send, send_encoded,
 };
 pub use message::{
-    Assign, Assignment, Cgroups, Confinement, Controller, Counters, Declaration, Failure, Freezer, FromInit,
-    FromLauncher, Host, InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Start, ToInit,
-    ToLauncher, Tree, Trees, Unpack, UnpackEnd, User,
+    Assign, Assignment, Cgroups, Confinement, Controller, Counters, Declaration, FIRST_PID, Failure, Freezer,
+    FromInit, FromLauncher, Host, InitHello, Launch, Layout, MountPoint, Nat, Purpose, Reach, Snapshotting,
+    Start, ToInit, ToLauncher, Tree, Trees, Unpack, UnpackEnd, User,
 };
 pub use raw::Raw;
 pub use request::{LAUNCH_FDS, Rejection, UNPACK_FDS, decode_request};
+pub use snapshot::{Image, Restore, Snapshot, Snapshots};
 
 /// The version of these messages. Server, launcher and init come out of one binary, so a difference means that an
 /// older program is still running: both sides then refuse to talk.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The descriptors that init is started with, beside /dev/null on 0, 1 and 2.
 pub mod init_fd {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Raw;
+use crate::{Image, Raw, Restore, Snapshot, Snapshots};
 
 /// What the server asks of the launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum ToLauncher {
         server: Option<User>,
         /// What sandboxes may be shown.
         trees: Trees,
+        /// What snapshots need; absent where there are to be none.
+        snapshots: Option<Snapshots>,
     },
     /// Make a sandbox. Descriptors: init's end of its channel, write end of stdio, write end of telemetry.
     Launch(Launch),
@@ -52,6 +54,15 @@ pub enum ToLauncher {
     StopUnpack {
         /// The work.
         id: u64,
+    },
+    /// Take a snapshot of a sandbox's program.
+    Snapshot(Snapshot),
+    /// Bring a snapshot to life.
+    Restore(Restore),
+    /// Remove a snapshot, if there is one of this name. Not answered.
+    Forget {
+        /// The snapshot.
+        snapshot: String,
     },
 }
 
@@ -169,7 +180,26 @@ pub struct Layout {
     pub lowest_port: u16,
     /// Whether the sandbox is made in advance, and an [`Assign`] may follow.
     pub open: bool,
+    /// What snapshots have to do with it.
+    pub snapshots: Snapshotting,
 }
+
+/// What snapshots have to do with a sandbox. One that has to do with them does without Landlock, which would keep CRIU from
+/// a program that is in one of its domains, and init from one that is not, as none is that CRIU has brought to life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Snapshotting {
+    /// Nothing.
+    #[default]
+    No,
+    /// One is to be taken: processes have numbers from [`FIRST_PID`] on, which are free in other sandboxes.
+    Take,
+    /// One is to be brought to life.
+    Restore,
+}
+
+/// The number of the first process that init starts in a sandbox for a snapshot. What brings one to life has a few numbers
+/// of its own, from the lowest on.
+pub const FIRST_PID: i32 = 100;
 
 /// What a sandbox's network reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +325,22 @@ pub enum FromLauncher {
         /// How it ended.
         end: UnpackEnd,
     },
+    /// The answer to a [`Snapshot`].
+    Snapshotted {
+        /// The sandbox.
+        id: String,
+        /// What was taken; absent where it failed.
+        image: Option<Image>,
+        /// Why it failed.
+        failure: Option<Failure>,
+    },
+    /// The answer to a [`Restore`]. A sandbox in which it failed is of no more use.
+    Restored {
+        /// The sandbox.
+        id: String,
+        /// Why it failed.
+        failure: Option<Failure>,
+    },
 }
 
 /// How the unpack program ended. What it says for itself is in its answer.
@@ -386,6 +432,9 @@ pub struct Host {
     pub freezer_error: Option<String>,
     /// The version of Landlock that the kernel has; absent where it has none.
     pub landlock: Option<u32>,
+    /// Why no snapshots can be taken; absent where they may be, which the first one shows. A launcher that probes does not
+    /// look.
+    pub snapshots_error: Option<String>,
 }
 
 /// Which generation of cgroups the host mounts.
@@ -436,6 +485,12 @@ pub enum ToInit {
     KillProgram {
         /// The extension's slot; absent for the program itself.
         slot: Option<u8>,
+    },
+    /// A program will come to be without init's doing, from a snapshot: init is to take the process with this number for
+    /// the program that it would have started. Answered by `Exited` when it has ended.
+    Expect {
+        /// Its number inside.
+        pid: i32,
     },
     /// Make a TCP socket in the sandbox's network, for the server to connect. Answered by `Socket`, in the order asked.
     Socket,

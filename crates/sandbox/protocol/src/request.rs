@@ -3,8 +3,8 @@
 //! A server of ours sends nothing that is refused here. One that was taken over may send anything.
 
 use crate::{
-    Assign, Confinement, Error, Failure, FromLauncher, Launch, Layout, MountPoint, ToLauncher, Tree,
-    UnpackEnd,
+    Assign, Confinement, Error, Failure, FromLauncher, Launch, Layout, MountPoint, Restore, Snapshot,
+    ToLauncher, Tree, UnpackEnd,
 };
 
 /// Descriptors beside [`ToLauncher::Launch`].
@@ -51,6 +51,12 @@ pub fn decode_request(datagram: &[u8], descriptors: usize) -> Result<ToLauncher,
             })?;
         }
         ToLauncher::SetCpu { id, .. } | ToLauncher::Kill { id } => check_id(id)?,
+        ToLauncher::Snapshot(Snapshot { id, snapshot }) | ToLauncher::Restore(Restore { id, snapshot }) => {
+            check_id(id)?;
+            // It becomes the name of a folder.
+            check_id(snapshot)?;
+        }
+        ToLauncher::Forget { snapshot } => check_id(snapshot)?,
         ToLauncher::Unpack(unpack) if descriptors != UNPACK_FDS => {
             let reason = count("unpacking", descriptors, UNPACK_FDS);
             let end = UnpackEnd::Failed(Failure::Refused { reason });

@@ -89,6 +89,7 @@ fn open(id: &str) -> ToLauncher {
         tmp: 1 << 20,
         lowest_port: 4566,
         open: true,
+        snapshots: protocol::Snapshotting::No,
     };
     let confinement = protocol::Confinement::Namespaces(layout);
     ToLauncher::Launch(Launch { id: id.to_owned(), confinement, memory: 1 << 27, pids: 10 })

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lambent_model::{Bytes, Entropy, EnvironmentId};
 use lambent_sandbox_client::{
-    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Spec, Trees,
-    probe,
+    Control, Endpoint, Event, Exit, Isolation, Launcher, Network, Options, Program, Sandbox, Snapshotting,
+    Spec, Trees, probe,
 };
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -164,7 +164,7 @@ pub async fn launcher() -> Launchers {
     Launchers { confined, bare }
 }
 
-fn options(isolation: Isolation) -> Options {
+pub fn options(isolation: Isolation) -> Options {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let instance = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     // Below the build's own folder: nothing is left in it but the folder itself.
@@ -184,6 +184,7 @@ pub fn spec() -> Spec {
         memory: Bytes::mib(128),
         tmp: Bytes::mib(64),
         pids: 100,
+        snapshots: Snapshotting::No,
     }
 }
 

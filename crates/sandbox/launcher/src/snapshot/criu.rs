@@ -1,0 +1,344 @@
+//! Running CRIU in the namespaces of a sandbox, out of a file system that is not to be seen there.
+
+use std::ffi::CString;
+use std::fs;
+use std::io::Read as _;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use lambent_sandbox_protocol::{Failure, Image};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::child::close_others;
+use crate::clone::clone_process;
+use crate::privileges;
+use crate::sandbox::has_succeeded;
+use crate::step::{Step, refused};
+
+/// Where the program finds the root of the file system with CRIU, the snapshot's folder, and pipes.
+const ROOT: i32 = 40;
+const FOLDER: i32 = 41;
+const PIPES: i32 = 42;
+
+/// Above every number that the program is given.
+const HIGH: i32 = 60;
+
+/// Where it may lie, and the dynamic linker and the libraries, below the root.
+const PROGRAMS: [&str; 4] = ["usr/sbin/criu", "usr/bin/criu", "usr/local/sbin/criu", "usr/local/bin/criu"];
+#[cfg(target_arch = "x86_64")]
+const LINKERS: [&str; 3] =
+    ["usr/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2", "usr/lib/ld-linux-x86-64.so.2"];
+#[cfg(not(target_arch = "x86_64"))]
+const LINKERS: [&str; 2] = ["usr/lib/ld-linux-aarch64.so.1", "lib/ld-linux-aarch64.so.1"];
+const LIBRARIES: [&str; 5] =
+    ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib", "usr/local/lib"];
+
+/// The first release that dumps the sockets of recent kernels.
+const OLDEST: (u32, u32) = (4, 2);
+
+/// The file with what CRIU has found out about the kernel, which takes it longer than the rest, and which it looks for in
+/// `XDG_RUNTIME_DIR` when it is told to do without root's rights.
+const FEATURES: &str = "criu.kdat";
+
+/// Seconds for either work. A GB is written in one or two.
+const TIMEOUT: &str = "60";
+
+/// The end of what it says, of which the last error is told on.
+const MOST_OUTPUT: usize = 64 * 1024;
+
+/// The program, and what it runs with.
+pub(super) struct Criu {
+    path: PathBuf,
+    /// The same folder, for where paths mean something else.
+    root: OwnedFd,
+    linker: &'static str,
+    program: &'static str,
+}
+
+/// The arguments for taking a snapshot of a process.
+pub(super) fn dump(pid: i32) -> Vec<String> {
+    let tree = pid.to_string();
+    // Left stopped: a program that was let go on would live on beside its snapshot.
+    [&["dump", "--tree", &tree, "--leave-stopped", "--file-locks"][..], &SHARED]
+        .concat()
+        .iter()
+        .map(<_>::to_string)
+        .collect()
+}
+
+/// The arguments for bringing one to life.
+pub(super) fn restore(image: &Image) -> Vec<String> {
+    let pipe = |number: i32, inode: u64| format!("fd[{number}]:pipe:[{inode}]");
+    let (stdio, telemetry) = (pipe(PIPES, image.stdio), pipe(PIPES + 1, image.telemetry));
+    let own = ["restore", "--restore-detached", "--inherit-fd", &stdio, "--inherit-fd", &telemetry];
+    [&own[..], &SHARED].concat().iter().map(<_>::to_string).collect()
+}
+
+/// Connections are closed: their other ends are elsewhere, and an hour later they would be as good as closed. Cgroups are the
+/// launcher's business.
+const SHARED: [&str; 10] = [
+    "--unprivileged",
+    "--no-default-config",
+    "--tcp-close",
+    "--network-lock",
+    "skip",
+    "--manage-cgroups=ignore",
+    "--timeout",
+    TIMEOUT,
+    "-v1",
+    "--file-validation=filesize",
+];
+
+impl Criu {
+    /// Looks below a folder that is like a file system's root.
+    pub(super) fn find(root: &Path) -> Result<Self, Failure> {
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        let what = format!("open {}, where CRIU should be", root.display());
+        let root_fd = rustix::fs::open(root, flags, Mode::empty()).step(&what)?;
+        let first = |names: &[&'static str]| names.iter().copied().find(|name| root.join(name).exists());
+        let program =
+            first(&PROGRAMS).ok_or_else(|| refused(format!("there is no criu below {}", root.display())))?;
+        let linker =
+            first(&LINKERS).ok_or_else(|| refused(format!("there is no linker below {}", root.display())))?;
+        let criu = Self { path: root.to_owned(), root: root_fd, linker, program };
+        criu.check_version()?;
+        Ok(criu)
+    }
+
+    /// It, where paths are the host's.
+    fn outside(&self) -> Command {
+        let base = self.path.to_string_lossy();
+        let mut command = Command::new(self.path.join(self.linker));
+        command.args(["--library-path", &libraries(&base)]).arg(self.path.join(self.program));
+        command.env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn check_version(&self) -> Result<(), Failure> {
+        let output = self.outside().arg("--version").output().step("ask criu for its version")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.lines().find_map(|line| line.strip_prefix("Version:")).map(str::trim);
+        match version {
+            Some(version) if is_new_enough(version) => Ok(()),
+            Some(version) => Err(refused(format!("criu {version} is older than 4.2: install a newer one"))),
+            None => Err(refused("criu does not say which version it is")),
+        }
+    }
+
+    /// Has CRIU look at the kernel, in a mount namespace of its own, and puts what it notes into a snapshot's folder. It looks
+    /// once itself, and keeps that only on a tmpfs.
+    pub(super) fn note_features(&self, folder: &OwnedFd) -> Result<(), Failure> {
+        let what = "have criu look at the kernel";
+        let Some(process) = clone_process(libc::CLONE_NEWNS, None).step(what)? else {
+            let done = self.look_at_kernel(folder);
+            if let Err(failure) = &done {
+                eprintln!("lambent-sandbox-launcher: {what}: {failure}");
+            }
+            end(i32::from(done.is_err()))
+        };
+        if has_succeeded(&process) { Ok(()) } else { Err(refused("criu cannot look at the kernel")) }
+    }
+
+    fn look_at_kernel(&self, folder: &OwnedFd) -> Result<(), Failure> {
+        let what = "prepare a look at the kernel";
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).step(what)?;
+        mount("lambent", "/run", "tmpfs", MountFlags::empty(), Some(c"mode=700")).step(what)?;
+        // Whether all that it checks is there does not matter: the first snapshot shows what does.
+        let _checked = self
+            .outside()
+            .args(["check", "--no-default-config", "-v0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .step(what)?;
+        let features = fs::read(Path::new("/run").join(FEATURES)).step("read what criu has noted")?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        let file =
+            openat(folder, FEATURES, flags, Mode::from_raw_mode(0o644)).step("keep what criu has noted")?;
+        std::io::Write::write_all(&mut fs::File::from(file), &features).step("keep what criu has noted")
+    }
+
+    /// Runs it to its end in a sandbox's namespaces. This process is of no other use afterwards: it is in them, too.
+    pub(super) fn run(
+        &self,
+        inside: Inside,
+        folder: &OwnedFd,
+        pipes: &[OwnedFd],
+        arguments: &[String],
+    ) -> Result<(), Failure> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).step("make a pipe for criu")?;
+        let as_root = inside.enter()?;
+        // The first process made from here on is in the sandbox's process namespace.
+        let Some(process) = clone_process(0, None).step("start criu")? else {
+            drop(reader);
+            let failure = self.execute(as_root, folder, pipes, &writer, arguments);
+            let _ = rustix::io::write(&writer, format!("Error {failure}\n").as_bytes());
+            end(127)
+        };
+        drop(writer);
+        let said = read_to_end(reader);
+        if has_succeeded(&process) {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&said);
+        let error = text.lines().rev().find(|line| line.contains("Error")).unwrap_or("it does not say why");
+        Err(refused(format!("criu failed: {}", error.trim())))
+    }
+
+    fn execute(
+        &self,
+        as_root: bool,
+        folder: &OwnedFd,
+        pipes: &[OwnedFd],
+        output: &OwnedFd,
+        arguments: &[String],
+    ) -> Failure {
+        let prepared = || {
+            let kill = Some(rustix::process::Signal::KILL);
+            if as_root {
+                privileges::become_user(0)?;
+            }
+            rustix::process::set_parent_process_death_signal(kill).step("bind to the photographer")?;
+            arrange(&self.root, folder, pipes, output)
+        };
+        if let Err(failure) = prepared() {
+            return failure;
+        }
+        let base = format!("/proc/self/fd/{ROOT}");
+        let images = format!("/proc/self/fd/{FOLDER}");
+        let (linker, program) = (format!("{base}/{}", self.linker), format!("{base}/{}", self.program));
+        let libraries = libraries(&base);
+        let own = [&linker, "--library-path", &libraries, &program];
+        let all =
+            own.into_iter().chain(arguments.iter().map(String::as_str)).chain(["--images-dir", &images]);
+        let text = |text: &str| CString::new(text).expect("there is no zero in any of them");
+        let argv: Vec<CString> = all.map(text).collect();
+        let env = [text(&format!("XDG_RUNTIME_DIR={images}"))];
+        let pointers = |texts: &[CString]| -> Vec<*const libc::c_char> {
+            texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+        };
+        let (arguments, variables) = (pointers(&argv), pointers(&env));
+        // SAFETY: both lists end with a null pointer, and the strings outlive the call.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::execve(argv[0].as_ptr(), arguments.as_ptr(), variables.as_ptr());
+        }
+        match Err::<(), _>(std::io::Error::last_os_error()).step("execute criu") {
+            Err(failure) => failure,
+            Ok(()) => unreachable!("it was an error"),
+        }
+    }
+}
+
+fn end(code: i32) -> ! {
+    // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(code)
+    }
+}
+
+fn libraries(base: &str) -> String {
+    LIBRARIES.map(|folder| format!("{base}/{folder}")).join(":")
+}
+
+/// Puts what the program needs at its numbers, and closes the rest.
+fn arrange(root: &OwnedFd, folder: &OwnedFd, pipes: &[OwnedFd], output: &OwnedFd) -> Result<(), Failure> {
+    let what = "arrange descriptors";
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .step("open /dev/null")?;
+    let high = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, HIGH).step(what);
+    let standard = [(&null, 0), (output, 1), (output, 2), (root, ROOT), (folder, FOLDER)];
+    let all: Vec<_> = standard.into_iter().chain(pipes.iter().zip(PIPES..)).collect();
+    // First to high numbers, so that no target is a source still needed.
+    let all = all.into_iter().map(|(fd, to)| Ok((high(fd)?, to))).collect::<Result<Vec<_>, Failure>>()?;
+    let mut kept = Vec::new();
+    for (fd, to) in &all {
+        // SAFETY: numbers only. What was open at the target is owned by copies of the launcher's values that this process
+        // neither uses nor drops any more: it ends in execve or _exit.
+        #[allow(unsafe_code)]
+        if unsafe { libc::dup2(fd.as_raw_fd(), *to) } < 0 {
+            return Err(std::io::Error::last_os_error()).step(what);
+        }
+        kept.push(*to);
+    }
+    // Their numbers may be targets by now: nothing of them is closed but by the next line.
+    std::mem::forget((all, null));
+    close_others(3, &kept).step("close descriptors")
+}
+
+/// Reads all, of which the last part is kept.
+fn read_to_end(reader: OwnedFd) -> Vec<u8> {
+    let (mut file, mut kept, mut buffer) = (fs::File::from(reader), Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = file.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..read]);
+        let above = kept.len().saturating_sub(MOST_OUTPUT);
+        kept.drain(..above);
+    }
+    kept
+}
+
+/// The namespaces of a sandbox, opened while paths mean the host's.
+pub(super) struct Inside {
+    /// In the order in which they are entered: whoever enters the user namespace has its rights over the others.
+    namespaces: Vec<(LinkNameSpaceType, OwnedFd)>,
+    as_root: bool,
+}
+
+impl Inside {
+    /// With the user namespace there is no right left outside.
+    pub(super) fn open(init: i32, with_user: bool) -> Result<Self, Failure> {
+        let user = with_user.then_some(("user", LinkNameSpaceType::User));
+        let others = [
+            ("cgroup", LinkNameSpaceType::ControlGroup),
+            ("ipc", LinkNameSpaceType::InterProcessCommunication),
+            ("uts", LinkNameSpaceType::HostNameAndNISDomainName),
+            ("net", LinkNameSpaceType::Network),
+            ("pid", LinkNameSpaceType::ProcessID),
+            ("mnt", LinkNameSpaceType::Mount),
+        ];
+        let open = |(name, kind)| {
+            let file =
+                fs::File::open(format!("/proc/{init}/ns/{name}")).step("open the sandbox's namespaces")?;
+            Ok((kind, OwnedFd::from(file)))
+        };
+        let namespaces = user.into_iter().chain(others).map(open).collect::<Result<_, Failure>>()?;
+        Ok(Self { namespaces, as_root: with_user })
+    }
+
+    /// Whether to become root of the user namespace, which is still to be done.
+    fn enter(self) -> Result<bool, Failure> {
+        for (kind, file) in &self.namespaces {
+            move_into_link_name_space(file.as_fd(), Some(*kind))
+                .step(&format!("enter the sandbox ({kind:?})"))?;
+        }
+        Ok(self.as_root)
+    }
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= OLDEST,
+        (Some(Ok(major)), None) => major > OLDEST.0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_before_4_2_are_too_old() {
+        let versions =
+            [("3.17.1", false), ("4.1.1", false), ("4.2", true), ("4.2.1", true), ("5", true), ("x", false)];
+        for (version, expected) in versions {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Messages about snapshots: a program of a sandbox with all its memory, in files of the launcher's, from which it can be
+//! brought to life in other sandboxes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Raw;
+
+/// What the launcher needs to take any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshots {
+    /// Absolute path of a folder for the files, which the launcher makes where it is missing, empties at its start, and
+    /// keeps closed to everybody else: they hold what the programs' memory held.
+    pub folder: Raw,
+    /// Absolute path of the folder below which CRIU and its libraries lie as in a file system's root: `/` where CRIU is
+    /// installed.
+    pub criu: Raw,
+}
+
+/// Take one of a sandbox's program: answered by [`crate::FromLauncher::Snapshotted`]. The program stays stopped. There may
+/// be no other process in the sandbox, and nothing in its `/tmp`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The sandbox, made for it: see [`crate::Snapshotting::Take`].
+    pub id: String,
+    /// Names the snapshot: letters, digits and `-`. There is none of this name yet.
+    pub snapshot: String,
+}
+
+/// Bring a snapshot to life in a sandbox that was made for it, without a program, whose init expects it: answered by
+/// [`crate::FromLauncher::Restored`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The sandbox.
+    pub id: String,
+    /// The snapshot.
+    pub snapshot: String,
+}
+
+/// The process in a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Its number inside, which it will have again.
+    pub pid: i32,
+    /// The inode number of the pipe of its standard output and error.
+    pub stdio: u64,
+    /// The inode number of its telemetry pipe.
+    pub telemetry: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
