@@ -179,6 +179,10 @@ pub struct UpArgs {
     /// How many sandboxes wait for functions: `auto`, `off`, or a number of each kind in use [default: auto]
     #[arg(long, env = "LAMBENT_PREWARM", hide_env_values = true, value_name = "HOW")]
     pub prewarm: Option<String>,
+    /// What takes snapshots for SnapStart: `auto`, the host's CRIU; `off`; or a folder with CRIU and its libraries
+    /// [default: auto]
+    #[arg(long, env = "LAMBENT_SNAPSHOTS", hide_env_values = true, value_name = "HOW")]
+    pub snapshots: Option<String>,
     /// Where another AWS service is that events are sent on to, such as sqs=http://127.0.0.1:5000; more than once
     #[arg(
         long = "aws-endpoint",

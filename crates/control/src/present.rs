@@ -90,8 +90,10 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
                 true => t::SnapStartApplyOn::PublishedVersions,
                 false => t::SnapStartApplyOn::None,
             }),
-            // There is no engine of snapshots, so there is none of any version.
-            optimization_status: Some(t::SnapStartOptimizationStatus::Off),
+            optimization_status: Some(match function.optimized {
+                true => t::SnapStartOptimizationStatus::On,
+                false => t::SnapStartOptimizationStatus::Off,
+            }),
         }),
         runtime_version_config: full.then(|| t::RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_version_arn(region, &settings.runtime)),

@@ -3,26 +3,32 @@
 //! The code is unpacked before a change is accepted, so settling is a second commit and nothing more; it is a step of
 //! its own because AWS's clients wait for it and because a restart must find and finish what was in between.
 
-use lambent_lambda::Function;
-use lambent_model::{FunctionArn, RevisionId};
-use lambent_store::{Error as StoreError, Expect};
-use tokio::sync::mpsc;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use crate::Control;
+use lambent_lambda::Function;
+use lambent_model::{Entropy, FunctionArn, RevisionId};
+use lambent_store::{Error as StoreError, Expect, Store};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
 use crate::functions::{self, Changes, FUNCTION_KIND, Named, named};
+use crate::{Control, Snapshots};
 
 /// Functions waiting to be settled. An API call waits for a place: a thousand commits are a second of work.
 pub(crate) const QUEUE: usize = 1024;
 
 impl Control {
-    /// Settles what a previous run left unsettled, then whatever is accepted, until the queue closes. Run it as a
-    /// task; it ends when every [`Control`] that shares the queue is dropped.
+    /// Settles what a previous run left unsettled, then whatever is accepted, until the queue closes. Versions with SnapStart
+    /// are settled when their snapshots have been taken, where `snapshots` can. Run it as a task; it ends when every
+    /// [`Control`] that shares the queue is dropped.
     ///
     /// # Errors
     /// When the store fails for good.
     pub async fn settle(
-        store: lambent_store::Store,
-        entropy: std::sync::Arc<dyn lambent_model::Entropy>,
+        store: Store,
+        entropy: Arc<dyn Entropy>,
+        snapshots: Arc<dyn Snapshots>,
         mut queue: mpsc::Receiver<FunctionArn>,
     ) -> Result<(), StoreError> {
         let mut settling = Vec::new();
@@ -37,53 +43,114 @@ impl Control {
             Ok::<_, StoreError>(())
         };
         store.each(FUNCTION_KIND, note).await?;
+        let mut settler =
+            Settler { store, entropy, snapshots, preparing: HashSet::new(), prepared: JoinSet::new() };
         for arn in settling {
-            settle_one(&store, &*entropy, &arn).await?;
+            settler.settle(&arn).await?;
         }
-        while let Some(arn) = queue.recv().await {
-            settle_one(&store, &*entropy, &arn).await?;
+        loop {
+            tokio::select! {
+                arn = queue.recv() => match arn {
+                    Some(arn) => settler.settle(&arn).await?,
+                    None => return Ok(()),
+                },
+                Some(prepared) = settler.prepared.join_next() => {
+                    if let Ok(prepared) = prepared {
+                        settler.preparing.remove(&prepared?);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A version.
+type Numbered = (FunctionArn, u64);
+
+struct Settler {
+    store: Store,
+    entropy: Arc<dyn Entropy>,
+    snapshots: Arc<dyn Snapshots>,
+    /// Versions whose snapshots are being taken, and the tasks that wait for them. As many as have been published; each holds
+    /// no more than the version.
+    preparing: HashSet<Numbered>,
+    prepared: JoinSet<Result<Numbered, StoreError>>,
+}
+
+impl Settler {
+    async fn settle(&mut self, arn: &FunctionArn) -> Result<(), StoreError> {
+        let (store, entropy) = (self.store.clone(), Arc::clone(&self.entropy));
+        // A tag may be set between the read and the write; deletion ends the loop.
+        while let Some(record) = store.get(&functions::key(arn)).await? {
+            let function: Function = record.decode()?;
+            // The version that was published with the change settles with it, and one with SnapStart by itself.
+            let mut waiting = settling(&store, arn, function.last_version).await?;
+            if !function.is_settling() && self.snapshots.can() {
+                for version in waiting.extract_if(.., |version| version.settings.snap_start) {
+                    self.prepare(arn, version);
+                }
+            }
+            let more = waiting.len() > 1;
+            let version = waiting.into_iter().next();
+            if !function.is_settling() && version.is_none() {
+                break;
+            }
+            // What waits for its snapshot is settled later, when what it is a version of is.
+            let later = |version: &Function| self.snapshots.can() && version.settings.snap_start;
+            let is_later = version.as_ref().is_some_and(later);
+            let version = version.filter(|_| !is_later);
+            let version = version.map(|version| version.settled(RevisionId::random(&*entropy)));
+            let settled = if function.is_settling() {
+                function.settled(RevisionId::random(&*entropy))
+            } else {
+                function
+            };
+            let changes = Changes::version(version.as_ref());
+            let saved =
+                functions::save("settle", &store, arn, Expect::Version(record.version), &settled, changes)
+                    .await?;
+            if saved && !more && !is_later {
+                break;
+            }
         }
         Ok(())
     }
-}
 
-async fn settle_one(
-    store: &lambent_store::Store,
-    entropy: &dyn lambent_model::Entropy,
-    arn: &FunctionArn,
-) -> Result<(), StoreError> {
-    // A tag may be set between the read and the write; deletion ends the loop.
-    while let Some(record) = store.get(&functions::key(arn)).await? {
-        let function: Function = record.decode()?;
-        // The version that was published with the change settles with it, and one with SnapStart by itself.
-        let (version, more) = first_settling(store, arn, function.last_version).await?;
-        if !function.is_settling() && version.is_none() {
-            break;
+    /// Has the snapshot of a version taken, once.
+    fn prepare(&mut self, arn: &FunctionArn, version: Function) {
+        let Some(number) = version.version else { return };
+        if !self.preparing.insert((arn.clone(), number)) {
+            return;
         }
-        let version = version.map(|version| version.settled(RevisionId::random(entropy)));
-        let settled =
-            if function.is_settling() { function.settled(RevisionId::random(entropy)) } else { function };
-        let changes = Changes::version(version.as_ref());
-        let saved =
-            functions::save("settle", store, arn, Expect::Version(record.version), &settled, changes).await?;
-        if saved && !more {
-            break;
-        }
+        let (store, entropy, snapshots) =
+            (self.store.clone(), Arc::clone(&self.entropy), Arc::clone(&self.snapshots));
+        let arn = arn.clone();
+        self.prepared.spawn(async move {
+            let taken = snapshots.take(&arn, &version).await;
+            // As above: only a deletion ends it early.
+            while let Some(record) = store.get(&functions::key(&arn)).await? {
+                let function: Function = record.decode()?;
+                let version = functions::version(&store, &arn, number).await?;
+                let Some(version) = version.filter(Function::is_settling) else { break };
+                let version = version.prepared(RevisionId::random(&*entropy), taken);
+                let (expect, changes) = (Expect::Version(record.version), Changes::version(Some(&version)));
+                if functions::save("settle", &store, &arn, expect, &function, changes).await? {
+                    break;
+                }
+            }
+            Ok((arn, number))
+        });
     }
-    Ok(())
 }
 
-/// Of the versions that were published last and wait, the first one, and whether there are more.
-async fn first_settling(
-    store: &lambent_store::Store,
-    arn: &FunctionArn,
-    last: u64,
-) -> Result<(Option<Function>, bool), StoreError> {
-    let (mut first, mut more) = (None, false);
+/// The versions that were published last and wait, the first one first.
+async fn settling(store: &Store, arn: &FunctionArn, last: u64) -> Result<Vec<Function>, StoreError> {
+    let mut waiting = Vec::new();
     for number in (1..=last).rev() {
         let version = functions::version(store, arn, number).await?.filter(Function::is_settling);
         let Some(version) = version else { break };
-        more = first.replace(version).is_some();
+        waiting.push(version);
     }
-    Ok((first, more))
+    waiting.reverse();
+    Ok(waiting)
 }

@@ -59,8 +59,20 @@ pub(crate) trait Environment: Send + Sync {
     fn begin(&self, request_id: &str, content_type: Option<&str>) -> Begun;
     /// The runtime says how the invocation `request_id` went; it took it so long to say it.
     fn report(&self, request_id: String, reported: Reported, sending: Duration) -> Verdicted;
+    /// The runtime has come to where a snapshot of it may be taken.
+    fn restore_next(&self) -> Restoring;
     /// The runtime cannot initialise.
     fn init_error(&self, failure: Failure) -> Verdicted;
+}
+
+/// What a runtime is told that has come to where a snapshot of it may be taken.
+pub(crate) enum Restoring {
+    /// To go on: it has been restored, or there will be no snapshot.
+    Now,
+    /// Nothing: one is taken, and it will ask again when it has been restored.
+    Later,
+    /// That its function does not use SnapStart.
+    Refused,
 }
 
 /// What becomes of a response that a runtime streams.
@@ -217,9 +229,13 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
         (_, ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"]) => {
             error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "method not allowed")
         }
-        (_, ["restore", ..]) => {
-            error(StatusCode::FORBIDDEN, "InvalidStateTransition", "this environment does not use SnapStart")
+        (&Method::GET, ["restore", "next"]) => runtime::restore_next(requests).await,
+        (&Method::POST, ["restore", "error"]) => {
+            let _turn = requests.turn().await;
+            let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
+            verdict(requests.environment.init_error(failure))
         }
+        (_, ["restore", ..]) => error(StatusCode::NOT_FOUND, "NotFound", "no such path in the Runtime API"),
         _ => error(StatusCode::NOT_FOUND, "NotFound", "no such path in the Runtime API"),
     }
 }
@@ -257,6 +273,9 @@ mod tests {
         fn report(&self, _request_id: String, reported: Reported, _: Duration) -> Verdicted {
             self.0.lock().unwrap().push(reported);
             Verdicted::Accepted
+        }
+        fn restore_next(&self) -> Restoring {
+            Restoring::Refused
         }
         fn init_error(&self, _failure: Failure) -> Verdicted {
             Verdicted::Accepted

@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use lambent_model::{Completed, EnvironmentId, Invocation, Measure, Origin, Qualifier, TakeResponse};
-use lambent_sandbox_client::{Control, Program};
+use lambent_sandbox_client::{Control, Program, Snapshot};
 use tokio::sync::oneshot;
 
 use crate::api::Delivery as RuntimeEvent;
@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::machine::{Effect, Event, Machine, Verdicted};
 use crate::pipes::Pipes;
 use crate::record::Record;
+use crate::snapshot::Taken;
 use crate::thaw::Thaw;
 use crate::{Function, Notify, Placement, Status, World};
 
@@ -39,6 +40,10 @@ pub(crate) type Answer = Result<Completed, Arc<Invocation>>;
 /// What only the environment's task does, because it has to wait for the sandbox.
 pub(crate) enum Chore {
     Start(Program),
+    /// Bring a snapshot to life in its place.
+    Restore(Snapshot),
+    /// Take one, and end.
+    TakeSnapshot,
     StartExtension(u8, Program),
     Terminate,
     KillProgram(Option<u8>),
@@ -82,6 +87,10 @@ pub(crate) struct Core {
     /// In order. Few: each is followed by an event of the sandbox before the machine orders the next.
     chores: Vec<Chore>,
     oom_kills_seen: u64,
+    /// What the runtime comes from, instead of its first start.
+    snapshot: Option<Snapshot>,
+    /// What came of the snapshot that the environment is for.
+    taken: Option<Taken>,
     /// Itself, for the freezer's queue.
     shared: Weak<Shared>,
     /// Whether it is in that queue, which it is at most once.
@@ -113,6 +122,7 @@ impl Core {
         match event {
             Event::Next
             | Event::Invoke(_)
+            | Event::SnapshotDue
             | Event::Launched { .. }
             | Event::Retire
             | Event::FreezeDue
@@ -150,6 +160,7 @@ impl Core {
                 (self.notify)(self.id, Status::Initialised);
             }
             Effect::Deadline(deadline) => self.deadline = deadline,
+            Effect::TakeSnapshot => self.chores.push(Chore::TakeSnapshot),
             Effect::Available => (self.notify)(self.id, Status::Available),
             Effect::Throttle(on) => self.chores.push(Chore::Throttle(on)),
             Effect::Reset => self.chores.push(Chore::Reset),

@@ -11,7 +11,7 @@ use lambent_model::{
     Bytes, Clock, Entropy, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink, Timestamp, TraceSink,
 };
 use lambent_sandbox_client::{
-    Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Spec,
+    Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Snapshot, Spec,
 };
 use tokio::sync::Semaphore;
 
@@ -94,6 +94,15 @@ pub struct Placement {
     pub initialization: Initialization,
 }
 
+/// What is told to an environment by its variables, and known to nobody else.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// See [`Placement::metadata_token`].
+    pub metadata_token: String,
+    /// See [`Placement::credentials_token`].
+    pub credentials_token: String,
+}
+
 /// Why the function's runtime cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartError {
@@ -132,6 +141,16 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// As [`Plan::program`].
     fn extension(&self, name: &str, placement: &Placement) -> Result<Program, StartError>;
+    /// What a runtime of this function can be brought to life from, if there is anything.
+    fn snapshot(&self) -> Option<Snapshot> {
+        None
+    }
+    /// Bringing its snapshot to life has failed, and why: it is not to be tried again.
+    fn snapshot_failed(&self, _why: &str) {}
+    /// The secrets of environments, which the variables in a snapshot name: those of all that come from the same one.
+    fn secrets(&self) -> Option<Secrets> {
+        None
+    }
     /// New credentials of the function's role, where its programs fetch them instead of finding them in their variables.
     fn credentials(&self) -> Option<SessionKeys> {
         None
@@ -165,6 +184,8 @@ pub struct Function {
     pub runtime_version_arn: String,
     /// The log group.
     pub log_group: String,
+    /// Whether it is a version with SnapStart.
+    pub snap_start: bool,
     /// How platform records are written.
     pub logging: Logging,
     /// Mounts, command and variables.

@@ -8,7 +8,9 @@ use lambent_model::{ExtensionId, Failure, PieceFuture, ResponseHead, TakeRespons
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
-use crate::api::{Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered, Requests, serve};
+use crate::api::{
+    Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered, Requests, Restoring, serve,
+};
 use crate::machine::{Events, RESPONSE_LIMIT, Refusal, Reported, Verdicted};
 use crate::output::{Frames, Lines};
 use crate::telemetry::{Subscription, SubscriptionError};
@@ -88,6 +90,9 @@ impl Environment for Judge {
         Verdicted::Accepted
     }
 
+    fn restore_next(&self) -> Restoring {
+        Restoring::Now
+    }
     fn init_error(&self, failure: Failure) -> Verdicted {
         judge(&failure);
         Verdicted::Accepted

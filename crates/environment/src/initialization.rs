@@ -16,9 +16,12 @@ pub enum Initialization {
     OnDemand,
     /// Ahead of invocations, by provisioned concurrency.
     ProvisionedConcurrency,
-    /// Ahead of invocations, of a version with SnapStart of which there is no snapshot: to the function that is as if
-    /// an invocation had waited for it.
+    /// For an invocation that waits for it, of a version with SnapStart: from its snapshot, or anew where there is none.
+    SnapStart,
+    /// Ahead of invocations, of a version with SnapStart of which there is no snapshot.
     Stock,
+    /// Of a version with SnapStart, for its snapshot: see [`crate::take_snapshot`].
+    Snapshot,
 }
 
 impl Initialization {
@@ -26,17 +29,19 @@ impl Initialization {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::OnDemand | Self::Stock => "on-demand",
+            Self::OnDemand => "on-demand",
             Self::ProvisionedConcurrency => "provisioned-concurrency",
+            Self::SnapStart | Self::Stock | Self::Snapshot => "snap-start",
         }
     }
 
     /// Whether nobody waits for it.
     pub(crate) fn is_ahead(self) -> bool {
-        self != Self::OnDemand
+        !matches!(self, Self::OnDemand | Self::SnapStart)
     }
 
-    /// How long it may take, for a function with this timeout.
+    /// How long it may take, for a function with this timeout. A restore with its hooks has as long as an initialisation on
+    /// demand ("Lambda SnapStart runtime hooks": 10 seconds).
     pub(crate) fn limit(self, timeout: Duration) -> Duration {
         if self.is_ahead() { AHEAD.max(timeout) } else { ON_DEMAND }
     }

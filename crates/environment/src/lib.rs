@@ -27,6 +27,7 @@ mod output;
 mod pipes;
 mod record;
 mod service;
+mod snapshot;
 mod steady;
 mod telemetry;
 mod thaw;
@@ -34,10 +35,11 @@ mod thaw;
 pub use api::StreamRate;
 pub use freezer::IdleFreezer;
 pub use function::{
-    Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, ServePlatform, SessionKeys,
+    Function, Guest, Notify, Placement, Plan, SandboxFuture, Sandboxes, Secrets, ServePlatform, SessionKeys,
     StartError, Status, World,
 };
 pub use initialization::Initialization;
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn};
+pub use snapshot::{NoSnapshot, take_snapshot};
 pub use steady::steady;

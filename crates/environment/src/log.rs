@@ -75,6 +75,11 @@ impl Log {
         }
     }
 
+    /// Why the environment is initialised, as its records say.
+    pub(crate) fn initialization(&self) -> Initialization {
+        self.subject.initialization
+    }
+
     pub(crate) fn write(&mut self, at: Timestamp, origin: Origin, message: String) {
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(message.as_bytes());

@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) memory: MemorySize,
     pub(crate) initialization: Initialization,
+    /// Whether its first initialisation is the restore of a snapshot.
+    pub(crate) restores: bool,
     /// The files in `/opt/extensions`, each an external extension of that name.
     pub(crate) extensions: Vec<String>,
 }
@@ -207,6 +209,7 @@ impl Machine {
             Event::Launched { freeze_after } => self.launched(freeze_after, step),
             Event::Invoke(invocation) => self.invoke(invocation, step),
             Event::Next => self.next(step),
+            Event::SnapshotDue => self.snapshot_due(step),
             Event::Report { request_id, reported, sending } => {
                 self.reported(&request_id, reported, sending, step);
             }

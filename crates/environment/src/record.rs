@@ -80,6 +80,8 @@ pub(crate) enum Phase {
     Init,
     /// Inside an invocation, after a failed initialisation or a reset ("suppressed init").
     Invoke,
+    /// From a snapshot, before any invocation had the environment.
+    Restore,
 }
 
 /// One event of the platform's. Each is worded in three ways: as a line of text ([`text`]), as a line of JSON and as a
@@ -161,6 +163,7 @@ impl Phase {
         match self {
             Self::Init => "init",
             Self::Invoke => "invoke",
+            Self::Restore => "restore",
         }
     }
 }
@@ -249,6 +252,7 @@ mod tests {
             extensions: None,
             report: Report {
                 duration: Duration::from_micros(3_010),
+                restore: None,
                 init: Some(Duration::from_micros(110_100)),
                 memory: MemorySize(128),
                 max_memory_used_mb: Some(36),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Completed, EnvironmentId, Invocation, Origin, Segment, TakeResponse, Work};
 use lambent_sandbox_client::{
-    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Spec,
+    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Snapshotting, Spec,
 };
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Semaphore, oneshot};
@@ -17,8 +17,9 @@ use tracing::Instrument as _;
 use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::{Pipes, readable};
+use crate::snapshot::Taken;
 use crate::steady::steady;
-use crate::{Function, Guest, Initialization, Notify, Placement, Status, World, telemetry};
+use crate::{Function, Guest, Initialization, Notify, Placement, Secrets, Status, World, telemetry};
 
 /// "File descriptors and processes/threads: 1,024 each" (Lambda quotas).
 const PIDS: u32 = 1024;
@@ -36,6 +37,9 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An order to the sandbox is taken within a millisecond; the task, which keeps the deadlines, waits for it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A snapshot is written as fast as the disk takes it, and the launcher gives CRIU a minute.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// "The X-Ray daemon receives segments of up to 64 KB"; a datagram is no larger.
 const SEGMENT_LIMIT: usize = 64 * 1024;
@@ -74,6 +78,11 @@ impl Handle {
         async move { answer.await.unwrap_or(Err(invocation)) }
     }
 
+    /// What came of the snapshot that the environment was for.
+    pub(crate) fn taken(&self) -> Option<Taken> {
+        self.shared.take_taken()
+    }
+
     /// Lets a running invocation finish, then ends the environment. May be called under a lock that the
     /// environment's [`Notify`] takes.
     pub fn retire(&self) {
@@ -89,8 +98,25 @@ pub fn spawn(
     initialization: Initialization,
     notify: Notify,
 ) -> (Handle, impl Future<Output = ()> + Send) {
-    let shared =
-        Shared::new(Arc::clone(&world), Arc::clone(&function), id, initialization, Arc::clone(&notify));
+    let initialization = match initialization {
+        Initialization::OnDemand if function.snap_start => Initialization::SnapStart,
+        other => other,
+    };
+    let (snapshot, snapshots) = match initialization {
+        Initialization::Snapshot => (None, Snapshotting::Take),
+        _ => match function.plan.snapshot() {
+            Some(snapshot) => (Some(snapshot), Snapshotting::Restore),
+            None => (None, Snapshotting::No),
+        },
+    };
+    let shared = Shared::new(
+        Arc::clone(&world),
+        Arc::clone(&function),
+        id,
+        initialization,
+        snapshot,
+        Arc::clone(&notify),
+    );
     // Here, so that it is part of the invocation that needs the environment; the life goes on without that.
     let launching = tracing::info_span!(target: "lambent::request", "launch", environment = %id);
     let farewell = Farewell { id, notify, shared: Arc::clone(&shared) };
@@ -104,9 +130,12 @@ pub fn spawn(
             memory: function.memory.bytes(),
             tmp: function.tmp,
             pids: PIDS,
+            snapshots,
         };
         let began = Instant::now();
-        let sandbox = world.sandboxes.sandbox(spec, function.plan.kind());
+        // One that was made in advance was made for neither.
+        let kind = if snapshots == Snapshotting::No { function.plan.kind() } else { None };
+        let sandbox = world.sandboxes.sandbox(spec, kind);
         let launched = tokio::time::timeout(LAUNCH_TIMEOUT, sandbox).instrument(launching).await;
         let work = if let Ok(Ok(_)) = launched { Work::Launch } else { Work::FailedLaunch };
         world.metrics.work(work, began.elapsed());
@@ -159,8 +188,14 @@ impl Task<'_> {
             Ok(pipes) => pipes,
             Err(error) => return shared.bury(&format!("its output pipes cannot be read: {error}")),
         };
-        let metadata = self.metadata();
-        let credentials = Credentials { token: self.token(), function: Arc::clone(self.function) };
+        let secrets = self
+            .function
+            .plan
+            .secrets()
+            .unwrap_or_else(|| Secrets { metadata_token: self.token(), credentials_token: self.token() });
+        let metadata = self.metadata(secrets.metadata_token);
+        let credentials =
+            Credentials { token: secrets.credentials_token, function: Arc::clone(self.function) };
         let placement = Placement {
             credentials_token: credentials.token.clone(),
             metadata_token: metadata.token.clone(),
@@ -247,15 +282,27 @@ impl Task<'_> {
     async fn carry_out(&self, chore: Chore, control: &Control) {
         let what = match chore {
             Chore::Start(_) => "its runtime could not be started",
+            Chore::Restore(_) => "its runtime could not be restored from the snapshot",
+            Chore::TakeSnapshot => "its snapshot could not be taken",
             Chore::StartExtension(..) => "an extension could not be started",
             Chore::Terminate | Chore::KillProgram(_) => "its processes could not be told to end",
             Chore::Deliver(_) => unreachable!("`live` spawns these"),
             Chore::Reset => "it could not be reset",
             Chore::Throttle(_) => "its CPU share could not be set",
         };
+        let patience = if matches!(chore, Chore::TakeSnapshot) { SNAPSHOT_TIMEOUT } else { ORDER_TIMEOUT };
         let order = async {
             match chore {
                 Chore::Start(program) => control.start(program).await,
+                Chore::Restore(snapshot) => {
+                    let restored = control.restore(&snapshot).await;
+                    restored.inspect_err(|error| self.function.plan.snapshot_failed(&error.to_string()))
+                }
+                Chore::TakeSnapshot => {
+                    let taken = control.snapshot().await;
+                    self.shared.snapshot_taken(taken.map_err(|error| error.to_string()));
+                    Ok(())
+                }
                 Chore::StartExtension(slot, program) => {
                     let output = control.start_extension(slot, program).await;
                     output.map(|output| self.shared.extension_output(slot, output))
@@ -273,13 +320,13 @@ impl Task<'_> {
                 Chore::Throttle(on) => self.throttle(on, control).await,
             }
         };
-        match tokio::time::timeout(ORDER_TIMEOUT, order).await {
+        match tokio::time::timeout(patience, order).await {
             // A sandbox that is gone says so itself, with the reason.
             Ok(Ok(()) | Err(SandboxError::Gone(_))) => {}
             Ok(Err(error)) => self.shared.fail(&format!("{what}: {error}")),
             Err(_elapsed) => self
                 .shared
-                .fail(&format!("{what}: there was no answer within {} seconds", ORDER_TIMEOUT.as_secs())),
+                .fail(&format!("{what}: there was no answer within {} seconds", patience.as_secs())),
         }
     }
 
@@ -290,8 +337,8 @@ impl Task<'_> {
         token.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn metadata(&self) -> Metadata {
-        Metadata { token: self.token(), zone: zone(self.function.arn.scope.region.as_str()) }
+    fn metadata(&self, token: String) -> Metadata {
+        Metadata { token, zone: zone(self.function.arn.scope.region.as_str()) }
     }
 
     /// Hands on what the function has sent to X-Ray's daemon: a line that says what it is, and the segment (X-Ray

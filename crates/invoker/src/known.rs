@@ -408,10 +408,11 @@ impl Known {
     }
 }
 
-/// What of a version is kept in stock: with SnapStart, of which there is no engine, one environment, as long as somebody
+/// What of a version is kept in stock: with SnapStart and without a snapshot, one environment, as long as somebody
 /// seems to want it. What was there when the server started is not wanted until it is invoked.
 fn stock_of(entry: &Entry, wanted: Option<Instant>) -> Option<Arc<Standing>> {
-    let has_it = entry.record.version.is_some() && entry.record.settings.snap_start;
+    let record = &entry.record;
+    let has_it = record.version.is_some() && record.settings.snap_start && !record.optimized;
     has_it.then(|| Arc::new(Standing::stock(Arc::clone(entry.pool()), wanted)))
 }
 

@@ -112,7 +112,8 @@ mod tests {
 
     fn noted_of(ran: Ran, outcome: Outcome, init: Option<Duration>, waited: Option<Duration>) -> Vec<String> {
         let duration = Duration::from_millis(5);
-        let report = Report { duration, init, memory: MemorySize(128), max_memory_used_mb: None };
+        let report =
+            Report { duration, init, restore: None, memory: MemorySize(128), max_memory_used_mb: None };
         let series = Noted::default();
         let report = (!matches!(outcome, Outcome::Platform(_))).then_some(report);
         ended(&series, &Completed { outcome, report, log_tail: None }, ran, waited);

@@ -133,6 +133,9 @@ pub struct Function {
     pub revision: RevisionId,
     /// When code or configuration last changed.
     pub last_modified: Timestamp,
+    /// Whether a snapshot of it was taken, of a version with SnapStart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optimized: bool,
 }
 
 impl Function {
@@ -168,6 +171,7 @@ impl Function {
             last_update: None,
             revision: stamp.revision,
             last_modified: stamp.at,
+            optimized: false,
         }
     }
 
@@ -195,6 +199,12 @@ impl Function {
         self.last_update = Some(LastUpdate::Successful);
         self.revision = revision;
         self
+    }
+
+    /// The same for a version with SnapStart, with or without a snapshot.
+    #[must_use]
+    pub fn prepared(self, revision: RevisionId, optimized: bool) -> Self {
+        Self { optimized, ..self.settled(revision) }
     }
 
     /// Whether tags may change now (Developer Guide, "Lambda function states": what fails during an update).

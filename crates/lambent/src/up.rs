@@ -76,6 +76,7 @@ fn configuration(arguments: UpArgs) -> anyhow::Result<Config> {
         hot_reload: arguments.hot_reload,
         project: project(arguments.dir.as_deref()),
         prewarm: arguments.prewarm,
+        snapshots: arguments.snapshots,
         endpoints: arguments.aws_endpoints,
         tls_cert: arguments.tls_cert,
         tls_key: arguments.tls_key,

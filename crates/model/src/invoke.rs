@@ -55,6 +55,8 @@ pub struct Report {
     pub duration: Duration,
     /// The initialisation that preceded this invocation, when it was outside of it.
     pub init: Option<Duration>,
+    /// The restore from a snapshot, where this invocation is the first after one.
+    pub restore: Option<Duration>,
     /// The function's memory.
     pub memory: MemorySize,
     /// Peak memory of the environment in MB; `None` where nothing counts it.
@@ -66,7 +68,7 @@ impl Report {
     /// billed for on-demand functions since August 2025).
     #[must_use]
     pub fn billed_ms(&self) -> u64 {
-        let total = self.duration + self.init.unwrap_or_default();
+        let total = self.duration + self.init.or(self.restore).unwrap_or_default();
         u64::try_from(total.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
     }
 }

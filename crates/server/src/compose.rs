@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lambent_environment::{
-    Function, LogFormat, Logging, Placement, Plan, SessionKeys, StartError, SystemLogLevel,
+    Function, LogFormat, Logging, Placement, Plan, Secrets, SessionKeys, StartError, SystemLogLevel,
 };
 use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
@@ -15,10 +15,11 @@ use lambent_model::{Bytes, Clock, Entropy, FunctionArn, MemorySize, Sha256};
 use lambent_runtimes::{
     Catalogue, Credentials, CredentialsFrom, Family, Layout, MetadataToken, VariableInput,
 };
-use lambent_sandbox_client::{Isolation, Kind, Mount, Program};
+use lambent_sandbox_client::{Isolation, Kind, Mount, Program, Snapshot};
 use lambent_store::{CodeStore, merged_digest};
 
 use crate::hot::{Folders, Tree, folder_of_layers};
+use crate::snapshots::{Album, Page};
 
 /// What functions are composed from.
 pub(crate) struct Composer {
@@ -28,6 +29,7 @@ pub(crate) struct Composer {
     folders: Folders,
     isolation: Isolation,
     issuer: Issuer,
+    album: Arc<Album>,
     /// The deprecated runtimes, and the settings without effect, of which the server's log has been told.
     warned: Mutex<BTreeSet<String>>,
 }
@@ -61,9 +63,10 @@ impl Composer {
         folders: &Folders,
         isolation: Isolation,
         issuer: Issuer,
+        album: Arc<Album>,
     ) -> Self {
         let (catalogue, code, folders) = (Arc::clone(catalogue), code.clone(), folders.clone());
-        Self { catalogue, code, folders, isolation, issuer, warned: Mutex::default() }
+        Self { catalogue, code, folders, isolation, issuer, album, warned: Mutex::default() }
     }
 
     /// AWS writes to the owners of such functions; here it is one line for each runtime and start of the server.
@@ -92,13 +95,15 @@ impl Composer {
 
     /// One line for each start of the server.
     fn warn_of_no_snapshots(&self, record: &lambda::Function, function: &str) {
+        let Some(reason) = self.album.off() else { return };
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         let has_it = record.version.is_some() && record.settings.snap_start;
         if has_it && warned.insert("SnapStart".to_owned()) {
             tracing::warn!(
                 function,
-                "there is no engine of snapshots: of a version with SnapStart that is in use one environment is \
-                 initialised ahead, and its OptimizationStatus is Off; runtime hooks are not called"
+                reason,
+                "no snapshots are taken: of a version with SnapStart that is in use one environment is initialised \
+                 ahead, and its OptimizationStatus is Off"
             );
         }
     }
@@ -117,6 +122,16 @@ impl Composer {
 
     /// Never fails: what is missing becomes the error of the first invocation, which names it.
     pub(crate) fn compose(&self, arn: &FunctionArn, record: &lambda::Function) -> Function {
+        self.compose_with(arn, record, self.album.page(arn, record))
+    }
+
+    /// The same, with what its plan is to know of a snapshot.
+    pub(crate) fn compose_with(
+        &self,
+        arn: &FunctionArn,
+        record: &lambda::Function,
+        page: Option<Page>,
+    ) -> Function {
         let settings = &record.settings;
         self.warn_of_deprecation(&settings.runtime, &arn.name);
         self.warn_of_no_effect(&settings.surroundings, &arn.name);
@@ -146,6 +161,7 @@ impl Composer {
                 &*arn.name,
             )),
             issuer: self.issuer.clone(),
+            page,
         };
         let extensions = plan.extensions();
         Function {
@@ -160,6 +176,7 @@ impl Composer {
             runtime_version: runtime_version(&settings.runtime),
             runtime_version_arn: lambent_control::runtime_version_arn(region, &settings.runtime),
             log_group: settings.log_group(&arn.name),
+            snap_start: record.version.is_some() && settings.snap_start,
             logging: logging(&settings.logging),
             plan: Box::new(plan),
         }
@@ -211,6 +228,8 @@ struct FunctionPlan {
     fetches_credentials: bool,
     session: Principal,
     issuer: Issuer,
+    /// What is known of its snapshot, of a version with SnapStart.
+    page: Option<Page>,
 }
 
 impl FunctionPlan {
@@ -373,6 +392,20 @@ impl Plan for FunctionPlan {
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let argv = vec![self.opt().join("extensions").join(name).into()];
         Ok(Program { argv, env, cwd: PathBuf::from("/") })
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        self.page.as_ref()?.snapshot()
+    }
+
+    fn snapshot_failed(&self, why: &str) {
+        if let Some(page) = &self.page {
+            page.failed(why);
+        }
+    }
+
+    fn secrets(&self) -> Option<Secrets> {
+        self.page.as_ref()?.secrets()
     }
 
     fn credentials(&self) -> Option<SessionKeys> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lambent_environment::StreamRate;
@@ -38,6 +38,8 @@ pub struct Overrides {
     pub functions_may_admin: Option<bool>,
     /// `--prewarm`, `LAMBENT_PREWARM`.
     pub prewarm: Option<String>,
+    /// `--snapshots`, `LAMBENT_SNAPSHOTS`.
+    pub snapshots: Option<String>,
     /// `--aws-endpoint`, `LAMBENT_AWS_ENDPOINTS`: `SERVICE=URL`.
     pub endpoints: Vec<String>,
     /// `--hot-reload`, `LAMBENT_HOT_RELOAD`.
@@ -78,6 +80,8 @@ struct File {
     hot_reload: Option<Vec<PathBuf>>,
     /// `auto`, `off` or a number of sandboxes. Default `auto`.
     prewarm: Option<TextOrNumber>,
+    /// What takes snapshots for SnapStart: `auto`, `off` or a folder with CRIU. Default `auto`.
+    snapshots: Option<String>,
     /// Which log lines are written: a level, or levels by target. Default `info`.
     log: Option<String>,
     /// `text` or `json`. Default `text`.
@@ -142,6 +146,8 @@ pub struct Config {
     pub hot_reload: Vec<PathBuf>,
     /// How many sandboxes wait for functions.
     pub prewarm: Prewarm,
+    /// The root of the file system with the CRIU that takes snapshots; `None` where none are taken.
+    pub snapshots: Option<PathBuf>,
     /// Which log lines are written.
     pub log: LogFilter,
     /// How they look.
@@ -222,6 +228,8 @@ impl Config {
         let stream_rate = note(&mut faults, parse_stream_rate(file.stream_bytes_per_second)).flatten();
         let prewarm = overrides.prewarm.or(file.prewarm.map(String::from));
         let prewarm = note(&mut faults, parse_prewarm(prewarm.as_deref(), isolation)).unwrap_or(Prewarm::Off);
+        let snapshots = parse_snapshots(overrides.snapshots.or(file.snapshots).as_deref());
+        let snapshots = note(&mut faults, snapshots).flatten();
         let tls = (overrides.tls_cert.or(file.tls_cert), overrides.tls_key.or(file.tls_key));
         let tls = note(&mut faults, tls_files(tls)).flatten();
         let endpoints = Endpoints::resolve(file.endpoints, &overrides.endpoints, &mut faults);
@@ -246,6 +254,7 @@ impl Config {
                 private_networks,
                 hot_reload,
                 prewarm,
+                snapshots,
                 log: log.unwrap_or_default(),
                 log_format,
                 hosts: file.hosts,
@@ -364,6 +373,16 @@ fn tls_files(given: (Option<PathBuf>, Option<PathBuf>)) -> Result<Option<TlsFile
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
         (Some(_), None) => Err("tls_cert needs tls_key: a certificate is of no use without its key".into()),
         (None, Some(_)) => Err("tls_key needs tls_cert: a key is of no use without its certificate".into()),
+    }
+}
+
+/// `auto` is the host's own: whether there is one shows when it is wanted.
+fn parse_snapshots(text: Option<&str>) -> Result<Option<PathBuf>, String> {
+    match text {
+        None | Some("auto") => Ok(Some("/".into())),
+        Some("off") => Ok(None),
+        Some(folder) if Path::new(folder).is_absolute() => Ok(Some(folder.into())),
+        Some(other) => Err(format!("snapshots {other:?} is none of auto, off and an absolute path")),
     }
 }
 

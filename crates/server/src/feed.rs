@@ -16,6 +16,7 @@ use lambent_store::{Changes, ChangesError, Error, Key, Record, Store};
 use tokio::sync::watch;
 
 use crate::hot::{Folders, Watch};
+use crate::snapshots::Album;
 use crate::urls::Index;
 
 /// Applies every change to the invoker, in order, until the store closes.
@@ -26,6 +27,8 @@ pub(crate) struct Feed {
     urls: Arc<Index>,
     /// Functions that run from folders.
     watch: Arc<Watch>,
+    /// The snapshots of versions.
+    album: Arc<Album>,
     /// The version of the last change applied; `None` until everything has been read once.
     applied: watch::Sender<Option<u64>>,
     /// Changes up to here were part of what was read. Applied once more they would take functions back to what they
@@ -40,11 +43,11 @@ const KINDS: [&str; 3] = [FUNCTION_KIND, VERSION_KIND, ALIAS_KIND];
 
 impl Feed {
     /// Subscribes first and reads everything later, so that no change falls in between.
-    pub(crate) fn new(store: Store, invoker: Invoker, folders: Folders) -> Self {
+    pub(crate) fn new(store: Store, invoker: Invoker, folders: Folders, album: Arc<Album>) -> Self {
         let changes = store.changes();
         let (applied, ahead) = (watch::Sender::new(None), HashMap::new());
         let (urls, watch) = (Arc::default(), Arc::new(Watch::new(folders)));
-        Self { store, changes, invoker, urls, watch, applied, read: 0, ahead }
+        Self { store, changes, invoker, urls, watch, album, applied, read: 0, ahead }
     }
 
     async fn load(&mut self) -> Result<(), Error> {
@@ -153,6 +156,9 @@ impl Feed {
             Some(Named::Version(arn, number)) => {
                 let record = body.map(read);
                 self.watch.note(&arn, Some(number), record.as_ref());
+                if record.is_none() {
+                    self.album.forget(&arn, number);
+                }
                 self.invoker.apply_version(&arn, number, record);
             }
             Some(Named::Alias(arn, name)) => self.alias(&arn, &name, body.map(read).as_ref()),
@@ -184,6 +190,7 @@ impl Feed {
                 }
                 Heard::Version(arn, number) => {
                     self.watch.note(&arn, Some(number), None);
+                    self.album.forget(&arn, number);
                     self.invoker.apply_version(&arn, number, None);
                 }
                 Heard::Alias(arn, name) => self.alias(&arn, &name, None),

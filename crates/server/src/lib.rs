@@ -37,6 +37,7 @@ mod prewarm;
 mod scaling;
 mod secret;
 mod server;
+mod snapshots;
 mod sources;
 mod telemetry;
 mod tls;

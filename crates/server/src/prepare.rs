@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use lambent_sandbox_client::{
-    GiveUpError, Isolation, Launcher, NatOptions, Network, Options, Spawned, Trees, give_up,
+    GiveUpError, Isolation, Launcher, NatOptions, Network, Options, SnapshotOptions, Spawned, Trees, give_up,
 };
 
 use crate::discovery::Discovery;
@@ -22,7 +22,7 @@ use crate::endpoints::Keys;
 use crate::hot::Folders;
 use crate::server::{StartError, data_dir_error};
 use crate::user::{ServiceUser, is_root};
-use crate::{Config, activation, folder, tls};
+use crate::{Config, activation, folder, snapshots, tls};
 
 /// All that was made with rights, for a server without.
 #[derive(Debug)]
@@ -92,6 +92,11 @@ fn launcher_options(
         nat: (config.network == Network::Nat).then_some(NatOptions { private: config.private_networks }),
         server: user.map(|user| user.ids),
         trees: Trees { beneath: beneath.collect(), folders: whole.collect() },
+        snapshots: snapshots::off(config.isolation, config.network, config.snapshots.is_some())
+            .is_none()
+            .then(|| config.snapshots.clone())
+            .flatten()
+            .map(|criu| SnapshotOptions { folder: dir.join("snapshots"), criu }),
         ..Options::new(instance(dir))
     }
 }

@@ -19,7 +19,7 @@ use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
 use lambent_store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::error::data_dir_error;
@@ -41,11 +41,12 @@ use crate::metrics::Page;
 use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
+use crate::snapshots::{Album, Photographer};
 use crate::telemetry::Telemetry;
 use crate::tls::Tls;
 use crate::traces::Ring;
 use crate::user::ServiceUser;
-use crate::{Config, listener, sources};
+use crate::{Config, listener, snapshots, sources};
 
 /// What a call without a caller gets beyond the time of all others: a package is unpacked, a commit written.
 const ORPHANS_PATIENCE: Duration = Duration::from_secs(2);
@@ -84,6 +85,7 @@ impl Server {
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
         let kept = Kept::of(launcher.host(), config.isolation);
+        let snapshots_error = launcher.host().snapshots_error.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
         let (search, runtimes) = discovery.share();
@@ -110,9 +112,20 @@ impl Server {
         let tls = Tls::new(tls, names(&config, address), &dir, Arc::clone(&clock))?;
         let sessions = Sessions::new(secret);
         let issuer = Issuer::new(&sessions, &clock, &entropy);
-        let composer = Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer);
+        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
+        let (album, wanted) = Album::new(off.or(snapshots_error));
+        let composer =
+            Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, Arc::clone(&album));
+        let composer = Arc::new(composer);
+        let photographer = Arc::new(Photographer {
+            album: Arc::clone(&album),
+            world: Arc::clone(&world),
+            composer: Arc::clone(&composer),
+            entropy: Arc::clone(&entropy),
+            turn: Semaphore::new(1),
+        });
         let invoker = invoker(world, composer, &stock, &config);
-        let feed = Feed::new(store.clone(), invoker.clone(), folders.clone());
+        let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
         let companions = Companions::open(Footing {
@@ -171,7 +184,12 @@ impl Server {
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
         spawn_couriers(&mut tasks, couriers(&store, &feed, &gateway, &outside, &counted, &config), &stopped);
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
-        tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, settle_queue)));
+        tasks.spawn(named(
+            "settling of functions",
+            Control::settle(store.clone(), entropy, Arc::clone(&photographer) as _, settle_queue),
+        ));
+        // Until the invoker's last plan is gone.
+        tasks.spawn(named("snapshots", photographer.retake(wanted)));
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         spawn_upkeep(&mut tasks, &invoker, &gateway.companions, stock, &stopped);
         Ok(Self {

@@ -215,6 +215,7 @@ def on_init_complete(lambda_runtime_client, log_sink):
     try:
         lambda_runtime_hooks_runner.run_before_snapshot()
         lambda_runtime_client.restore_next()
+        _renew_randomness()
     except BaseException:
         failure = build_fault_result(sys.exc_info())
         log_error(failure, log_sink)
@@ -227,6 +228,16 @@ def on_init_complete(lambda_runtime_client, log_sink):
         log_error(failure, log_sink)
         lambda_runtime_client.report_restore_error(failure)
         sys.exit(65)
+
+
+def _renew_randomness():
+    """Each environment that comes from the same snapshot is to make other random numbers ("Handling uniqueness with Lambda
+    SnapStart"). What was not imported has none yet; `os.urandom`, `uuid4` and `secrets` ask the kernel each time."""
+    random, ssl = sys.modules.get("random"), sys.modules.get("ssl")
+    if random is not None:
+        random.seed()
+    if ssl is not None:
+        ssl.RAND_add(os.urandom(48), 48.0)
 
 
 class LambdaLoggerFilter(logging.Filter):

@@ -19,7 +19,7 @@ fn definition_holds_together() {
 #[test]
 fn up_takes_every_fixed_flag() {
     let line = "up project --listen 127.0.0.1:80 --data-dir /d --isolation namespaces --network nat \
-                --private-networks allow --auth off --store sqlite --functions-may-admin --hot-reload /a,b --prewarm 2 --log debug \
+                --private-networks allow --auth off --store sqlite --functions-may-admin --hot-reload /a,b --prewarm 2 --snapshots off --log debug \
                 --aws-endpoint sqs=http://h:1,sns=http://h:2 --aws-endpoint s3=http://h:3 --tls-cert c.pem --tls-key k.pem \
                 --log-format json --demo --config c.toml";
     let Command::Up(up) = read(line).unwrap().command else { panic!("not up") };
@@ -35,6 +35,7 @@ fn up_takes_every_fixed_flag() {
         functions_may_admin: Some(true),
         hot_reload: vec!["/a".into(), "b".into()],
         prewarm: Some("2".into()),
+        snapshots: Some("off".into()),
         aws_endpoints: vec!["sqs=http://h:1".into(), "sns=http://h:2".into(), "s3=http://h:3".into()],
         tls_cert: Some("c.pem".into()),
         tls_key: Some("k.pem".into()),

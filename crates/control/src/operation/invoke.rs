@@ -234,6 +234,7 @@ mod tests {
     fn the_report_is_json_of_its_figures() {
         let mut report = Report {
             duration: Duration::from_micros(5_000),
+            restore: None,
             init: None,
             memory: MemorySize(128),
             max_memory_used_mb: None,

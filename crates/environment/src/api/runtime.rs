@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, gone, verdict};
-use super::{Begun, Delivery, Requests, response};
+use super::answer::{Answer, answer, error, gone, verdict};
+use super::{Begun, Delivery, Requests, Restoring, response};
 use crate::machine::Reported;
 
 pub(super) async fn next(requests: &Requests) -> Answer {
@@ -40,6 +41,17 @@ pub(super) async fn next(requests: &Requests) -> Answer {
         insert("lambda-runtime-aws-tenant-id", tenant.clone());
     }
     response
+}
+
+pub(super) async fn restore_next(requests: &Requests) -> Answer {
+    match requests.environment.restore_next() {
+        Restoring::Now => answer(StatusCode::OK, Bytes::new(), "application/json"),
+        // The connection ends with the environment.
+        Restoring::Later => std::future::pending().await,
+        Restoring::Refused => {
+            error(StatusCode::FORBIDDEN, "InvalidStateTransition", "this environment does not use SnapStart")
+        }
+    }
 }
 
 pub(super) async fn response(request_id: String, request: Request<Incoming>, requests: &Requests) -> Answer {

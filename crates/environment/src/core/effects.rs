@@ -28,6 +28,10 @@ impl Core {
     }
 
     pub(super) fn start_runtime(&mut self) -> Option<Event> {
+        if let Some(snapshot) = self.snapshot.take() {
+            self.chores.push(Chore::Restore(snapshot));
+            return None;
+        }
         let grip = self.sandbox.as_ref()?;
         match self.function.plan.program(&grip.placement) {
             Ok(program) => {

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use lambent_model::{EnvironmentId, ExtensionId, Failure, Invocation, ResponseHead, TakeResponse};
-use lambent_sandbox_client::{Control, Event as SandboxEvent};
+use lambent_sandbox_client::{Control, Event as SandboxEvent, Snapshot};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify as Wake, oneshot};
 
 use super::extensions::Desk;
 use super::{Answer, Chore, Core, Grip};
-use crate::api::{Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered};
+use crate::api::{Begun, Delivery, Environment, ExtensionEvent, Extensions, Registered, Restoring};
 use crate::freezer::{AFTER, Freezable};
 use crate::log::Log;
 use crate::machine::{Event, Events, Machine, Refusal, Reported, Settings, Verdicted};
 use crate::pipes::Pipes;
+use crate::snapshot::{NoSnapshot, Taken};
 use crate::telemetry::{Subscription, SubscriptionError};
 use crate::{Function, Initialization, Notify, Placement, Status, World};
 
@@ -37,12 +38,14 @@ impl Shared {
         function: Arc<Function>,
         id: EnvironmentId,
         initialization: Initialization,
+        snapshot: Option<Snapshot>,
         notify: Notify,
     ) -> Arc<Self> {
         let settings = Settings {
             timeout: function.timeout,
             memory: function.memory,
             initialization,
+            restores: snapshot.is_some(),
             extensions: function.extensions.clone(),
         };
         let core = |shared: &Weak<Self>| Core {
@@ -64,6 +67,8 @@ impl Shared {
             armed: None,
             chores: Vec::new(),
             oom_kills_seen: 0,
+            snapshot: snapshot.clone(),
+            taken: None,
             shared: Weak::clone(shared),
             freeze_queued: false,
         };
@@ -170,9 +175,22 @@ impl Environment for Shared {
         verdict.expect("the machine judges every report")
     }
 
+    fn restore_next(&self) -> Restoring {
+        self.with(|core| match core.log.initialization() {
+            Initialization::Snapshot => {
+                core.flush();
+                core.apply(Event::SnapshotDue);
+                Restoring::Later
+            }
+            Initialization::SnapStart | Initialization::Stock => Restoring::Now,
+            Initialization::OnDemand | Initialization::ProvisionedConcurrency => Restoring::Refused,
+        })
+    }
+
     fn init_error(&self, failure: Failure) -> Verdicted {
         let verdict = self.apply(|core| {
             core.flush();
+            core.taken.get_or_insert_with(|| Err(NoSnapshot::Function(failure.clone())));
             Some(Event::InitError { failure })
         });
         verdict.expect("the machine judges every report")
@@ -285,6 +303,20 @@ impl Shared {
             core.flush();
             Some(Event::Deadline)
         });
+    }
+
+    /// What came of the snapshot. The machine has ended, and nothing of the sandbox is needed.
+    pub(crate) fn snapshot_taken(&self, taken: Result<Snapshot, String>) {
+        let mut core = self.core();
+        core.taken = Some(taken.map_err(NoSnapshot::Engine));
+        if let Some(grip) = &core.sandbox {
+            grip.control.kill();
+        }
+    }
+
+    /// The same, for who has waited for the environment's end.
+    pub(crate) fn take_taken(&self) -> Option<Taken> {
+        self.core().taken.take()
     }
 
     /// A failure of the platform that leaves nothing to save; the sandbox's `Gone` follows.

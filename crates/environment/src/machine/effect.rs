@@ -50,6 +50,8 @@ pub(crate) enum Effect {
     Deadline(Option<Instant>),
     /// Apply the function's share of the CPU, or lift it while the runtime initialises.
     Throttle(bool),
+    /// Have a snapshot taken, which is the end of the environment.
+    TakeSnapshot,
     /// Tell the pool that the environment can take an invocation.
     Available,
     /// Give the invocation back to the pool, which finds another environment for it.

@@ -10,6 +10,7 @@ use super::damper::{Cause, Damper};
 use super::shutdown::{After, Reason};
 use super::words::failed;
 use super::{Effect, Machine, Start, State, Step, Verdicted};
+use crate::Initialization;
 use crate::record::{Phase, Record, Verdict};
 
 /// How far an initialisation has come.
@@ -42,7 +43,7 @@ impl Machine {
                 return step.push(Effect::Kill);
             }
         };
-        step.log(Record::InitStart { phase: Phase::Init });
+        step.log(Record::InitStart { phase: self.first_phase() });
         let stage = self.begin(step);
         self.state = State::Initializing { since: step.now, waiting, stage };
         let limit = self.settings.initialization.limit(self.settings.timeout);
@@ -111,7 +112,27 @@ impl Machine {
     }
 
     fn init_phase(&self) -> Phase {
-        if matches!(self.state, State::Initializing { .. }) { Phase::Init } else { Phase::Invoke }
+        if matches!(self.state, State::Initializing { .. }) { self.first_phase() } else { Phase::Invoke }
+    }
+
+    fn first_phase(&self) -> Phase {
+        if self.settings.restores { Phase::Restore } else { Phase::Init }
+    }
+
+    /// Initializing ⇒ Ended: the runtime has come to where its snapshot is to be taken, and the rest is not the machine's.
+    pub(super) fn snapshot_due(&mut self, step: &mut Step<'_>) {
+        match self.take() {
+            State::Initializing { since, waiting: None, stage: Stage::Runtime }
+                if self.settings.initialization == Initialization::Snapshot =>
+            {
+                let (phase, verdict) = (Phase::Init, Verdict::Success);
+                step.log(Record::InitRuntimeDone { phase, verdict: verdict.clone() });
+                step.log(Record::InitReport { duration: step.now - since, phase, verdict });
+                step.push(Effect::Deadline(None));
+                step.push(Effect::TakeSnapshot);
+            }
+            other => self.state = other,
+        }
     }
 
     /// Initializing ⇒ Idle or Running, Reinitializing ⇒ Running
@@ -124,7 +145,11 @@ impl Machine {
                 let duration = step.now - since;
                 // One ahead of invocations has a report of its own, and is no part of what an invocation is billed.
                 self.unreported_init = (!self.settings.initialization.is_ahead()).then_some(duration);
-                step.log(Record::InitReport { duration, phase: Phase::Init, verdict: Verdict::Success });
+                step.log(Record::InitReport {
+                    duration,
+                    phase: self.first_phase(),
+                    verdict: Verdict::Success,
+                });
                 match waiting {
                     Some(invocation) => {
                         self.deliver(invocation, step);
@@ -192,7 +217,7 @@ impl Machine {
         let Some(invocation) = init.waiting else {
             return self.stop(Reason::Failure, After::End, true, step);
         };
-        let call = if init.phase == Phase::Init {
+        let call = if init.phase != Phase::Invoke {
             // The first invocation answers with the reported error; a later one initialises again.
             step.start(&invocation);
             self.call(invocation, step.now, Some(step.now - init.since))
@@ -211,7 +236,7 @@ impl Machine {
         let Some(invocation) = init.waiting else {
             return self.stop(Reason::Failure, After::End, false, step);
         };
-        if init.phase == Phase::Init {
+        if init.phase != Phase::Invoke {
             step.start(&invocation);
         }
         let call = self.call(invocation, init.since, None);
@@ -240,7 +265,9 @@ impl Machine {
         match (init.phase, init.waiting) {
             (_, None) => self.stop(Reason::Failure, After::End, runtime_lives, step),
             // A crash without a report: initialise once more, inside the invocation.
-            (Phase::Init, waiting) => self.stop(Reason::Failure, After::reset(waiting), runtime_lives, step),
+            (Phase::Init | Phase::Restore, waiting) => {
+                self.stop(Reason::Failure, After::reset(waiting), runtime_lives, step);
+            }
             (Phase::Invoke, Some(invocation)) => {
                 let call = self.call(invocation, init.since, None);
                 let outcome = failed(&call, error_type, message);
@@ -255,7 +282,9 @@ impl Machine {
         let Some(init) = self.failed_init(&Verdict::Timeout, None, step) else { return false };
         match (init.phase, init.waiting) {
             (_, None) => self.stop(Reason::Timeout, After::End, true, step),
-            (Phase::Init, waiting) => self.stop(Reason::Timeout, After::reset(waiting), true, step),
+            (Phase::Init | Phase::Restore, waiting) => {
+                self.stop(Reason::Timeout, After::reset(waiting), true, step);
+            }
             (Phase::Invoke, Some(invocation)) => {
                 let call = self.call(invocation, init.since, None);
                 self.time_out(&call, step);

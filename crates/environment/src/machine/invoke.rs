@@ -297,7 +297,8 @@ impl Machine {
     }
 
     fn report(&self, call: &Call, duration: Duration, step: &Step<'_>) -> Report {
-        Report { duration, init: call.init, memory: self.settings.memory, max_memory_used_mb: step.used }
+        let (init, restore) = if self.settings.restores { (None, call.init) } else { (call.init, None) };
+        Report { duration, init, restore, memory: self.settings.memory, max_memory_used_mb: step.used }
     }
 }
 

@@ -26,8 +26,13 @@ impl Story {
 
     fn of(initialization: Initialization) -> Self {
         let extensions = Vec::new();
-        let settings =
-            Settings { timeout: Duration::from_secs(3), memory: MemorySize(128), initialization, extensions };
+        let settings = Settings {
+            timeout: Duration::from_secs(3),
+            memory: MemorySize(128),
+            initialization,
+            restores: false,
+            extensions,
+        };
         Self { machine: Machine::new(settings), now: Instant::now() }
     }
 

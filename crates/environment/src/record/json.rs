@@ -32,12 +32,23 @@ impl Record {
     fn json(&self, subject: &Subject, at: Timestamp) -> Option<(&'static str, Value)> {
         Some(match self {
             Self::InitStart { phase } => {
-                let mut record = init(*phase, subject);
+                let (kind, mut record) = match phase {
+                    Phase::Restore => ("platform.restoreStart", json!({})),
+                    _ => ("platform.initStart", init(*phase, subject)),
+                };
                 record["runtimeVersion"] = json!(subject.runtime_version);
                 record["runtimeVersionArn"] = json!(subject.runtime_version_arn);
                 record["functionName"] = json!(subject.function_name);
                 record["functionVersion"] = json!(subject.function_version);
-                ("platform.initStart", record)
+                (kind, record)
+            }
+            Self::InitRuntimeDone { phase: Phase::Restore, verdict } => {
+                ("platform.restoreRuntimeDone", with_verdict(json!({}), verdict))
+            }
+            Self::InitReport { duration, phase: Phase::Restore, verdict } => {
+                let mut record = with_verdict(json!({}), verdict);
+                record["metrics"] = json!({ "durationMs": rounded(*duration) });
+                ("platform.restoreReport", record)
             }
             Self::InitRuntimeDone { phase, verdict } => {
                 ("platform.initRuntimeDone", with_verdict(init(*phase, subject), verdict))

@@ -25,6 +25,12 @@ impl Record {
                 "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
                 subject.runtime_version, subject.runtime_version_arn
             ),
+            Self::InitStart { phase: Phase::Restore } => format!(
+                "RESTORE_START Runtime Version: {}\tRuntime Version ARN: {}",
+                subject.runtime_version, subject.runtime_version_arn
+            ),
+            // "Monitoring for Lambda SnapStart".
+            Self::InitReport { duration, phase: Phase::Restore, verdict } => restore_report(*duration, verdict),
             // "If the Init phase is successful, Lambda doesn't emit the INIT_REPORT log unless SnapStart or provisioned
             // concurrency is enabled" (Developer Guide, "Understanding the Lambda execution environment lifecycle").
             Self::InitReport { verdict: Verdict::Success, .. } if !subject.initialization.is_ahead() => {
@@ -76,6 +82,17 @@ fn init_report(duration: Duration, phase: Phase, verdict: &Verdict) -> String {
     line
 }
 
+fn restore_report(duration: Duration, verdict: &Verdict) -> String {
+    let mut line = format!("RESTORE_REPORT Restore Duration: {:.2} ms", millis(duration));
+    if *verdict != Verdict::Success {
+        let _ = write!(line, "\tStatus: {}", verdict.status());
+    }
+    if let Some(error_type) = verdict.error_type() {
+        let _ = write!(line, "\tError Type: {error_type}");
+    }
+    line
+}
+
 fn report_text(request_id: RequestId, report: &Report, verdict: &Verdict) -> String {
     let mut line = format!(
         "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\t",
@@ -89,6 +106,14 @@ fn report_text(request_id: RequestId, report: &Report, verdict: &Verdict) -> Str
     }
     if let Some(init) = report.init {
         let _ = write!(line, "Init Duration: {:.2} ms\t", millis(init));
+    }
+    if let Some(restore) = report.restore {
+        let billed = restore.as_micros().div_ceil(1000);
+        let _ = write!(
+            line,
+            "Restore Duration: {:.2} ms\tBilled Restore Duration: {billed} ms\t",
+            millis(restore)
+        );
     }
     match verdict {
         Verdict::Success => {}

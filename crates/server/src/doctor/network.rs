@@ -50,6 +50,7 @@ mod tests {
             nat_obstacle: None,
             freezer_error: None,
             landlock: None,
+            snapshots_error: None,
         };
         assert_eq!(check(&host).status, Status::Ok);
         let docker = Host { nat_obstacle: Some("chain FORWARD of table ip filter".into()), ..host.clone() };

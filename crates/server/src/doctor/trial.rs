@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lambent_model::{Bytes, EnvironmentId};
 use lambent_sandbox_client::{
-    Event, Exit, Host, Isolation, Launcher, Network, Options, Program, Sandbox, Spec,
+    Event, Exit, Host, Isolation, Launcher, Network, Options, Program, Sandbox, Snapshotting, Spec,
 };
 use tokio::net::unix::pipe;
 
@@ -47,6 +47,7 @@ async fn trial(host: &Host, scratch: PathBuf) -> Result<Vec<Check>, String> {
         memory: MEMORY,
         tmp: TMP,
         pids: PROCESSES,
+        snapshots: Snapshotting::No,
     };
     let sandbox = launcher.launch(spec).await.map_err(|error| error.to_string())?;
     let mut subject = Subject::new(sandbox)?;

@@ -9,7 +9,9 @@ use lambent_environment::{SandboxFuture, Sandboxes};
 use lambent_invoker::Starts;
 use lambent_model::{Entropy, EnvironmentId};
 use lambent_runtimes::Catalogue;
-use lambent_sandbox_client::{Error, Isolation, Kind, Launcher, Network, Sandbox, Spec, Waiting};
+use lambent_sandbox_client::{
+    Error, Isolation, Kind, Launcher, Network, Sandbox, Snapshotting, Spec, Waiting,
+};
 use tokio::sync::Notify;
 
 use super::kinds::usual_kinds;
@@ -305,6 +307,7 @@ impl Inner {
             memory: kind.memory,
             tmp: kind.tmp,
             pids: PIDS,
+            snapshots: Snapshotting::No,
         };
         let made = self.launcher.prepare(spec, kind.program.clone()).await;
         let shelves = &mut *self.shelves();

@@ -41,7 +41,7 @@ pub(super) fn platform(gateway_made: watch::Receiver<Option<Arc<Gateway>>>) -> S
     })
 }
 
-pub(super) fn invoker(world: Arc<World>, composer: Composer, stock: &Stock, config: &Config) -> Invoker {
+pub(super) fn invoker(world: Arc<World>, composer: Arc<Composer>, stock: &Stock, config: &Config) -> Invoker {
     let entropy = Arc::clone(&world.entropy);
     let (compose, available) = (composing(composer, stock.clone()), available(stock.clone()));
     Invoker::new(world, entropy, compose, available, invoker_options(config))
@@ -118,7 +118,7 @@ fn available(stock: Stock) -> Available {
 }
 
 /// A function that was stored or changed is likely to be invoked soon.
-fn composing(composer: Composer, stock: Stock) -> Compose {
+fn composing(composer: Arc<Composer>, stock: Stock) -> Compose {
     Box::new(move |arn, record| {
         let function = composer.compose(arn, record);
         stock.expect(function.plan.kind());

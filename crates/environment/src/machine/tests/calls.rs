@@ -169,6 +169,7 @@ impl Game {
             timeout: Duration::from_secs(900),
             memory: MemorySize(128),
             initialization: Initialization::OnDemand,
+            restores: false,
             extensions: FILES.map(str::to_owned).to_vec(),
         };
         let phase = Phase::Init { ready: false };

@@ -35,6 +35,7 @@ impl Story {
             timeout: Duration::from_secs(3),
             memory: MemorySize(128),
             initialization: Initialization::OnDemand,
+            restores: false,
             extensions,
         };
         let mut story = Self { machine: Machine::new(settings), now: Instant::now() };

@@ -70,6 +70,7 @@ impl Game {
             timeout: Duration::from_secs(3),
             memory: MemorySize(128),
             initialization: Initialization::OnDemand,
+            restores: false,
             extensions,
         };
         let (machine, model) = (Machine::new(settings), Model { available: true, ..Model::default() });

@@ -1,0 +1,52 @@
+//! Snapshots of initialised functions, for SnapStart (AWS Lambda Developer Guide, "Improving startup performance with Lambda
+//! SnapStart").
+//!
+//! ```text
+//! take_snapshot ─▶ sandbox ─▶ init, hooks before ─▶ GET /restore/next ─▶ snapshot, end
+//! spawn         ─▶ sandbox ─▶ restore ───────────▶ GET /restore/next ─▶ hooks after ─▶ GET /next
+//! ```
+//!
+//! The connection on which the runtime asks does not live on in the snapshot: the client asks once more, in the sandbox in
+//! which it finds itself.
+
+use std::sync::Arc;
+
+use lambent_model::{EnvironmentId, Failure};
+use lambent_sandbox_client::Snapshot;
+
+use crate::service::spawn;
+use crate::{Function, Initialization, Notify, World};
+
+/// What came of it.
+pub(crate) type Taken = Result<Snapshot, NoSnapshot>;
+
+/// Why there is no snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSnapshot {
+    /// The function cannot initialise, or a hook of it fails.
+    #[error("the function cannot be initialised: {}", .0.error_type)]
+    Function(Failure),
+    /// It ended before it came to where its snapshot would have been taken; its log says how.
+    #[error(
+        "the function ended, or took too long, before a snapshot could be taken of it; its log says more"
+    )]
+    Ended,
+    /// It cannot be taken, here or of this function.
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// Initialises a function in an environment of its own and takes a snapshot of it, which is the environment's end.
+///
+/// # Errors
+/// [`NoSnapshot`].
+pub async fn take_snapshot(
+    world: Arc<World>,
+    function: Arc<Function>,
+    id: EnvironmentId,
+    notify: Notify,
+) -> Result<Snapshot, NoSnapshot> {
+    let (handle, life) = spawn(world, function, id, Initialization::Snapshot, notify);
+    life.await;
+    handle.taken().unwrap_or(Err(NoSnapshot::Ended))
+}

@@ -1,0 +1,227 @@
+//! Snapshots of versions with SnapStart: taken when a version is published, kept as long as the server runs, and taken once
+//! more when a version is wanted after a restart.
+//!
+//! ```text
+//! settling of a version ─▶ Photographer ─▶ an environment of its own ─▶ Album ─▶ plans of that version ─▶ environments
+//! ```
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lambent_control::Snapshots;
+use lambent_environment::{Secrets, World, take_snapshot};
+use lambent_lambda as lambda;
+use lambent_model::{Entropy, EnvironmentId, FunctionArn};
+use lambent_runtimes::Family;
+use lambent_sandbox_client::{Isolation, Network, Snapshot};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::compose::Composer;
+
+/// Versions that are to have their snapshots taken once more. What does not fit in is wanted again.
+const WANTED: usize = 64;
+
+/// A version of a function, as it was published: a function may be deleted and made anew, with the same numbers.
+type Key = (FunctionArn, u64, lambent_model::Timestamp);
+
+/// What there is of a version.
+#[derive(Clone)]
+enum Kept {
+    Taking,
+    /// Its snapshot, and what the variables in it name.
+    Taken(Snapshot, Secrets),
+    /// There will be none until the next start.
+    Failed,
+}
+
+/// The snapshots of this server. Their files go with them.
+pub(crate) struct Album {
+    /// Why there are none; absent where they are taken.
+    off: Option<String>,
+    kept: Mutex<HashMap<Key, Kept>>,
+    wanted: mpsc::Sender<(FunctionArn, lambda::Function)>,
+}
+
+impl Album {
+    /// With the versions that are to be photographed because somebody wants them.
+    pub(crate) fn new(off: Option<String>) -> (Arc<Self>, mpsc::Receiver<(FunctionArn, lambda::Function)>) {
+        let (wanted, queue) = mpsc::channel(WANTED);
+        (Arc::new(Self { off, kept: Mutex::default(), wanted }), queue)
+    }
+
+    /// Why versions start without snapshots; `None` where they do not.
+    pub(crate) fn off(&self) -> Option<&str> {
+        self.off.as_deref()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Key, Kept>) -> T) -> T {
+        act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The page of one version, for its plan.
+    pub(crate) fn page(self: &Arc<Self>, arn: &FunctionArn, record: &lambda::Function) -> Option<Page> {
+        let key = key(arn, record)?;
+        let retake = record.optimized.then(|| record.clone());
+        Some(Page { album: Arc::clone(self), key, retake, secrets: None })
+    }
+
+    /// Keeps only what is still there.
+    pub(crate) fn forget(&self, arn: &FunctionArn, number: u64) {
+        self.with(|kept| kept.retain(|(of, version, _), _| of != arn || *version != number));
+    }
+}
+
+fn key(arn: &FunctionArn, record: &lambda::Function) -> Option<Key> {
+    let number = record.version.filter(|_| record.settings.snap_start)?;
+    Some((arn.clone(), number, record.last_modified))
+}
+
+/// What a version's plan knows of its snapshot.
+pub(crate) struct Page {
+    album: Arc<Album>,
+    key: Key,
+    /// The version, if it had a snapshot once.
+    retake: Option<lambda::Function>,
+    /// Those of the environment in which a snapshot is taken.
+    secrets: Option<Secrets>,
+}
+
+impl Page {
+    /// The snapshot. Where there was one and it is gone, another one is taken, for those who come later.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        if self.secrets.is_some() {
+            return None;
+        }
+        let found = self.album.with(|kept| kept.get(&self.key).cloned());
+        match (found, &self.retake) {
+            (Some(Kept::Taken(snapshot, _)), _) => Some(snapshot),
+            (None, Some(version)) if self.album.off.is_none() => {
+                // With a full queue it is wanted once more with the next environment.
+                let _later = self.album.wanted.try_send((self.key.0.clone(), version.clone()));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn secrets(&self) -> Option<Secrets> {
+        self.secrets.clone().or_else(|| match self.album.with(|kept| kept.get(&self.key).cloned()) {
+            Some(Kept::Taken(_, secrets)) => Some(secrets),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn failed(&self, why: &str) {
+        tracing::warn!(
+            function = %self.key.0,
+            version = self.key.1,
+            why,
+            "the snapshot of a version cannot be used, and is not tried again: it starts anew in each environment"
+        );
+        self.album.with(|kept| kept.insert(self.key.clone(), Kept::Failed));
+    }
+}
+
+/// Takes snapshots, one at a time: each initialises a function, beside those that are invoked.
+pub(crate) struct Photographer {
+    pub(crate) album: Arc<Album>,
+    pub(crate) world: Arc<World>,
+    pub(crate) composer: Arc<Composer>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) turn: Semaphore,
+}
+
+impl Photographer {
+    /// Takes those that are wanted once more, until nobody can want any.
+    pub(crate) async fn retake(
+        self: Arc<Self>,
+        mut wanted: mpsc::Receiver<(FunctionArn, lambda::Function)>,
+    ) -> Result<(), std::convert::Infallible> {
+        while let Some((arn, version)) = wanted.recv().await {
+            self.take(&arn, &version).await;
+        }
+        Ok(())
+    }
+
+    async fn photograph(&self, arn: &FunctionArn, version: &lambda::Function, key: Key) -> bool {
+        let _turn = self.turn.acquire().await.expect("nobody closes this semaphore");
+        let is_mine = self.album.with(|kept| match kept.get(&key) {
+            Some(_) => false,
+            None => kept.insert(key.clone(), Kept::Taking).is_none(),
+        });
+        if !is_mine {
+            return self.album.with(|kept| matches!(kept.get(&key), Some(Kept::Taken(..))));
+        }
+        let secrets = Secrets { metadata_token: self.token(), credentials_token: self.token() };
+        let page = Page {
+            album: Arc::clone(&self.album),
+            key: key.clone(),
+            retake: None,
+            secrets: Some(secrets.clone()),
+        };
+        let function = Arc::new(self.composer.compose_with(arn, version, Some(page)));
+        let id = EnvironmentId::random(&*self.entropy);
+        let taken = take_snapshot(Arc::clone(&self.world), function, id, Arc::new(|_, _| {})).await;
+        let kept = match taken {
+            Ok(snapshot) => {
+                let megabytes = snapshot.bytes().0 / (1024 * 1024);
+                tracing::info!(function = %arn, version = key.1, megabytes, "a snapshot was taken of a version");
+                Kept::Taken(snapshot, secrets)
+            }
+            Err(why) => {
+                tracing::warn!(
+                    function = %arn,
+                    version = key.1,
+                    %why,
+                    "no snapshot was taken of a version with SnapStart: it starts anew in each environment"
+                );
+                Kept::Failed
+            }
+        };
+        let is_taken = matches!(kept, Kept::Taken(..));
+        self.album.with(|pages| pages.insert(key, kept));
+        is_taken
+    }
+
+    /// A secret of an environment's.
+    fn token(&self) -> String {
+        let mut token = [0; 32];
+        self.entropy.fill(&mut token);
+        token.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Snapshots for Photographer {
+    fn can(&self) -> bool {
+        self.album.off.is_none()
+    }
+
+    fn take<'a>(
+        &'a self,
+        arn: &'a FunctionArn,
+        version: &'a lambda::Function,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            // Our own client asks once more when its connection is gone; that of Java does not.
+            let asks_again = lambent_runtimes::family(&version.settings.runtime)
+                .is_some_and(|family| matches!(family, Family::Python { .. }));
+            match key(arn, version) {
+                Some(key) if asks_again && self.can() => self.photograph(arn, version, key).await,
+                _ => false,
+            }
+        })
+    }
+}
+
+/// Why this server takes no snapshots, as far as its settings say.
+pub(crate) fn off(isolation: Isolation, network: Network, wanted: bool) -> Option<String> {
+    match (wanted, isolation, network) {
+        (false, ..) => Some("the setting snapshots is off".to_owned()),
+        (_, Isolation::Process, _) => Some("there is no isolation".to_owned()),
+        // Programs would be brought to life beside whatever else has a connection there.
+        (_, _, Network::Host) => Some("functions use the host's network".to_owned()),
+        _ => None,
+    }
+}
