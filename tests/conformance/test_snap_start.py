@@ -1,4 +1,4 @@
-"""SnapStart without an engine of snapshots (Lambda Developer Guide: "Improving startup performance with Lambda
+"""SnapStart where no snapshots are taken (Lambda Developer Guide: "Improving startup performance with Lambda
 SnapStart"; API Reference: SnapStart, SnapStartResponse)."""
 
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_version_is_prepared_and_starts_from_an_environment_in_stock(lambda_, 
 
     until(from_stock, "an environment in stock")
     answer = invoke(name, Qualifier="1")
-    assert answer.ok["type"] == "on-demand", "there is no snapshot"
+    assert answer.ok["type"] == "snap-start", "hooks are called, with and without a snapshot"
     assert lambda_.publish_version(FunctionName=name)["Version"] == "1", "nothing has changed"
 
 

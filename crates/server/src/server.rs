@@ -19,7 +19,7 @@ use lambent_services::logs::Logs;
 use lambent_services::sts::Sts;
 use lambent_store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::error::data_dir_error;
@@ -41,7 +41,7 @@ use crate::metrics::Page;
 use crate::packages::Packages;
 use crate::prepare::Prepared;
 use crate::prewarm::Stock;
-use crate::snapshots::{Album, Photographer};
+use crate::snapshots::Studio;
 use crate::telemetry::Telemetry;
 use crate::tls::Tls;
 use crate::traces::Ring;
@@ -112,18 +112,11 @@ impl Server {
         let tls = Tls::new(tls, names(&config, address), &dir, Arc::clone(&clock))?;
         let sessions = Sessions::new(secret);
         let issuer = Issuer::new(&sessions, &clock, &entropy);
-        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
-        let (album, wanted) = Album::new(off.or(snapshots_error));
         let composer =
-            Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, Arc::clone(&album));
-        let composer = Arc::new(composer);
-        let photographer = Arc::new(Photographer {
-            album: Arc::clone(&album),
-            world: Arc::clone(&world),
-            composer: Arc::clone(&composer),
-            entropy: Arc::clone(&entropy),
-            turn: Semaphore::new(1),
-        });
+            |album| Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, album);
+        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
+        let Studio { album, composer, photographer, wanted } =
+            Studio::open(off.or(snapshots_error), composer, &world, &entropy);
         let invoker = invoker(world, composer, &stock, &config);
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
         let location = LocationSigner::new(secret);

@@ -26,6 +26,37 @@ const WANTED: usize = 64;
 /// A version of a function, as it was published: a function may be deleted and made anew, with the same numbers.
 type Key = (FunctionArn, u64, lambent_model::Timestamp);
 
+/// All that snapshots need, put together.
+pub(crate) struct Studio {
+    pub(crate) album: Arc<Album>,
+    /// Knows the album.
+    pub(crate) composer: Arc<Composer>,
+    pub(crate) photographer: Arc<Photographer>,
+    /// For [`Photographer::retake`].
+    pub(crate) wanted: mpsc::Receiver<(FunctionArn, lambda::Function)>,
+}
+
+impl Studio {
+    /// `off` says why there will be no snapshots.
+    pub(crate) fn open(
+        off: Option<String>,
+        composer: impl FnOnce(Arc<Album>) -> Composer,
+        world: &Arc<World>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Self {
+        let (album, wanted) = Album::new(off);
+        let composer = Arc::new(composer(Arc::clone(&album)));
+        let photographer = Photographer {
+            album: Arc::clone(&album),
+            world: Arc::clone(world),
+            composer: Arc::clone(&composer),
+            entropy: Arc::clone(entropy),
+            turn: Semaphore::new(1),
+        };
+        Self { album, composer, photographer: Arc::new(photographer), wanted }
+    }
+}
+
 /// What there is of a version.
 #[derive(Clone)]
 enum Kept {
@@ -126,11 +157,11 @@ impl Page {
 
 /// Takes snapshots, one at a time: each initialises a function, beside those that are invoked.
 pub(crate) struct Photographer {
-    pub(crate) album: Arc<Album>,
-    pub(crate) world: Arc<World>,
-    pub(crate) composer: Arc<Composer>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) turn: Semaphore,
+    album: Arc<Album>,
+    world: Arc<World>,
+    composer: Arc<Composer>,
+    entropy: Arc<dyn Entropy>,
+    turn: Semaphore,
 }
 
 impl Photographer {

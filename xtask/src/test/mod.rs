@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 pub(crate) mod count;
+mod criu;
 pub(crate) mod host;
 pub(crate) mod prepare;
 pub(crate) mod process;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::count::{self, Count};
 use super::prepare::{self, C_COMPILER, CONFORMANCE, JAVA, PYTHON, RUNTIMES};
-use super::{host, process, ruby};
+use super::{criu, host, process, ruby};
 
 /// One suite.
 pub(crate) struct Suite {
@@ -65,7 +65,7 @@ fn rust(filters: &[String]) -> Result<Count, String> {
     prepare::require(&[C_COMPILER])?;
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--quiet"]);
     // After `--` the test programs take any number of filters, cargo itself only one.
-    command.arg("--").args(filters);
+    command.arg("--").args(filters).envs(criu_root());
     process::counted(&mut command, count::of_cargo, !filters.is_empty())
 }
 
@@ -115,6 +115,7 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
     environment.extend(host::aws().map(|aws| ("LAMBENT_TEST_AWS", aws)));
     environment.push(("LAMBENT_TEST_CACHE", crate::target_directory().join("test-functions")));
     environment.extend(ruby_on_path()?);
+    environment.extend(criu_root());
     match prepare::venv("peers", &crate::root().join("tests/conformance/peers.txt")) {
         Ok(python) => environment.push(("LAMBENT_TEST_MINISTACK", python)),
         // The tests that want it are skipped and say so.
@@ -126,6 +127,17 @@ fn conformance(filters: &[String]) -> Result<Count, String> {
     let mut count = pytest("conformance", &folder, &two, filters, &environment)?;
     count.add(pytest("conformance", &folder, &["-m", "alone"], filters, &environment)?);
     Ok(count)
+}
+
+/// Where CRIU is. Without one the tests that want it are skipped and say so.
+fn criu_root() -> Option<(&'static str, PathBuf)> {
+    match criu::prepare() {
+        Ok(root) => Some(("LAMBENT_TEST_CRIU", root)),
+        Err(problem) => {
+            println!("missing: CRIU: {problem}");
+            None
+        }
+    }
 }
 
 /// The search path with a Ruby of which AWS has a runtime. Without one the tests that want it are skipped and say so.

@@ -216,11 +216,7 @@ pub(super) const ROWS: &[Row] = &[
                 "one that exists in IAM has to trust Lambda; any other well-formed one is taken as well",
             ),
             part("Runtime", Differs, "the interpreter is the host's; ARNs of runtime versions are not taken"),
-            part(
-                "SnapStart",
-                Differs,
-                "there is no engine of snapshots: `OptimizationStatus` is `Off`, and of each version that is in use one environment is initialised ahead",
-            ),
+            part("SnapStart", Differs, "see SnapStart below"),
             part("TracingConfig", ShownOnly, "`Active` records nothing"),
             part("VpcConfig", ShownOnly, "without `VpcId`; the network is `--network`"),
         ],

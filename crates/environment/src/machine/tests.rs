@@ -5,6 +5,7 @@ use lambent_model::{Failure, Outcome, Report};
 use lambent_sandbox_client::Exit;
 
 use super::*;
+use crate::record::{Phase, Verdict};
 
 mod calls;
 mod extensions;
@@ -466,4 +467,36 @@ fn an_environment_initialised_ahead_ends_where_another_would_be_reset() {
     told.has(&Effect::Kill).lacks(&Effect::Reset);
     // The pool may have given it another before it heard of the end.
     story.then(Event::Invoke(invocation(2))).has(&Effect::Decline(invocation(2)));
+}
+
+#[test]
+fn a_snapshot_is_due_once_the_runtime_asks_and_ends_the_machine() {
+    let mut story = Story::of(Initialization::Snapshot);
+    story.then(LAUNCHED);
+    let told = story.after(110 * MS, Event::SnapshotDue);
+    told.has(&Effect::TakeSnapshot).has(&Effect::Deadline(None));
+    let (duration, phase, verdict) = (110 * MS, Phase::Init, Verdict::Success);
+    told.has(&Effect::Log(Record::InitReport { duration, phase, verdict }));
+    assert!(story.machine.has_ended());
+    story.then(Event::SnapshotDue).silent();
+}
+
+#[test]
+fn nothing_but_an_environment_for_it_has_its_snapshot_taken() {
+    let mut story = Story::of(Initialization::SnapStart);
+    story.then(LAUNCHED);
+    story.then(Event::SnapshotDue).silent();
+    assert_eq!(story.machine.state_name(), "Started");
+}
+
+#[test]
+fn what_comes_from_a_snapshot_reports_its_restore_and_no_initialisation() {
+    let mut story = Story::of(Initialization::SnapStart);
+    story.machine.settings.restores = true;
+    story.then(Event::Invoke(invocation(1)));
+    story.then(LAUNCHED).has(&Effect::Log(Record::InitStart { phase: Phase::Restore }));
+    story.after(40 * MS, Event::Next).delivers(1);
+    let report = story.then(success(1)).answers_success();
+    assert_eq!((report.init, report.restore), (None, Some(40 * MS)));
+    assert_eq!(report.billed_ms(), 41);
 }

@@ -34,6 +34,7 @@ fn what_is_no_request_ends_the_launcher_with_its_sandboxes() {
         nat: None,
         server: None,
         trees: protocol::Trees::default(),
+        snapshots: None,
     };
     let second_hello = protocol::encode(&second_hello).expect("it is small");
     let huge = vec![b' '; protocol::MAX_MESSAGE + 1];

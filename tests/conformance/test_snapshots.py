@@ -1,0 +1,156 @@
+"""SnapStart from snapshots that CRIU takes (Lambda Developer Guide: "Improving startup performance with Lambda SnapStart",
+"Implement code before or after Lambda function snapshots", "Handling uniqueness with Lambda SnapStart", "Monitoring for
+Lambda SnapStart")."""
+
+import concurrent.futures
+import os
+
+import pytest
+
+from support import functions
+from support.clients import Clients
+from support.functions import ROLE
+from support.packages import pack
+from support.server import OURS, ROOT, Server
+from support.wait import until
+
+PUBLISHED = {"ApplyOn": "PublishedVersions"}
+SOURCE = """
+import os, random, ssl, time, urllib.request, uuid
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+BORN, HOOKS = uuid.uuid4().hex, []
+random.random(), ssl.RAND_bytes(1)
+if os.environ.get("FILE"):
+    open("/tmp/file", "w").close()
+
+@register_before_snapshot
+def before():
+    HOOKS.append("before")
+
+@register_after_restore
+def after():
+    HOOKS.append("after")
+    if os.environ.get("FAILS"):
+        raise ValueError("not here")
+
+def lambda_handler(event, context):
+    if event.get("exit"):
+        os._exit(3)
+    time.sleep(event.get("seconds", 0))
+    request = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+    request.add_header("Authorization", os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
+    return {
+        "born": BORN, "hooks": HOOKS, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
+        "random": [random.random(), ssl.RAND_bytes(8).hex()], "keys": urllib.request.urlopen(request).status,
+        "status": [line.split() for line in open("/proc/self/status") if line.startswith(("CapEff", "Seccomp:", "NoNew"))],
+    }
+"""
+
+
+class Photographed:
+    """A server that takes snapshots, and a function."""
+
+    def __init__(self, criu):
+        self.server = Server(arguments=["--snapshots", criu])
+        self.start()
+
+    def start(self):
+        self.client = Clients(self.server.start()).boto("lambda")
+
+    def publish(self, name, **settings):
+        """A new function's first version, settled; whether it was optimised."""
+        self.client.create_function(
+            FunctionName=name,
+            Runtime=self.server.python(),
+            Handler="lambda_function.lambda_handler",
+            Role=ROLE,
+            Timeout=2,
+            Code={"ZipFile": pack({"lambda_function.py": SOURCE})},
+            SnapStart=PUBLISHED,
+            **settings,
+        )
+        self.client.publish_version(FunctionName=name)
+        until(lambda: self.shown(name)["State"] == "Active", "the version to be active")
+        return self.shown(name)["SnapStart"]["OptimizationStatus"]
+
+    def shown(self, name):
+        return self.client.get_function_configuration(FunctionName=name, Qualifier="1")
+
+    def invoke(self, name, event=None):
+        return functions.invoke(self.client, name, event, True, Qualifier="1")
+
+    def at_once(self, name, count):
+        """As many environments answer, for each is busy."""
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda _: self.invoke(name, {"seconds": 1}), range(count)))
+
+
+@pytest.fixture(scope="module")
+def photographed():
+    criu = os.environ.get("LAMBENT_TEST_CRIU")
+    if criu is None or OURS != ROOT:
+        pytest.skip("snapshots need CRIU 4.2 (LAMBENT_TEST_CRIU) and root")
+    one = Photographed(criu)
+    try:
+        if int(one.server.python().rsplit(".", 1)[1]) < 12:
+            pytest.skip("SnapStart needs Python 3.12")
+        yield one
+    finally:
+        one.server.remove()
+
+
+def test_environments_begin_where_the_snapshot_was_taken_and_differ_in_what_has_to_differ(photographed):
+    assert photographed.publish("snap") == "On"
+    answers = photographed.at_once("snap", 3)
+    found = [answer.ok for answer in answers]
+    assert len({one["born"] for one in found}) == 1, "the module ran once"
+    for number in range(2):
+        assert len({one["random"][number] for one in found}) == 3, "none has another's random numbers"
+    for answer, one in zip(answers, found):
+        assert (one["type"], one["hooks"], one["keys"]) == ("snap-start", ["before", "after"], 200)
+        assert one["status"] == [["CapEff:", "0000000000000000"], ["NoNewPrivs:", "1"], ["Seccomp:", "2"]]
+        assert "Restore Duration" in answer.report and "Billed Restore Duration" in answer.report
+        assert "Init Duration" not in answer.report
+    again = photographed.invoke("snap")
+    assert again.ok["born"] == found[0]["born"] and "Restore Duration" not in again.report
+
+
+def test_an_environment_from_a_snapshot_is_reset_like_any_other(photographed):
+    assert photographed.publish("reset") == "On"
+    born = photographed.invoke("reset").ok["born"]
+    assert photographed.invoke("reset", {"exit": True}).json["errorType"] == "Runtime.ExitError"
+    anew = photographed.invoke("reset").ok
+    assert anew["born"] != born and anew["hooks"] == ["before", "after"]
+    assert "timed out" in photographed.invoke("reset", {"seconds": 5}).json["errorMessage"]
+    assert photographed.invoke("reset").ok["born"] not in (born, anew["born"])
+
+
+def test_a_hook_that_fails_after_the_restore_fails_the_invocation(photographed):
+    photographed.publish("fails", Environment={"Variables": {"FAILS": "1"}})
+    assert photographed.invoke("fails").json["errorType"] == "ValueError"
+
+
+def test_what_a_snapshot_would_lack_is_initialised_anew(photographed):
+    assert photographed.publish("file", Environment={"Variables": {"FILE": "1"}}) == "Off"
+    born = {answer.ok["born"] for answer in photographed.at_once("file", 2)}
+    assert len(born) == 2
+    assert "/tmp" in photographed.server.output(), "the server's log says why"
+
+
+def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(photographed):
+    assert photographed.publish("kept") == "On"
+    before = photographed.invoke("kept").ok["born"]
+    assert photographed.server.stop() == 0
+    folder = photographed.server.data_dir / "snapshots"
+    photographed.start()
+    assert os.listdir(folder) == [], "what was there was of processes of before"
+    assert photographed.shown("kept")["SnapStart"]["OptimizationStatus"] == "On"
+    assert photographed.invoke("kept").ok["born"] != before
+
+    def restored():
+        answers = photographed.at_once("kept", 3)
+        return any("Restore Duration" in answer.report for answer in answers if answer.ok)
+
+    until(restored, "an environment from the new snapshot", timeout=30)
+    photographed.client.delete_function(FunctionName="kept")
+    until(lambda: os.listdir(folder) == [], "the snapshot's files to be gone")
