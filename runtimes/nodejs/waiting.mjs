@@ -25,7 +25,7 @@ export const isWaiting = (environment) => environment[VARIABLE] !== undefined;
 export function prepareToWait() {
   const fd = Number.parseInt(process.env[VARIABLE], 10);
   const nodePath = process.env.NODE_PATH;
-  const { show, close } = environmentShower();
+  const { show, showStart, close } = environmentShower();
   clearEnvironment();
   return {
     nodePath,
@@ -48,7 +48,7 @@ export function prepareToWait() {
     },
     forget() {
       clearEnvironment();
-      show([]);
+      showStart();
     },
     remain: close,
   };
@@ -80,6 +80,7 @@ function environmentShower() {
     const [start, end] = [ENVIRONMENT_START, ENVIRONMENT_END].map((number) => Number(fields[number - 3]));
     const memory = openSync("/proc/self/mem", "r+");
     const shown = Buffer.alloc(end - start);
+    const atStart = readFileSync("/proc/self/environ").subarray(0, end - start);
     const show = (env) => {
       const text = env.map(([name, value]) => `${name}=${value}\0`).join("");
       shown.fill(0);
@@ -87,9 +88,11 @@ function environmentShower() {
       if (Buffer.byteLength(text) <= shown.length) shown.write(text);
       writeSync(memory, shown, 0, shown.length, start);
     };
-    return { show, close: () => closeSync(memory) };
+    // By which one sees from outside that it waits.
+    const showStart = () => writeSync(memory, atStart, 0, atStart.length, start);
+    return { show, showStart, close: () => closeSync(memory) };
   } catch {
     // A kernel that forbids it: the file shows the variables of the start, none of which is the function's.
-    return { show: () => {}, close: () => {} };
+    return { show: () => {}, showStart: () => {}, close: () => {} };
   }
 }
