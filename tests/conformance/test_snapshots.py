@@ -69,6 +69,7 @@ class Photographed:
             SnapStart=PUBLISHED,
             **settings,
         )
+        functions.until_active(self.client, name)
         self.client.publish_version(FunctionName=name)
         until(lambda: self.shown(name)["State"] == "Active", "the version to be active")
         return self.shown(name)["SnapStart"]["OptimizationStatus"]

@@ -28,7 +28,7 @@ use self::ground::Ground;
 use self::parts::{cpu_millis, front_door, health, invoker, names, platform, runtime_rules, urls};
 use self::tasks::{
     collect_garbage, couriers, feed_after, first_failure, named, outlive, spawn_couriers, spawn_pollers,
-    spawn_upkeep,
+    spawn_settling, spawn_upkeep,
 };
 use crate::calls::Outside;
 use crate::companions::{Companions, Footing};
@@ -85,7 +85,8 @@ impl Server {
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
         let kept = Kept::of(launcher.host(), config.isolation);
-        let snapshots_error = launcher.host().snapshots_error.clone();
+        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
+        let off = off.or_else(|| launcher.host().snapshots_error.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
         let (search, runtimes) = discovery.share();
@@ -114,9 +115,7 @@ impl Server {
         let issuer = Issuer::new(&sessions, &clock, &entropy);
         let composer =
             |album| Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, album);
-        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
-        let Studio { album, composer, photographer, wanted } =
-            Studio::open(off.or(snapshots_error), composer, &world, &entropy);
+        let Studio { album, composer, photographer, wanted } = Studio::open(off, composer, &world, &entropy);
         let invoker = invoker(world, composer, &stock, &config);
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
         let location = LocationSigner::new(secret);
@@ -177,12 +176,7 @@ impl Server {
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
         spawn_couriers(&mut tasks, couriers(&store, &feed, &gateway, &outside, &counted, &config), &stopped);
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
-        tasks.spawn(named(
-            "settling of functions",
-            Control::settle(store.clone(), entropy, Arc::clone(&photographer) as _, settle_queue),
-        ));
-        // Until the invoker's last plan is gone.
-        tasks.spawn(named("snapshots", photographer.retake(wanted)));
+        spawn_settling(&mut tasks, &store, entropy, (photographer, wanted), settle_queue);
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         spawn_upkeep(&mut tasks, &invoker, &gateway.companions, stock, &stopped);
         Ok(Self {

@@ -23,6 +23,9 @@ use crate::compose::Composer;
 /// Versions that are to have their snapshots taken once more. What does not fit in is wanted again.
 const WANTED: usize = 64;
 
+/// Versions that have had a snapshot and are wanted.
+pub(crate) type Wanted = mpsc::Receiver<(FunctionArn, lambda::Function)>;
+
 /// A version of a function, as it was published: a function may be deleted and made anew, with the same numbers.
 type Key = (FunctionArn, u64, lambent_model::Timestamp);
 
@@ -33,7 +36,7 @@ pub(crate) struct Studio {
     pub(crate) composer: Arc<Composer>,
     pub(crate) photographer: Arc<Photographer>,
     /// For [`Photographer::retake`].
-    pub(crate) wanted: mpsc::Receiver<(FunctionArn, lambda::Function)>,
+    pub(crate) wanted: Wanted,
 }
 
 impl Studio {
@@ -77,7 +80,7 @@ pub(crate) struct Album {
 
 impl Album {
     /// With the versions that are to be photographed because somebody wants them.
-    pub(crate) fn new(off: Option<String>) -> (Arc<Self>, mpsc::Receiver<(FunctionArn, lambda::Function)>) {
+    fn new(off: Option<String>) -> (Arc<Self>, Wanted) {
         let (wanted, queue) = mpsc::channel(WANTED);
         (Arc::new(Self { off, kept: Mutex::default(), wanted }), queue)
     }
@@ -166,14 +169,10 @@ pub(crate) struct Photographer {
 
 impl Photographer {
     /// Takes those that are wanted once more, until nobody can want any.
-    pub(crate) async fn retake(
-        self: Arc<Self>,
-        mut wanted: mpsc::Receiver<(FunctionArn, lambda::Function)>,
-    ) -> Result<(), std::convert::Infallible> {
+    pub(crate) async fn retake(self: Arc<Self>, mut wanted: Wanted) {
         while let Some((arn, version)) = wanted.recv().await {
             self.take(&arn, &version).await;
         }
-        Ok(())
     }
 
     async fn photograph(&self, arn: &FunctionArn, version: &lambda::Function, key: Key) -> bool {

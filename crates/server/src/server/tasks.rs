@@ -4,15 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lambent_control::{Control, Snapshots};
 use lambent_fabric::Dispatcher;
 use lambent_fabric::deliveries::{DeliveryCourier, PostCourier};
 use lambent_fabric::events::EventCourier;
 use lambent_invoker::Invoker;
-use lambent_model::MetricSink;
+use lambent_model::{Entropy, FunctionArn, MetricSink};
 use lambent_sandbox_client::Launcher;
 use lambent_sources::Sources;
 use lambent_store::{CodeStore, Store};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::RunError;
@@ -22,6 +23,7 @@ use crate::discovery::Runtimes;
 use crate::feed::Feed;
 use crate::gateway::Gateway;
 use crate::prewarm::Stock;
+use crate::snapshots::{Photographer, Wanted};
 use crate::{Config, buses, topics};
 
 /// Each as a task that fails with its name.
@@ -108,6 +110,19 @@ pub(super) fn spawn_pollers(
         ended
     }));
     pollers
+}
+
+/// What accepted changes wait for, and the snapshots that versions with SnapStart wait for.
+pub(super) fn spawn_settling(
+    tasks: &mut JoinSet<Result<(), RunError>>,
+    store: &Store,
+    entropy: Arc<dyn Entropy>,
+    (photographer, wanted): (Arc<Photographer>, Wanted),
+    queue: mpsc::Receiver<FunctionArn>,
+) {
+    let snapshots = Arc::clone(&photographer) as Arc<dyn Snapshots>;
+    tasks.spawn(named("settling of functions", Control::settle(store.clone(), entropy, snapshots, queue)));
+    tasks.spawn(succeed(photographer.retake(wanted)));
 }
 
 /// What has environments made and ended beside invocations, until the first signal.
