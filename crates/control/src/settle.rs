@@ -55,8 +55,10 @@ impl Control {
                     None => return Ok(()),
                 },
                 Some(prepared) = settler.prepared.join_next() => {
-                    if let Ok(prepared) = prepared {
-                        settler.preparing.remove(&prepared?);
+                    match prepared {
+                        Ok(prepared) => drop(settler.preparing.remove(&prepared?)),
+                        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                        Err(_the_runtime_ends) => {}
                     }
                 }
             }

@@ -115,7 +115,8 @@ impl Server {
         let issuer = Issuer::new(&sessions, &clock, &entropy);
         let composer =
             |album| Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, album);
-        let Studio { album, composer, photographer, wanted } = Studio::open(off, composer, &world, &entropy);
+        let Studio { album, composer, photographer, wanted } =
+            Studio::open(off, composer, &world, &entropy, &runtimes);
         let invoker = invoker(world, composer, &stock, &config);
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
         let location = LocationSigner::new(secret);

@@ -19,6 +19,7 @@ use lambent_sandbox_client::{Isolation, Network, Snapshot};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::compose::Composer;
+use crate::discovery::Runtimes;
 
 /// Versions that are to have their snapshots taken once more. What does not fit in is wanted again.
 const WANTED: usize = 64;
@@ -46,6 +47,7 @@ impl Studio {
         composer: impl FnOnce(Arc<Album>) -> Composer,
         world: &Arc<World>,
         entropy: &Arc<dyn Entropy>,
+        runtimes: &Runtimes,
     ) -> Self {
         let (album, wanted) = Album::new(off);
         let composer = Arc::new(composer(Arc::clone(&album)));
@@ -54,6 +56,7 @@ impl Studio {
             world: Arc::clone(world),
             composer: Arc::clone(&composer),
             entropy: Arc::clone(entropy),
+            runtimes: runtimes.clone(),
             turn: Semaphore::new(1),
         };
         Self { album, composer, photographer: Arc::new(photographer), wanted }
@@ -164,6 +167,7 @@ pub(crate) struct Photographer {
     world: Arc<World>,
     composer: Arc<Composer>,
     entropy: Arc<dyn Entropy>,
+    runtimes: Runtimes,
     turn: Semaphore,
 }
 
@@ -176,6 +180,10 @@ impl Photographer {
     }
 
     async fn photograph(&self, arn: &FunctionArn, version: &lambda::Function, key: Key) -> bool {
+        // What a start of the server finds unsettled comes before the interpreters have been found.
+        if self.runtimes.clone().wait().await.is_none() {
+            return false;
+        }
         let _turn = self.turn.acquire().await.expect("nobody closes this semaphore");
         let is_mine = self.album.with(|kept| match kept.get(&key) {
             Some(_) => false,
