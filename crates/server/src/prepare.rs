@@ -92,10 +92,10 @@ fn launcher_options(
         nat: (config.network == Network::Nat).then_some(NatOptions { private: config.private_networks }),
         server: user.map(|user| user.ids),
         trees: Trees { beneath: beneath.collect(), folders: whole.collect() },
-        snapshots: snapshots::off(config.isolation, config.network, config.snapshots.is_some())
-            .is_none()
-            .then(|| config.snapshots.clone())
-            .flatten()
+        snapshots: config
+            .snapshots
+            .clone()
+            .filter(|_| snapshots::off(config).is_none())
             .map(|criu| SnapshotOptions { folder: dir.join("snapshots"), criu }),
         ..Options::new(instance(dir))
     }

@@ -85,8 +85,7 @@ impl Server {
             Ground::lay(dir.as_path(), &config, launcher, &telemetry).await?;
         let counted: Arc<dyn MetricSink> = Arc::clone(&metrics) as _;
         let kept = Kept::of(launcher.host(), config.isolation);
-        let off = snapshots::off(config.isolation, config.network, config.snapshots.is_some());
-        let off = off.or_else(|| launcher.host().snapshots_error.clone());
+        let off = snapshots::off(&config).or_else(|| launcher.host().snapshots_error.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(named("launcher", outlive(launcher.clone())));
         let (search, runtimes) = discovery.share();

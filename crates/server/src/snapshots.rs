@@ -18,6 +18,7 @@ use lambent_runtimes::Family;
 use lambent_sandbox_client::{Isolation, Network, Snapshot};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::Config;
 use crate::compose::Composer;
 use crate::discovery::Runtimes;
 
@@ -254,9 +255,9 @@ impl Snapshots for Photographer {
 }
 
 /// Why this server takes no snapshots, as far as its settings say.
-pub(crate) fn off(isolation: Isolation, network: Network, wanted: bool) -> Option<String> {
-    match (wanted, isolation, network) {
-        (false, ..) => Some("the setting snapshots is off".to_owned()),
+pub(crate) fn off(config: &Config) -> Option<String> {
+    match (&config.snapshots, config.isolation, config.network) {
+        (None, ..) => Some("the setting snapshots is off".to_owned()),
         (_, Isolation::Process, _) => Some("there is no isolation".to_owned()),
         // Programs would be brought to life beside whatever else has a connection there.
         (_, _, Network::Host) => Some("functions use the host's network".to_owned()),
