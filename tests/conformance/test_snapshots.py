@@ -42,6 +42,7 @@ def lambda_handler(event, context):
     return {
         "born": BORN, "hooks": HOOKS, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
         "random": [random.random(), ssl.RAND_bytes(8).hex()], "keys": urllib.request.urlopen(request).status,
+        "names": [os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME"), context.log_stream_name],
         "status": [line.split() for line in open("/proc/self/status") if line.startswith(("CapEff", "Seccomp:", "NoNew"))],
     }
 """
@@ -110,6 +111,7 @@ def test_environments_begin_where_the_snapshot_was_taken_and_differ_in_what_has_
     for answer, one in zip(answers, found):
         assert (one["type"], one["hooks"], one["keys"]) == ("snap-start", ["before", "after"], 200)
         assert one["status"] == [["CapEff:", "0000000000000000"], ["NoNewPrivs:", "1"], ["Seccomp:", "2"]]
+        assert one["names"] == [None, None], "they would be those of the environment that was photographed"
         assert "Restore Duration" in answer.report and "Billed Restore Duration" in answer.report
         assert "Init Duration" not in answer.report
     again = photographed.invoke("snap")

@@ -352,8 +352,12 @@ fn reserved(input: &VariableInput<'_>, all: &mut Variables) {
     all.set("AWS_LAMBDA_FUNCTION_VERSION", input.function_version);
     all.set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", input.memory.0.to_string());
     all.set("AWS_LAMBDA_INITIALIZATION_TYPE", input.initialization_type);
-    all.set("AWS_LAMBDA_LOG_GROUP_NAME", input.log_group);
-    all.set("AWS_LAMBDA_LOG_STREAM_NAME", input.log_stream);
+    // "… are not available in Lambda SnapStart functions" ("Using Lambda environment variables"): those of a snapshot would be
+    // those of the environment in which it was taken.
+    if !matches!(input.credentials, Some(CredentialsFrom::Endpoint(_))) {
+        all.set("AWS_LAMBDA_LOG_GROUP_NAME", input.log_group);
+        all.set("AWS_LAMBDA_LOG_STREAM_NAME", input.log_stream);
+    }
     all.set("AWS_LAMBDA_RUNTIME_API", input.runtime_api);
     if !input.metadata_token.0.is_empty() {
         all.set("AWS_LAMBDA_METADATA_API", input.runtime_api);

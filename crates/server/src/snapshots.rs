@@ -219,9 +219,15 @@ impl Photographer {
                 Kept::Failed
             }
         };
-        let is_taken = matches!(kept, Kept::Taken(..));
-        self.album.with(|pages| pages.insert(key, kept));
-        is_taken
+        // A version that was deleted meanwhile is not in the album any more.
+        self.album.with(|pages| match pages.get_mut(&key) {
+            Some(page) => {
+                let is_taken = matches!(kept, Kept::Taken(..));
+                *page = kept;
+                is_taken
+            }
+            None => false,
+        })
     }
 
     /// A secret of an environment's.

@@ -42,6 +42,33 @@ impl Connection {
         }
     }
 
+    /// Calls once and returns the answer.
+    pub(crate) fn call(
+        &mut self,
+        service: &str,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<String> {
+        let (status, answer) = self.send((service, ""), (method, path), &body.to_string())?;
+        ensure!((200..300).contains(&status), "{method} {path}: {status}: {answer}");
+        Ok(answer)
+    }
+
+    /// Sends a call and goes away.
+    pub(crate) fn begin(
+        mut self,
+        service: &str,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<()> {
+        self.write((service, ""), (method, path), &body.to_string())?;
+        // The request is read whole before the connection's end is seen.
+        thread::sleep(AGAIN);
+        Ok(())
+    }
+
     /// Calls SQS, whose operations are named in a header, and returns its answer.
     pub(crate) fn sqs(
         &mut self,
@@ -60,6 +87,16 @@ impl Connection {
         (method, path): (&str, &str),
         body: &str,
     ) -> anyhow::Result<(u16, String)> {
+        self.write((service, target), (method, path), body)?;
+        self.read()
+    }
+
+    fn write(
+        &mut self,
+        (service, target): (&str, &str),
+        (method, path): (&str, &str),
+        body: &str,
+    ) -> anyhow::Result<()> {
         // On a loopback address any well-formed signature passes.
         let (address, length, signature) = (self.address, body.len(), "0".repeat(64));
         write!(
@@ -68,6 +105,10 @@ impl Connection {
              Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}\
              \r\nContent-Type: application/json\r\n{target}Content-Length: {length}\r\n\r\n{body}"
         )?;
+        Ok(())
+    }
+
+    fn read(&mut self) -> anyhow::Result<(u16, String)> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());

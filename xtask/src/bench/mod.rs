@@ -5,7 +5,7 @@
 //! does meanwhile meets both; the figure to look at is the ratio. docs/benchmarks.md says how to read the result.
 //!
 //! ```text
-//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → uploads → mappings, waiting → peers → report
+//! options → prepare (build, official clients) → awake → start-up → for each runtime: cold, warm, print, frozen, crowd → shares of CPU → logs → streams → URLs, extensions, telemetry → many environments → events → objects → queues → many functions → uploads → mappings, waiting → snapshots → peers → report
 //! ```
 //!
 //! Every process is owned by a guard that ends it by its id, also when a measurement fails.
@@ -38,6 +38,7 @@ mod queues;
 mod report;
 mod server;
 mod share;
+mod snapshots;
 mod startup;
 mod stats;
 mod stream;
@@ -93,6 +94,8 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let uploads = chosen(&options, "uploads", || uploads::measure(&place, &subjects, &programs, &options))?;
     let mappings =
         chosen(&options, "mappings", || mappings::measure(&place, &subjects, &programs, &options))?;
+    let snapshots =
+        chosen(&options, "snapshots", || snapshots::measure(&place, &subjects, &programs, &options))?;
     let peers = match options.peers {
         true => peers::measure(&place, &subjects, &programs, &options)?,
         false => Vec::new(),
@@ -117,6 +120,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             uploads,
             peers,
             mappings,
+            snapshots,
             rows,
         },
     );

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// What can be measured by itself.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "runtimes",
     "shares",
     "logs",
@@ -16,13 +16,14 @@ const PARTS: [&str; 12] = [
     "many",
     "uploads",
     "mappings",
+    "snapshots",
 ];
 
 const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--only PARTS] [--waiting EVENTS] [--awake | --no-awake]
   --quick      fewer rounds: about five minutes once everything is built
   --peers      beside other servers as well, from PyPI and npm
   --only       these alone, separated by commas: runtimes, shares, logs, streams, inside (URLs, extensions, telemetry),
-               environments, events, queues, objects, many (functions), uploads, mappings
+               environments, events, queues, objects, many (functions), uploads, mappings, snapshots
   --waiting    how many events wait over 50 functions in the end: 1,000,000, or 20,000 with --quick
   --awake      keep every CPU awake with threads of idle priority (the default)
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";

@@ -18,6 +18,7 @@ use super::peers::Found;
 use super::print::Print;
 use super::queues::Queues;
 use super::share::Shares;
+use super::snapshots::Snapshots;
 use super::startup::Startup;
 use super::stream::Streams;
 use super::subject::Subject;
@@ -65,6 +66,7 @@ pub(crate) struct Report {
     /// Empty unless they were asked for.
     pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
+    pub(crate) snapshots: Option<Snapshots>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Goal>,
 }
@@ -85,6 +87,7 @@ pub(crate) struct Parts {
     /// Empty unless they were asked for.
     pub(crate) peers: Vec<Found>,
     pub(crate) mappings: Option<Mappings>,
+    pub(crate) snapshots: Option<Snapshots>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -170,6 +173,7 @@ impl Report {
             uploads,
             peers,
             mappings,
+            snapshots,
             rows,
         } = parts;
         let ready = startup.ready_ms.as_ref().map(|ready| ready.p50);
@@ -214,6 +218,7 @@ impl Report {
         goals.extend(many.iter().flat_map(many_goals));
         goals.extend(uploads.iter().flat_map(|uploads| upload_goals(uploads, options)));
         goals.extend(mapping_goals(mappings.as_ref()));
+        goals.push(snapshot_goal(snapshots.as_ref()));
         // What was not asked for is no goal that could not be measured.
         goals.retain(|goal| options.only.is_empty() || goal.verdict != Verdict::Unknown);
         Self {
@@ -232,6 +237,7 @@ impl Report {
             uploads,
             peers,
             mappings,
+            snapshots,
             rows,
             goals,
         }
@@ -380,6 +386,14 @@ fn mapping_goals(mappings: Option<&Mappings>) -> [Goal; 2] {
             mappings.map(|mappings| mappings.idle.share * 100.0),
         ),
     ]
+}
+
+/// How much of an initialisation is left of a first answer.
+fn snapshot_goal(snapshots: Option<&Snapshots>) -> Goal {
+    let pair =
+        snapshots.and_then(|snapshots| snapshots.restored_ms.as_ref().zip(snapshots.fresh_ms.as_ref()));
+    let ratio = pair.map(|(restored, fresh)| restored.p50 / fresh.p50);
+    Goal::new("first answer from a snapshot to that after an initialisation, p50", 0.12, ratio)
 }
 
 /// What a cold start may take: an interpreter and its client wait for their function, a program of the function's own does

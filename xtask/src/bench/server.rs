@@ -1,5 +1,6 @@
 //! Lambent as its users run it: `lambent up` with its defaults, on a free port, with data of its own.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -40,6 +41,16 @@ impl Server {
 
     /// The same with other data.
     pub(crate) fn start_in(place: &Place, programs: &Programs, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(place, programs, data, &[])
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn start_with(
+        place: &Place,
+        programs: &Programs,
+        data: &Path,
+        settings: &[&OsStr],
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(Place::data()).context("cannot make the folder for data")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
         let address = listener.local_addr()?;
@@ -47,7 +58,7 @@ impl Server {
         let log = place.bench.join("server.log");
         let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = lambent(&programs.lambent);
-        command.args(["up", "--listen", &address.to_string(), "--data-dir"]).arg(data);
+        command.args(["up", "--listen", &address.to_string(), "--data-dir"]).arg(data).args(settings);
         command.current_dir(&place.bench).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let began = Instant::now();
         let mut process = Running::start("lambent", &mut command)?;

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 pub(crate) mod count;
-mod criu;
+pub(crate) mod criu;
 pub(crate) mod host;
 pub(crate) mod prepare;
 pub(crate) mod process;

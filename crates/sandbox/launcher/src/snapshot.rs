@@ -17,7 +17,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use lambent_sandbox_protocol::{
@@ -135,7 +135,7 @@ impl Session {
                 .step("make a channel to the photographer")?;
         let Some(process) = clone_process(0, None).step("start the photographer")? else {
             drop(ours);
-            let answer = album.carry_out(sandbox, order);
+            let answer = album.let_go(&theirs).and_then(|()| album.carry_out(sandbox, order));
             // A launcher that has ended wants to know nothing.
             let _ = protocol::send(&theirs, &answer, &[]);
             // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
@@ -174,6 +174,16 @@ impl Session {
 
 /// In the photographer.
 impl Album {
+    /// Whoever waits for the end of one of the launcher's channels or pipes must not wait for this copy.
+    fn let_go(&self, channel: &OwnedFd) -> Result<(), Failure> {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .step("open /dev/null")?;
+        rustix::stdio::dup2_stdin(&null).step("let go of the server")?;
+        drop(null);
+        let kept = [channel, &self.folder, self.criu.root()].map(AsRawFd::as_raw_fd);
+        crate::child::close_others(3, &kept).step("close descriptors")
+    }
+
     fn carry_out(&self, sandbox: &Sandbox, order: &Order) -> Result<Image, Failure> {
         rustix::thread::set_name(c"lambent-photo").step("take a name")?;
         let kill = Some(rustix::process::Signal::KILL);

@@ -30,6 +30,9 @@ impl Service {
         if self.sessions.len() >= MOST_SESSIONS {
             return Err(refused(format!("{MOST_SESSIONS} snapshots are under way already")));
         }
+        if let (Order::Take(_), Some(scratch)) = (order, &self.workshop.scratch) {
+            scratch.check_reserve()?;
+        }
         match self.entries.get(id) {
             Some(entry) if entry.sandbox.setup.is_none() && entry.dying.is_none() => {
                 Session::start(album, &entry.sandbox, order)

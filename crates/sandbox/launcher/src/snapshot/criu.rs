@@ -109,6 +109,10 @@ impl Criu {
         Ok(criu)
     }
 
+    pub(super) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
     /// It, where paths are the host's.
     fn outside(&self) -> Command {
         let base = self.path.to_string_lossy();
