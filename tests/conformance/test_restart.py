@@ -84,8 +84,9 @@ def test_a_restart_behind_a_passed_socket_refuses_nobody():
                     connection.request("POST", path, body, clients.signed("POST", path, body))
                     answer = connection.getresponse()
                     answers.append((answer.status, answer.read()))
-                except (ConnectionResetError, http.client.RemoteDisconnected):
-                    # Accepted a moment before the end, and nothing of it read: clients send that again.
+                except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+                    # Accepted a moment before the end, and nothing of it read, which shows with the answer, or with what is
+                    # sent next: clients send that again.
                     continue
                 except OSError as error:
                     refused.append(error)
