@@ -47,7 +47,7 @@ fn again<M: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &
 #[must_use]
 pub fn messages() -> Vec<Vec<u8>> {
     let texts = [
-        r#"{"Launch":{"id":"a-1","confinement":{"Namespaces":{"reach":"Loopback","trees":[{"source":"/x","target":"Task"},{"source":[47,255],"target":"Opt"}],"tmp":536870912,"lowest_port":4566,"open":true}},"memory":134217728,"pids":1024}}"#,
+        r#"{"Launch":{"id":"a-1","confinement":{"Namespaces":{"reach":"Loopback","trees":[{"source":"/x","target":"Task"},{"source":[47,255],"target":"Opt"}],"tmp":536870912,"lowest_port":4566,"open":true,"snapshots":"Take"}},"memory":134217728,"pids":1024}}"#,
         r#"{"Launch":{"id":"b","confinement":"Process","memory":0,"pids":4294967295}}"#,
         r#"{"Assign":{"id":"a-1","trees":[{"source":"/x","target":"Task"}],"memory":268435456}}"#,
         r#"{"Assigned":{"id":"a-1","failure":{"Refused":{"reason":"x"}}}}"#,

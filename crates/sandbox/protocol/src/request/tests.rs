@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 use super::*;
 
 fn launch(change: impl FnOnce(&mut Value)) -> Value {
-    let layout = json!({"reach": "Loopback", "trees": [], "tmp": 1, "lowest_port": 1, "open": false});
+    let layout = json!({
+        "reach": "Loopback", "trees": [], "tmp": 1, "lowest_port": 1, "open": false, "snapshots": "No",
+    });
     let mut launch = json!({"Launch": {
         "id": "a-1", "confinement": {"Namespaces": layout}, "memory": 1, "pids": 1,
     }});
@@ -33,6 +35,9 @@ fn what_a_server_asks_is_carried_out() {
         (json!({"Kill": {"id": "a-1"}}), 0),
         (json!({"SetCpu": {"id": "a-1", "millis": null}}), 0),
         (json!({"StopUnpack": {"id": 1}}), 0),
+        (json!({"Snapshot": {"id": "a-1", "snapshot": "b-1"}}), 0),
+        (json!({"Restore": {"id": "a-1", "snapshot": "b-1"}}), 0),
+        (json!({"Forget": {"snapshot": "b-1"}}), 0),
     ] {
         assert!(decode(&message, descriptors).is_ok(), "{message}");
     }
@@ -86,7 +91,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
 fn what_is_no_request_ends_the_conversation() {
     let hello = json!({"Hello": {
         "version": crate::VERSION, "instance": "a", "purpose": "Serve", "scratch": null,
-        "nat": null, "server": null, "trees": {"beneath": ["/"], "folders": []},
+        "nat": null, "server": null, "trees": {"beneath": ["/"], "folders": []}, "snapshots": null,
     }});
     let long = "x".repeat(LONGEST_ID + 1);
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
@@ -100,6 +105,9 @@ fn what_is_no_request_ends_the_conversation() {
         named("a\u{0}"),
         json!({"Kill": {"id": "a/b"}}).to_string(),
         json!({"SetCpu": {"id": "", "millis": 1}}).to_string(),
+        json!({"Snapshot": {"id": "a", "snapshot": "../b"}}).to_string(),
+        json!({"Restore": {"id": "a", "snapshot": "."}}).to_string(),
+        json!({"Forget": {"snapshot": ""}}).to_string(),
         json!({"SetCpu": {"id": "a", "millis": -1}}).to_string(),
         json!({"Assign": {"id": "a/b", "trees": [], "memory": 1}}).to_string(),
         json!({"Assign": {"id": "a", "trees": [{"source": "/a", "target": "/etc"}], "memory": 1}})
