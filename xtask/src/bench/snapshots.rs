@@ -24,8 +24,8 @@ const PACKAGES: [&str; 3] = ["numpy==2.3.4", "pandas==2.3.3", "boto3==1.40.60"];
 const NAME: &str = "bench-snapshots";
 /// Environments of each kind, one after the other, each beside those before, which are held.
 const ENVIRONMENTS: usize = 10;
-/// For which they are held.
-const HELD_S: u64 = 40;
+/// For so long they are held, for each of them: an initialisation takes less.
+const HELD: Duration = Duration::from_secs(3);
 /// An initialisation takes two seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -91,6 +91,8 @@ pub(crate) fn measure(
     }
     let published_ms = millis(began.elapsed());
     let restored = firsts(server.address(), "1", count + 1)?.split_off(1);
+    // A server that stops lets invocations finish.
+    thread::sleep(held(count + 1));
     server.stop()?;
     Ok(Some(Snapshots { fresh_ms: Summary::of(fresh), restored_ms: Summary::of(restored), published_ms }))
 }
@@ -124,6 +126,11 @@ fn remove_tests(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long each of so many environments is held.
+fn held(count: usize) -> Duration {
+    HELD * u32::try_from(count).expect("a few")
+}
+
 /// The first answers of so many environments, in milliseconds. Each is then held while the next ones begin.
 fn firsts(address: SocketAddr, qualifier: &str, count: usize) -> anyhow::Result<Vec<f64>> {
     let path = format!("/2015-03-31/functions/{NAME}/invocations?Qualifier={qualifier}");
@@ -134,7 +141,12 @@ fn firsts(address: SocketAddr, qualifier: &str, count: usize) -> anyhow::Result<
         connection.call("lambda", "POST", &path, &json!({}))?;
         took.push(millis(began.elapsed()));
         // Sent, and not waited for: a client that goes away cancels nothing.
-        Connection::open(address)?.begin("lambda", "POST", &path, &json!({"seconds": HELD_S}))?;
+        Connection::open(address)?.begin(
+            "lambda",
+            "POST",
+            &path,
+            &json!({"seconds": held(count).as_secs()}),
+        )?;
         thread::sleep(Duration::from_millis(100));
     }
     Ok(took)
