@@ -65,7 +65,7 @@ class Photographed:
             Runtime=self.server.python(),
             Handler="lambda_function.lambda_handler",
             Role=ROLE,
-            Timeout=2,
+            Timeout=6,
             Code={"ZipFile": pack({"lambda_function.py": SOURCE})},
             SnapStart=PUBLISHED,
             **settings,
@@ -124,7 +124,7 @@ def test_an_environment_from_a_snapshot_is_reset_like_any_other(photographed):
     assert photographed.invoke("reset", {"exit": True}).json["errorType"] == "Runtime.ExitError"
     anew = photographed.invoke("reset").ok
     assert anew["born"] != born and anew["hooks"] == ["before", "after"]
-    assert "timed out" in photographed.invoke("reset", {"seconds": 5}).json["errorMessage"]
+    assert "timed out" in photographed.invoke("reset", {"seconds": 30}).json["errorMessage"]
     assert photographed.invoke("reset").ok["born"] not in (born, anew["born"])
 
 
