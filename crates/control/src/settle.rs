@@ -86,21 +86,20 @@ impl Settler {
         while let Some(record) = store.get(&functions::key(arn)).await? {
             let function: Function = record.decode()?;
             // The version that was published with the change settles with it, and one with SnapStart by itself.
-            let mut waiting = settling(&store, arn, function.last_version).await?;
-            if !function.is_settling() && self.snapshots.can() {
-                for version in waiting.extract_if(.., |version| version.settings.snap_start) {
-                    self.prepare(arn, version);
-                }
+            let waiting = settling(&store, arn, function.last_version).await?;
+            let has_snapshot = |version: &Function| version.settings.snap_start && self.snapshots.can();
+            let (photographed, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(has_snapshot);
+            // What waits for its snapshot does so once that is settled of which it is a version.
+            let mut more = waiting.len() > 1;
+            if function.is_settling() {
+                more |= !photographed.is_empty();
+            } else {
+                photographed.into_iter().for_each(|version| self.prepare(arn, version));
             }
-            let more = waiting.len() > 1;
             let version = waiting.into_iter().next();
             if !function.is_settling() && version.is_none() {
                 break;
             }
-            // What waits for its snapshot is settled later, when what it is a version of is.
-            let later = |version: &Function| self.snapshots.can() && version.settings.snap_start;
-            let is_later = version.as_ref().is_some_and(later);
-            let version = version.filter(|_| !is_later);
             let version = version.map(|version| version.settled(RevisionId::random(&*entropy)));
             let settled = if function.is_settling() {
                 function.settled(RevisionId::random(&*entropy))
@@ -111,7 +110,7 @@ impl Settler {
             let saved =
                 functions::save("settle", &store, arn, Expect::Version(record.version), &settled, changes)
                     .await?;
-            if saved && !more && !is_later {
+            if saved && !more {
                 break;
             }
         }

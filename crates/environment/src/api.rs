@@ -61,6 +61,8 @@ pub(crate) trait Environment: Send + Sync {
     fn report(&self, request_id: String, reported: Reported, sending: Duration) -> Verdicted;
     /// The runtime has come to where a snapshot of it may be taken.
     fn restore_next(&self) -> Restoring;
+    /// The runtime cannot go on after it has been restored.
+    fn restore_error(&self, failure: Failure) -> Verdicted;
     /// The runtime cannot initialise.
     fn init_error(&self, failure: Failure) -> Verdicted;
 }
@@ -233,7 +235,7 @@ async fn handle(request: Request<Incoming>, requests: &Requests) -> Answer {
         (&Method::POST, ["restore", "error"]) => {
             let _turn = requests.turn().await;
             let Some(failure) = failure(request).await else { return verdict(Verdicted::Truncated) };
-            verdict(requests.environment.init_error(failure))
+            verdict(requests.environment.restore_error(failure))
         }
         (_, ["restore", ..]) => error(StatusCode::NOT_FOUND, "NotFound", "no such path in the Runtime API"),
         _ => error(StatusCode::NOT_FOUND, "NotFound", "no such path in the Runtime API"),
@@ -276,6 +278,9 @@ mod tests {
         }
         fn restore_next(&self) -> Restoring {
             Restoring::Refused
+        }
+        fn restore_error(&self, _failure: Failure) -> Verdicted {
+            Verdicted::Accepted
         }
         fn init_error(&self, _failure: Failure) -> Verdicted {
             Verdicted::Accepted

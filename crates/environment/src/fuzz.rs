@@ -93,6 +93,10 @@ impl Environment for Judge {
     fn restore_next(&self) -> Restoring {
         Restoring::Now
     }
+
+    fn restore_error(&self, failure: Failure) -> Verdicted {
+        self.init_error(failure)
+    }
     fn init_error(&self, failure: Failure) -> Verdicted {
         judge(&failure);
         Verdicted::Accepted

@@ -35,6 +35,11 @@ impl Initialization {
         }
     }
 
+    /// Whether it is one of a version with SnapStart.
+    pub(crate) fn is_snap_start(self) -> bool {
+        matches!(self, Self::SnapStart | Self::Stock | Self::Snapshot)
+    }
+
     /// Whether nobody waits for it.
     pub(crate) fn is_ahead(self) -> bool {
         !matches!(self, Self::OnDemand | Self::SnapStart)

@@ -377,7 +377,7 @@ fn tls_files(given: (Option<PathBuf>, Option<PathBuf>)) -> Result<Option<TlsFile
 }
 
 /// `auto` is the host's own: whether there is one shows when it is wanted.
-fn parse_snapshots(text: Option<&str>) -> Result<Option<PathBuf>, String> {
+pub(crate) fn parse_snapshots(text: Option<&str>) -> Result<Option<PathBuf>, String> {
     match text {
         None | Some("auto") => Ok(Some("/".into())),
         Some("off") => Ok(None),

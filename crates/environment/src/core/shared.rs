@@ -182,9 +182,16 @@ impl Environment for Shared {
                 core.apply(Event::SnapshotDue);
                 Restoring::Later
             }
-            Initialization::SnapStart | Initialization::Stock => Restoring::Now,
-            Initialization::OnDemand | Initialization::ProvisionedConcurrency => Restoring::Refused,
+            other if other.is_snap_start() => Restoring::Now,
+            _ => Restoring::Refused,
         })
+    }
+
+    fn restore_error(&self, failure: Failure) -> Verdicted {
+        if self.core().log.initialization().is_snap_start() {
+            return self.init_error(failure);
+        }
+        Verdicted::InvalidState(self.core().machine.state_name())
     }
 
     fn init_error(&self, failure: Failure) -> Verdicted {

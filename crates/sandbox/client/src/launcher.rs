@@ -456,11 +456,9 @@ impl Actor {
                 let _ =
                     waiting.map(|waiting| waiting.gone.send(Gone { reason, memory_peak, oom_kills, left }));
             }
-            FromLauncher::Snapshotted { id, image, failure } => {
+            FromLauncher::Snapshotted { id, taken } => {
                 let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.snapshotted.take());
-                let nothing = || Failure::Refused { reason: "the launcher took nothing".to_owned() };
-                let _ =
-                    waiting.map(|answer| answer.send(image.ok_or_else(|| failure.unwrap_or_else(nothing))));
+                let _ = waiting.map(|answer| answer.send(taken));
             }
             FromLauncher::Restored { id, failure } => {
                 let waiting = self.sandboxes.get_mut(&id).and_then(|waiting| waiting.restored.take());

@@ -158,19 +158,11 @@ impl Child<'_> {
     fn become_init(&self, channel: &OwnedFd) -> Result<std::convert::Infallible, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .step("open /dev/null")?;
-        // First to high numbers, so that no target below is a source still needed.
-        let high = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, HIGH).step("arrange descriptors");
-        let (init, null) = (high(self.init)?, high(&null)?);
-        let passed = self.passed.iter().map(high).collect::<Result<Vec<_>, _>>()?;
+        let init = rustix::io::fcntl_dupfd_cloexec(self.init, HIGH).step("arrange descriptors")?;
         let standard = (0..3).map(|number| (&null, number));
-        for (fd, number) in standard.chain(passed.iter().zip(init_fd::CONTROL..)) {
-            // SAFETY: numbers only. What was open at the target is owned by copies of the launcher's values that
-            // this process neither uses nor drops any more: it ends in execve or _exit.
-            #[allow(unsafe_code)]
-            if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
-                return Err(io::Error::last_os_error()).step("arrange descriptors");
-            }
-        }
+        place(standard.chain(self.passed.iter().zip(init_fd::CONTROL..)))?;
+        // It may have had one of these numbers.
+        std::mem::forget(null);
         close_others(init_fd::TELEMETRY + 1, &[init.as_raw_fd(), channel.as_raw_fd()])
             .step("close descriptors")?;
         let argv = [c"lambent-init".as_ptr(), std::ptr::null()];
@@ -292,6 +284,23 @@ fn loopback_up() -> io::Result<()> {
     #[allow(unsafe_code)]
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Puts copies of descriptors at these numbers, all of them below [`HIGH`]. For a process that ends in execve or `_exit`: what
+/// was open there is closed, whoever thinks to own it, and further copies stay open at higher numbers.
+pub(crate) fn place<'a>(wanted: impl Iterator<Item = (&'a OwnedFd, i32)>) -> Result<(), Failure> {
+    let what = "arrange descriptors";
+    // First to high numbers, so that no target is a source still needed.
+    let high = |(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(fd, HIGH).step(what)?, number));
+    for (fd, number) in wanted.map(high).collect::<Result<Vec<_>, Failure>>()? {
+        // SAFETY: numbers only. What was open at the target is owned by copies of the launcher's values that this process
+        // neither uses nor drops any more.
+        #[allow(unsafe_code)]
+        if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
+            return Err(io::Error::last_os_error()).step(what);
+        }
+    }
+    Ok(())
 }
 
 /// Closes everything from `first` on but `kept`.

@@ -170,9 +170,11 @@ impl Service {
 
     fn wait(&self) -> Result<Vec<Source>, protocol::Error> {
         let mut sources = Vec::new();
-        let (mut fds, mut sessions) = (Vec::new(), Vec::new());
+        let mut fds = Vec::new();
         let declarations = self.workshop.shelf.channel();
         let jobs: Vec<_> = self.jobs.iter().map(|(id, job)| (*id, job.channel())).collect();
+        let sessions: Vec<_> =
+            self.sessions.iter().map(|(id, (_, session))| (id, session.channel())).collect();
         if !self.closing {
             if let Some(channel) = &declarations {
                 sources.push(Source::Declarations);
@@ -185,11 +187,10 @@ impl Service {
             sources.push(Source::Job(*id));
             fds.push(PollFd::new(channel, PollFlags::IN));
         }
-        for (id, (_, session)) in &self.sessions {
-            sources.push(Source::Session(id.clone()));
-            sessions.push(session.channel());
+        for (id, channel) in &sessions {
+            sources.push(Source::Session((*id).clone()));
+            fds.push(PollFd::new(channel, PollFlags::IN));
         }
-        fds.extend(sessions.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
         let makers: Vec<_> = self.workshop.scratch.iter().flat_map(Scratch::channels).collect();
         for (number, channel) in &makers {
             sources.push(Source::Maker(*number));

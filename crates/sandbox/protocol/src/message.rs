@@ -329,10 +329,8 @@ pub enum FromLauncher {
     Snapshotted {
         /// The sandbox.
         id: String,
-        /// What was taken; absent where it failed.
-        image: Option<Image>,
-        /// Why it failed.
-        failure: Option<Failure>,
+        /// What was taken, or why it failed.
+        taken: Result<Image, Failure>,
     },
     /// The answer to a [`Restore`]. A sandbox in which it failed is of no more use.
     Restored {

@@ -42,8 +42,8 @@ impl Check {
     }
 }
 
-/// Looks at everything a server with this data folder would use.
-pub async fn examine(data_dir: &Path) -> Vec<Check> {
+/// Looks at everything a server with this data folder and this setting of `snapshots` would use.
+pub async fn examine(data_dir: &Path, snapshots: Option<&str>) -> Vec<Check> {
     let mut checks = vec![machine::kernel()];
     match lambent_sandbox_client::probe().await {
         Ok(found) => {
@@ -63,11 +63,7 @@ pub async fn examine(data_dir: &Path) -> Vec<Check> {
     }
     checks.push(machine::descriptors());
     checks.push(machine::prewarm());
-    checks.push(
-        tokio::task::spawn_blocking(snapshots::criu)
-            .await
-            .unwrap_or_else(|panic| Check::new("snapshots", Status::Warning, panic.to_string(), None)),
-    );
+    checks.push(snapshots::examine(snapshots).await);
     checks.push(machine::data_folder(data_dir));
     checks.push(machine::authority(data_dir));
     checks.push(interpreters::runtimes(data_dir));

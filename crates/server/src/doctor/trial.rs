@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lambent_model::{Bytes, EnvironmentId};
 use lambent_sandbox_client::{
-    Event, Exit, Host, Isolation, Launcher, Network, Options, Program, Sandbox, Snapshotting, Spec,
+    Control, Event, Exit, Host, Isolation, Launcher, Network, Options, Program, Sandbox, Snapshotting, Spec,
 };
 use tokio::net::unix::pipe;
 
@@ -13,7 +13,7 @@ use super::{Check, Status};
 use crate::world::SystemEntropy;
 
 /// All of it takes a fraction of a second. On a machine that hangs the doctor is to say so.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const MEMORY: Bytes = Bytes::mib(48);
 const TMP: Bytes = Bytes::mib(16);
 const PROCESSES: u32 = 24;
@@ -39,17 +39,7 @@ async fn trial(host: &Host, scratch: PathBuf) -> Result<Vec<Check>, String> {
     let instance = format!("doctor-{}", std::process::id());
     let options = Options { scratch: Some(scratch), ..Options::new(instance) };
     let launcher = Launcher::start(options).await.map_err(|error| error.to_string())?;
-    let spec = Spec {
-        id: EnvironmentId::random(&SystemEntropy),
-        isolation: Isolation::Namespaces,
-        network: Network::None,
-        mounts: Vec::new(),
-        memory: MEMORY,
-        tmp: TMP,
-        pids: PROCESSES,
-        snapshots: Snapshotting::No,
-    };
-    let sandbox = launcher.launch(spec).await.map_err(|error| error.to_string())?;
+    let sandbox = launcher.launch(spec(Snapshotting::No)).await.map_err(|error| error.to_string())?;
     let mut subject = Subject::new(sandbox)?;
     let keeps = |name: &str| host.controllers.iter().any(|c| c.name == name && c.missing.is_none());
     let mut checks = vec![subject.fences().await?, subject.tmp().await?, subject.memory().await?];
@@ -60,14 +50,28 @@ async fn trial(host: &Host, scratch: PathBuf) -> Result<Vec<Check>, String> {
     Ok(checks)
 }
 
+/// What is made for a trial.
+pub(super) fn spec(snapshots: Snapshotting) -> Spec {
+    Spec {
+        id: EnvironmentId::random(&SystemEntropy),
+        isolation: Isolation::Namespaces,
+        network: Network::None,
+        mounts: Vec::new(),
+        memory: MEMORY,
+        tmp: TMP,
+        pids: PROCESSES,
+        snapshots,
+    }
+}
+
 /// The sandbox under trial.
-struct Subject {
+pub(super) struct Subject {
     sandbox: Sandbox,
     output: pipe::Receiver,
 }
 
 impl Subject {
-    fn new(mut sandbox: Sandbox) -> Result<Self, String> {
+    pub(super) fn new(mut sandbox: Sandbox) -> Result<Self, String> {
         // The sandbox keeps a pipe that nobody writes to in its place.
         let (unused, _) = rustix::pipe::pipe().map_err(|error| error.to_string())?;
         let stdio = std::mem::replace(&mut sandbox.output.stdio, unused);
@@ -75,14 +79,28 @@ impl Subject {
         Ok(Self { sandbox, output })
     }
 
-    /// Runs a shell script to its end.
-    async fn script(&mut self, script: &str) -> Result<(Exit, String), String> {
+    pub(super) fn control(&self) -> &Control {
+        &self.sandbox.control
+    }
+
+    /// Starts a shell script, and waits until it has written something.
+    pub(super) async fn begin(&mut self, script: &str) -> Result<(), String> {
+        self.start(script).await?;
+        self.output.readable().await.map_err(|error| error.to_string())
+    }
+
+    async fn start(&self, script: &str) -> Result<(), String> {
         let program = Program {
             argv: ["/bin/sh", "-c", script].map(Into::into).into(),
             env: vec![("PATH".into(), "/usr/bin:/bin:/usr/sbin:/sbin".into()), ("LC_ALL".into(), "C".into())],
             cwd: "/".into(),
         };
-        self.sandbox.control.start(program).await.map_err(|error| error.to_string())?;
+        self.sandbox.control.start(program).await.map_err(|error| error.to_string())
+    }
+
+    /// Runs a shell script to its end.
+    async fn script(&mut self, script: &str) -> Result<(Exit, String), String> {
+        self.start(script).await?;
         let mut said = Vec::new();
         let exit = loop {
             tokio::select! { biased;

@@ -60,11 +60,9 @@ impl Service {
         order: Order,
         ended: Result<Image, Failure>,
     ) -> Result<(), protocol::Error> {
-        let (image, failure) =
-            ended.map_or_else(|failure| (None, Some(failure)), |image| (Some(image), None));
         let message = match order {
-            Order::Take(order) => FromLauncher::Snapshotted { id: order.id, image, failure },
-            Order::Restore(order) => FromLauncher::Restored { id: order.id, failure },
+            Order::Take(order) => FromLauncher::Snapshotted { id: order.id, taken: ended },
+            Order::Restore(order) => FromLauncher::Restored { id: order.id, failure: ended.err() },
         };
         self.tell(&message, &[])
     }

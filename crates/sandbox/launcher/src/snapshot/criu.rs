@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,19 +13,16 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::child::close_others;
+use crate::child::{close_others, place};
 use crate::clone::clone_process;
 use crate::privileges;
 use crate::sandbox::has_succeeded;
 use crate::step::{Step, refused};
 
 /// Where the program finds the root of the file system with CRIU, the snapshot's folder, and pipes.
-const ROOT: i32 = 40;
-const FOLDER: i32 = 41;
-const PIPES: i32 = 42;
-
-/// Above every number that the program is given.
-const HIGH: i32 = 60;
+const ROOT: i32 = 10;
+const FOLDER: i32 = 11;
+const PIPES: i32 = 12;
 
 /// Where it may lie, and the dynamic linker and the libraries, below the root.
 const PROGRAMS: [&str; 4] = ["usr/sbin/criu", "usr/bin/criu", "usr/local/sbin/criu", "usr/local/bin/criu"];
@@ -252,27 +249,14 @@ fn libraries(base: &str) -> String {
 
 /// Puts what the program needs at its numbers, and closes the rest.
 fn arrange(root: &OwnedFd, folder: &OwnedFd, pipes: &[OwnedFd], output: &OwnedFd) -> Result<(), Failure> {
-    let what = "arrange descriptors";
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .step("open /dev/null")?;
-    let high = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, HIGH).step(what);
-    let standard = [(&null, 0), (output, 1), (output, 2), (root, ROOT), (folder, FOLDER)];
-    let all: Vec<_> = standard.into_iter().chain(pipes.iter().zip(PIPES..)).collect();
-    // First to high numbers, so that no target is a source still needed.
-    let all = all.into_iter().map(|(fd, to)| Ok((high(fd)?, to))).collect::<Result<Vec<_>, Failure>>()?;
-    let mut kept = Vec::new();
-    for (fd, to) in &all {
-        // SAFETY: numbers only. What was open at the target is owned by copies of the launcher's values that this process
-        // neither uses nor drops any more: it ends in execve or _exit.
-        #[allow(unsafe_code)]
-        if unsafe { libc::dup2(fd.as_raw_fd(), *to) } < 0 {
-            return Err(std::io::Error::last_os_error()).step(what);
-        }
-        kept.push(*to);
-    }
-    // Their numbers may be targets by now: nothing of them is closed but by the next line.
-    std::mem::forget((all, null));
-    close_others(3, &kept).step("close descriptors")
+    let own = [(&null, 0), (output, 1), (output, 2), (root, ROOT), (folder, FOLDER)];
+    place(own.into_iter().chain(pipes.iter().zip(PIPES..)))?;
+    // It may have had one of these numbers.
+    std::mem::forget(null);
+    let last = FOLDER + i32::try_from(pipes.len()).expect("there are two at most");
+    close_others(3, &(ROOT..=last).collect::<Vec<_>>()).step("close descriptors")
 }
 
 /// Reads all, of which the last part is kept.
