@@ -1,55 +1,27 @@
 """Java functions, and what `lambent runtimes add` brings."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from support import java
 from support.clients import Clients
-from support.functions import ROLE, SOURCES, invoke, unique, until_active
+from support.functions import ROLE, invoke, unique, until_active
+from support.java import client_jars, runtimes_command
 from support.packages import pack
-from support.server import REPOSITORY, binary, scratch
 from support.wait import until
-
-CACHE = Path(os.environ.get("LAMBENT_TEST_CACHE", REPOSITORY / "target" / "test-functions"))
-
-
-def runtimes_command(*arguments):
-    done = subprocess.run(
-        [binary(), "runtimes", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
 
 @pytest.fixture(scope="module")
 def jars():
-    """AWS's client for Java, fetched once; a later run takes it from there without a network."""
-    kept = CACHE / "java"
-    found = sorted(kept.glob("runtimes/java-*/lib"))
-    if not found:
-        code, _, problem = runtimes_command("add", "java17", "--data-dir", kept)
-        if code != 0:
-            pytest.skip(f"AWS's client for Java cannot be fetched: {problem.strip()}")
-        found = sorted(kept.glob("runtimes/java-*/lib"))
-    return found[-1]
+    return client_jars()
 
 
 @pytest.fixture(scope="module")
 def package(jars):
-    """The function as Maven would pack it: a jar with classes, for the oldest release that can be built here."""
-    if shutil.which("javac") is None:
-        pytest.skip("javac is not installed")
-    folder = scratch()
-    core = next(jars.glob("aws-lambda-java-core-*.jar"))
-    source = SOURCES / "java" / "example" / "Handler.java"
-    command = ["javac", "--release", "8", "-Xlint:-options", "-cp", core, "-d", folder, source]
-    subprocess.run([str(word) for word in command], check=True)
-    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.class")}
-    shutil.rmtree(folder)
-    return pack({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n", **files})
+    return java.package(jars, "Handler")
 
 
 def create(client, runtime, package, handler="example.Handler", memory=128):

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from support import functions
+from support import functions, java
 from support.clients import Clients
 from support.functions import ROLE
 from support.packages import pack
@@ -20,8 +20,8 @@ import os, random, ssl, time, urllib.request, uuid
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 BORN, HOOKS = uuid.uuid4().hex, []
 random.random(), ssl.RAND_bytes(1)
-if os.environ.get("FILE"):
-    open("/tmp/file", "w").close()
+if os.environ.get("DAEMON"):
+    os.system("setsid sleep 60 &")
 
 @register_before_snapshot
 def before():
@@ -60,19 +60,18 @@ class Photographed:
 
     def publish(self, name, **settings):
         """A new function's first version, settled; whether it was optimised."""
+        defaults = {
+            "Runtime": self.server.python(),
+            "Handler": "lambda_function.lambda_handler",
+            "Code": {"ZipFile": pack({"lambda_function.py": SOURCE})},
+            "Timeout": 6,
+        }
         self.client.create_function(
-            FunctionName=name,
-            Runtime=self.server.python(),
-            Handler="lambda_function.lambda_handler",
-            Role=ROLE,
-            Timeout=6,
-            Code={"ZipFile": pack({"lambda_function.py": SOURCE})},
-            SnapStart=PUBLISHED,
-            **settings,
+            FunctionName=name, Role=ROLE, SnapStart=PUBLISHED, **{**defaults, **settings}
         )
         functions.until_active(self.client, name)
         self.client.publish_version(FunctionName=name)
-        until(lambda: self.shown(name)["State"] == "Active", "the version to be active")
+        until(lambda: self.shown(name)["State"] != "Pending", "the version to be settled")
         return self.shown(name)["SnapStart"]["OptimizationStatus"]
 
     def shown(self, name):
@@ -128,16 +127,36 @@ def test_an_environment_from_a_snapshot_is_reset_like_any_other(photographed):
     assert photographed.invoke("reset").ok["born"] not in (born, anew["born"])
 
 
+def test_java_has_its_snapshots_too(photographed, runtimes):
+    found = [name for name in runtimes if name.startswith("java") and "." not in name]
+    if not found:
+        pytest.skip("no Java of one of AWS's releases on this host")
+    jars = java.client_jars()
+    code, _, problem = java.runtimes_command("add", found[0], "--data-dir", photographed.server.data_dir, "--from", jars)
+    assert code == 0, problem
+    package = java.package(jars, "Snap")
+    settings = {"Handler": "example.Snap", "Code": {"ZipFile": package}, "MemorySize": 512, "Timeout": 30}
+    for runtime in found:
+        assert photographed.publish(runtime, Runtime=runtime, **settings) == "On", photographed.server.output()
+        answers = photographed.at_once(runtime, 2)
+        assert all("Restore Duration" in answer.report for answer in answers)
+        ones = [answer.ok for answer in answers]
+        assert len({one["born"] for one in ones}) == 1 and len({one["random"] for one in ones}) == 2
+        for one in ones:
+            assert one["file"] == one["born"], "what it has put into /tmp is there"
+            assert (one["hooks"], one["type"]) == (["before", "after"], "snap-start")
+
+
 def test_a_hook_that_fails_after_the_restore_fails_the_invocation(photographed):
     photographed.publish("fails", Environment={"Variables": {"FAILS": "1"}})
     assert photographed.invoke("fails").json["errorType"] == "ValueError"
 
 
 def test_what_a_snapshot_would_lack_is_initialised_anew(photographed):
-    assert photographed.publish("file", Environment={"Variables": {"FILE": "1"}}) == "Off"
-    born = {answer.ok["born"] for answer in photographed.at_once("file", 2)}
+    assert photographed.publish("daemon", Environment={"Variables": {"DAEMON": "1"}}) == "Off"
+    born = {answer.ok["born"] for answer in photographed.at_once("daemon", 2)}
     assert len(born) == 2
-    assert "there are files in /tmp" in photographed.server.output(), "the server's log says why"
+    assert "2 processes are init's children" in photographed.server.output(), "the server's log says why"
 
 
 def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(photographed):

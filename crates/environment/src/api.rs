@@ -10,6 +10,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lambent_model::{ExtensionId, Failure, Invocation, TakeResponse};
+use lambent_sandbox_client::Ends;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
@@ -59,8 +60,8 @@ pub(crate) trait Environment: Send + Sync {
     fn begin(&self, request_id: &str, content_type: Option<&str>) -> Begun;
     /// The runtime says how the invocation `request_id` went; it took it so long to say it.
     fn report(&self, request_id: String, reported: Reported, sending: Duration) -> Verdicted;
-    /// The runtime has come to where a snapshot of it may be taken.
-    fn restore_next(&self) -> Restoring;
+    /// The runtime has come to where a snapshot of it may be taken. It says so on the connection `asking`.
+    fn restore_next(&self, asking: Option<Ends>) -> Restoring;
     /// The runtime cannot go on after it has been restored.
     fn restore_error(&self, failure: Failure) -> Verdicted;
     /// The runtime cannot initialise.
@@ -71,7 +72,7 @@ pub(crate) trait Environment: Send + Sync {
 pub(crate) enum Restoring {
     /// To go on: it has been restored, or there will be no snapshot.
     Now,
-    /// Nothing: one is taken, and it will ask again when it has been restored.
+    /// Nothing: one is taken, and the question will come again when it has been restored.
     Later,
     /// That its function does not use SnapStart.
     Refused,
@@ -127,6 +128,8 @@ pub(crate) struct Requests {
     metadata: Metadata,
     credentials: Option<Credentials>,
     /// Of the connection on which they come.
+    ends: Option<Ends>,
+    /// Of the connection on which they come.
     begun: heads::Requests,
 }
 
@@ -143,6 +146,7 @@ impl Requests {
             rate,
             metadata: Metadata::default(),
             credentials: None,
+            ends: None,
             begun: heads::Requests::default(),
         }
     }
@@ -155,6 +159,11 @@ impl Requests {
     /// What is answered of the environment itself; without it nobody is told.
     pub(crate) fn with_metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
+    }
+
+    /// Those of one connection.
+    pub(crate) fn on_connection(&self, ends: Ends) -> Self {
+        Self { ends: Some(ends), ..self.clone() }
     }
 
     /// To be held from before a body is read until the environment has taken it.
@@ -276,7 +285,7 @@ mod tests {
             self.0.lock().unwrap().push(reported);
             Verdicted::Accepted
         }
-        fn restore_next(&self) -> Restoring {
+        fn restore_next(&self, _asking: Option<Ends>) -> Restoring {
             Restoring::Refused
         }
         fn restore_error(&self, _failure: Failure) -> Verdicted {

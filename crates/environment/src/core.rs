@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use lambent_model::{Completed, EnvironmentId, Invocation, Measure, Origin, Qualifier, TakeResponse};
-use lambent_sandbox_client::{Control, Program, Snapshot};
+use lambent_sandbox_client::{Control, Ends, Program, Snapshot};
 use tokio::sync::oneshot;
 
 use crate::api::Delivery as RuntimeEvent;
@@ -43,7 +43,9 @@ pub(crate) enum Chore {
     /// Bring a snapshot to life in its place.
     Restore(Snapshot),
     /// Take one, and end.
-    TakeSnapshot,
+    TakeSnapshot {
+        asking: Option<Ends>,
+    },
     StartExtension(u8, Program),
     Terminate,
     KillProgram(Option<u8>),
@@ -122,7 +124,7 @@ impl Core {
         match event {
             Event::Next
             | Event::Invoke(_)
-            | Event::SnapshotDue
+            | Event::SnapshotDue { .. }
             | Event::Launched { .. }
             | Event::Retire
             | Event::FreezeDue
@@ -160,7 +162,7 @@ impl Core {
                 (self.notify)(self.id, Status::Initialised);
             }
             Effect::Deadline(deadline) => self.deadline = deadline,
-            Effect::TakeSnapshot => self.chores.push(Chore::TakeSnapshot),
+            Effect::TakeSnapshot { asking } => self.chores.push(Chore::TakeSnapshot { asking }),
             Effect::Available => (self.notify)(self.id, Status::Available),
             Effect::Throttle(on) => self.chores.push(Chore::Throttle(on)),
             Effect::Reset => self.chores.push(Chore::Reset),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lambent_model::{ExtensionId, Failure, PieceFuture, ResponseHead, TakeResponse};
+use lambent_sandbox_client::Ends;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
@@ -90,7 +91,7 @@ impl Environment for Judge {
         Verdicted::Accepted
     }
 
-    fn restore_next(&self) -> Restoring {
+    fn restore_next(&self, _asking: Option<Ends>) -> Restoring {
         Restoring::Now
     }
 

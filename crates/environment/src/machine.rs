@@ -209,7 +209,7 @@ impl Machine {
             Event::Launched { freeze_after } => self.launched(freeze_after, step),
             Event::Invoke(invocation) => self.invoke(invocation, step),
             Event::Next => self.next(step),
-            Event::SnapshotDue => self.snapshot_due(step),
+            Event::SnapshotDue { asking } => self.snapshot_due(asking, step),
             Event::Report { request_id, reported, sending } => {
                 self.reported(&request_id, reported, sending, step);
             }

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::{Pipes, readable};
-use crate::snapshot::Taken;
+use crate::snapshot::{ASKED_AGAIN, Taken};
 use crate::steady::steady;
 use crate::{Function, Guest, Initialization, Notify, Placement, Secrets, Status, World, telemetry};
 
@@ -257,7 +257,10 @@ impl Task<'_> {
                 Some(_ended) = platform_connections.join_next() => {}
                 Some(_ended) = deliveries.join_next() => {}
                 accepted = runtime_api.accept(), if room => match accepted {
-                    Ok(connection) => { connections.spawn(steady(api::serve(connection, requests.clone()))); }
+                    Ok(connection) => {
+                        let requests = requests.on_connection(connection.ends());
+                        connections.spawn(steady(api::serve(connection, requests)));
+                    }
                     Err(error) => shared.fail(&format!("its Runtime API socket failed: {error}")),
                 },
                 accepted = platform.accept(), if platform_room => match accepted {
@@ -283,23 +286,24 @@ impl Task<'_> {
         let what = match chore {
             Chore::Start(_) => "its runtime could not be started",
             Chore::Restore(_) => "its runtime could not be restored from the snapshot",
-            Chore::TakeSnapshot => "its snapshot could not be taken",
+            Chore::TakeSnapshot { .. } => "its snapshot could not be taken",
             Chore::StartExtension(..) => "an extension could not be started",
             Chore::Terminate | Chore::KillProgram(_) => "its processes could not be told to end",
             Chore::Deliver(_) => unreachable!("`live` spawns these"),
             Chore::Reset => "it could not be reset",
             Chore::Throttle(_) => "its CPU share could not be set",
         };
-        let patience = if matches!(chore, Chore::TakeSnapshot) { SNAPSHOT_TIMEOUT } else { ORDER_TIMEOUT };
+        let patience =
+            if matches!(chore, Chore::TakeSnapshot { .. }) { SNAPSHOT_TIMEOUT } else { ORDER_TIMEOUT };
         let order = async {
             match chore {
                 Chore::Start(program) => control.start(program).await,
                 Chore::Restore(snapshot) => {
-                    let restored = control.restore(&snapshot).await;
+                    let restored = control.restore(&snapshot, ASKED_AGAIN).await;
                     restored.inspect_err(|error| self.function.plan.snapshot_failed(&error.to_string()))
                 }
-                Chore::TakeSnapshot => {
-                    let taken = control.snapshot().await;
+                Chore::TakeSnapshot { asking } => {
+                    let taken = control.snapshot(asking).await;
                     self.shared.snapshot_taken(taken.map_err(|error| error.to_string()));
                     Ok(())
                 }

@@ -6,8 +6,8 @@
 //! spawn         ─▶ sandbox ─▶ restore ───────────▶ GET /restore/next ─▶ hooks after ─▶ GET /next
 //! ```
 //!
-//! The connection on which the runtime asks does not live on in the snapshot: the client asks once more, in the sandbox in
-//! which it finds itself.
+//! The connection on which the runtime asks does not live on in the snapshot: it is made anew in the sandbox in which the runtime
+//! finds itself, and [`ASKED_AGAIN`] on it.
 
 use std::sync::Arc;
 
@@ -16,6 +16,10 @@ use lambent_sandbox_client::Snapshot;
 
 use crate::service::spawn;
 use crate::{Function, Initialization, Notify, World};
+
+/// What the runtime has asked when its snapshot was taken. Clients look at no more of an answer than its status.
+pub(crate) const ASKED_AGAIN: &str =
+    "GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// What came of it.
 pub(crate) type Taken = Result<Snapshot, NoSnapshot>;

@@ -14,7 +14,6 @@ use lambent_control::Snapshots;
 use lambent_environment::{Secrets, World, take_snapshot};
 use lambent_lambda as lambda;
 use lambent_model::{Entropy, EnvironmentId, FunctionArn};
-use lambent_runtimes::Family;
 use lambent_sandbox_client::{Isolation, Network, Snapshot};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -249,11 +248,8 @@ impl Snapshots for Photographer {
         version: &'a lambda::Function,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
-            // Our own client asks once more when its connection is gone; that of Java does not.
-            let asks_again = lambent_runtimes::family(&version.settings.runtime)
-                .is_some_and(|family| matches!(family, Family::Python { .. }));
             match key(arn, version) {
-                Some(key) if asks_again && self.can() => self.photograph(arn, version, key).await,
+                Some(key) if self.can() => self.photograph(arn, version, key).await,
                 _ => false,
             }
         })

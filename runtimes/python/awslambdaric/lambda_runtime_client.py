@@ -275,12 +275,7 @@ class LambdaRuntimeClient(object):
 
     def restore_next(self):
         """Blocks until the environment has been restored from its snapshot (SnapStart)."""
-        try:
-            self._call("GET", "restore/next", 200)
-        except OSError:
-            # No connection lives on in a snapshot: whoever comes here has just been restored, and says so.
-            self._connection.close()
-            self._call("GET", "restore/next", 200)
+        self._call("GET", "restore/next", 200)
 
     def report_restore_error(self, restore_error_data):
         """Reports that a hook failed after the restore (SnapStart)."""

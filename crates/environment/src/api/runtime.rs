@@ -44,7 +44,7 @@ pub(super) async fn next(requests: &Requests) -> Answer {
 }
 
 pub(super) async fn restore_next(requests: &Requests) -> Answer {
-    match requests.environment.restore_next() {
+    match requests.environment.restore_next(requests.ends) {
         Restoring::Now => answer(StatusCode::OK, Bytes::new(), "application/json"),
         // The connection ends with the environment.
         Restoring::Later => std::future::pending().await,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use lambent_model::{EnvironmentId, ExtensionId, Failure, Invocation, ResponseHead, TakeResponse};
-use lambent_sandbox_client::{Control, Event as SandboxEvent, Snapshot};
+use lambent_sandbox_client::{Control, Ends, Event as SandboxEvent, Snapshot};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify as Wake, oneshot};
 
@@ -175,11 +175,11 @@ impl Environment for Shared {
         verdict.expect("the machine judges every report")
     }
 
-    fn restore_next(&self) -> Restoring {
+    fn restore_next(&self, asking: Option<Ends>) -> Restoring {
         self.with(|core| match core.log.initialization() {
             Initialization::Snapshot => {
                 core.flush();
-                core.apply(Event::SnapshotDue);
+                core.apply(Event::SnapshotDue { asking });
                 Restoring::Later
             }
             other if other.is_snap_start() => Restoring::Now,

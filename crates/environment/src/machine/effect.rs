@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lambent_model::{ExtensionId, Invocation, Outcome, Report};
+use lambent_sandbox_client::Ends;
 
 use super::roster::Refusal;
 use super::shutdown::Reason;
@@ -51,7 +52,7 @@ pub(crate) enum Effect {
     /// Apply the function's share of the CPU, or lift it while the runtime initialises.
     Throttle(bool),
     /// Have a snapshot taken, which is the end of the environment.
-    TakeSnapshot,
+    TakeSnapshot { asking: Option<Ends> },
     /// Tell the pool that the environment can take an invocation.
     Available,
     /// Give the invocation back to the pool, which finds another environment for it.

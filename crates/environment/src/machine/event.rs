@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lambent_model::{ExtensionId, Failure, Invocation};
-use lambent_sandbox_client::Exit;
+use lambent_sandbox_client::{Ends, Exit};
 
 use super::roster::Events;
 
@@ -21,8 +21,8 @@ pub(crate) enum Event {
     /// The runtime reported how the invocation `request_id` (as it wrote it) went, for which it took so long from the
     /// report's first byte to its last.
     Report { request_id: String, reported: Reported, sending: Duration },
-    /// The runtime has come to where its snapshot is to be taken.
-    SnapshotDue,
+    /// The runtime has come to where its snapshot is to be taken, and waits for an answer there.
+    SnapshotDue { asking: Option<Ends> },
     /// The runtime reported that it cannot initialise.
     InitError { failure: Failure },
     /// The runtime could not be started at all.

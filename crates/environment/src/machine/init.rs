@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lambent_model::{Failure, Invocation, Outcome};
+use lambent_sandbox_client::Ends;
 
 use super::damper::{Cause, Damper};
 use super::shutdown::{After, Reason};
@@ -120,7 +121,7 @@ impl Machine {
     }
 
     /// Initializing ⇒ Ended: the runtime has come to where its snapshot is to be taken, and the rest is not the machine's.
-    pub(super) fn snapshot_due(&mut self, step: &mut Step<'_>) {
+    pub(super) fn snapshot_due(&mut self, asking: Option<Ends>, step: &mut Step<'_>) {
         match self.take() {
             State::Initializing { since, waiting: None, stage: Stage::Runtime }
                 if self.settings.initialization == Initialization::Snapshot =>
@@ -129,7 +130,7 @@ impl Machine {
                 step.log(Record::InitRuntimeDone { phase, verdict: verdict.clone() });
                 step.log(Record::InitReport { duration: step.now - since, phase, verdict });
                 step.push(Effect::Deadline(None));
-                step.push(Effect::TakeSnapshot);
+                step.push(Effect::TakeSnapshot { asking });
             }
             other => self.state = other,
         }

@@ -473,19 +473,19 @@ fn an_environment_initialised_ahead_ends_where_another_would_be_reset() {
 fn a_snapshot_is_due_once_the_runtime_asks_and_ends_the_machine() {
     let mut story = Story::of(Initialization::Snapshot);
     story.then(LAUNCHED);
-    let told = story.after(110 * MS, Event::SnapshotDue);
-    told.has(&Effect::TakeSnapshot).has(&Effect::Deadline(None));
+    let told = story.after(110 * MS, Event::SnapshotDue { asking: None });
+    told.has(&Effect::TakeSnapshot { asking: None }).has(&Effect::Deadline(None));
     let (duration, phase, verdict) = (110 * MS, Phase::Init, Verdict::Success);
     told.has(&Effect::Log(Record::InitReport { duration, phase, verdict }));
     assert!(story.machine.has_ended());
-    story.then(Event::SnapshotDue).silent();
+    story.then(Event::SnapshotDue { asking: None }).silent();
 }
 
 #[test]
 fn nothing_but_an_environment_for_it_has_its_snapshot_taken() {
     let mut story = Story::of(Initialization::SnapStart);
     story.then(LAUNCHED);
-    story.then(Event::SnapshotDue).silent();
+    story.then(Event::SnapshotDue { asking: None }).silent();
     assert_eq!(story.machine.state_name(), "Started");
 }
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use lambent_sandbox_protocol::Ends;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -39,10 +40,10 @@ impl Endpoint {
     pub async fn accept(&mut self) -> io::Result<Connection> {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     // Events and responses are single small writes whose latency counts.
                     stream.set_nodelay(true)?;
-                    return Ok(Connection { stream, stalled: None });
+                    return Ok(Connection { stream, ends: Ends { from, to: self.address }, stalled: None });
                 }
                 // The function hung up before it was its turn.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -59,11 +60,18 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    ends: Ends,
     /// Runs while the peer does not read.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
+    /// Its ends, as they are seen inside.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        self.ends
+    }
+
     /// Bounds how long a write makes no progress.
     fn bounded(
         &mut self,

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use lambent_model::{Bytes, EnvironmentId};
 pub use lambent_sandbox_protocol::{
-    Cgroups, Controller, Failure, Freezer, Host, Snapshotting, UnpackEnd, User,
+    Cgroups, Controller, Ends, Failure, Freezer, Host, Snapshotting, UnpackEnd, User,
 };
 
 pub use crate::control::Control;

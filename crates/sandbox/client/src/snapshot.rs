@@ -6,13 +6,13 @@
 //! ```
 //!
 //! What is brought to life has the memory, the numbers and the open files of the one that was taken, the output pipes of its
-//! new sandbox, and no connection: those it had are closed.
+//! new sandbox, and what it had in `/tmp`. Its connections are closed, but for one that is made anew where it waits for an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lambent_model::Bytes;
-use lambent_sandbox_protocol::{self as protocol, Restore, ToInit};
+use lambent_sandbox_protocol::{self as protocol, Ends, Restore, ToInit};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::gone;
@@ -50,15 +50,16 @@ impl Drop for Kept {
 
 impl Control {
     /// Takes a snapshot of the program, which stays stopped: the sandbox is of use for nothing else. It has to have been made
-    /// for [`crate::Snapshotting::Take`].
+    /// for [`crate::Snapshotting::Take`]. `asking` is the connection on which it waits for an answer, which it will have
+    /// after [`Control::restore`].
     ///
     /// # Errors
-    /// [`Error::Setup`] where it cannot be taken, such as beside further processes or with files in `/tmp`; [`Error::Gone`].
-    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+    /// [`Error::Setup`] where it cannot be taken, such as beside further processes; [`Error::Gone`].
+    pub async fn snapshot(&self, asking: Option<Ends>) -> Result<Snapshot, Error> {
         let launcher = self.launcher().upgrade().ok_or(Error::LauncherEnded)?;
         let (id, name) = (self.id().to_owned(), self.id().to_owned());
         let (done, answer) = oneshot::channel();
-        let order = protocol::Snapshot { id, snapshot: name.clone() };
+        let order = protocol::Snapshot { id, snapshot: name.clone(), asking };
         launcher.send(Request::Snapshot { order, done }).await.map_err(|_| Error::LauncherEnded)?;
         drop(launcher);
         let image = answer.await.map_err(|_| gone())?.map_err(Error::Setup)?;
@@ -67,11 +68,12 @@ impl Control {
     }
 
     /// Brings a snapshot to life in this sandbox, as the program that [`Control::start`] would have started. The sandbox has
-    /// to have been made for [`crate::Snapshotting::Restore`].
+    /// to have been made for [`crate::Snapshotting::Restore`]. `request` is asked in the program's name where it waits for an
+    /// answer.
     ///
     /// # Errors
     /// [`Error::AlreadyRunning`]; [`Error::Setup`] where it fails, after which the sandbox is of no use; [`Error::Gone`].
-    pub async fn restore(&self, snapshot: &Snapshot) -> Result<(), Error> {
+    pub async fn restore(&self, snapshot: &Snapshot, request: &str) -> Result<(), Error> {
         let running = self.running();
         if running.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
@@ -80,7 +82,11 @@ impl Control {
         self.order(protocol::encode(&ToInit::Expect { pid: snapshot.0.pid })?, None).await?;
         let launcher = self.launcher().upgrade().ok_or(Error::LauncherEnded)?;
         let (done, answer) = oneshot::channel();
-        let order = Restore { id: self.id().to_owned(), snapshot: snapshot.0.name.clone() };
+        let order = Restore {
+            id: self.id().to_owned(),
+            snapshot: snapshot.0.name.clone(),
+            request: request.to_owned(),
+        };
         launcher.send(Request::Restore { order, done }).await.map_err(|_| Error::LauncherEnded)?;
         drop(launcher);
         answer.await.map_err(|_| gone())?.map_err(Error::Setup)

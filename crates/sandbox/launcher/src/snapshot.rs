@@ -30,10 +30,14 @@ use crate::clone::{Process, clone_process};
 use crate::sandbox::{Sandbox, wait};
 use crate::step::{Step, refused};
 
+mod connection;
 mod criu;
+mod files;
 mod images;
+mod inside;
 
-use criu::{Criu, Inside};
+use criu::Criu;
+use inside::Inside;
 
 /// The file in which the launcher keeps of a snapshot what it has to know itself.
 const IMAGE: &str = "lambent.json";
@@ -189,31 +193,31 @@ impl Album {
         let kill = Some(rustix::process::Signal::KILL);
         rustix::process::set_parent_process_death_signal(kill).step("bind to the launcher")?;
         match order {
-            Order::Take(_) => {
+            Order::Take(wanted) => {
                 mkdirat(&self.folder, order.snapshot(), Mode::from_raw_mode(0o755))
                     .step("make a folder for the snapshot")?;
-                let taken = self.take(sandbox, order.snapshot());
+                let taken = self.take(sandbox, wanted);
                 taken.inspect_err(|_| self.forget(order.snapshot()))
             }
-            Order::Restore(_) => self.restore(sandbox, order.snapshot()),
+            Order::Restore(wanted) => self.restore(sandbox, wanted),
         }
     }
 
-    fn take(&self, sandbox: &Sandbox, snapshot: &str) -> Result<Image, Failure> {
-        let folder = open_directory(Some(self.folder.as_fd()), Path::new(snapshot))
+    fn take(&self, sandbox: &Sandbox, wanted: &Snapshot) -> Result<Image, Failure> {
+        let folder = open_directory(Some(self.folder.as_fd()), Path::new(&wanted.snapshot))
             .step("open the snapshot's folder")?;
         let init = sandbox.process.pid;
-        let pid = the_program(init)?;
-        if !has_empty_tmp(init).step("look into /tmp")? {
-            return Err(refused("there are files in /tmp, which a snapshot would lack"));
-        }
+        let program = the_program(init)?;
+        let pid = number_inside(program)?;
+        let asking = wanted.asking.map(|connection| connection::find(program, connection)).transpose()?;
         let (stdio, telemetry) = (pipe(init, init_fd::STDIO)?, pipe(init, init_fd::TELEMETRY)?);
         self.criu.note_features(&folder)?;
-        let inside = Inside::open(init, false)?;
-        self.criu.run(inside, &folder, &[], &criu::dump(pid))?;
+        self.criu.run(Inside::open(init, false)?, &folder, &[], &criu::dump(pid))?;
         images::belong_to_the_same_user_namespace(&folder)?;
+        // The program is stopped: nothing in there changes any more.
+        let has_files = files::keep(Inside::open(init, true)?, &folder)?;
         let bytes = images::share(&folder).step("close the snapshot")?;
-        let image = Image { pid, stdio, telemetry, bytes };
+        let image = Image { pid, stdio, telemetry, bytes, has_files, asking };
         let text = protocol::encode(&image).map_err(|error| refused(error.to_string()))?;
         let file = openat(&folder, IMAGE, OFlags::WRONLY | OFlags::CREATE, Mode::RUSR | Mode::WUSR)
             .step("describe the snapshot")?;
@@ -221,9 +225,9 @@ impl Album {
         Ok(image)
     }
 
-    fn restore(&self, sandbox: &Sandbox, snapshot: &str) -> Result<Image, Failure> {
+    fn restore(&self, sandbox: &Sandbox, wanted: &Restore) -> Result<Image, Failure> {
         let what = "open the snapshot";
-        let folder = open_directory(Some(self.folder.as_fd()), Path::new(snapshot)).step(what)?;
+        let folder = open_directory(Some(self.folder.as_fd()), Path::new(&wanted.snapshot)).step(what)?;
         let file = openat(&folder, IMAGE, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(what)?;
         let mut text = Vec::new();
         fs::File::from(file).read_to_end(&mut text).step(what)?;
@@ -245,13 +249,18 @@ impl Album {
         let pipes = [open(init_fd::STDIO)?, open(init_fd::TELEMETRY)?];
         // What it makes is to count as the sandbox's.
         sandbox.group.enter()?;
-        let inside = Inside::open(init, true)?;
-        self.criu.run(inside, &folder, &pipes, &criu::restore(&image))?;
+        if image.has_files {
+            files::put_back(Inside::open(init, true)?, &folder)?;
+        }
+        self.criu.run(Inside::open(init, true)?, &folder, &pipes, &criu::restore(&image))?;
+        if let Some(asking) = image.asking {
+            connection::ask_again(Inside::open(init, true)?, asking, &wanted.request)?;
+        }
         Ok(image)
     }
 }
 
-/// The number inside of the one process that init has started.
+/// The one process that init has started.
 fn the_program(init: i32) -> Result<i32, Failure> {
     let what = "look for the program";
     let children = process::children(init).step(what)?;
@@ -261,21 +270,15 @@ fn the_program(init: i32) -> Result<i32, Failure> {
             children.len()
         )));
     };
-    let status = fs::read_to_string(format!("/proc/{program}/status")).step(what)?;
+    Ok(program)
+}
+
+/// The number that a process has inside.
+fn number_inside(pid: i32) -> Result<i32, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).step("look for the program")?;
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let inside = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
     inside.ok_or_else(|| refused("the program has no number inside"))
-}
-
-fn has_empty_tmp(init: i32) -> rustix::io::Result<bool> {
-    // The root of another process is the kernel's to find; what is inside is only listed.
-    let folder = open_directory(None, Path::new(&format!("/proc/{init}/root/tmp")))?;
-    for entry in Dir::read_from(&folder)? {
-        if !matches!(entry?.file_name().to_bytes(), b"." | b".." | b"lost+found") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// The inode of a pipe that init has.

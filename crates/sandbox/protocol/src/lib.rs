@@ -33,7 +33,7 @@ pub use message::{
 };
 pub use raw::Raw;
 pub use request::{LAUNCH_FDS, Rejection, UNPACK_FDS, decode_request};
-pub use snapshot::{Image, Restore, Snapshot, Snapshots};
+pub use snapshot::{Asking, Ends, Image, Restore, Snapshot, Snapshots};
 
 /// The version of these messages. Server, launcher and init come out of one binary, so a difference means that an
 /// older program is still running: both sides then refuse to talk.

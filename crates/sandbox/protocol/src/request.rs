@@ -51,7 +51,8 @@ pub fn decode_request(datagram: &[u8], descriptors: usize) -> Result<ToLauncher,
             })?;
         }
         ToLauncher::SetCpu { id, .. } | ToLauncher::Kill { id } => check_id(id)?,
-        ToLauncher::Snapshot(Snapshot { id, snapshot }) | ToLauncher::Restore(Restore { id, snapshot }) => {
+        ToLauncher::Snapshot(Snapshot { id, snapshot, .. })
+        | ToLauncher::Restore(Restore { id, snapshot, .. }) => {
             check_id(id)?;
             // It becomes the name of a folder.
             check_id(snapshot)?;

@@ -55,9 +55,9 @@ async fn trial(criu: PathBuf, folder: PathBuf) -> Result<Found, String> {
     }
     let mut first = Subject::new(launcher.launch(spec(Snapshotting::Take)).await.map_err(text)?)?;
     first.begin("echo begun; exec sleep 60").await?;
-    let snapshot = first.control().snapshot().await.map_err(text)?;
+    let snapshot = first.control().snapshot(None).await.map_err(text)?;
     let second = launcher.launch(spec(Snapshotting::Restore)).await.map_err(text)?;
-    second.control.restore(&snapshot).await.map_err(text)?;
+    second.control.restore(&snapshot, "").await.map_err(text)?;
     Ok(Found::Works)
 }
 
@@ -71,7 +71,7 @@ fn judge(found: Found) -> Check {
             Some("see the error; without CRIU, or with --snapshots off, nothing is tried"),
         ),
         Found::Works => {
-            let text = "a program was photographed and brought to life: versions with SnapStart in Python start from snapshots";
+            let text = "a program was photographed and brought to life: versions with SnapStart start from snapshots";
             (Status::Ok, text.into(), None)
         }
     };

@@ -2,20 +2,17 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io::Read as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lambent_sandbox_protocol::{Failure, Image};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::inside::{Inside, end};
 use crate::child::{close_others, place};
 use crate::clone::clone_process;
-use crate::privileges;
 use crate::sandbox::has_succeeded;
 use crate::step::{Step, refused};
 
@@ -44,9 +41,6 @@ const FEATURES: &str = "criu.kdat";
 /// Seconds for either work. A GB is written in one or two.
 const TIMEOUT: &str = "60";
 
-/// The end of what it says, of which the last error is told on.
-const MOST_OUTPUT: usize = 64 * 1024;
-
 /// The program, and what it runs with.
 pub(super) struct Criu {
     path: PathBuf,
@@ -72,7 +66,9 @@ pub(super) fn restore(image: &Image) -> Vec<String> {
     let pipe = |number: i32, inode: u64| format!("fd[{number}]:pipe:[{inode}]");
     let (stdio, telemetry) = (pipe(PIPES, image.stdio), pipe(PIPES + 1, image.telemetry));
     let own = ["restore", "--restore-detached", "--inherit-fd", &stdio, "--inherit-fd", &telemetry];
-    [&own[..], &SHARED].concat().iter().map(<_>::to_string).collect()
+    // Until its connection is there.
+    let stopped: &[&str] = if image.asking.is_some() { &["--leave-stopped"] } else { &[] };
+    [&own[..], stopped, &SHARED].concat().iter().map(<_>::to_string).collect()
 }
 
 /// Connections are closed: their other ends are elsewhere, and an hour later they would be as good as closed. Cgroups are the
@@ -163,7 +159,7 @@ impl Criu {
         std::io::Write::write_all(&mut fs::File::from(file), &features).step("keep what criu has noted")
     }
 
-    /// Runs it to its end in a sandbox's namespaces. This process is of no other use afterwards: it is in them, too.
+    /// Runs it to its end in a sandbox's namespaces.
     pub(super) fn run(
         &self,
         inside: Inside,
@@ -171,42 +167,18 @@ impl Criu {
         pipes: &[OwnedFd],
         arguments: &[String],
     ) -> Result<(), Failure> {
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).step("make a pipe for criu")?;
-        let as_root = inside.enter()?;
-        // The first process made from here on is in the sandbox's process namespace.
-        let Some(process) = clone_process(0, None).step("start criu")? else {
-            drop(reader);
-            let failure = self.execute(as_root, folder, pipes, &writer, arguments);
-            let _ = rustix::io::write(&writer, format!("Error {failure}\n").as_bytes());
-            end(127)
-        };
-        drop(writer);
-        let said = read_to_end(reader);
-        if has_succeeded(&process) {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&said);
-        let error = text.lines().rev().find(|line| line.contains("Error")).unwrap_or("it does not say why");
-        Err(refused(format!("criu failed: {}", error.trim())))
+        let ran = inside.run(|output| Err(self.execute(folder, pipes, output, arguments)));
+        ran.map_err(|error| refused(format!("criu failed: {error}")))
     }
 
     fn execute(
         &self,
-        as_root: bool,
         folder: &OwnedFd,
         pipes: &[OwnedFd],
         output: &OwnedFd,
         arguments: &[String],
     ) -> Failure {
-        let prepared = || {
-            let kill = Some(rustix::process::Signal::KILL);
-            if as_root {
-                privileges::become_user(0)?;
-            }
-            rustix::process::set_parent_process_death_signal(kill).step("bind to the photographer")?;
-            arrange(&self.root, folder, pipes, output)
-        };
-        if let Err(failure) = prepared() {
+        if let Err(failure) = arrange(&self.root, folder, pipes, output) {
             return failure;
         }
         let base = format!("/proc/self/fd/{ROOT}");
@@ -235,14 +207,6 @@ impl Criu {
     }
 }
 
-fn end(code: i32) -> ! {
-    // SAFETY: ends the copy at once, without running what the launcher registered for its own end.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::_exit(code)
-    }
-}
-
 fn libraries(base: &str) -> String {
     LIBRARIES.map(|folder| format!("{base}/{folder}")).join(":")
 }
@@ -257,55 +221,6 @@ fn arrange(root: &OwnedFd, folder: &OwnedFd, pipes: &[OwnedFd], output: &OwnedFd
     std::mem::forget(null);
     let last = FOLDER + i32::try_from(pipes.len()).expect("there are two at most");
     close_others(3, &(ROOT..=last).collect::<Vec<_>>()).step("close descriptors")
-}
-
-/// Reads all, of which the last part is kept.
-fn read_to_end(reader: OwnedFd) -> Vec<u8> {
-    let (mut file, mut kept, mut buffer) = (fs::File::from(reader), Vec::new(), [0; 4096]);
-    while let Ok(read @ 1..) = file.read(&mut buffer) {
-        kept.extend_from_slice(&buffer[..read]);
-        let above = kept.len().saturating_sub(MOST_OUTPUT);
-        kept.drain(..above);
-    }
-    kept
-}
-
-/// The namespaces of a sandbox, opened while paths mean the host's.
-pub(super) struct Inside {
-    /// In the order in which they are entered: whoever enters the user namespace has its rights over the others.
-    namespaces: Vec<(LinkNameSpaceType, OwnedFd)>,
-    as_root: bool,
-}
-
-impl Inside {
-    /// With the user namespace there is no right left outside.
-    pub(super) fn open(init: i32, with_user: bool) -> Result<Self, Failure> {
-        let user = with_user.then_some(("user", LinkNameSpaceType::User));
-        let others = [
-            ("cgroup", LinkNameSpaceType::ControlGroup),
-            ("ipc", LinkNameSpaceType::InterProcessCommunication),
-            ("uts", LinkNameSpaceType::HostNameAndNISDomainName),
-            ("net", LinkNameSpaceType::Network),
-            ("pid", LinkNameSpaceType::ProcessID),
-            ("mnt", LinkNameSpaceType::Mount),
-        ];
-        let open = |(name, kind)| {
-            let file =
-                fs::File::open(format!("/proc/{init}/ns/{name}")).step("open the sandbox's namespaces")?;
-            Ok((kind, OwnedFd::from(file)))
-        };
-        let namespaces = user.into_iter().chain(others).map(open).collect::<Result<_, Failure>>()?;
-        Ok(Self { namespaces, as_root: with_user })
-    }
-
-    /// Whether to become root of the user namespace, which is still to be done.
-    fn enter(self) -> Result<bool, Failure> {
-        for (kind, file) in &self.namespaces {
-            move_into_link_name_space(file.as_fd(), Some(*kind))
-                .step(&format!("enter the sandbox ({kind:?})"))?;
-        }
-        Ok(self.as_root)
-    }
 }
 
 fn is_new_enough(version: &str) -> bool {
