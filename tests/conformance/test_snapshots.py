@@ -5,6 +5,7 @@ Lambda SnapStart")."""
 import concurrent.futures
 import os
 
+import botocore.exceptions
 import pytest
 
 from support import functions, java
@@ -20,6 +21,8 @@ import os, random, ssl, time, urllib.request, uuid
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 BORN, HOOKS = uuid.uuid4().hex, []
 random.random(), ssl.RAND_bytes(1)
+if os.environ.get("BROKEN"):
+    raise ValueError("not today")
 if os.environ.get("DAEMON"):
     os.system("setsid sleep 60 &")
 
@@ -152,6 +155,23 @@ def test_a_hook_that_fails_after_the_restore_fails_the_invocation(photographed):
     assert photographed.invoke("fails").json["errorType"] == "ValueError"
 
 
+def test_a_version_that_cannot_be_initialised_has_failed(photographed):
+    assert photographed.publish("broken", Environment={"Variables": {"BROKEN": "1"}}) == "Off"
+    shown = photographed.shown("broken")
+    why = "An error occurred during function initialization."
+    for what in ("State", "LastUpdateStatus"):
+        found = shown[what], shown[f"{what}Reason"], shown[f"{what}ReasonCode"]
+        assert found == ("Failed", why, "FunctionError")
+    client = photographed.client
+    pointed = {"FunctionName": "broken", "Name": "live", "FunctionVersion": "1"}
+    for call in (lambda: photographed.invoke("broken"), lambda: client.create_alias(**pointed)):
+        with pytest.raises(client.exceptions.ResourceConflictException, match="Failed"):
+            call()
+    assert client.get_function_configuration(FunctionName="broken")["State"] == "Active", "$LATEST is as it was"
+    with pytest.raises(botocore.exceptions.WaiterError):
+        client.get_waiter("published_version_active").wait(FunctionName="broken", Qualifier="1")
+
+
 def test_what_a_snapshot_would_lack_is_initialised_anew(photographed):
     assert photographed.publish("daemon", Environment={"Variables": {"DAEMON": "1"}}) == "Off"
     born = {answer.ok["born"] for answer in photographed.at_once("daemon", 2)}
@@ -166,7 +186,8 @@ def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(phot
     folder = photographed.server.data_dir / "snapshots"
     photographed.start()
     assert os.listdir(folder) == [], "what was there was of processes of before"
-    assert photographed.shown("kept")["SnapStart"]["OptimizationStatus"] == "On"
+    status = lambda: photographed.shown("kept")["SnapStart"]["OptimizationStatus"]
+    assert status() == "Off", "there is none at this moment"
     assert photographed.invoke("kept").ok["born"] != before
 
     def restored():
@@ -174,5 +195,6 @@ def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(phot
         return any("Restore Duration" in answer.report for answer in answers if answer.ok)
 
     until(restored, "an environment from the new snapshot", timeout=30)
+    assert status() == "On"
     photographed.client.delete_function(FunctionName="kept")
     until(lambda: os.listdir(folder) == [], "the snapshot's files to be gone")

@@ -66,6 +66,7 @@ pub(crate) async fn check(
                 .map_err(|error| refuse::store(&error))?
                 .ok_or_else(|| not_found(format!("{arn}:{number}")))?,
         };
+        function.check_not_failed().map_err(|error| refuse::refusal(&error))?;
         if let Some(first) = &first {
             Alias::check_versions(first, &function).map_err(|error| refuse::refusal(&error))?;
         }

@@ -19,7 +19,7 @@ use crate::refuse;
 use crate::request::Context;
 use crate::settle::QUEUE;
 use crate::usage::{Usage, Usages};
-use crate::{Caller, FindFolder, LocationSigner, ReadObject};
+use crate::{Caller, FindFolder, LocationSigner, ReadObject, Snapshots};
 
 /// What `CreateFunction` makes of a runtime identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub struct Parts {
     pub runtimes: RuntimeRules,
     /// Knows which roles trust Lambda.
     pub roles: Arc<dyn TrustedRoles>,
+    /// Takes snapshots, and knows of which versions there are some.
+    pub snapshots: Arc<dyn Snapshots>,
     /// Signs `Code.Location`.
     pub location: LocationSigner,
 }

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use lambent_lambda::{self as rules, Function, LastUpdate, LogFormat};
 use lambent_wire::lambda::types as t;
 
+use crate::request::Context;
+
 /// Which of the two forms of `FunctionConfiguration` is meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -27,13 +29,44 @@ pub fn runtime_version_arn(region: &str, runtime: &str) -> String {
     format!("arn:aws:lambda:{region}::runtime:{digest}")
 }
 
-pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::FunctionConfiguration {
+impl Context<'_> {
+    /// A function or version as AWS shows it.
+    pub(crate) fn configuration(
+        &self,
+        function: &Function,
+        arn: String,
+        form: Form,
+    ) -> t::FunctionConfiguration {
+        // After a restart a version that has had a snapshot has none until it is wanted.
+        let optimized = function.optimized && self.control.parts.snapshots.has(function);
+        configuration(function, arn, form, optimized)
+    }
+}
+
+/// Why there is a version that could not be initialised (observed on AWS: serverless/serverless, pull request 13847, and
+/// terraform-provider-aws, issue 49904).
+const FAILED: &str = "An error occurred during function initialization.";
+
+fn configuration(function: &Function, arn: String, form: Form, optimized: bool) -> t::FunctionConfiguration {
     let settings = &function.settings;
     let around = &settings.surroundings;
     let region = function.arn.split(':').nth(3).unwrap_or_default();
     let full = form == Form::Full;
-    let pending = function.state == rules::State::Pending;
-    let updating = function.last_update == Some(LastUpdate::InProgress);
+    // Observed on AWS: an update is explained in the words of a creation.
+    let creating = || Some(("The function is being created.", t::StateReasonCode::Creating, "Creating"));
+    let failed = || Some((FAILED, t::StateReasonCode::FunctionError, "FunctionError"));
+    let state = match function.state {
+        rules::State::Pending => creating(),
+        rules::State::Active => None,
+        rules::State::Failed => failed(),
+    };
+    let state = state.filter(|_| full);
+    let update = match function.last_update {
+        Some(LastUpdate::InProgress) => creating(),
+        Some(LastUpdate::Failed) => failed(),
+        Some(LastUpdate::Successful) | None => None,
+    };
+    let update = update.filter(|_| full);
     t::FunctionConfiguration {
         function_name: Some(function.name.clone()),
         function_arn: Some(arn),
@@ -66,19 +99,19 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
         file_system_configs: file_systems(around),
         revision_id: Some(function.revision.to_string()),
         state: full.then(|| function.state.as_str().into()),
-        state_reason: (full && pending).then(|| "The function is being created.".into()),
-        state_reason_code: (full && pending).then_some(t::StateReasonCode::Creating),
+        state_reason: state.as_ref().map(|(reason, ..)| (*reason).into()),
+        state_reason_code: state.map(|(_, code, _)| code),
         last_update_status: full
             .then(|| {
                 function.last_update.map(|status| match status {
                     LastUpdate::InProgress => t::LastUpdateStatus::InProgress,
                     LastUpdate::Successful => t::LastUpdateStatus::Successful,
+                    LastUpdate::Failed => t::LastUpdateStatus::Failed,
                 })
             })
             .flatten(),
-        // Observed on AWS: an update is explained in the words of a creation.
-        last_update_status_reason: (full && updating).then(|| "The function is being created.".into()),
-        last_update_status_reason_code: (full && updating).then(|| "Creating".into()),
+        last_update_status_reason: update.as_ref().map(|(reason, ..)| (*reason).into()),
+        last_update_status_reason_code: update.map(|(.., code)| code.into()),
         package_type: Some(t::PackageType::Zip),
         architectures: Some(vec![match function.architecture {
             rules::Architecture::X86_64 => t::Architecture::X86_64,
@@ -90,7 +123,7 @@ pub(crate) fn configuration(function: &Function, arn: String, form: Form) -> t::
                 true => t::SnapStartApplyOn::PublishedVersions,
                 false => t::SnapStartApplyOn::None,
             }),
-            optimization_status: Some(match function.optimized {
+            optimization_status: Some(match optimized {
                 true => t::SnapStartOptimizationStatus::On,
                 false => t::SnapStartOptimizationStatus::Off,
             }),

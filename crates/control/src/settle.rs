@@ -127,13 +127,13 @@ impl Settler {
             (self.store.clone(), Arc::clone(&self.entropy), Arc::clone(&self.snapshots));
         let arn = arn.clone();
         self.prepared.spawn(async move {
-            let taken = snapshots.take(&arn, &version).await;
+            let preparation = snapshots.take(&arn, &version).await;
             // As above: only a deletion ends it early.
             while let Some(record) = store.get(&functions::key(&arn)).await? {
                 let function: Function = record.decode()?;
                 let version = functions::version(&store, &arn, number).await?;
                 let Some(version) = version.filter(Function::is_settling) else { break };
-                let version = version.prepared(RevisionId::random(&*entropy), taken);
+                let version = version.prepared(RevisionId::random(&*entropy), preparation);
                 let (expect, changes) = (Expect::Version(record.version), Changes::version(Some(&version)));
                 if functions::save("settle", &store, &arn, expect, &function, changes).await? {
                     break;

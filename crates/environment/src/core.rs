@@ -163,6 +163,7 @@ impl Core {
             }
             Effect::Deadline(deadline) => self.deadline = deadline,
             Effect::TakeSnapshot { asking } => self.chores.push(Chore::TakeSnapshot { asking }),
+            Effect::NoSnapshot(why) => self.taken = Some(Err(why)),
             Effect::Available => (self.notify)(self.id, Status::Available),
             Effect::Throttle(on) => self.chores.push(Chore::Throttle(on)),
             Effect::Reset => self.chores.push(Chore::Reset),

@@ -65,7 +65,7 @@ impl Verdict {
         }
     }
 
-    fn error_type(&self) -> Option<&str> {
+    pub(crate) fn error_type(&self) -> Option<&str> {
         match self {
             Self::Error { error_type } => Some(error_type),
             _ => None,

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use lambent_model::{EnvironmentId, Failure};
+use lambent_model::EnvironmentId;
 use lambent_sandbox_client::Snapshot;
 
 use crate::service::spawn;
@@ -28,13 +28,14 @@ pub(crate) type Taken = Result<Snapshot, NoSnapshot>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoSnapshot {
     /// The function cannot initialise, or a hook of it fails.
-    #[error("the function cannot be initialised: {}", .0.error_type)]
-    Function(Failure),
-    /// It ended before it came to where its snapshot would have been taken; its log says how.
-    #[error(
-        "the function ended, or took too long, before a snapshot could be taken of it; its log says more"
-    )]
+    #[error("the function cannot be initialised ({0}); its log says more")]
+    Function(String),
+    /// The environment was ended from outside before it came to where its snapshot would have been taken.
+    #[error("the environment ended before a snapshot could be taken of it")]
     Ended,
+    /// It has come to invocations without asking for its restore.
+    #[error("the runtime does not ask for /restore/next, as it has to for SnapStart")]
+    NotAsked,
     /// It cannot be taken, here or of this function.
     #[error("{0}")]
     Engine(String),

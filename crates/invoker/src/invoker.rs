@@ -285,7 +285,9 @@ impl Inner {
             known.resolve(target.qualifier.as_ref(), || self.random()).ok_or(InvokeError::NotFound)?;
         match entry.record.state {
             lambda::State::Active => Ok((Arc::clone(entry), standing.cloned())),
-            state @ lambda::State::Pending => Err(InvokeError::NotReady { state: state.as_str() }),
+            state @ (lambda::State::Pending | lambda::State::Failed) => {
+                Err(InvokeError::NotReady { state: state.as_str() })
+            }
         }
     }
 

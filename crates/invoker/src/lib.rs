@@ -17,6 +17,7 @@
 //! alias is served first. `provisioned` decides, purely, how many environments are to start and to end there; `keep` does
 //! it.
 
+mod apart;
 mod invoker;
 mod keep;
 mod known;
@@ -32,5 +33,6 @@ mod simulation;
 mod standing;
 mod starts;
 
+pub use apart::Apart;
 pub use invoker::{Available, Compose, Heard, Invoker, Options};
 pub use starts::Starts;

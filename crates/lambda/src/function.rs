@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! create ──▶ Pending ──activate──▶ Active ──update──▶ Active, InProgress ──settle──▶ Active, Successful
+//!            Pending ──▶ Failed, for good: a version with SnapStart that cannot be initialised
 //! ```
 //! Source: AWS Lambda Developer Guide, "Lambda function states".
 
@@ -32,6 +33,8 @@ pub enum State {
     Pending,
     /// Ready.
     Active,
+    /// Of no use: it could not be initialised when it was published.
+    Failed,
 }
 
 impl State {
@@ -41,6 +44,7 @@ impl State {
         match self {
             Self::Pending => "Pending",
             Self::Active => "Active",
+            Self::Failed => "Failed",
         }
     }
 }
@@ -52,6 +56,19 @@ pub enum LastUpdate {
     InProgress,
     /// The last update, or the creation, has taken effect.
     Successful,
+    /// It has not.
+    Failed,
+}
+
+/// What came of preparing a version with SnapStart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// There is a snapshot.
+    Optimized,
+    /// There is none, for a reason that is not the function's: it starts anew in each environment.
+    Plain,
+    /// It cannot be initialised.
+    Failed,
 }
 
 /// `UpdateRuntimeOn` (AWS Lambda Developer Guide, "Understanding how Lambda manages runtime version updates").
@@ -201,10 +218,33 @@ impl Function {
         self
     }
 
-    /// The same for a version with SnapStart, with or without a snapshot.
+    /// The same for a version with SnapStart. Pending ⇒ Failed: "Lambda encountered an error when running the
+    /// initialization code" ("Activating and managing Lambda SnapStart").
     #[must_use]
-    pub fn prepared(self, revision: RevisionId, optimized: bool) -> Self {
-        Self { optimized, ..self.settled(revision) }
+    pub fn prepared(self, revision: RevisionId, preparation: Preparation) -> Self {
+        let settled = Self { optimized: preparation == Preparation::Optimized, ..self.settled(revision) };
+        match preparation {
+            Preparation::Failed => {
+                Self { state: State::Failed, last_update: Some(LastUpdate::Failed), ..settled }
+            }
+            _ => settled,
+        }
+    }
+
+    /// Whether an alias may point to it.
+    ///
+    /// # Errors
+    /// When it has failed.
+    pub fn check_not_failed(&self) -> Result<(), Refusal> {
+        if self.state == State::Failed {
+            // Observed on AWS (terraform-provider-aws, issue 49904): the states' names, in such quotes.
+            return Err(Refusal::Conflict(
+                "The operation cannot be performed at this time. The function is currently in the following state: \
+                 'Failed', StateReasonCode: 'FunctionError'"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether tags may change now (Developer Guide, "Lambda function states": what fails during an update).

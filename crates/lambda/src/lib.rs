@@ -27,7 +27,7 @@ pub use code_signing::{CodeSigning, Untrusted, random_name};
 pub use concurrency::check_reservation;
 pub use environment::check_variables;
 pub use event_invoke::{EventInvoke, EventInvokeChange};
-pub use function::{Code, Function, LastUpdate, RuntimeUpdate, Stamp, State};
+pub use function::{Code, Function, LastUpdate, Preparation, RuntimeUpdate, Stamp, State};
 pub use layer::{
     GET_LAYER_VERSION, Layer, LayerArn, LayerVersion, UsedLayer, check_layers, check_unpacked,
     layer_statement,

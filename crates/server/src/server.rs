@@ -114,9 +114,10 @@ impl Server {
         let issuer = Issuer::new(&sessions, &clock, &entropy);
         let composer =
             |album| Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, album);
-        let Studio { album, composer, photographer, wanted } =
-            Studio::open(off, composer, &world, &entropy, &runtimes);
-        let invoker = invoker(world, composer, &stock, &config);
+        let studio = Studio::open(off, composer);
+        let invoker = invoker(Arc::clone(&world), Arc::clone(&studio.composer), &stock, &config);
+        let photographer = studio.photographer(world, invoker.clone(), &runtimes);
+        let Studio { album, wanted, .. } = studio;
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
         let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
@@ -144,6 +145,7 @@ impl Server {
             objects: Arc::new(Packages::new(companions.s3.clone())),
             folders: Arc::new(folders),
             roles: Arc::new(companions.iam.clone()),
+            snapshots: Arc::clone(&photographer) as _,
             location: location.clone(),
         });
         let page = Page::new(metrics, &invoker, &logs, &store);

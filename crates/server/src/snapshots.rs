@@ -11,8 +11,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lambent_control::Snapshots;
-use lambent_environment::{Secrets, World, take_snapshot};
-use lambent_lambda as lambda;
+use lambent_environment::{NoSnapshot, Secrets, World, take_snapshot};
+use lambent_invoker::Invoker;
+use lambent_lambda::{self as lambda, Preparation};
 use lambent_model::{Entropy, EnvironmentId, FunctionArn};
 use lambent_sandbox_client::{Isolation, Network, Snapshot};
 use tokio::sync::{Semaphore, mpsc};
@@ -35,31 +36,34 @@ pub(crate) struct Studio {
     pub(crate) album: Arc<Album>,
     /// Knows the album.
     pub(crate) composer: Arc<Composer>,
-    pub(crate) photographer: Arc<Photographer>,
     /// For [`Photographer::retake`].
     pub(crate) wanted: Wanted,
 }
 
 impl Studio {
     /// `off` says why there will be no snapshots.
-    pub(crate) fn open(
-        off: Option<String>,
-        composer: impl FnOnce(Arc<Album>) -> Composer,
-        world: &Arc<World>,
-        entropy: &Arc<dyn Entropy>,
-        runtimes: &Runtimes,
-    ) -> Self {
+    pub(crate) fn open(off: Option<String>, composer: impl FnOnce(Arc<Album>) -> Composer) -> Self {
         let (album, wanted) = Album::new(off);
         let composer = Arc::new(composer(Arc::clone(&album)));
-        let photographer = Photographer {
-            album: Arc::clone(&album),
-            world: Arc::clone(world),
-            composer: Arc::clone(&composer),
-            entropy: Arc::clone(entropy),
+        Self { album, composer, wanted }
+    }
+
+    /// Who takes them, in environments for which `invoker` has room.
+    pub(crate) fn photographer(
+        &self,
+        world: Arc<World>,
+        invoker: Invoker,
+        runtimes: &Runtimes,
+    ) -> Arc<Photographer> {
+        Arc::new(Photographer {
+            album: Arc::clone(&self.album),
+            composer: Arc::clone(&self.composer),
+            entropy: Arc::clone(&world.entropy),
+            world,
+            invoker,
             runtimes: runtimes.clone(),
             turn: Semaphore::new(1),
-        };
-        Self { album, composer, photographer: Arc::new(photographer), wanted }
+        })
     }
 }
 
@@ -70,7 +74,7 @@ enum Kept {
     /// Its snapshot, and what the variables in it name.
     Taken(Snapshot, Secrets),
     /// There will be none until the next start.
-    Failed,
+    None,
 }
 
 /// The snapshots of this server. Their files go with them.
@@ -157,16 +161,18 @@ impl Page {
             why,
             "the snapshot of a version cannot be used, and is not tried again: it starts anew in each environment"
         );
-        self.album.with(|kept| kept.insert(self.key.clone(), Kept::Failed));
+        self.album.with(|kept| kept.insert(self.key.clone(), Kept::None));
     }
 }
 
-/// Takes snapshots, one at a time: each initialises a function, beside those that are invoked.
+/// Takes snapshots, one at a time: each initialises a function, beside those that are invoked. On a machine whose memory is
+/// full versions stay `Pending` until there is room.
 pub(crate) struct Photographer {
     album: Arc<Album>,
     world: Arc<World>,
     composer: Arc<Composer>,
     entropy: Arc<dyn Entropy>,
+    invoker: Invoker,
     runtimes: Runtimes,
     turn: Semaphore,
 }
@@ -179,10 +185,10 @@ impl Photographer {
         }
     }
 
-    async fn photograph(&self, arn: &FunctionArn, version: &lambda::Function, key: Key) -> bool {
+    async fn photograph(&self, arn: &FunctionArn, version: &lambda::Function, key: Key) -> Preparation {
         // What a start of the server finds unsettled comes before the interpreters have been found.
         if self.runtimes.clone().wait().await.is_none() {
-            return false;
+            return Preparation::Plain;
         }
         let _turn = self.turn.acquire().await.expect("nobody closes this semaphore");
         let is_mine = self.album.with(|kept| match kept.get(&key) {
@@ -190,7 +196,8 @@ impl Photographer {
             None => kept.insert(key.clone(), Kept::Taking).is_none(),
         });
         if !is_mine {
-            return self.album.with(|kept| matches!(kept.get(&key), Some(Kept::Taken(..))));
+            let is_taken = self.album.with(|kept| matches!(kept.get(&key), Some(Kept::Taken(..))));
+            return if is_taken { Preparation::Optimized } else { Preparation::Plain };
         }
         let secrets = Secrets { metadata_token: self.token(), credentials_token: self.token() };
         let page = Page {
@@ -201,12 +208,13 @@ impl Photographer {
         };
         let function = Arc::new(self.composer.compose_with(arn, version, Some(page)));
         let id = EnvironmentId::random(&*self.entropy);
+        let _apart = self.invoker.apart(id, function.memory).await;
         let taken = take_snapshot(Arc::clone(&self.world), function, id, Arc::new(|_, _| {})).await;
-        let kept = match taken {
+        let (kept, preparation) = match taken {
             Ok(snapshot) => {
                 let megabytes = snapshot.bytes().0 / (1024 * 1024);
                 tracing::info!(function = %arn, version = key.1, megabytes, "a snapshot was taken of a version");
-                Kept::Taken(snapshot, secrets)
+                (Kept::Taken(snapshot, secrets), Preparation::Optimized)
             }
             Err(why) => {
                 tracing::warn!(
@@ -215,17 +223,20 @@ impl Photographer {
                     %why,
                     "no snapshot was taken of a version with SnapStart: it starts anew in each environment"
                 );
-                Kept::Failed
+                let preparation = match why {
+                    NoSnapshot::Function(_) => Preparation::Failed,
+                    NoSnapshot::Ended | NoSnapshot::NotAsked | NoSnapshot::Engine(_) => Preparation::Plain,
+                };
+                (Kept::None, preparation)
             }
         };
         // A version that was deleted meanwhile is not in the album any more.
         self.album.with(|pages| match pages.get_mut(&key) {
             Some(page) => {
-                let is_taken = matches!(kept, Kept::Taken(..));
                 *page = kept;
-                is_taken
+                preparation
             }
-            None => false,
+            None => Preparation::Plain,
         })
     }
 
@@ -242,15 +253,25 @@ impl Snapshots for Photographer {
         self.album.off.is_none()
     }
 
+    fn has(&self, version: &lambda::Function) -> bool {
+        self.album.with(|kept| {
+            kept.iter().any(|((arn, number, at), page)| {
+                matches!(page, Kept::Taken(..))
+                    && (Some(*number), *at) == (version.version, version.last_modified)
+                    && arn.to_string() == version.arn
+            })
+        })
+    }
+
     fn take<'a>(
         &'a self,
         arn: &'a FunctionArn,
         version: &'a lambda::Function,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Preparation> + Send + 'a>> {
         Box::pin(async move {
             match key(arn, version) {
                 Some(key) if self.can() => self.photograph(arn, version, key).await,
-                _ => false,
+                _ => Preparation::Plain,
             }
         })
     }

@@ -10,7 +10,7 @@ use super::publish_version::{self, Published};
 use super::put_function_code_signing_config;
 use crate::code_signing;
 use crate::functions::{self, Changes};
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::refuse;
 use crate::request::{Context, invalid};
 
@@ -82,7 +82,7 @@ pub(crate) async fn answer(
     }
     context.control.settle_soon(arn.clone()).await;
     // With a version the answer is the version's, under the function's ARN.
-    Ok(configuration(version.unwrap_or(latest), arn.to_string(), Form::Full))
+    Ok(context.configuration(version.unwrap_or(latest), arn.to_string(), Form::Full))
 }
 
 fn refuse_not_yet(input: &t::CreateFunctionRequest) -> Result<(), Error> {

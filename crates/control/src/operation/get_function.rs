@@ -3,7 +3,7 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::request::Context;
 
 pub(crate) async fn answer(
@@ -19,7 +19,7 @@ pub(crate) async fn answer(
     let of_all = &found.stored.function;
     let reserved = of_all.reserved_concurrency.and_then(|reserved| i32::try_from(reserved).ok());
     Ok(t::GetFunctionResponse {
-        configuration: Some(configuration(function, found.arn(), Form::Full)),
+        configuration: Some(context.configuration(function, found.arn(), Form::Full)),
         code: Some(t::FunctionCodeLocation {
             repository_type: Some("S3".into()),
             location: Some(location),

@@ -3,7 +3,7 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::request::Context;
 
 pub(crate) async fn answer(
@@ -12,5 +12,5 @@ pub(crate) async fn answer(
 ) -> Result<t::FunctionConfiguration, Error> {
     let qualifier = input.qualifier.as_deref();
     let found = context.find(&input.function_name, qualifier, "GetFunctionConfiguration").await?;
-    Ok(configuration(found.function(), found.arn(), Form::Full))
+    Ok(context.configuration(found.function(), found.arn(), Form::Full))
 }

@@ -5,7 +5,7 @@ use lambent_model::FunctionArn;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::request::{Context, invalid};
 use crate::{functions, paging, refuse};
 
@@ -35,7 +35,7 @@ pub(crate) async fn answer(
             true => format!("{}:{}", function.arn, function.version_text()),
             false => function.arn.clone(),
         };
-        configuration(function, arn, Form::Listed)
+        context.configuration(function, arn, Form::Listed)
     };
     Ok(t::ListFunctionsResponse { next_marker, functions: Some(functions.iter().map(show).collect()) })
 }

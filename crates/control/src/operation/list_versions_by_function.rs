@@ -3,7 +3,7 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::request::{Context, invalid};
 use crate::{functions, paging};
 
@@ -29,8 +29,8 @@ pub(crate) async fn answer(
     versions.extend(functions::versions(store, &arn, after, size + 1 - versions.len()).await?);
     let next_marker =
         paging::cut(&mut versions, size, |version| version.version.unwrap_or_default().to_string());
-    let shown = versions
-        .iter()
-        .map(|version| configuration(version, format!("{arn}:{}", version.version_text()), Form::Listed));
+    let shown = versions.iter().map(|version| {
+        context.configuration(version, format!("{arn}:{}", version.version_text()), Form::Listed)
+    });
     Ok(t::ListVersionsByFunctionResponse { next_marker, versions: Some(shown.collect()) })
 }

@@ -9,7 +9,7 @@ use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use crate::functions::{self, Changes};
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::refuse;
 use crate::request::{Context, invalid};
 
@@ -44,7 +44,7 @@ pub(crate) async fn answer(
                 version
             }
         };
-        return Ok(configuration(version, format!("{arn}:{}", version.version_text()), Form::Full));
+        return Ok(context.configuration(version, format!("{arn}:{}", version.version_text()), Form::Full));
     }
 }
 

@@ -10,7 +10,7 @@ use super::input::{self, ObjectMembers, Source};
 use super::publish_version::{self, Published};
 use crate::code_signing;
 use crate::functions::{self, Changes};
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::refuse;
 use crate::request::{Context, invalid};
 
@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         context.check_unpacked(package.unpacked_size(), &stored.function.settings.layers)?;
         let updated = stored.function.with_code(code.clone(), architecture, context.control.stamp());
         if input.dry_run == Some(true) {
-            return Ok(configuration(&updated, arn.to_string(), Form::Full));
+            return Ok(context.configuration(&updated, arn.to_string(), Form::Full));
         }
         let answer = save(context, &arn, stored.version, updated, input.publish == Some(true)).await?;
         if let Some(answer) = answer {
@@ -95,5 +95,5 @@ async fn save(
         Some(number) => format!("{arn}:{number}"),
         None => arn.to_string(),
     };
-    Ok(Some(configuration(shown, arn, Form::Full)))
+    Ok(Some(context.configuration(shown, arn, Form::Full)))
 }

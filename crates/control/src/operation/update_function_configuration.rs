@@ -6,7 +6,7 @@ use lambent_wire::lambda::types as t;
 
 use super::input::{Around, NotYet, Shared};
 use crate::functions::{self, Changes};
-use crate::present::{Form, configuration};
+use crate::present::Form;
 use crate::refuse;
 use crate::request::Context;
 
@@ -42,7 +42,7 @@ pub(crate) async fn answer(
         .await;
         if saved.map_err(|error| refuse::store(&error))? {
             context.control.settle_soon(arn.clone()).await;
-            return Ok(configuration(&updated, arn.to_string(), Form::Full));
+            return Ok(context.configuration(&updated, arn.to_string(), Form::Full));
         }
         // Somebody else changed the function meanwhile: decide again on what is there now.
     }

@@ -197,7 +197,6 @@ impl Environment for Shared {
     fn init_error(&self, failure: Failure) -> Verdicted {
         let verdict = self.apply(|core| {
             core.flush();
-            core.taken.get_or_insert_with(|| Err(NoSnapshot::Function(failure.clone())));
             Some(Event::InitError { failure })
         });
         verdict.expect("the machine judges every report")

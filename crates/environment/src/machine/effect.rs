@@ -8,6 +8,7 @@ use lambent_sandbox_client::Ends;
 
 use super::roster::Refusal;
 use super::shutdown::Reason;
+use crate::NoSnapshot;
 use crate::record::Record;
 
 /// What to do about it, in order.
@@ -53,6 +54,8 @@ pub(crate) enum Effect {
     Throttle(bool),
     /// Have a snapshot taken, which is the end of the environment.
     TakeSnapshot { asking: Option<Ends> },
+    /// Say why there will be no snapshot.
+    NoSnapshot(NoSnapshot),
     /// Tell the pool that the environment can take an invocation.
     Available,
     /// Give the invocation back to the pool, which finds another environment for it.

@@ -11,8 +11,8 @@ use super::damper::{Cause, Damper};
 use super::shutdown::{After, Reason};
 use super::words::failed;
 use super::{Effect, Machine, Start, State, Step, Verdicted};
-use crate::Initialization;
 use crate::record::{Phase, Record, Verdict};
+use crate::{Initialization, NoSnapshot};
 
 /// How far an initialisation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +138,10 @@ impl Machine {
 
     /// Initializing ⇒ Idle or Running, Reinitializing ⇒ Running
     fn initialised(&mut self, step: &mut Step<'_>) {
+        if self.settings.initialization == Initialization::Snapshot {
+            step.push(Effect::NoSnapshot(NoSnapshot::NotAsked));
+            return self.stop(Reason::Spindown, After::End, true, step);
+        }
         self.damper = Damper::default();
         step.push(Effect::Initialised);
         self.log_standings(step);
@@ -204,6 +208,10 @@ impl Machine {
         self.log_standings(step);
         let duration = duration.unwrap_or(step.now - since);
         step.log(Record::InitReport { duration, phase, verdict: verdict.clone() });
+        if self.settings.initialization == Initialization::Snapshot {
+            let why = verdict.error_type().unwrap_or("it took too long").to_owned();
+            step.push(Effect::NoSnapshot(NoSnapshot::Function(why)));
+        }
         Some(FailedInit { phase, since, waiting })
     }
 

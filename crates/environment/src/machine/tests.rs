@@ -5,6 +5,7 @@ use lambent_model::{Failure, Outcome, Report};
 use lambent_sandbox_client::Exit;
 
 use super::*;
+use crate::NoSnapshot;
 use crate::record::{Phase, Verdict};
 
 mod calls;
@@ -479,6 +480,24 @@ fn a_snapshot_is_due_once_the_runtime_asks_and_ends_the_machine() {
     told.has(&Effect::Log(Record::InitReport { duration, phase, verdict }));
     assert!(story.machine.has_ended());
     story.then(Event::SnapshotDue { asking: None }).silent();
+}
+
+#[test]
+fn a_function_that_cannot_be_photographed_says_why() {
+    let none = |story: &mut Story, event, why| {
+        story.then(LAUNCHED);
+        story.then(event).has(&Effect::NoSnapshot(why));
+    };
+    let mut story = Story::of(Initialization::Snapshot);
+    let failure = Failure { error_type: "ValueError".into(), body: Bytes::new() };
+    none(&mut story, Event::InitError { failure }, NoSnapshot::Function("ValueError".into()));
+    let mut story = Story::of(Initialization::Snapshot);
+    none(&mut story, Event::Deadline, NoSnapshot::Function("it took too long".into()));
+    let mut story = Story::of(Initialization::Snapshot);
+    none(&mut story, Event::Next, NoSnapshot::NotAsked);
+    let mut story = Story::of(Initialization::OnDemand);
+    story.then(LAUNCHED);
+    story.then(Event::Next).lacks(&Effect::NoSnapshot(NoSnapshot::NotAsked));
 }
 
 #[test]
