@@ -116,10 +116,8 @@ impl Server {
             |album| Composer::new(&runtimes.catalogue, &code, &folders, config.isolation, issuer, album);
         let studio = Studio::open(off, composer);
         let invoker = invoker(Arc::clone(&world), Arc::clone(&studio.composer), &stock, &config);
-        let photographer = studio.photographer(world, invoker.clone(), &runtimes);
-        let Studio { album, wanted, .. } = studio;
+        let (album, photographer) = studio.staffed(world, &invoker, &runtimes);
         let feed = Feed::new(store.clone(), invoker.clone(), folders.clone(), album);
-        let location = LocationSigner::new(secret);
         let outside = Outside::new(&config.endpoints, keys, &clock, &door)?;
         let companions = Companions::open(Footing {
             store: &store,
@@ -145,8 +143,8 @@ impl Server {
             objects: Arc::new(Packages::new(companions.s3.clone())),
             folders: Arc::new(folders),
             roles: Arc::new(companions.iam.clone()),
-            snapshots: Arc::clone(&photographer) as _,
-            location: location.clone(),
+            snapshots: Arc::clone(&photographer.0) as _,
+            location: LocationSigner::new(secret),
         });
         let page = Page::new(metrics, &invoker, &logs, &store);
         let gateway = Arc::new(Gateway {
@@ -163,7 +161,7 @@ impl Server {
             urls: urls(&config, &feed, Arc::clone(&counted)),
             logs: logs.clone(),
             code: code.clone(),
-            location,
+            location: LocationSigner::new(secret),
             clock,
             entropy: Arc::clone(&entropy),
             health: health(&config, kept.rootless, invoker.clone(), stock.clone()),
@@ -178,7 +176,7 @@ impl Server {
         let pollers = spawn_pollers(&mut tasks, sources, &stopped);
         spawn_couriers(&mut tasks, couriers(&store, &feed, &gateway, &outside, &counted, &config), &stopped);
         tasks.spawn(named("change feed", feed_after(search, stock.clone(), runtimes.clone(), feed)));
-        spawn_settling(&mut tasks, &store, entropy, (photographer, wanted), settle_queue);
+        spawn_settling(&mut tasks, &store, entropy, photographer, settle_queue);
         tasks.spawn(named("removal of unused packages", collect_garbage(store.clone(), code)));
         spawn_upkeep(&mut tasks, &invoker, &gateway.companions, stock, &stopped);
         Ok(Self {

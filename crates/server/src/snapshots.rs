@@ -33,11 +33,10 @@ type Key = (FunctionArn, u64, lambent_model::Timestamp);
 
 /// All that snapshots need, put together.
 pub(crate) struct Studio {
-    pub(crate) album: Arc<Album>,
+    album: Arc<Album>,
     /// Knows the album.
     pub(crate) composer: Arc<Composer>,
-    /// For [`Photographer::retake`].
-    pub(crate) wanted: Wanted,
+    wanted: Wanted,
 }
 
 impl Studio {
@@ -48,22 +47,23 @@ impl Studio {
         Self { album, composer, wanted }
     }
 
-    /// Who takes them, in environments for which `invoker` has room.
-    pub(crate) fn photographer(
-        &self,
+    /// The album, and who fills it, in environments for which `invoker` has room, with what is wanted.
+    pub(crate) fn staffed(
+        self,
         world: Arc<World>,
-        invoker: Invoker,
+        invoker: &Invoker,
         runtimes: &Runtimes,
-    ) -> Arc<Photographer> {
-        Arc::new(Photographer {
+    ) -> (Arc<Album>, (Arc<Photographer>, Wanted)) {
+        let photographer = Photographer {
             album: Arc::clone(&self.album),
-            composer: Arc::clone(&self.composer),
+            composer: self.composer,
             entropy: Arc::clone(&world.entropy),
             world,
-            invoker,
+            invoker: invoker.clone(),
             runtimes: runtimes.clone(),
             turn: Semaphore::new(1),
-        })
+        };
+        (self.album, (Arc::new(photographer), self.wanted))
     }
 }
 
