@@ -48,6 +48,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         println!("{name:<12} {:>6.1} s  {count}", time.as_secs_f64());
     }
     println!("{total}");
+    if total == Count::default() {
+        return Err("no test has such a name".to_owned());
+    }
     if total.failed > 0 { Err("some tests failed; see above".to_owned()) } else { Ok(()) }
 }
 
