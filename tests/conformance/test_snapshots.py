@@ -33,8 +33,10 @@ def before():
 @register_after_restore
 def after():
     HOOKS.append("after")
-    if os.environ.get("FAILS"):
+    if os.environ.get("AFTER") == "raise":
         raise ValueError("not here")
+    if os.environ.get("AFTER") == "sleep":
+        time.sleep(60)
 
 def lambda_handler(event, context):
     if event.get("exit"):
@@ -150,9 +152,16 @@ def test_java_has_its_snapshots_too(photographed, runtimes):
             assert (one["hooks"], one["type"]) == (["before", "after"], "snap-start")
 
 
-def test_a_hook_that_fails_after_the_restore_fails_the_invocation(photographed):
-    photographed.publish("fails", Environment={"Variables": {"FAILS": "1"}})
-    assert photographed.invoke("fails").json["errorType"] == "ValueError"
+def test_a_hook_that_fails_or_takes_too_long_after_the_restore_fails_the_invocation(photographed):
+    errors = photographed.client.exceptions
+    for hook, error, status, text in [
+        ("raise", errors.SnapStartException, 400, "hook encountered an error"),
+        ("sleep", errors.SnapStartTimeoutException, 408, "within the timeout limit"),
+    ]:
+        photographed.publish(hook, Environment={"Variables": {"AFTER": hook}})
+        with pytest.raises(error, match=text) as raised:
+            photographed.invoke(hook)
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
 def test_a_version_that_cannot_be_initialised_has_failed(photographed):

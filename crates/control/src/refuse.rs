@@ -1,7 +1,7 @@
 //! Refusals and failures of the parts below, as AWS's errors.
 
 use lambent_lambda::Refusal;
-use lambent_model::{AwsCallError, InvokeError};
+use lambent_model::{AwsCallError, InvokeError, RestoreFault};
 use lambent_store::{CodeError, Error as StoreError};
 use lambent_wire::{Error, common, lambda};
 
@@ -32,6 +32,15 @@ pub(crate) fn code(error: &CodeError) -> Error {
     match error {
         CodeError::NotAZip { .. } | CodeError::TooLarge { .. } => invalid(error.to_string()),
         _ => lambda::error::service_exception(error.to_string()),
+    }
+}
+
+/// A version that could not go on from its snapshot.
+pub(crate) fn restore(fault: RestoreFault) -> Error {
+    let text = fault.to_string();
+    match fault {
+        RestoreFault::Hook => lambda::error::snap_start_exception(text),
+        RestoreFault::TimedOut => lambda::error::snap_start_timeout_exception(text),
     }
 }
 

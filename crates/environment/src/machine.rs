@@ -23,7 +23,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{ExtensionId, Invocation, MemorySize};
+use lambent_model::{ExtensionId, Invocation, MemorySize, Outcome, RestoreFault};
 
 use crate::Initialization;
 use crate::record::Record;
@@ -213,7 +213,13 @@ impl Machine {
             Event::Report { request_id, reported, sending } => {
                 self.reported(&request_id, reported, sending, step);
             }
-            Event::InitError { failure } => self.init_error(failure, step),
+            Event::InitError { failure } => {
+                self.init_error(failure.clone(), Outcome::Failed(failure), step);
+            }
+            Event::RestoreError { failure } => {
+                self.init_error(failure, Outcome::NotRestored(RestoreFault::Hook), step);
+            }
+            Event::NotRestored => self.not_restored(step),
             Event::StartFailed { failure } => self.start_failed(&failure, step),
             Event::Register { name, events, identifier } => self.register(&name, events, identifier, step),
             Event::ExtensionNext { identifier } => self.extension_next(identifier, step),

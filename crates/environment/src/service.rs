@@ -38,6 +38,9 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// An order to the sandbox is taken within a millisecond; the task, which keeps the deadlines, waits for it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// As long as a restore may take with its hooks (Developer Guide, "Lambda SnapStart").
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A snapshot is written as fast as the disk takes it, and the launcher gives CRIU a minute.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -285,7 +288,7 @@ impl Task<'_> {
     async fn carry_out(&self, chore: Chore, control: &Control) {
         let what = match chore {
             Chore::Start(_) => "its runtime could not be started",
-            Chore::Restore(_) => "its runtime could not be restored from the snapshot",
+            Chore::Restore(_) => "its snapshot could not be restored",
             Chore::TakeSnapshot { .. } => "its snapshot could not be taken",
             Chore::StartExtension(..) => "an extension could not be started",
             Chore::Terminate | Chore::KillProgram(_) => "its processes could not be told to end",
@@ -299,8 +302,13 @@ impl Task<'_> {
             match chore {
                 Chore::Start(program) => control.start(program).await,
                 Chore::Restore(snapshot) => {
-                    let restored = control.restore(&snapshot, ASKED_AGAIN).await;
-                    restored.inspect_err(|error| self.function.plan.snapshot_failed(&error.to_string()))
+                    let restoring = control.restore(&snapshot, ASKED_AGAIN);
+                    match tokio::time::timeout(RESTORE_TIMEOUT, restoring).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => self.not_restored(&error.to_string()),
+                        Err(_elapsed) => self.not_restored("it took too long"),
+                    }
+                    Ok(())
                 }
                 Chore::TakeSnapshot { asking } => {
                     let taken = control.snapshot(asking).await;
@@ -332,6 +340,12 @@ impl Task<'_> {
                 .shared
                 .fail(&format!("{what}: there was no answer within {} seconds", patience.as_secs())),
         }
+    }
+
+    /// Whoever waits for it has one that is initialised instead, as have those who come later.
+    fn not_restored(&self, why: &str) {
+        self.function.plan.snapshot_failed(why);
+        self.shared.not_restored();
     }
 
     /// A secret of the environment's own.

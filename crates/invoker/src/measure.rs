@@ -21,7 +21,7 @@ pub(crate) enum Ran {
 pub(crate) fn ended(series: &dyn Series, completed: &Completed, ran: Ran, waited: Option<Duration>) {
     match &completed.outcome {
         // "Invocations aren't recorded if the invocation request … results in an invocation error."
-        Outcome::Platform(_) => return series.count(Count::Faults, 1),
+        Outcome::Platform(_) | Outcome::NotRestored(_) => return series.count(Count::Faults, 1),
         Outcome::Failed(_) => series.count(Count::Errors, 1),
         Outcome::Success(_) => {}
     }

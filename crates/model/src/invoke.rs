@@ -46,6 +46,21 @@ pub enum Outcome {
     Failed(Failure),
     /// The platform failed before the function had the event: a server fault (HTTP 500).
     Platform(String),
+    /// The function's version could not go on from its snapshot, and has not had the event.
+    NotRestored(RestoreFault),
+}
+
+/// Why a version with SnapStart could not go on. Texts are AWS's (Lambda API Reference, "Invoke").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreFault {
+    /// `SnapStartException`.
+    #[error(
+        "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs."
+    )]
+    Hook,
+    /// `SnapStartTimeoutException`.
+    #[error("Lambda couldn't restore the snapshot within the timeout limit.")]
+    TimedOut,
 }
 
 /// The figures of the `REPORT` line.

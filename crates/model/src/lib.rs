@@ -30,7 +30,7 @@ pub use ids::{
 };
 pub use invoke::{
     Completed, EventPolicyFuture, Failure, Invocation, Invoke, InvokeCheckFuture, InvokeError, InvokeFuture,
-    Invoked, Outcome, Report, ResourcePolicyFuture, Target,
+    Invoked, Outcome, Report, ResourcePolicyFuture, RestoreFault, Target,
 };
 pub use metric::{
     Count, EventCount, FunctionMetrics, Level, Levels, MappingMetrics, Measure, MetricSink, Series, Work,

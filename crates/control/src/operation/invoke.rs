@@ -53,6 +53,7 @@ async fn synchronous(
         // "Unhandled" for what was caught and for what was not; "Handled" is history.
         Outcome::Failed(failure) => (failure.body, Some("Unhandled".to_owned())),
         Outcome::Platform(reason) => return Err(lambda::error::service_exception(reason)),
+        Outcome::NotRestored(fault) => return Err(refuse::restore(fault)),
     };
     let output = t::InvocationResponse {
         status_code: Some(200),

@@ -51,8 +51,10 @@ pub(crate) async fn answer(
     };
     if !has_begun {
         // The function has had the event, or never will.
-        if let Outcome::Platform(reason) = outcome {
-            return Err(lambda::error::service_exception(reason));
+        match outcome {
+            Outcome::Platform(reason) => return Err(lambda::error::service_exception(reason)),
+            Outcome::NotRestored(fault) => return Err(refuse::restore(fault)),
+            Outcome::Success(_) | Outcome::Failed(_) => {}
         }
         events.begin(ResponseHead { executed_version: invoked.executed_version, content_type: None });
     }
@@ -68,6 +70,10 @@ pub(crate) async fn answer(
         Outcome::Platform(reason) => {
             complete.error_code = Some("ServiceException".to_owned());
             complete.error_details = Some(reason);
+        }
+        Outcome::NotRestored(fault) => {
+            complete.error_code = Some("SnapStartException".to_owned());
+            complete.error_details = Some(fault.to_string());
         }
     }
     let last = t::InvokeWithResponseStreamResponseEvent::InvokeComplete(complete);

@@ -188,10 +188,14 @@ impl Environment for Shared {
     }
 
     fn restore_error(&self, failure: Failure) -> Verdicted {
-        if self.core().log.initialization().is_snap_start() {
-            return self.init_error(failure);
+        if !self.core().log.initialization().is_snap_start() {
+            return Verdicted::InvalidState(self.core().machine.state_name());
         }
-        Verdicted::InvalidState(self.core().machine.state_name())
+        let verdict = self.apply(|core| {
+            core.flush();
+            Some(Event::RestoreError { failure })
+        });
+        verdict.expect("the machine judges every report")
     }
 
     fn init_error(&self, failure: Failure) -> Verdicted {
@@ -328,6 +332,11 @@ impl Shared {
     /// A failure of the platform that leaves nothing to save; the sandbox's `Gone` follows.
     pub(crate) fn fail(&self, reason: &str) {
         self.core().fail(reason);
+    }
+
+    /// Its snapshot was not brought to life.
+    pub(crate) fn not_restored(&self) {
+        self.apply(|_| Some(Event::NotRestored));
     }
 
     /// There is no sandbox, and who waits for one is told why; so is the function's log.

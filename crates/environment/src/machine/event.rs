@@ -21,6 +21,10 @@ pub(crate) enum Event {
     /// The runtime reported how the invocation `request_id` (as it wrote it) went, for which it took so long from the
     /// report's first byte to its last.
     Report { request_id: String, reported: Reported, sending: Duration },
+    /// The runtime has been restored, or would have been, and cannot go on.
+    RestoreError { failure: Failure },
+    /// Its snapshot could not be brought to life.
+    NotRestored,
     /// The runtime has come to where its snapshot is to be taken, and waits for an answer there.
     SnapshotDue { asking: Option<Ends> },
     /// The runtime reported that it cannot initialise.

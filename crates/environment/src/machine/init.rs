@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lambent_model::{Failure, Invocation, Outcome};
+use lambent_model::{Failure, Invocation, Outcome, RestoreFault};
 use lambent_sandbox_client::Ends;
 
 use super::damper::{Cause, Damper};
@@ -136,6 +136,19 @@ impl Machine {
         }
     }
 
+    /// Initializing ⇒ Ended: there is nothing of the function's in the sandbox, and whoever waits for it finds another one.
+    pub(super) fn not_restored(&mut self, step: &mut Step<'_>) {
+        match self.take() {
+            State::Initializing { waiting, .. } if self.settings.restores => {
+                if let Some(invocation) = waiting {
+                    step.push(Effect::Decline(invocation));
+                }
+                self.abandon(step);
+            }
+            other => self.state = other,
+        }
+    }
+
     /// Initializing ⇒ Idle or Running, Reinitializing ⇒ Running
     fn initialised(&mut self, step: &mut Step<'_>) {
         if self.settings.initialization == Initialization::Snapshot {
@@ -215,13 +228,14 @@ impl Machine {
         Some(FailedInit { phase, since, waiting })
     }
 
-    pub(super) fn init_error(&mut self, failure: Failure, step: &mut Step<'_>) {
+    /// The runtime has reported that it cannot go on; `outcome` is what a first invocation gets.
+    pub(super) fn init_error(&mut self, failure: Failure, outcome: Outcome, step: &mut Step<'_>) {
         let verdict = Verdict::Error { error_type: failure.error_type.clone() };
         let Some(init) = self.failed_init(&verdict, None, step) else {
             return step.push(Effect::Reply(Verdicted::InvalidState(self.state_name())));
         };
         self.roster.close();
-        self.damper.failed(Cause::Reported(failure.clone()), step.now);
+        self.damper.failed(Cause::Reported(failure), step.now);
         step.push(Effect::Reply(Verdicted::Accepted));
         let Some(invocation) = init.waiting else {
             return self.stop(Reason::Failure, After::End, true, step);
@@ -233,7 +247,7 @@ impl Machine {
         } else {
             self.call(invocation, init.since, None)
         };
-        self.fail(&call, Outcome::Failed(failure), Reason::Failure, true, step);
+        self.fail(&call, outcome, Reason::Failure, true, step);
     }
 
     pub(super) fn start_failed(&mut self, start: &Start, step: &mut Step<'_>) {
@@ -291,7 +305,13 @@ impl Machine {
         let Some(init) = self.failed_init(&Verdict::Timeout, None, step) else { return false };
         match (init.phase, init.waiting) {
             (_, None) => self.stop(Reason::Timeout, After::End, true, step),
-            (Phase::Init | Phase::Restore, waiting) => {
+            // Another try would take as long, and the caller has waited.
+            (Phase::Restore, Some(invocation)) => {
+                step.start(&invocation);
+                let call = self.call(invocation, step.now, Some(step.now - init.since));
+                self.fail(&call, Outcome::NotRestored(RestoreFault::TimedOut), Reason::Timeout, true, step);
+            }
+            (Phase::Init, waiting) => {
                 self.stop(Reason::Timeout, After::reset(waiting), true, step);
             }
             (Phase::Invoke, Some(invocation)) => {

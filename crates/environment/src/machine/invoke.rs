@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lambent_model::{Invocation, Outcome, Report, RequestId};
+use lambent_model::{Invocation, Outcome, Report, RequestId, RestoreFault};
 
 use super::shutdown::{After, Reason};
 use super::words::{failed, response_too_large};
@@ -306,7 +306,7 @@ impl Call {
     fn produced(&self, outcome: &Outcome) -> Option<usize> {
         match outcome {
             Outcome::Success(body) => Some(self.streamed + body.len()),
-            Outcome::Failed(_) | Outcome::Platform(_) => None,
+            Outcome::Failed(_) | Outcome::Platform(_) | Outcome::NotRestored(_) => None,
         }
     }
 }
@@ -317,6 +317,12 @@ fn verdict(outcome: &Outcome) -> Verdict {
         Outcome::Failed(failure) if failure.error_type == "Sandbox.Timedout" => Verdict::Timeout,
         Outcome::Failed(failure) => Verdict::Error { error_type: failure.error_type.clone() },
         Outcome::Platform(_) => Verdict::Error { error_type: "Platform.Failure".into() },
+        Outcome::NotRestored(RestoreFault::Hook) => {
+            Verdict::Error { error_type: "Runtime.RestoreError".into() }
+        }
+        Outcome::NotRestored(RestoreFault::TimedOut) => {
+            Verdict::Error { error_type: "Runtime.RestoreTimeout".into() }
+        }
     }
 }
 

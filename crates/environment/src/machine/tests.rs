@@ -483,6 +483,27 @@ fn a_snapshot_is_due_once_the_runtime_asks_and_ends_the_machine() {
 }
 
 #[test]
+fn a_restore_that_fails_gives_the_invocation_back_or_says_why() {
+    let restoring = || {
+        let mut story = Story::of(Initialization::SnapStart);
+        story.machine.settings.restores = true;
+        story.then(Event::Invoke(invocation(1)));
+        story.then(LAUNCHED);
+        story
+    };
+    let mut story = restoring();
+    story.then(Event::NotRestored).has(&Effect::Decline(invocation(1))).has(&Effect::Kill);
+    assert!(story.machine.has_ended(), "another environment has it");
+    let mut story = restoring();
+    let failure = Failure { error_type: "ValueError".into(), body: Bytes::new() };
+    let told = story.then(Event::RestoreError { failure });
+    assert_eq!(told.answer().0, &Outcome::NotRestored(RestoreFault::Hook));
+    let mut story = restoring();
+    let told = story.after(10_000 * MS, Event::Deadline);
+    assert_eq!(told.answer().0, &Outcome::NotRestored(RestoreFault::TimedOut));
+}
+
+#[test]
 fn a_function_that_cannot_be_photographed_says_why() {
     let none = |story: &mut Story, event, why| {
         story.then(LAUNCHED);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambent_model::{
-    Clock, Completed, Count, Entropy, EventPolicy, Invoke, InvokeError, Invoked, Measure, MetricSink, Outcome,
+    Clock, Completed, Count, Entropy, EventPolicy, Invoke, InvokeError, Invoked, Measure, MetricSink,
+    Outcome, RestoreFault,
 };
 use lambent_store::queue::Message;
 
@@ -82,8 +83,12 @@ impl EventCourier {
                     Attempted::Failed,
                     Some(Answer { executed_version, payload: &failure.body, failed: true }),
                 ),
-                Outcome::Platform(_) => {
-                    state.refused_by = Some(500);
+                Outcome::Platform(_) | Outcome::NotRestored(_) => {
+                    state.refused_by = Some(match outcome {
+                        Outcome::NotRestored(RestoreFault::Hook) => 400,
+                        Outcome::NotRestored(RestoreFault::TimedOut) => 408,
+                        _ => 500,
+                    });
                     (Attempted::Deferred, None)
                 }
             },

@@ -215,7 +215,7 @@ impl Gateway {
 fn answer_of(completed: Completed) -> Response<Bytes> {
     match completed.outcome {
         Outcome::Success(result) => response::of_result(&result).unwrap_or_else(|_| bad_gateway()),
-        Outcome::Failed(_) => bad_gateway(),
+        Outcome::Failed(_) | Outcome::NotRestored(_) => bad_gateway(),
         Outcome::Platform(reason) => message(StatusCode::INTERNAL_SERVER_ERROR, &reason),
     }
 }

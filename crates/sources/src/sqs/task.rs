@@ -235,6 +235,7 @@ impl Hands {
                 Outcome::Success(answer) => Attempt::Succeeded(answer),
                 Outcome::Failed(_) => Attempt::Failed,
                 Outcome::Platform(reason) => self.refused(&reason),
+                Outcome::NotRestored(fault) => self.refused(&fault.to_string()),
             },
             Err(InvokeError::Recursive(_)) => Attempt::Recursive,
             Err(InvokeError::ShuttingDown) => Attempt::Left,
