@@ -40,6 +40,6 @@ pub use function::{
 };
 pub use initialization::Initialization;
 pub use record::{LogFormat, Logging, SystemLogLevel};
-pub use service::{Handle, spawn};
-pub use snapshot::{NoSnapshot, take_snapshot};
+pub use service::{Handle, spawn, take_snapshot};
+pub use snapshot::NoSnapshot;
 pub use steady::steady;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Completed, EnvironmentId, Invocation, Origin, Segment, TakeResponse, Work};
 use lambent_sandbox_client::{
-    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Snapshotting, Spec,
+    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Snapshot, Snapshotting, Spec,
 };
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Semaphore, oneshot};
@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
 use crate::pipes::{Pipes, readable};
-use crate::snapshot::{ASKED_AGAIN, Taken};
+use crate::snapshot::{ASKED_AGAIN, NoSnapshot, Taken};
 use crate::steady::steady;
 use crate::{Function, Guest, Initialization, Notify, Placement, Secrets, Status, World, telemetry};
 
@@ -159,6 +159,21 @@ pub fn spawn(
         shared.launch_failed(&format!("the execution environment could not be made: {problem}"));
     };
     (Handle { id, shared }, life)
+}
+
+/// Initialises a function in an environment of its own and takes a snapshot of it, which is the environment's end.
+///
+/// # Errors
+/// [`NoSnapshot`].
+pub async fn take_snapshot(
+    world: Arc<World>,
+    function: Arc<Function>,
+    id: EnvironmentId,
+    notify: Notify,
+) -> Result<Snapshot, NoSnapshot> {
+    let (handle, life) = spawn(world, function, id, Initialization::Snapshot, notify);
+    life.await;
+    handle.taken().unwrap_or(Err(NoSnapshot::Ended))
 }
 
 /// Ends what is left and says [`Status::Ended`], however the environment's task ends: a pool that never heard of it

@@ -9,13 +9,7 @@
 //! The connection on which the runtime asks does not live on in the snapshot: it is made anew in the sandbox in which the runtime
 //! finds itself, and [`ASKED_AGAIN`] on it.
 
-use std::sync::Arc;
-
-use lambent_model::EnvironmentId;
 use lambent_sandbox_client::Snapshot;
-
-use crate::service::spawn;
-use crate::{Function, Initialization, Notify, World};
 
 /// What the runtime has asked when its snapshot was taken. Clients look at no more of an answer than its status.
 pub(crate) const ASKED_AGAIN: &str =
@@ -39,19 +33,4 @@ pub enum NoSnapshot {
     /// It cannot be taken, here or of this function.
     #[error("{0}")]
     Engine(String),
-}
-
-/// Initialises a function in an environment of its own and takes a snapshot of it, which is the environment's end.
-///
-/// # Errors
-/// [`NoSnapshot`].
-pub async fn take_snapshot(
-    world: Arc<World>,
-    function: Arc<Function>,
-    id: EnvironmentId,
-    notify: Notify,
-) -> Result<Snapshot, NoSnapshot> {
-    let (handle, life) = spawn(world, function, id, Initialization::Snapshot, notify);
-    life.await;
-    handle.taken().unwrap_or(Err(NoSnapshot::Ended))
 }

@@ -21,8 +21,8 @@ pub struct Apart {
 }
 
 impl Invoker {
-    /// Waits for a turn and for room, behind those who wait for an environment; nobody's environment is ended for it. It takes as long
-    /// as it takes: who waits for it bounds that.
+    /// Waits for a turn and for room, behind those who wait for an environment; nobody's environment is ended for it, and
+    /// it takes as long as it takes.
     pub async fn apart(&self, id: EnvironmentId, memory: MemorySize) -> Apart {
         let inner = &self.inner;
         loop {

@@ -2,7 +2,7 @@
 //! more when a version is wanted after a restart.
 //!
 //! ```text
-//! settling of a version ─▶ Photographer ─▶ an environment of its own ─▶ Album ─▶ plans of that version ─▶ environments
+//! settling of a version ─▶ Photographer ─▶ an environment of its own ─▶ Album ─▶ plans of that version
 //! ```
 
 use std::collections::HashMap;

@@ -78,8 +78,8 @@ pub(super) fn ask_again(inside: Inside, asking: Asking, request: &str) -> Result
         if sent < request.len() {
             return Err(refused("ask in the program's name: the connection does not take it all"));
         }
-        // SAFETY: a number alone. As nobody else is in this process namespace, it is for the program and what it has started: not
-        // for init, nor for this process.
+        // SAFETY: a number alone. It is for the program and what it has started, since nobody else is in this process
+        // namespace but init and this process, whom it does not reach.
         #[allow(unsafe_code)]
         if unsafe { libc::kill(-1, libc::SIGCONT) } < 0 {
             return Err(io::Error::last_os_error()).step("let the program go on");

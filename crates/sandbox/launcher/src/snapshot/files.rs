@@ -20,8 +20,8 @@ const FOLDER: &str = "/tmp";
 /// The file system's own.
 const NOT_THE_PROGRAMS: &str = "lost+found";
 
-/// Bytes of all files. "Lambda SnapStart … Ephemeral storage (/tmp) larger than 512 MB" is not supported; that this is checked of what
-/// files seem to have keeps one with holes from filling a disk.
+/// Bytes of all files: with SnapStart AWS supports no larger `/tmp` ("Improving startup performance with Lambda SnapStart").
+/// It is what files seem to have, so that one with holes fills no disk.
 const MOST: u64 = 512 * 1024 * 1024;
 
 /// Files, folders and links.
