@@ -72,6 +72,24 @@ impl Job {
         Ok(Self { authority, request, body, echo, pause, reopens: options.reopen, deletes })
     }
 
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.request.method, self.request.uri).into_bytes();
+        for (name, value) in &self.request.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
     /// Whether a response is the one that was asked for.
     fn check(&self, status: StatusCode, headers: &http::HeaderMap, body: &[u8]) -> anyhow::Result<()> {
         let failed = || format!("{} {}: {status}: {}", self.request.method, self.request.uri, text(body));

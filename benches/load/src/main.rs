@@ -8,15 +8,17 @@
 //!
 //! With a target it is a call of SQS; of `AmazonSQS.ReceiveMessage` the messages are deleted, and both together are the request.
 //!
-//! The request is signed once: on a loopback address the server asks for a well-formed signature.
+//! The request is signed once: on a loopback address the server asks for a well-formed signature. Events are sent by as little
+//! code as can be ([`raw`]).
 
 use std::io::{BufRead as _, Write as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
 mod connection;
 mod options;
+mod raw;
 
 use connection::{Connection, Job};
 use options::Options;
@@ -29,19 +31,36 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     let job = Job::new(&options)?;
+    if options.event && !options.reopen && options.pause_ms == 0 {
+        let mut connections = raw::Connections::open(job.authority(), job.bytes(), options.connections)?;
+        connections.send(options.warm_up).context("warm-up")?;
+        wait_for_the_start()?;
+        let began = Instant::now();
+        let latencies = connections.send(options.requests)?;
+        return tell(began.elapsed(), latencies);
+    }
     let mut connections = Vec::new();
     for _ in 0..options.connections {
         connections.push(Connection::open(&job).await?);
     }
     let (mut connections, _) = send(connections, &job, options.warm_up).await.context("warm-up")?;
-    say("Warm")?;
-    // Blocks the only thread on purpose: nothing is under way, and the line is what everything waits for.
-    std::io::stdin().lock().read_line(&mut String::new()).context("cannot read the signal to start")?;
+    wait_for_the_start()?;
     let began = Instant::now();
     let latencies;
     (connections, latencies) = send(connections, &job, options.requests).await?;
     let wall = began.elapsed();
     drop(connections);
+    tell(wall, latencies)
+}
+
+/// Blocks the only thread on purpose: nothing is under way, and the line is what everything waits for.
+fn wait_for_the_start() -> anyhow::Result<()> {
+    say("Warm")?;
+    std::io::stdin().lock().read_line(&mut String::new()).context("cannot read the signal to start")?;
+    Ok(())
+}
+
+fn tell(wall: Duration, latencies: Vec<Duration>) -> anyhow::Result<()> {
     let latencies: Vec<u64> = latencies.into_iter().map(nanoseconds).collect();
     say(&serde_json::json!({ "wall_ns": nanoseconds(wall), "latencies_ns": latencies }).to_string())
 }
@@ -51,7 +70,7 @@ async fn send(
     connections: Vec<Connection>,
     job: &Job,
     count: usize,
-) -> anyhow::Result<(Vec<Connection>, Vec<std::time::Duration>)> {
+) -> anyhow::Result<(Vec<Connection>, Vec<Duration>)> {
     let mut tasks = tokio::task::JoinSet::new();
     let all = connections.len();
     for (index, mut connection) in connections.into_iter().enumerate() {
@@ -72,7 +91,7 @@ async fn send(
     Ok((connections, latencies))
 }
 
-fn nanoseconds(duration: std::time::Duration) -> u64 {
+fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
