@@ -34,9 +34,14 @@ tests() {
 # enter CGROUP COMMAND…: runs a command in a cgroup.
 enter() { sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$@"; }
 
-# fresh CGROUP: makes it anew, as the service manager does for each start.
+# fresh CGROUP: makes it anew, as the service manager does for each start. What dies with the tests before takes a moment, in
+# which its cgroups stay.
 fresh() {
-    find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+    tries=0
+    while [ -d "$1" ] && [ $tries -lt 300 ]; do
+        find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.2
+        tries=$((tries + 1))
+    done
     mkdir -p "$1"
 }
 
@@ -60,15 +65,17 @@ tests "container" limits enter $container unshare --cgroup --mount sh /run/conta
 
 # An ordinary user with a cgroup of its own, as a user's service manager has.
 user=$cgroups/user.slice
-mkdir -p $user/user-1000.slice
+mkdir -p $user
 echo "+cpu +memory +pids" > $user/cgroup.subtree_control
 own=$user/user-1000.slice
-chown 1000:1000 $own $own/cgroup.procs $own/cgroup.subtree_control $own/cgroup.threads
 mkdir -p /run/user/1000
 chown 1000:1000 /run/user/1000
 export XDG_RUNTIME_DIR=/run/user/1000
 chmod 777 /tmp
 for program in isolation lifecycle limits; do
+    # A launcher leaves controllers handed down, and such a cgroup takes no process any more.
+    fresh $own
+    chown 1000:1000 $own $own/cgroup.procs $own/cgroup.subtree_control $own/cgroup.threads
     tests "user" $program enter $own setpriv --reuid 1000 --regid 1000 --clear-groups
 done
 
