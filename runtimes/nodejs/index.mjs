@@ -12,7 +12,7 @@ import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
-import { recall, rehearse } from "./rehearsal.mjs";
+import { recallOf, rehearse } from "./rehearsal.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
 import { isWaiting, prepareToWait } from "./waiting.mjs";
 
@@ -228,7 +228,7 @@ async function awaitFunction() {
   // new objects come to lie where there have been some.
   globalThis.gc?.({ type: "minor" });
   globalThis.gc?.({ type: "minor" });
-  become(assignment(() => recall({ become, forget, nodePath })));
+  become(assignment(recallOf({ become, forget, nodePath })));
   remain();
   return client;
 }

@@ -41,6 +41,9 @@ function isModulePackage(folder) {
   return false;
 }
 
+/** The folder of this client. */
+export const ownFolder = fileURLToPath(new URL(".", import.meta.url)).slice(0, -1);
+
 let hooked = false;
 
 const mentions = (file, pattern) => statSync(file).isFile() && pattern.test(readFileSync(file, "latin1"));
@@ -68,7 +71,7 @@ function resolveImportsThroughNodePath(file, imports) {
   const named = (process.env.NODE_PATH ?? "").split(":").filter((folder) => folder !== "");
   // The runtime's and the function's folder are in every NODE_PATH; for them alone the hooks are not worth their
   // time, because that is where Node looks anyway, in `node_modules`.
-  const usual = [fileURLToPath(new URL(".", import.meta.url)).slice(0, -1), process.env.LAMBDA_TASK_ROOT];
+  const usual = [ownFolder, process.env.LAMBDA_TASK_ROOT];
   // The runtime's own folder for modules is always there, and empty until the AWS SDK has been added. What does not exist
   // is asked for first: an error takes longer.
   if (!named.some((folder) => !usual.includes(folder) && existsSync(folder) && holdsAnything(folder))) return;

@@ -13,6 +13,7 @@ const TENANT_ID = Symbol.for("aws.lambda.runtime.tenantId");
 // Frame type: magic, level << 2, "timestamp present" << 1, format (0 JSON, 1 text).
 const FRAME_MAGIC = 0xa55a0002;
 const FRAME_HEAD_BYTES = 16;
+const FRAME_BYTES_USUAL = 4096;
 
 export function setInvocation(requestId, tenantId) {
   globalThis[REQUEST_ID] = requestId;
@@ -66,23 +67,22 @@ function textLine(time, level, message, parameters) {
   return `${time}\t${ids.getRequestId()}\t${level}\t${format(message, ...parameters)}`;
 }
 
-function writeAll(fd, bytes) {
-  for (let written = 0; written < bytes.length; ) {
-    written += writeSync(fd, bytes, written, bytes.length - written);
-  }
-}
-
 function frameWriter(fd, isText) {
+  // All frames but long ones are put together in the same memory: what is allocated for each costs more than all else here.
+  const usual = Buffer.allocUnsafe(FRAME_BYTES_USUAL);
   return (date, level, line) => {
     const text = isText ? line + "\n" : line;
     const length = Buffer.byteLength(text);
-    const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + length);
-    const type = FRAME_MAGIC + ((LEVELS.indexOf(level) + 1) << 2) + (isText ? 1 : 0);
-    frame.writeUInt32BE(type, 0);
+    const end = FRAME_HEAD_BYTES + length;
+    const frame = end <= FRAME_BYTES_USUAL ? usual : Buffer.allocUnsafe(end);
+    const microseconds = date.getTime() * 1000;
+    frame.writeUInt32BE(FRAME_MAGIC + ((LEVELS.indexOf(level) + 1) << 2) + (isText ? 1 : 0), 0);
     frame.writeUInt32BE(length, 4);
-    frame.writeBigInt64BE(BigInt(date.getTime()) * 1000n, 8);
+    // Two halves of an integer of 64 bits, whose like would be an object.
+    frame.writeUInt32BE(Math.floor(microseconds / 2 ** 32) >>> 0, 8);
+    frame.writeUInt32BE(microseconds >>> 0, 12);
     frame.write(text, FRAME_HEAD_BYTES, "utf8");
-    writeAll(fd, frame);
+    for (let written = 0; written < end; ) written += writeSync(fd, frame, written, end - written);
   };
 }
 

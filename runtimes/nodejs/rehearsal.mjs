@@ -8,29 +8,31 @@ import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { holdsAnything, importFile, tryImportAtOnce } from "./loader.mjs";
+import { holdsAnything, importFile, ownFolder, tryImportAtOnce } from "./loader.mjs";
 import { readAll } from "./waiting.mjs";
 
 // As many as it takes until further ones make no start shorter.
-const ROUNDS = 3;
+const ROUNDS = 4;
 const EVENTS = 6;
 const EVENT =
   "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nlambda-runtime-aws-request-id: rehearsal\r\n" +
   "lambda-runtime-deadline-ms: 1\r\nlambda-runtime-invoked-function-arn: rehearsal\r\n" +
   'lambda-runtime-trace-id: rehearsal\r\ncontent-length: 15\r\n\r\n{"key":"value"}';
 const ACKNOWLEDGEMENT = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+// What packages that call services require. It takes ten milliseconds, twice as long as from Node's own cache, which V8 does
+// not use once it has the options of the start again (flags.mjs). Two megabytes of each process.
+const OFTEN_REQUIRED = ["child_process", "crypto", "http2", "https", "os", "stream/promises", "timers/promises", "url", "zlib"];
 const LISTENED = ["beforeExit", "exit", "uncaughtException", "unhandledRejection"];
 
 /** What the function is told that is rehearsed. `fd` is where its log goes. */
-function documentOf(folder, nodePath, api, fd) {
+function documentOf(nodePath, api, fd) {
   const text = "rehearsal rehearsal rehearsal";
   const env = [
     ["_HANDLER", "warm.handler"],
     ["TZ", ":UTC"],
     ["LANG", "en_US.UTF-8"],
     ["PATH", "/usr/local/bin:/usr/bin:/bin"],
-    ["LAMBDA_TASK_ROOT", folder],
+    ["LAMBDA_TASK_ROOT", ownFolder],
     ...(nodePath === undefined ? [] : [["NODE_PATH", nodePath]]),
     ["AWS_LAMBDA_RUNTIME_API", api],
     ["_LAMBDA_TELEMETRY_LOG_FD", String(fd)],
@@ -74,10 +76,13 @@ class Platform {
   }
 }
 
-/** Node.js asks of a socket that is destroyed whether it is `process.stderr`, and would make that. */
+/**
+ * Node.js asks of a socket that is destroyed whether it is `process.stderr`, and the module `assert` whether that is a
+ * terminal. Either would make it.
+ */
 function withoutStderr(work) {
   const ordinary = Object.getOwnPropertyDescriptor(process, "stderr");
-  Object.defineProperty(process, "stderr", { ...ordinary, get: () => undefined });
+  Object.defineProperty(process, "stderr", { ...ordinary, get: () => ({ isTTY: false }) });
   try {
     return work();
   } finally {
@@ -85,17 +90,18 @@ function withoutStderr(work) {
   }
 }
 
-const ownFolder = () => fileURLToPath(new URL(".", import.meta.url)).slice(0, -1);
-
 /**
- * Does once more what comes first, when a function has been chosen and its code is not there yet: what has long not run is in
- * no cache of the processor, and takes twice as long.
+ * What does once more what comes first, when a function has been chosen and its code is not there yet: what has long not run
+ * is in no cache of the processor, and takes twice as long.
  */
-export function recall({ become, forget, nodePath }) {
-  const { env, cwd } = JSON.parse(documentOf(ownFolder(), nodePath, "", -1));
-  // Where the time zone goes away Node.js looks for the host's, which takes longer than all this.
-  become({ env: env.filter(([name]) => name !== "TZ"), cwd });
-  forget();
+export function recallOf({ become, forget, nodePath }) {
+  const text = documentOf(nodePath, "", -1);
+  return () => {
+    const { env, cwd } = JSON.parse(text);
+    // Where the time zone goes away Node.js looks for the host's, which takes longer than all this.
+    become({ env: env.filter(([name]) => name !== "TZ"), cwd });
+    forget();
+  };
 }
 
 /**
@@ -103,7 +109,8 @@ export function recall({ become, forget, nodePath }) {
  * function.
  */
 export async function rehearse({ become, forget, nodePath, connect, run }) {
-  const folder = ownFolder();
+  const requireWarm = createRequire(import.meta.url);
+  withoutStderr(() => OFTEN_REQUIRED.forEach((name) => requireWarm(name)));
   const listeners = LISTENED.map((name) => process.listeners(name));
   // Nobody reads it.
   const log = openSync("/dev/null", "w");
@@ -113,15 +120,15 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
     const platform = new Platform(served);
     const address = await platform.listen();
     const client = await connect(address);
-    readAll(openSync(join(folder, "warm-module.mjs")));
-    become(JSON.parse(documentOf(folder, nodePath, address, log)));
+    readAll(openSync(join(ownFolder, "warm-module.mjs")));
+    become(JSON.parse(documentOf(nodePath, address, log)));
     // The function's own folders are not there yet, and that of the runtime's packages may hold some.
-    process.env.NODE_PATH = `${join(folder, "nothing")}:${folder}`;
-    holdsAnything(join(folder, "node_modules"));
-    await run(folder, process.env._HANDLER, client);
+    process.env.NODE_PATH = `${join(ownFolder, "nothing")}:${ownFolder}`;
+    holdsAnything(join(ownFolder, "node_modules"));
+    await run(ownFolder, process.env._HANDLER, client);
     await allServed;
     // Handlers may be ES modules, each of which is loaded once.
-    const file = join(folder, "warm-module.mjs");
+    const file = join(ownFolder, "warm-module.mjs");
     await (round === 0 ? tryImportAtOnce(`${file}?0`) : importFile(file, `${file}?${round}`));
     const closed = withoutStderr(() => {
       client.disconnect();
@@ -133,7 +140,6 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
         if (!listeners[index].includes(listener)) process.off(name, listener);
       }
     }
-    const requireWarm = createRequire(import.meta.url);
     delete requireWarm.cache[requireWarm.resolve("./warm.cjs")];
     delete globalThis.awslambda;
     forget();

@@ -47,6 +47,14 @@ def test_a_function_sees_no_difference_after_waiting(any_node, task, monkeypatch
     assert seen[0] == seen[1]
 
 
+def test_what_packages_require_is_there_after_waiting(any_node, task, monkeypatch):
+    client, runtime = any_node
+    code = "exports.h = async () => process.moduleLoadList.filter((name) => /^NativeModule (crypto|http2|https)$/.test(name)).sort()"
+    monkeypatch.setattr(waiting, "ENABLED", True)
+    result = run(client, task, {"a.js": code}, "a.h", runtime=runtime)
+    assert json.loads(result.results[0]) == ["NativeModule crypto", "NativeModule http2", "NativeModule https"]
+
+
 def test_requests_are_these_bytes(node, task):
     result = run(node, task, ECHO, "a.h", [Event(b'{"a": 1}'), Event(b"2")], "nodejs20.x")
     first, response, following, *_ = result.requests

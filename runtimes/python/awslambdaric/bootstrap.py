@@ -29,6 +29,7 @@ from .lambda_runtime_log_utils import (
     StandardLogSink,
     Unbuffered,
     _get_log_level_from_env_var,
+    remember_second,
 )
 from .lambda_runtime_marshaller import to_json
 
@@ -274,9 +275,10 @@ def _setup_logging(log_format, log_level, log_sink):
     else:
         handler = LambdaLoggerHandler(log_sink)
     if log_format == LogFormat.JSON:
-        handler.setFormatter(JsonFormatter())
+        formatter = JsonFormatter()
     else:
-        handler.setFormatter(logging.Formatter(_TEXT_FORMAT, _TEXT_DATETIME_FORMAT))
+        formatter = logging.Formatter(_TEXT_FORMAT, _TEXT_DATETIME_FORMAT)
+    handler.setFormatter(remember_second(formatter))
     handler.addFilter(LambdaLoggerFilter())
     root = logging.getLogger()
     if log_level in logging._nameToLevel:

@@ -23,7 +23,16 @@ _XRAY_CAUSE_HEADER = "Lambda-Runtime-Function-XRay-Error-Cause"
 _XRAY_CAUSE_BYTES_MAX = 1024 * 1024
 # Up to here one copy more is cheaper than a list of buffers.
 _JOINED_BYTES_MAX = 64 * 1024
+# What is received at once while nobody knows how much there will be.
+_RECEIVED_BYTES = 64 * 1024
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f]")
+
+
+def _line(name, value):
+    return "{}: {}\r\n".format(name, _CONTROL_CHARACTERS.sub(" ", value))
+
+
+_JSON_TYPE = _line("Content-Type", "application/json")
 
 
 class InvocationRequest(object):
@@ -116,8 +125,8 @@ class _Connection(object):
             self.close()
         return status, headers, body
 
-    def _more(self):
-        data = self._socket.recv(65536) if self._socket is not None else b""
+    def _more(self, length=_RECEIVED_BYTES, flags=0):
+        data = self._socket.recv(length, flags) if self._socket is not None else b""
         if not data:
             raise ConnectionError("the runtime API closed the connection")
         return data
@@ -136,7 +145,8 @@ class _Connection(object):
             parts = [received]
             missing = length - len(received)
             while missing > 0:
-                parts.append(self._more())
+                # In one piece, unless a signal comes in between.
+                parts.append(self._more(missing, _socket.MSG_WAITALL))
                 missing -= len(parts[-1])
             received = b"".join(parts)
         self._received = received[length:]
@@ -178,9 +188,8 @@ class LambdaRuntimeClient(object):
         self._connection.open()
 
     def _request(self, path, body, headers):
-        lines = "".join("{}: {}\r\n".format(name, _CONTROL_CHARACTERS.sub(" ", value)) for name, value in headers)
         head = "POST {}{} HTTP/1.1\r\n{}Content-Length: {}\r\n{}\r\n".format(
-            _API, path, self._common, len(body), lines
+            _API, path, self._common, len(body), headers
         )
         return head.encode("utf-8", "replace"), body
 
@@ -228,7 +237,7 @@ class LambdaRuntimeClient(object):
 
     def _send_outcome(self, outcome, invoke_id, body, headers, invocation_id):
         if invocation_id is not None:
-            headers.append(("Lambda-Runtime-Invocation-Id", invocation_id))
+            headers += _line("Lambda-Runtime-Invocation-Id", invocation_id)
         path = "invocation/{}/{}".format(invoke_id, outcome)
         self._unacknowledged = outcome
         try:
@@ -248,21 +257,22 @@ class LambdaRuntimeClient(object):
     def post_invocation_result(self, invoke_id, result_data, content_type="application/json", invocation_id=None):
         """Hands over the handler's result."""
         body = result_data if isinstance(result_data, bytes) else result_data.encode("utf-8")
-        self._send_outcome("response", invoke_id, body, [("Content-Type", content_type)], invocation_id)
+        headers = _JSON_TYPE if content_type == "application/json" else _line("Content-Type", content_type)
+        self._send_outcome("response", invoke_id, body, headers, invocation_id)
 
     def post_invocation_error(self, invoke_id, error_response_data, xray_fault, invocation_id=None):
         """Hands over the handler's failure."""
-        headers = [("Content-Type", "application/json")]
+        headers = _JSON_TYPE
         if xray_fault and len(xray_fault.encode("utf-8", "replace")) < _XRAY_CAUSE_BYTES_MAX:
-            headers.append((_XRAY_CAUSE_HEADER, xray_fault))
+            headers += _line(_XRAY_CAUSE_HEADER, xray_fault)
         body = error_response_data.encode("utf-8", "replace")
         self._send_outcome("error", invoke_id, body, headers, invocation_id)
 
-    def _call(self, method, path, expected, payload=None, headers=()):
+    def _call(self, method, path, expected, payload=None, headers=""):
         if method == "GET":
             request = ("GET {}{} HTTP/1.1\r\n{}\r\n".format(_API, path, self._common).encode(),)
         else:
-            request = self._request(path, to_json(payload).encode("utf-8", "replace"), list(headers))
+            request = self._request(path, to_json(payload).encode("utf-8", "replace"), headers)
         self._connection.send(*request)
         status, _, body = self._connection.receive()
         if status != expected:
@@ -271,7 +281,7 @@ class LambdaRuntimeClient(object):
     def post_init_error(self, error_response_data, error_type_override=None):
         """Reports that the function could not be loaded; the process must end afterwards."""
         error_type = error_type_override or error_response_data["errorType"]
-        self._call("POST", "init/error", 202, error_response_data, [(ERROR_TYPE_HEADER, error_type)])
+        self._call("POST", "init/error", 202, error_response_data, _line(ERROR_TYPE_HEADER, error_type))
 
     def restore_next(self):
         """Blocks until the environment has been restored from its snapshot (SnapStart)."""
@@ -279,7 +289,7 @@ class LambdaRuntimeClient(object):
 
     def report_restore_error(self, restore_error_data):
         """Reports that a hook failed after the restore (SnapStart)."""
-        headers = [(ERROR_TYPE_HEADER, FaultException.AFTER_RESTORE_ERROR)]
+        headers = _line(ERROR_TYPE_HEADER, FaultException.AFTER_RESTORE_ERROR)
         self._call("POST", "restore/error", 202, restore_error_data, headers)
 
 

@@ -69,6 +69,26 @@ def _format_log_level(record):
     return min(logging.CRITICAL, max(logging.NOTSET, record.levelno)) // 10 * 10
 
 
+def remember_second(formatter):
+    """Has `formatter`, which writes times to the second, write each second once: that takes longer than the record's own
+    text. The formatter stays of the class that a function expects."""
+    written = None, None, ""
+    format_time = formatter.formatTime
+
+    def remembering(record, datefmt=None):
+        nonlocal written
+        # Without a format there are milliseconds.
+        if not datefmt or formatter.converter is not time.gmtime:
+            return format_time(record, datefmt)
+        second = int(record.created)
+        if second != written[0] or datefmt != written[1]:
+            written = second, datefmt, format_time(record, datefmt)
+        return written[2]
+
+    formatter.formatTime = remembering
+    return formatter
+
+
 # A log record with something unserialisable in it is still worth having: it is written as text.
 _encode_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
@@ -145,11 +165,12 @@ class FramedTelemetryLogSink(object):
     def log(self, msg, frame_type=None):
         """Writes one log event."""
         message = msg.encode("utf-8", "backslashreplace")
-        head = len(message).to_bytes(4, "big") + (time.time_ns() // 1000).to_bytes(8, "big")
-        frame = memoryview((frame_type or _DEFAULT_FRAME_TYPE) + head + message)
-        while frame:
+        head = (len(message) << 64 | time.time_ns() // 1000).to_bytes(12, "big")
+        frame = (frame_type or _DEFAULT_FRAME_TYPE) + head + message
+        written = os.write(self.fd, frame)
+        while written < len(frame):
             # A pipe takes a large frame in pieces if a signal comes in between.
-            frame = frame[os.write(self.fd, frame):]
+            written += os.write(self.fd, memoryview(frame)[written:])
 
     def log_error(self, message_lines):
         """Writes an error as one log event of several lines."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import warnings
 
@@ -184,6 +185,21 @@ def own_formatter(event, context):
     handler.setFormatter(logging.Formatter("%(levelname)s|%(aws_request_id)s|%(message)s"))
     _log.error("formatted")
     handler.setFormatter(before)
+
+
+def own_time(event, context):
+    """A function asks the runtime's formatter for times, and has it write them in another way."""
+    formatter = _log.handlers[0].formatter
+    record = logging.makeLogRecord({"created": 1e9 + 0.5, "msecs": 500.0})
+    texts = [formatter.formatTime(record, formatter.datefmt), formatter.formatTime(record, formatter.datefmt)]
+    texts += [formatter.formatTime(record, "%Y"), formatter.formatTime(record)]
+    record.msecs = 600.0
+    texts.append(formatter.formatTime(record))
+    formatter.converter = lambda seconds: time.gmtime(0)
+    texts.append(formatter.formatTime(record, "%Y"))
+    del formatter.converter
+    texts.append(formatter.formatTime(logging.makeLogRecord({"created": 2e9}), "%Y"))
+    return [type(formatter).__name__, texts]
 
 
 def basic_config(event, context):
