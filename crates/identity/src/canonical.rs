@@ -1,10 +1,12 @@
 //! The canonical request: one spelling for all the ways in which a request can be written.
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use lambent_model::Sha256;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use sha2::Digest;
+
+use crate::HeaderNames;
 
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -12,21 +14,21 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// The query parameter that the signature cannot cover, because it is the signature.
 pub(crate) const SIGNATURE_PARAMETER: &str = "X-Amz-Signature";
 
-/// Lays the request out for signing. `signed_headers` are lower-case, sorted and unique.
-pub(crate) fn request(parts: &Parts, signed_headers: &[String], payload: &str) -> Vec<u8> {
+/// Lays the request out for signing.
+pub(crate) fn request(parts: &Parts, signed_headers: &HeaderNames, payload: &str) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     for line in [parts.method.as_str(), &path(parts.uri.path()), &query(parts.uri.query().unwrap_or(""))] {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
-    for name in signed_headers {
+    for name in signed_headers.iter() {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
         header_value(parts, name, &mut text);
         text.push(b'\n');
     }
     text.push(b'\n');
-    text.extend_from_slice(signed_headers.join(";").as_bytes());
+    text.extend_from_slice(signed_headers.as_str().as_bytes());
     text.push(b'\n');
     text.extend_from_slice(payload.as_bytes());
     text
@@ -104,7 +106,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
 }
 
 /// One header that must not be repeated; `Err` when it is, or when it is not ASCII.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

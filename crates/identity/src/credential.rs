@@ -25,8 +25,11 @@ pub struct Credential {
 impl Credential {
     /// Reads `ACCESSKEY/DATE/REGION/SERVICE/aws4_request`.
     pub(crate) fn parse(text: &str) -> Result<Self, AuthError> {
-        let parts: Vec<&str> = text.split('/').collect();
-        let [access_key, date, region, service, terminator] = parts[..] else {
+        let mut parts = text.split('/');
+        let five_and_an_end = std::array::from_fn(|_| parts.next());
+        let [Some(access_key), Some(date), Some(region), Some(service), Some(terminator), None] =
+            five_and_an_end
+        else {
             return Err(AuthError::IncompleteSignature(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, \
                  got '{text}'"

@@ -18,6 +18,7 @@ mod error;
 /// For the project's own fuzzers.
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod header_names;
 mod parse;
 pub mod policy;
 mod principal;
@@ -29,6 +30,7 @@ mod verify;
 
 pub use credential::{Credential, Credentials, account_of};
 pub use error::AuthError;
+pub use header_names::HeaderNames;
 pub use parse::{Signed, SignedHeader, SignedQuery, parse};
 pub use principal::{Principal, RoleSession};
 pub use session::{OpenedSession, Sessions};

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, DATE, HeaderName};
 use http::request::Parts;
 use lambent_model::Timestamp;
 
 use crate::canonical::{SIGNATURE_PARAMETER, parameters, single};
 use crate::date::{parse_basic, parse_http};
 use crate::signature::ALGORITHM;
-use crate::{AuthError, Credential};
+use crate::{AuthError, Credential, HeaderNames};
+
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// How a request is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +48,8 @@ impl Signed {
 pub struct SignedHeader {
     /// Who signed, and for what.
     pub credential: Credential,
-    /// The names of the headers that the signature covers: lower-case, sorted, unique.
-    pub signed_headers: Vec<String>,
+    /// The headers that the signature covers.
+    pub signed_headers: HeaderNames,
     /// The signature, 64 hexadecimal digits when it is a good one.
     pub signature: String,
     /// When it was signed (`X-Amz-Date`, else `Date`).
@@ -60,8 +63,8 @@ pub struct SignedHeader {
 pub struct SignedQuery {
     /// Who signed, and for what.
     pub credential: Credential,
-    /// The names of the headers that the signature covers: lower-case, sorted, unique.
-    pub signed_headers: Vec<String>,
+    /// The headers that the signature covers.
+    pub signed_headers: HeaderNames,
     /// The signature, 64 hexadecimal digits when it is a good one.
     pub signature: String,
     /// When it was signed (`X-Amz-Date`).
@@ -79,8 +82,7 @@ pub struct SignedQuery {
 /// [`AuthError::IncompleteSignature`] for missing, repeated or malformed parts, and for a signature in both places;
 /// [`AuthError::InvalidSignature`] for a credential scope that contradicts itself or the request's date.
 pub fn parse(parts: &Parts) -> Result<Option<Signed>, AuthError> {
-    let authorization =
-        single(&parts.headers, AUTHORIZATION.as_str()).map_err(AuthError::IncompleteSignature)?;
+    let authorization = single(&parts.headers, &AUTHORIZATION).map_err(AuthError::IncompleteSignature)?;
     let query = QueryAuth::collect(parts.uri.query().unwrap_or(""))?;
     match (authorization, query.is_signature()) {
         (None, false) => Ok(None),
@@ -101,8 +103,8 @@ fn header(parts: &Parts, authorization: &str) -> Result<SignedHeader, AuthError>
         return Err(incomplete(format!("Unsupported AWS 'algorithm': '{scheme}'.")));
     }
     let [credential, signed_headers, signature] = components(rest)?;
-    let amz_date = single(&parts.headers, "x-amz-date").map_err(incomplete)?;
-    let date = single(&parts.headers, "date").map_err(incomplete)?;
+    let amz_date = single(&parts.headers, &AMZ_DATE).map_err(incomplete)?;
+    let date = single(&parts.headers, &DATE).map_err(incomplete)?;
     let required = [
         (credential.is_none(), "'Credential' parameter"),
         (signature.is_none(), "'Signature' parameter"),
@@ -130,10 +132,10 @@ fn header(parts: &Parts, authorization: &str) -> Result<SignedHeader, AuthError>
     check_day(&credential, at)?;
     Ok(SignedHeader {
         credential,
-        signed_headers: header_names(signed_headers)?,
+        signed_headers: HeaderNames::parse(signed_headers)?,
         signature: signature.to_owned(),
         at,
-        session_token: single(&parts.headers, "x-amz-security-token").map_err(incomplete)?.map(str::to_owned),
+        session_token: single(&parts.headers, &SECURITY_TOKEN).map_err(incomplete)?.map(str::to_owned),
     })
 }
 
@@ -246,7 +248,7 @@ impl QueryAuth {
         check_day(&credential, at)?;
         Ok(SignedQuery {
             credential,
-            signed_headers: header_names(&signed_headers)?,
+            signed_headers: HeaderNames::parse(&signed_headers)?,
             signature,
             at,
             expires: expiry(&expires)?,
@@ -267,25 +269,6 @@ fn expiry(text: &str) -> Result<Duration, AuthError> {
         None => "X-Amz-Expires should be a number",
     };
     Err(AuthError::IncompleteSignature(problem.to_owned()))
-}
-
-/// Splits `host;x-amz-date` and brings it into canonical order.
-fn header_names(text: &str) -> Result<Vec<String>, AuthError> {
-    let mut names: Vec<String> = text.split(';').map(str::to_ascii_lowercase).collect();
-    names.sort();
-    let unique = names.windows(2).all(|pair| pair[0] != pair[1]);
-    let readable = names.iter().all(|name| !name.is_empty() && name.bytes().all(is_token));
-    if unique && readable {
-        return Ok(names);
-    }
-    Err(AuthError::IncompleteSignature(format!(
-        "'SignedHeaders' must be a list of header names, each once, separated by ';', got '{text}'."
-    )))
-}
-
-/// Whether names of headers have it (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn bad_date(text: &str) -> AuthError {

@@ -8,7 +8,7 @@ use lambent_model::{Region, Timestamp};
 use crate::canonical::{request as canonical_request, sha256};
 use crate::date::basic;
 use crate::signature::{ALGORITHM, signature, string_to_sign};
-use crate::{Credential, Credentials};
+use crate::{Credential, Credentials, HeaderNames};
 
 /// A request that cannot be signed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -48,9 +48,7 @@ pub fn sign(
     if let Some(token) = &credentials.session_token {
         headers.insert("x-amz-security-token", value(token, "session token")?);
     }
-    let mut names: Vec<String> =
-        headers.keys().filter(|n| is_signed(n)).map(|n| n.as_str().to_owned()).collect();
-    names.sort();
+    let names = HeaderNames::of(headers.keys().filter(|name| is_signed(name)));
 
     let credential = Credential {
         access_key: credentials.access_key.clone(),
@@ -67,7 +65,7 @@ pub fn sign(
         "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
         credential.access_key,
         credential.scope(),
-        names.join(";"),
+        names.as_str(),
     );
     request.headers_mut().insert(AUTHORIZATION, value(&authorization, "access key")?);
     Ok(())

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use http::request::Parts;
 use lambent_model::{Sha256, Timestamp};
 
 use crate::canonical::{request, single};
 use crate::date::basic;
 use crate::signature::{check, string_to_sign};
-use crate::{AuthError, Signed};
+use crate::{AuthError, HeaderNames, Signed};
 
 /// How far the clocks of client and server may be apart (AWS Lambda API Reference, "Common Error Types":
 /// `RequestExpired`).
 const SKEW: Duration = Duration::from_secs(15 * 60);
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 /// What arrived as the request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,7 @@ fn check_time(at: Timestamp, lifetime: Duration, now: Timestamp) -> Result<(), A
     Ok(())
 }
 
-fn check_coverage(parts: &Parts, names: &[String]) -> Result<(), AuthError> {
+fn check_coverage(parts: &Parts, names: &HeaderNames) -> Result<(), AuthError> {
     let covered = |name: &str| names.iter().any(|signed| signed == name);
     if !covered("host") {
         return Err(AuthError::InvalidSignature(
@@ -95,7 +97,7 @@ fn payload_text(parts: &Parts, payload: Payload) -> Result<String, AuthError> {
         Payload::MayBeUnsigned(hash) => (hash, true),
     };
     let hash = hash.to_string();
-    match single(&parts.headers, "x-amz-content-sha256").map_err(AuthError::IncompleteSignature)? {
+    match single(&parts.headers, &CONTENT_SHA256).map_err(AuthError::IncompleteSignature)? {
         None => Ok(hash),
         Some(said) if said == hash => Ok(hash),
         Some(UNSIGNED) if may_be_unsigned => Ok(UNSIGNED.to_owned()),

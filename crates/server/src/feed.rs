@@ -268,18 +268,20 @@ impl ResourcePolicies for Fresh {
 
 impl Invoke for Fresh {
     fn check(&self, target: &Target, tenant_id: Option<&str>) -> InvokeCheckFuture {
-        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
-        let tenant_id = tenant_id.map(str::to_owned);
+        let Some(behind) = self.progress.behind() else { return self.invoker.check(target, tenant_id) };
+        let (invoker, target, tenant_id) =
+            (self.invoker.clone(), target.clone(), tenant_id.map(str::to_owned));
         Box::pin(async move {
-            catch_up(behind).await;
+            catch_up(Some(behind)).await;
             invoker.check(&target, tenant_id.as_deref()).await
         })
     }
 
     fn resource_policy(&self, target: &Target) -> ResourcePolicyFuture {
-        let (behind, invoker, target) = (self.progress.behind(), self.invoker.clone(), target.clone());
+        let Some(behind) = self.progress.behind() else { return self.invoker.resource_policy(target) };
+        let (invoker, target) = (self.invoker.clone(), target.clone());
         Box::pin(async move {
-            catch_up(behind).await;
+            catch_up(Some(behind)).await;
             invoker.resource_policy(&target).await
         })
     }

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::route::Table;
 use crate::shape::{Kind, Member, Place, Scalar, Shape};
 use crate::{Blob, Error, common};
 
@@ -49,6 +50,8 @@ pub struct Service {
     /// trait").
     pub forms: bool,
     pub(crate) flat: &'static [Flat],
+    /// Filled with the first request that is routed by its path.
+    pub(crate) routes: &'static Table,
     /// Every operation of the model, offered or not.
     pub operations: &'static [&'static Operation],
 }

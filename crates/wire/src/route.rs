@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::str::Utf8Error;
+use std::sync::OnceLock;
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use crate::common;
 use crate::error::Error;
-use crate::operation::{Dialect, Operation, Protocol, Segment, Service};
+use crate::operation::{Dialect, Operation, Protocol, Route, Segment, Service};
 
 /// A request that a route was found for.
 #[derive(Debug)]
@@ -75,10 +76,10 @@ impl Service {
     fn route_by_path(&'static self, parts: &Parts) -> Result<Matched, Error> {
         let segments = Segments::split(parts.uri.path());
         let query = parts.uri.query().unwrap_or_default();
-        let candidates = self.operations.iter().filter(|operation| {
+        let among = self.routes.of(self.operations, parts.method.as_str(), segments.0.len());
+        let candidates = among.filter(|operation| {
             let route = &operation.route;
             segments.match_path(route.path)
-                && parts.method == route.method
                 && route.query.iter().all(|(key, value)| has_pair(query, key, value))
         });
         // `?find=LayerVersion` and `?List=ALL` win over the plain route, a literal segment over a label.
@@ -101,6 +102,44 @@ impl Service {
             ))),
         }
     }
+}
+
+/// A service's operations by the length of their paths, and with their methods: a request is held against some few of the
+/// hundred routes that there are, which lie scattered in memory, and mostly in no cache.
+#[derive(Debug)]
+pub(crate) struct Table(OnceLock<Vec<Vec<(&'static str, &'static Operation)>>>);
+
+impl Table {
+    pub(crate) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// Those of `operations` that may be meant by a request of this method whose path has so many segments, in order.
+    fn of(
+        &self,
+        operations: &'static [&'static Operation],
+        method: &str,
+        segments: usize,
+    ) -> impl Iterator<Item = &'static Operation> {
+        let by_length = self.0.get_or_init(|| by_length(operations));
+        // The last is for all paths that are longer than any route.
+        let these = &by_length[segments.min(by_length.len() - 1)];
+        these.iter().filter(move |(of, _)| *of == method).map(|(_, operation)| *operation)
+    }
+}
+
+fn by_length(operations: &'static [&'static Operation]) -> Vec<Vec<(&'static str, &'static Operation)>> {
+    let longest = operations.iter().map(|operation| operation.route.path.len()).max().unwrap_or(0);
+    let mut table = vec![Vec::new(); longest + 2];
+    for operation in operations {
+        let Route { method, path, .. } = &operation.route;
+        let lengths = match path {
+            [.., Segment::Greedy(_)] => path.len()..table.len(),
+            _ => path.len()..path.len() + 1,
+        };
+        table[lengths].iter_mut().for_each(|these| these.push((*method, *operation)));
+    }
+    table
 }
 
 /// The raw path's segments: splitting comes before decoding, so that `%2F` stays inside its label.
@@ -165,6 +204,18 @@ fn query_decode(raw: &str) -> Result<Cow<'_, str>, Utf8Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operations_are_found_by_length_and_method() {
+        let names = |method, segments| {
+            let service = &crate::lambda::SERVICE;
+            let found = service.routes.of(service.operations, method, segments);
+            found.map(|operation| operation.name).collect::<Vec<_>>()
+        };
+        assert!(names("POST", 4).contains(&"Invoke"));
+        assert!(names("GET", 4).iter().chain(&names("POST", 5)).all(|name| *name != "Invoke"));
+        assert_eq!(names("POST", 1000), names("POST", 0));
+    }
 
     #[test]
     fn a_greedy_label_takes_all_that_follows() {

@@ -19,9 +19,10 @@ pub(crate) fn emit(service: &Service, model: &Model) -> Result<String, String> {
         model.operations.keys().map(|name| format!("&operation::{}", names::constant(name))).collect();
     write!(
         out,
-        "/// The service.\npub static SERVICE: crate::Service = crate::Service {{\nname: {name:?},\nprotocol: \
+        "static ROUTES: crate::route::Table = crate::route::Table::new();\n/// The service.\npub static SERVICE: \
+         crate::Service = crate::Service {{\nname: {name:?},\nprotocol: \
          crate::Protocol::{protocol},\ntarget_prefix: {target:?},\nversion: {version:?},\nnamespace: \
-         {namespace:?},\nforms: {forms},\nflat: FLAT,\noperations: &[{}],\n}};\n",
+         {namespace:?},\nforms: {forms},\nflat: FLAT,\nroutes: &ROUTES,\noperations: &[{}],\n}};\n",
         all.join(",")
     )
     .map_err(text)?;

@@ -21,14 +21,14 @@ impl From<rusqlite::Error> for Refused {
 }
 
 /// Does one action; `last` is the number of the last write and grows with each new message.
-pub(crate) fn apply(conn: &Connection, last: &mut u64, op: Op) -> Result<Answer, Refused> {
+pub(crate) fn apply(conn: &Connection, last: &mut u64, op: &mut Op) -> Result<Answer, Refused> {
     match op {
         Op::Send(send) => send::send(conn, last, send).map(Answer::Sent),
-        Op::Receive(receive) => receive::receive(conn, last, &receive).map(Answer::Received),
-        Op::Settle(settle) => settle::settle(conn, &settle).map(Answer::Settled),
-        Op::Remove { numbers } => sweep::remove(conn, &numbers).map(Answer::Removed),
-        Op::Discard { mailbox, limit } => sweep::discard(conn, mailbox, limit).map(Answer::Removed),
-        Op::Forget { before, limit } => sweep::forget(conn, before, limit).map(Answer::Removed),
+        Op::Receive(receive) => receive::receive(conn, last, receive).map(Answer::Received),
+        Op::Settle(settle) => settle::settle(conn, settle).map(Answer::Settled),
+        Op::Remove { numbers } => sweep::remove(conn, numbers).map(Answer::Removed),
+        Op::Discard { mailbox, limit } => sweep::discard(conn, *mailbox, *limit).map(Answer::Removed),
+        Op::Forget { before, limit } => sweep::forget(conn, *before, *limit).map(Answer::Removed),
     }
 }
 

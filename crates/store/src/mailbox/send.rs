@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::apply::{Refused, check_open};
 use super::{Identity, NewMessage, Send, Sent, content, groups};
 
-pub(super) fn send(conn: &Connection, last: &mut u64, send: Send) -> Result<Vec<Sent>, Refused> {
+/// Adds those of the messages that are not known yet, which alone are left in `send`.
+pub(super) fn send(conn: &Connection, last: &mut u64, send: &mut Send) -> Result<Vec<Sent>, Refused> {
     check_open(conn, send.mailbox)?;
     let mut sent = Vec::with_capacity(send.messages.len());
     let mut added = Vec::with_capacity(send.messages.len());
     let first = *last + 1;
-    for message in send.messages {
+    for message in std::mem::take(&mut send.messages) {
         if let Some(identity) = &message.identity {
             if let Some(first) = earlier(conn, send.mailbox, identity)? {
                 sent.push(first);
@@ -25,6 +26,7 @@ pub(super) fn send(conn: &Connection, last: &mut u64, send: Send) -> Result<Vec<
         added.push(message);
     }
     add(conn, send.mailbox, first, send.now.micros(), &added)?;
+    send.messages = added;
     Ok(sent)
 }
 

@@ -50,12 +50,12 @@ pub(crate) fn apply(
     conn: &Connection,
     leases: &Leases,
     seq: u64,
-    write: Write,
+    write: &Write,
     applied: &mut Applied,
 ) -> Result<(), Refused> {
     match write {
         Write::Enqueue { queue, due, state, body } => {
-            let within = Some(&body).filter(|body| body.len() <= WITHIN);
+            let within = Some(body).filter(|body| body.len() <= WITHIN);
             conn.prepare_cached(
                 "INSERT INTO message (id, queue, due, state, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -64,10 +64,10 @@ pub(crate) fn apply(
                 conn.prepare_cached("INSERT INTO message_body (id, body) VALUES (?1, ?2)")?
                     .execute(params![seq, body])?;
             }
-            applied.arrived(&queue, due);
+            applied.arrived(queue, *due);
         }
         Write::Finish { lease } => {
-            check(leases, lease)?;
+            check(leases, *lease)?;
             if lease.apart {
                 conn.prepare_cached("DELETE FROM message_body WHERE id = ?1")?.execute(params![lease.id])?;
             }
@@ -76,18 +76,18 @@ pub(crate) fn apply(
             if found == 0 {
                 return Err(Refused::Lost(lease.id));
             }
-            applied.settled.push(lease);
+            applied.settled.push(*lease);
         }
         Write::Postpone { lease, due, state } => {
-            check(leases, lease)?;
+            check(leases, *lease)?;
             let mut statement =
                 conn.prepare_cached("UPDATE message SET due = ?2, state = ?3 WHERE id = ?1 RETURNING queue")?;
             let mut rows = statement.query(params![lease.id, due.micros(), state])?;
             let Some(row) = rows.next()? else { return Err(Refused::Lost(lease.id)) };
-            applied.arrived(&row.get::<_, String>(0)?, due);
-            applied.settled.push(lease);
+            applied.arrived(&row.get::<_, String>(0)?, *due);
+            applied.settled.push(*lease);
         }
-        Write::Discard { queue, before, count } => super::keep::discard(conn, &queue, before, count)?,
+        Write::Discard { queue, before, count } => super::keep::discard(conn, queue, *before, *count)?,
         Write::Put { .. } | Write::Delete { .. } | Write::OpenMailbox { .. } | Write::CloseMailbox { .. } => {
             unreachable!("records and mailboxes are the writer's own")
         }

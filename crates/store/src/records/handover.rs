@@ -4,16 +4,20 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use super::Error;
-use super::writer::Outcome;
+use super::writer::{Outcome, Task};
 
 type Committed = Result<Outcome, Error>;
 
 /// Who wait, and what for. They hear it when this is dropped, wherever that is.
-struct Answers(Vec<(oneshot::Sender<Committed>, Committed)>);
+struct Answers {
+    results: Vec<(oneshot::Sender<Committed>, Committed)>,
+    /// What was asked for. It goes last, when nobody waits any more.
+    _tasks: Vec<Task>,
+}
 
 impl Drop for Answers {
     fn drop(&mut self) {
-        for (answer, result) in self.0.drain(..) {
+        for (answer, result) in self.results.drain(..) {
             // A caller that went away does not take its commit back.
             drop(answer.send(result));
         }
@@ -36,10 +40,18 @@ impl HandOver {
     /// Answers in order. From another thread each task is woken through the runtime's shared queue, and as often as not a
     /// thread with it, which cost more than all else that is done for a small commit. So they are woken from within, by a
     /// task that waits for nothing and ends with its first turn; should it have none, dropping it answers as well.
-    pub(super) fn answer(&self, answers: Vec<oneshot::Sender<Committed>>, results: Vec<Committed>) {
-        let answers = Answers(answers.into_iter().zip(results).collect());
+    ///
+    /// What was written is freed there, too: the memory is that of the runtime's threads, who would wait for the writer's
+    /// thread in the allocator, and it for them.
+    pub(super) fn answer(
+        &self,
+        answers: Vec<oneshot::Sender<Committed>>,
+        results: Vec<Committed>,
+        tasks: Vec<Task>,
+    ) {
+        let answers = Answers { results: answers.into_iter().zip(results).collect(), _tasks: tasks };
         match &self.runtime {
-            Some(runtime) if answers.0.len() > 1 => drop(runtime.spawn(async move { drop(answers) })),
+            Some(runtime) if answers.results.len() > 1 => drop(runtime.spawn(async move { drop(answers) })),
             _ => drop(answers),
         }
     }
@@ -59,7 +71,7 @@ mod tests {
         let answered = || {
             let (answers, heard): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
             let results = (0..3).map(|number| Ok(Outcome::Writes(vec![number]))).collect();
-            hand_over.answer(answers, results);
+            hand_over.answer(answers, results, Vec::new());
             let heard = heard.into_iter().map(|answer| answer.blocking_recv().unwrap().unwrap());
             heard.flat_map(|outcome| match outcome {
                 Outcome::Writes(numbers) => numbers,

@@ -47,6 +47,12 @@ impl Key {
     pub fn partition(&self) -> Partition {
         Partition { kind: self.kind, partition: self.partition.clone() }
     }
+
+    /// The key, without a copy of its names; what is left has none.
+    fn take(&mut self) -> Self {
+        let (partition, name) = (std::mem::take(&mut self.partition), std::mem::take(&mut self.name));
+        Self { kind: self.kind, partition, name }
+    }
 }
 
 impl std::fmt::Display for Key {

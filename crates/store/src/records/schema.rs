@@ -253,15 +253,15 @@ mod tests {
                 dead_letters: None,
                 attempt: None,
             };
-            crate::mailbox::apply(conn, &mut 7, crate::mailbox::Op::Receive(ask)).unwrap()
+            crate::mailbox::apply(conn, &mut 7, &mut crate::mailbox::Op::Receive(ask)).unwrap()
         };
         drop(conn);
         let conn = open_for_writing(&dir.path().join("lambent.db")).unwrap();
         let crate::mailbox::Answer::Received(received) = receive(&conn) else { panic!() };
         let [message] = &received.messages[..] else { panic!("{received:?}") };
         assert_eq!((message.receipt.number, &message.head[..], &message.body[..]), (7, &[1][..], &[2][..]));
-        let remove = crate::mailbox::Op::Remove { numbers: vec![7] };
-        crate::mailbox::apply(&conn, &mut 7, remove).unwrap();
+        let mut remove = crate::mailbox::Op::Remove { numbers: vec![7] };
+        crate::mailbox::apply(&conn, &mut 7, &mut remove).unwrap();
         let left: u64 = conn.query_row("SELECT count(*) FROM mail_content", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0);
     }

@@ -123,10 +123,10 @@ impl Writer {
                 }
             }
             let (group, answers): (Vec<(_, _)>, Vec<_>) = batch.into_iter().unzip();
-            let (sites, tasks): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let results = self.commit_group_at(tasks, || each(&sites, Moment::Written));
+            let (sites, mut tasks): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let results = self.commit_group_at(&mut tasks, || each(&sites, Moment::Written));
             each(&sites, Moment::After);
-            self.hand_over.answer(answers, results);
+            self.hand_over.answer(answers, results, tasks);
             if let Err(error) = self.wal.committed(&self.conn, &self.path) {
                 self.broken.get_or_insert(error);
             }
@@ -144,7 +144,7 @@ impl Writer {
     /// The same without a moment before.
     #[cfg(test)]
     pub(super) fn commit_group(&mut self, group: Vec<Vec<Write>>) -> Vec<Result<Outcome, Error>> {
-        self.commit_group_at(group.into_iter().map(Task::Writes).collect(), || ())
+        self.commit_group_at(&mut group.into_iter().map(Task::Writes).collect::<Vec<_>>(), || ())
     }
 
     fn close(self) -> Result<(), Error> {
@@ -158,8 +158,9 @@ impl Writer {
         closed
     }
 
-    /// Runs the commands in one transaction and answers them all, in order; calls `written` before they are committed.
-    fn commit_group_at(&mut self, group: Vec<Task>, written: impl FnOnce()) -> Vec<Result<Outcome, Error>> {
+    /// Runs the commands in one transaction and answers them all, in order; calls `written` before they are committed. What
+    /// was written is left to the caller, to be dropped where that keeps nobody waiting.
+    fn commit_group_at(&mut self, group: &mut [Task], written: impl FnOnce()) -> Vec<Result<Outcome, Error>> {
         if group.is_empty() {
             return Vec::new();
         }
@@ -217,7 +218,7 @@ impl Writer {
 
     fn transaction(
         &self,
-        group: Vec<Task>,
+        group: &mut [Task],
         written: impl FnOnce(),
     ) -> Result<(Vec<Result<Outcome, Error>>, Done), Error> {
         let sqlite = |e: rusqlite::Error| Error::from_sqlite(&self.path, &e);
@@ -271,7 +272,7 @@ impl Writer {
         ran.map(drop).map_err(|e| Error::from_sqlite(&self.path, &e))
     }
 
-    fn apply_all(&self, writes: Vec<Write>, done: &mut Done) -> Result<Vec<u64>, Error> {
+    fn apply_all(&self, writes: &mut [Write], done: &mut Done) -> Result<Vec<u64>, Error> {
         let mut versions = Vec::with_capacity(writes.len());
         for write in writes {
             let seq = done.last + 1;
@@ -279,21 +280,21 @@ impl Writer {
             versions.push(seq);
             let (key, body) = match write {
                 Write::Put { key, expect, body } => {
-                    self.check(&key, expect)?;
-                    self.put(&key, seq, &body).map_err(|e| Error::from_sqlite(&self.path, &e))?;
-                    (key, Some(Arc::from(body)))
+                    self.check(key, *expect)?;
+                    self.put(key, seq, body).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    (key, Some(Arc::from(&body[..])))
                 }
                 Write::Delete { key, expect } => {
-                    self.check(&key, expect)?;
-                    self.delete(&key).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    self.check(key, *expect)?;
+                    self.delete(key).map_err(|e| Error::from_sqlite(&self.path, &e))?;
                     (key, None)
                 }
                 Write::OpenMailbox { mailbox } => {
-                    mailbox::open(&self.conn, mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    mailbox::open(&self.conn, *mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
                     continue;
                 }
                 Write::CloseMailbox { mailbox } => {
-                    mailbox::close(&self.conn, mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
+                    mailbox::close(&self.conn, *mailbox).map_err(|e| Error::from_sqlite(&self.path, &e))?;
                     continue;
                 }
                 message => {
@@ -306,12 +307,12 @@ impl Writer {
                     continue;
                 }
             };
-            done.changes.push(Change { seq, key, version: seq, body });
+            done.changes.push(Change { seq, key: key.take(), version: seq, body });
         }
         Ok(versions)
     }
 
-    fn mail_all(&self, ops: Vec<Op>, done: &mut Done) -> Result<Vec<Answer>, Error> {
+    fn mail_all(&self, ops: &mut [Op], done: &mut Done) -> Result<Vec<Answer>, Error> {
         let apply = |op| {
             mailbox::apply(&self.conn, &mut done.last, op).map_err(|refused| match refused {
                 mailbox::Refused::Closed(mailbox) => Error::MailboxClosed { mailbox },
@@ -319,7 +320,7 @@ impl Writer {
                 mailbox::Refused::Sqlite(error) => Error::from_sqlite(&self.path, &error),
             })
         };
-        ops.into_iter().map(apply).collect()
+        ops.iter_mut().map(apply).collect()
     }
 
     fn check(&self, key: &Key, expect: Expect) -> Result<(), Error> {

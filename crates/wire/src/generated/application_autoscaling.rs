@@ -1003,6 +1003,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "application-autoscaling",
@@ -1012,6 +1013,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::DELETE_SCALING_POLICY,
         &operation::DELETE_SCHEDULED_ACTION,

@@ -1434,6 +1434,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "events",
@@ -1443,6 +1444,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ACTIVATE_EVENT_SOURCE,
         &operation::CANCEL_REPLAY,

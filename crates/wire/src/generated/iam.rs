@@ -935,6 +935,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "iam",
@@ -944,6 +945,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ACCEPT_DELEGATION_REQUEST,
         &operation::ACQUIRE_ROLE,

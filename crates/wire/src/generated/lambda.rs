@@ -4861,6 +4861,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "lambda",
@@ -4870,6 +4871,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ADD_LAYER_VERSION_PERMISSION,
         &operation::ADD_PERMISSION,

@@ -1482,6 +1482,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "logs",
@@ -1491,6 +1492,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ASSOCIATE_KMS_KEY,
         &operation::ASSOCIATE_SOURCE_TO_S3_TABLE_INTEGRATION,

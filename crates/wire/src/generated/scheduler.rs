@@ -691,6 +691,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "scheduler",
@@ -700,6 +701,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::CREATE_SCHEDULE,
         &operation::CREATE_SCHEDULE_GROUP,

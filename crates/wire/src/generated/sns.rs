@@ -458,6 +458,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "sns",
@@ -467,6 +468,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ADD_PERMISSION,
         &operation::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT,

@@ -661,6 +661,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "sqs",
@@ -670,6 +671,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
     forms: true,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ADD_PERMISSION,
         &operation::CANCEL_MESSAGE_MOVE_TASK,

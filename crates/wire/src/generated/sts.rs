@@ -209,6 +209,7 @@ pub mod types {
 }
 pub use types::*;
 
+static ROUTES: crate::route::Table = crate::route::Table::new();
 /// The service.
 pub static SERVICE: crate::Service = crate::Service {
     name: "sts",
@@ -218,6 +219,7 @@ pub static SERVICE: crate::Service = crate::Service {
     namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
     forms: false,
     flat: FLAT,
+    routes: &ROUTES,
     operations: &[
         &operation::ASSUME_ROLE,
         &operation::ASSUME_ROLE_WITH_SAML,
