@@ -15,7 +15,7 @@
 //!
 //! Beside the pools of versions stand those of provisioned concurrency, from which an invocation of exactly that version or
 //! alias is served first. `provisioned` decides, purely, how many environments are to start and to end there; `keep` does
-//! it.
+//! it. An environment that is in no pool, as one whose snapshot is taken, has its turn and its memory by `apart`.
 
 mod apart;
 mod invoker;
