@@ -35,8 +35,12 @@ fn what_a_server_asks_is_carried_out() {
         (json!({"Kill": {"id": "a-1"}}), 0),
         (json!({"SetCpu": {"id": "a-1", "millis": null}}), 0),
         (json!({"StopUnpack": {"id": 1}}), 0),
-        (json!({"Snapshot": {"id": "a-1", "snapshot": "b-1"}}), 0),
-        (json!({"Restore": {"id": "a-1", "snapshot": "b-1"}}), 0),
+        (json!({"Snapshot": {"id": "a-1", "snapshot": "b-1", "asking": null}}), 0),
+        (
+            json!({"Snapshot": {"id": "a-1", "snapshot": "b-1", "asking": {"from": "127.0.0.1:40000", "to": "127.0.0.1:9001"}}}),
+            0,
+        ),
+        (json!({"Restore": {"id": "a-1", "snapshot": "b-1", "request": "GET / HTTP/1.1\r\n\r\n"}}), 0),
         (json!({"Forget": {"snapshot": "b-1"}}), 0),
     ] {
         assert!(decode(&message, descriptors).is_ok(), "{message}");
@@ -105,8 +109,8 @@ fn what_is_no_request_ends_the_conversation() {
         named("a\u{0}"),
         json!({"Kill": {"id": "a/b"}}).to_string(),
         json!({"SetCpu": {"id": "", "millis": 1}}).to_string(),
-        json!({"Snapshot": {"id": "a", "snapshot": "../b"}}).to_string(),
-        json!({"Restore": {"id": "a", "snapshot": "."}}).to_string(),
+        json!({"Snapshot": {"id": "a", "snapshot": "../b", "asking": null}}).to_string(),
+        json!({"Restore": {"id": "a", "snapshot": ".", "request": ""}}).to_string(),
         json!({"Forget": {"snapshot": ""}}).to_string(),
         json!({"SetCpu": {"id": "a", "millis": -1}}).to_string(),
         json!({"Assign": {"id": "a/b", "trees": [], "memory": 1}}).to_string(),
