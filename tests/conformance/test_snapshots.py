@@ -77,6 +77,9 @@ class Photographed:
         functions.until_active(self.client, name)
         self.client.publish_version(FunctionName=name)
         until(lambda: self.shown(name)["State"] != "Pending", "the version to be settled")
+        return self.status(name)
+
+    def status(self, name):
         return self.shown(name)["SnapStart"]["OptimizationStatus"]
 
     def shown(self, name):
@@ -195,8 +198,7 @@ def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(phot
     folder = photographed.server.data_dir / "snapshots"
     photographed.start()
     assert os.listdir(folder) == [], "what was there was of processes of before"
-    status = lambda: photographed.shown("kept")["SnapStart"]["OptimizationStatus"]
-    assert status() == "Off", "there is none at this moment"
+    assert photographed.status("kept") == "Off", "there is none at this moment"
     assert photographed.invoke("kept").ok["born"] != before
 
     def restored():
@@ -204,6 +206,6 @@ def test_after_a_restart_a_snapshot_is_taken_once_more_for_whoever_wants_it(phot
         return any("Restore Duration" in answer.report for answer in answers if answer.ok)
 
     until(restored, "an environment from the new snapshot", timeout=30)
-    assert status() == "On"
+    assert photographed.status("kept") == "On"
     photographed.client.delete_function(FunctionName="kept")
     until(lambda: os.listdir(folder) == [], "the snapshot's files to be gone")

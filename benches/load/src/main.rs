@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     let job = Job::new(&options)?;
-    if options.event && !options.reopen && options.pause_ms == 0 {
+    if options.event && !options.echo && !options.reopen && options.pause_ms == 0 {
         let mut connections = raw::Connections::open(job.authority(), job.bytes(), options.connections)?;
         connections.send(options.warm_up).context("warm-up")?;
         wait_for_the_start()?;

@@ -43,7 +43,7 @@ impl Context<'_> {
     }
 }
 
-/// Why there is a version that could not be initialised (observed on AWS: serverless/serverless, pull request 13847, and
+/// What is said of a version that could not be initialised (observed on AWS: serverless/serverless, pull request 13847, and
 /// terraform-provider-aws, issue 49904).
 const FAILED: &str = "An error occurred during function initialization.";
 

@@ -98,6 +98,7 @@ impl Environment for Judge {
     fn restore_error(&self, failure: Failure) -> Verdicted {
         self.init_error(failure)
     }
+
     fn init_error(&self, failure: Failure) -> Verdicted {
         judge(&failure);
         Verdicted::Accepted

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// "The Init phase is limited to 10 seconds."
-const ON_DEMAND: Duration = Duration::from_secs(10);
+pub(crate) const ON_DEMAND: Duration = Duration::from_secs(10);
 /// "… initialization code can run for up to 15 minutes. The time limit is 130 seconds or the configured function timeout
 /// (maximum 900 seconds), whichever is higher."
 const AHEAD: Duration = Duration::from_secs(130);

@@ -30,6 +30,8 @@ pub(crate) struct Log {
     extensions: Vec<(u8, Lines)>,
     hub: Hub,
     frames: Frames,
+    /// The time of the last record.
+    last: Timestamp,
     pub(crate) tail: Option<Vec<u8>>,
 }
 
@@ -71,6 +73,7 @@ impl Log {
             extensions: Vec::new(),
             hub: Hub::new(function.logging.format),
             frames: Frames::default(),
+            last: world.clock.now(),
             tail: None,
         }
     }
@@ -93,6 +96,7 @@ impl Log {
 
     /// Writes a record of the platform's: into the log as far as its level lets it, and to all who subscribed.
     pub(crate) fn platform(&mut self, at: Timestamp, record: &Record) {
+        self.last = at;
         if let Some(line) = record.render(self.logging, &self.subject, at) {
             self.write(at, Origin::Platform, line);
         }
@@ -101,6 +105,7 @@ impl Log {
 
     /// Writes what the function or an extension has written, unless that is too much.
     fn write_function(&mut self, now: Timestamp, at: Timestamp, source: Source, message: String) {
+        self.last = at;
         self.hub.line(at, source, &message);
         match self.flood.take(now, message.len()) {
             Fate::Kept => self.write(at, Origin::Function, message),
@@ -128,9 +133,8 @@ impl Log {
     }
 
     fn framed(&mut self, frame: Frame) {
-        // The function's own clock orders its records; one that lies about the future is not believed.
         let now = self.clock.now();
-        let at = frame.at.filter(|at| *at <= now).unwrap_or(now);
+        let at = time_of(frame.at, self.last, now);
         self.write_function(now, at, Source::Function, frame.message);
     }
 
@@ -171,6 +175,13 @@ impl Log {
     }
 }
 
+/// When a record was written whose writer may have noted it: its own clock tells best, unless it lies about the future. A printed
+/// line has the time at which it was read, which may be later than that of the record behind it: none is before its predecessor,
+/// by whose time readers would put it.
+fn time_of(noted: Option<Timestamp>, last: Timestamp, now: Timestamp) -> Timestamp {
+    noted.filter(|at| *at <= now).unwrap_or(now).max(last.min(now))
+}
+
 impl TakeOutput for Log {
     fn telemetry(&mut self, bytes: &[u8]) {
         let mut frames = std::mem::take(&mut self.frames);
@@ -206,5 +217,25 @@ impl TakeOutput for Log {
     /// Whether the function writes more than is kept of it.
     fn is_flooded(&self) -> bool {
         self.flood.is_dropping()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_their_writer_s_time_between_the_last_one_s_and_now() {
+        let at = Timestamp::from_millis;
+        for (noted, last, expected) in [
+            (Some(7), 5, 7),
+            (None, 5, 9),
+            (Some(10), 5, 9),
+            (Some(4), 5, 5),
+            // The clock has been set back.
+            (Some(4), 20, 9),
+        ] {
+            assert_eq!(time_of(noted.map(at), at(last), at(9)), at(expected), "{noted:?} after {last}");
+        }
     }
 }

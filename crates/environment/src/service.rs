@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use crate::api::{self, Credentials, Metadata, Requests, zone};
 use crate::core::{Chore, Shared};
+use crate::initialization::ON_DEMAND;
 use crate::pipes::{Pipes, readable};
 use crate::snapshot::{ASKED_AGAIN, NoSnapshot, Taken};
 use crate::steady::steady;
@@ -37,9 +38,6 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An order to the sandbox is taken within a millisecond; the task, which keeps the deadlines, waits for it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// As long as a restore may take with its hooks (Developer Guide, "Lambda SnapStart").
-const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A snapshot is written as fast as the disk takes it, and the launcher gives CRIU a minute.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(90);
@@ -318,7 +316,7 @@ impl Task<'_> {
                 Chore::Start(program) => control.start(program).await,
                 Chore::Restore(snapshot) => {
                     let restoring = control.restore(&snapshot, ASKED_AGAIN);
-                    match tokio::time::timeout(RESTORE_TIMEOUT, restoring).await {
+                    match tokio::time::timeout(ON_DEMAND, restoring).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => self.not_restored(&error.to_string()),
                         Err(_elapsed) => self.not_restored("it took too long"),

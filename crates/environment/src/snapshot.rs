@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The connection on which the runtime asks does not live on in the snapshot: it is made anew in the sandbox in which the runtime
-//! finds itself, and [`ASKED_AGAIN`] on it.
+//! finds itself, and the question put once more in its name ([`ASKED_AGAIN`]).
 
 use lambent_sandbox_client::Snapshot;
 

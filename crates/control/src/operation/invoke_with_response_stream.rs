@@ -72,8 +72,9 @@ pub(crate) async fn answer(
             complete.error_details = Some(reason);
         }
         Outcome::NotRestored(fault) => {
-            complete.error_code = Some("SnapStartException".to_owned());
-            complete.error_details = Some(fault.to_string());
+            let error = refuse::restore(fault);
+            complete.error_code = Some(error.code.to_owned());
+            complete.error_details = Some(error.message);
         }
     }
     let last = t::InvokeWithResponseStreamResponseEvent::InvokeComplete(complete);
