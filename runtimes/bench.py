@@ -13,11 +13,15 @@ which half of these ratios lie. On an idle machine they are 0.05 apart; where ot
 be 0.5 apart, those of CPU time 0.1. A launch contains the interpreter's own start, for both: one whose
 `site-packages` run much at each start (`.pth` files) hides the difference.
 
+CPUs poll meanwhile instead of sleeping, where this user may ask the kernel for that: otherwise the waking of a sleeping virtual
+CPU, and its cold caches after that, are half of what is measured. The first line says whether they do.
+
 Our Python client is prepared as the server does it when it starts (`prepare.py`). `LAMBENT_TEST_CLIENTS` names the
 clients as the binary has them; for Node.js that makes a difference.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -31,6 +35,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 
+import fetch  # noqa: E402
 from clients import lambent_node, official_python  # noqa: E402
 from harness import CLIENTS, Client, environment_of  # noqa: E402
 
@@ -194,8 +199,25 @@ def _prepared_python(folder):
     return Client("lambent-python", [sys.executable, str(client / "bootstrap.py")], {})
 
 
+@contextlib.contextmanager
+def _awake():
+    """Idle CPUs poll (Linux: PM Quality Of Service Interface), for as long as the file is open."""
+    try:
+        request = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError as error:
+        print("CPUs may sleep: /dev/cpu_dma_latency: {}".format(error.strerror))
+        yield
+        return
+    try:
+        os.write(request, (0).to_bytes(4, sys.byteorder))
+        print("CPUs poll where they would sleep, if the kernel's cpuidle has a driver here")
+        yield
+    finally:
+        os.close(request)
+
+
 def main():
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _awake():
         _main(folder)
 
 
@@ -207,6 +229,10 @@ def _main(folder):
     parser.add_argument("--only-launches", action="store_true")
     options = parser.parse_args()
     version = "{}.{}".format(*sys.version_info[:2])
+    # Asked for once, so that it is known to be missing.
+    official_python(version)
+    fetch.fetch_missing()
+    official_python.cache_clear()
     python = ({"app.py": PYTHON_CODE}, "app.handler", "python" + version)
     candidates = [("Python", _prepared_python(folder), official_python(version), python)]
     if options.node_client is not None and (node := shutil.which("node")):

@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::awake::Means;
+
 /// Half a CPU for others still leaves the relay, the client and the function of one connection room on two.
 const BUSY_LOAD: f64 = 0.5;
 
@@ -19,6 +21,8 @@ pub(crate) struct Machine {
     /// Load of one minute before the run; the run itself adds three and more by its end.
     pub(crate) load_before: f64,
     pub(crate) load_after: f64,
+    /// What kept CPUs from sleeping.
+    pub(crate) awake: Means,
     /// The commit that was measured, with a mark if files had changed since.
     pub(crate) commit: String,
 }
@@ -31,7 +35,7 @@ impl Machine {
 }
 
 /// Reads it all.
-pub(crate) fn describe(load_before: f64) -> anyhow::Result<Machine> {
+pub(crate) fn describe(load_before: f64, awake: Means) -> anyhow::Result<Machine> {
     let field = |file: &str, key: &str| -> anyhow::Result<Option<String>> {
         let text = read(file)?;
         let value = text.lines().find_map(|line| line.strip_prefix(key)?.split_once(':'));
@@ -46,6 +50,7 @@ pub(crate) fn describe(load_before: f64) -> anyhow::Result<Machine> {
         kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
         load_before,
         load_after: load_average()?,
+        awake,
         commit: commit(),
     })
 }

@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let _data = prepare::Data;
     let subjects = subject::all(&place, &programs)?;
 
-    let awake = options.awake.then(awake::start).transpose()?;
+    let awake = options.awake.then(awake::Awake::start).transpose()?;
     let before = machine::load_average()?;
     let (server, startup) = startup::measure(&place, &programs, &subjects, &options)?;
     let mut rows = Vec::new();
@@ -100,9 +100,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         true => peers::measure(&place, &subjects, &programs, &options)?,
         false => Vec::new(),
     };
+    let means = awake.as_ref().map_or(awake::Means::None, awake::Awake::means);
     drop(awake);
 
-    let machine = machine::describe(before)?;
+    let machine = machine::describe(before, means)?;
     let report = Report::new(
         &options,
         machine,

@@ -25,7 +25,7 @@ const USAGE: &str = "usage: cargo xtask bench [--quick] [--peers] [--only PARTS]
   --only       these alone, separated by commas: runtimes, shares, logs, streams, inside (URLs, extensions, telemetry),
                environments, events, queues, objects, many (functions), uploads, mappings, snapshots
   --waiting    how many events wait over 50 functions in the end: 1,000,000, or 20,000 with --quick
-  --awake      keep every CPU awake with threads of idle priority (the default)
+  --awake      keep every CPU from sleeping (the default): idle ones poll, or a thread of idle priority is on each
   --no-awake   do not: each wake-up of a sleeping CPU then counts, as on a machine that has nothing else to do";
 
 /// The size of a run.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::awake::Means;
 use super::cold::{Burst, Cold};
 use super::environments::Environments;
 use super::mappings::Mappings;
@@ -41,9 +42,10 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn machine(report: &Report) -> String {
     let (machine, options) = (&report.machine, &report.options);
-    let awake = match options.awake {
-        true => "kept awake by threads of idle priority",
-        false => "may sleep: each wake-up of a sleeping CPU counts",
+    let awake = match machine.awake {
+        Means::Polling => "poll where they would sleep",
+        Means::Spinners => "kept awake by threads of idle priority",
+        Means::None => "may sleep: each wake-up of a sleeping CPU counts",
     };
     let mut text = format!(
         "Lambent {} against the floor: {} rounds of each, alternating\n{}, {} CPUs, {:.1} GB, Linux {}\n\

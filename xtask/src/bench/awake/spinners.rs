@@ -1,6 +1,4 @@
-//! Keeps CPUs from sleeping. On an idle virtual machine each wake-up of a sleeping CPU adds 40 to 50 µs to whoever is
-//! woken, floor and Lambent alike, which hides the difference between them. A thread of idle priority on each CPU
-//! leaves the CPU awake and gives way to everything else at once.
+//! A thread of idle priority on each CPU, which leaves it awake and gives way to everything else at once.
 //!
 //! To everything: the kernel compares priorities within a group of tasks only, and groups with each other by weight.
 //! A sandbox is a cgroup of its own, and a session may be one too (`sched_autogroup_enabled`), so that a thread of
@@ -16,7 +14,7 @@ use anyhow::Context as _;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, setsid};
 
-use super::process::Running;
+use crate::bench::process::Running;
 
 /// The hidden argument under which this program is a spinner.
 pub(crate) const SPIN: &str = "--spin-on-cpu";
@@ -26,15 +24,15 @@ const ROOTS: [&str; 2] = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"];
 
 /// Running spinners. They end when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Awake {
+pub(crate) struct Spinners {
     /// Before the group, which can be removed only when it is empty.
-    spinners: Vec<Running>,
+    threads: Vec<Running>,
     group: Option<PathBuf>,
 }
 
-impl Drop for Awake {
+impl Drop for Spinners {
     fn drop(&mut self) {
-        self.spinners.clear();
+        self.threads.clear();
         if let Some(group) = &self.group {
             // An empty group that stays behind costs nothing; the next run makes another.
             let _ = fs::remove_dir(group);
@@ -43,29 +41,29 @@ impl Drop for Awake {
 }
 
 /// Starts a spinner on every CPU that this process may use.
-pub(crate) fn start() -> anyhow::Result<Awake> {
+pub(crate) fn start() -> anyhow::Result<Spinners> {
     let this = std::env::current_exe().context("cannot find this program's file")?;
     let allowed = sched_getaffinity(Pid::from_raw(0)).context("cannot read the CPUs of this process")?;
-    let mut awake = Awake { spinners: Vec::new(), group: idle_group() };
+    let mut spinners = Spinners { threads: Vec::new(), group: idle_group() };
     for cpu in (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)) {
         // The scheduling class needs a system call that safe Rust does not offer; util-linux has a program for it.
         let mut command = Command::new("chrt");
         command.args(["--idle", "0"]).arg(&this).args(["bench", SPIN, &cpu.to_string()]).stdin(Stdio::null());
         let spinner =
             Running::start("chrt", &mut command).context("install util-linux, or give --no-awake")?;
-        if let Some(group) = &awake.group {
+        if let Some(group) = &spinners.group {
             let file = group.join("cgroup.procs");
             fs::write(&file, spinner.pid().to_string())
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
-        awake.spinners.push(spinner);
+        spinners.threads.push(spinner);
     }
-    if awake.group.is_none() {
+    if spinners.group.is_none() {
         eprintln!(
             "no right to make an idle cgroup: sandboxes with cgroups of their own may wait for the spinners"
         );
     }
-    Ok(awake)
+    Ok(spinners)
 }
 
 /// A cgroup that is idle as a whole, if one can be made.
