@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lambent_wire::lambda::op;
 use lambent_wire::{Call, Error, Matched};
 
+use crate::apart::apart;
 use crate::operation;
 use crate::request::Context;
 
@@ -22,11 +23,11 @@ macro_rules! operations {
             match matched.operation().name {
                 // Shapes its response itself: headers that are no part of the model.
                 "Invoke" => {
-                    let input = matched.decode::<op::Invoke>(parts, body)?;
+                    let input = apart(body.len(), || matched.decode::<op::Invoke>(parts, body))?;
                     operation::invoke::answer(context, input).await
                 }
                 $(name if name == <op::$call as Call>::OPERATION.name => {
-                    let input = matched.decode::<op::$call>(parts, body)?;
+                    let input = apart(body.len(), || matched.decode::<op::$call>(parts, body))?;
                     // On the heap: else an invocation, which moves this future, would be as large as the largest of them.
                     let output = Box::pin(operation::$module::answer(context, input)).await?;
                     Ok(lambent_wire::encode::<op::$call>(&output, context.request_id))

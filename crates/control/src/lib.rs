@@ -4,6 +4,7 @@
 //! functions hears of it. `Invoke` is the exception that goes straight to the invoker, through the port of that name.
 
 mod alias;
+mod apart;
 mod code_signing;
 mod code_source;
 pub mod compatibility;
@@ -32,6 +33,7 @@ mod tagged;
 mod urls;
 mod usage;
 
+pub use apart::apart;
 pub use code_source::{
     FindFolder, FindFolderFuture, FoundFolder, ObjectName, ReadObject, ReadObjectError, ReadObjectFuture,
 };

@@ -12,6 +12,7 @@ use lambent_wire::lambda::{self, op, types as t};
 use lambent_wire::{Error, common};
 use serde::de::IgnoredAny;
 
+use crate::apart::apart;
 use crate::refuse;
 use crate::request::{Context, INVOKE};
 
@@ -165,7 +166,7 @@ fn check_payload(payload: Option<lambent_wire::Blob>, limit: Limit) -> Result<By
             limit.bytes
         )));
     }
-    match check_json(&payload) {
+    match apart(payload.len(), || check_json(&payload)) {
         Ok(()) => Ok(payload),
         Err(error) => Err(lambda::error::invalid_request_content_exception(format!(
             "Could not parse request body into json: Could not parse payload into json: {error}"

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use lambent_control::{Cut, Outlet};
+use lambent_control::{Cut, Outlet, apart};
 use lambent_lambda::{InvokeMode, limits};
 use lambent_model::{Completed, Count, Invocation, InvokeError, Measure, Outcome, RequestId, Target, trace};
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ impl Gateway {
             at: now,
             signed: caller.signed_by(&owner, &id),
         };
-        let payload = arrived.event();
+        let payload = apart(body.len(), || arrived.event());
         if payload.len() > limits::SYNC_PAYLOAD_BYTES {
             return Err(too_large());
         }
@@ -214,7 +214,9 @@ impl Gateway {
 
 fn answer_of(completed: Completed) -> Response<Bytes> {
     match completed.outcome {
-        Outcome::Success(result) => response::of_result(&result).unwrap_or_else(|_| bad_gateway()),
+        Outcome::Success(result) => {
+            apart(result.len(), || response::of_result(&result)).unwrap_or_else(|_| bad_gateway())
+        }
         Outcome::Failed(_) | Outcome::NotRestored(_) => bad_gateway(),
         Outcome::Platform(reason) => message(StatusCode::INTERNAL_SERVER_ERROR, &reason),
     }
