@@ -8,7 +8,7 @@ use lambent_store::Store;
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::request::{invalid, not_found};
+use crate::refuse::{invalid, not_found};
 use crate::{functions, refuse};
 
 /// An alias as AWS shows it.

@@ -9,7 +9,6 @@ use lambent_store::{Error as StoreError, Expect, Key, Partition, Store, Write};
 use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
-use crate::request::Context;
 use crate::resources::{self, Kept};
 
 /// The kind of configurations' records, named by id.
@@ -63,19 +62,16 @@ pub(crate) fn absent(arn: &str) -> Error {
     ))
 }
 
-impl Context<'_> {
-    /// The id in an ARN of the caller's account and region; the model's pattern has been checked.
-    pub(crate) fn code_signing_id<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
-        let id = text.rsplit(':').next().filter(|id| arn(&self.caller.scope, id) == text);
-        id.ok_or_else(|| absent(text))
-    }
+/// The id in an ARN of this account and region; the model's pattern has been checked.
+pub(crate) fn id_in<'a>(scope: &Scope, text: &'a str) -> Result<&'a str, Error> {
+    let id = text.rsplit(':').next().filter(|id| arn(scope, id) == text);
+    id.ok_or_else(|| absent(text))
+}
 
-    /// The configuration of an ARN.
-    pub(crate) async fn code_signing(&self, text: &str) -> Result<Kept<CodeSigning>, Error> {
-        let id = self.code_signing_id(text)?;
-        let found = resources::get(&self.control.parts.store, &key(&self.caller.scope, id)).await?;
-        found.ok_or_else(|| absent(text))
-    }
+/// The configuration of an ARN of this account and region.
+pub(crate) async fn load(store: &Store, scope: &Scope, text: &str) -> Result<Kept<CodeSigning>, Error> {
+    let found = resources::get(store, &key(scope, id_in(scope, text)?)).await?;
+    found.ok_or_else(|| absent(text))
 }
 
 /// What is committed with a function that comes to have `config`.
@@ -101,7 +97,7 @@ pub(crate) async fn functions(
     limit: usize,
 ) -> Result<Vec<String>, Error> {
     let first = resources::key(USE_KIND, scope, format!("{id}/{after}"));
-    let records = crate::functions::children(store, first, id, limit).await;
+    let records = resources::children(store, first, id, limit).await;
     let names = records.and_then(|records| records.iter().map(|record| record.decode()).collect());
     names.map_err(|error| crate::refuse::store(&error))
 }

@@ -149,7 +149,7 @@ impl Control {
         role: &str,
         destinations: impl IntoIterator<Item = &'a String>,
     ) -> Result<(), Error> {
-        let invalid = crate::request::invalid;
+        let invalid = crate::refuse::invalid;
         let calls = &self.parts.calls;
         let (account, session) = (function.scope.account.clone(), function.name.clone());
         let caller = AwsCaller::Role { account, role: role.to_owned(), session };

@@ -6,8 +6,7 @@ use lambent_store::{Expect, Store};
 use lambent_wire::Error;
 
 use crate::functions::{self, Changes, Stored};
-use crate::refuse;
-use crate::request::{Context, not_found};
+use crate::refuse::{self, not_found};
 
 static NO_POLICY: Policy = Policy::NONE;
 
@@ -108,18 +107,5 @@ impl Found {
             functions::save("policy", store, &self.target.function, expect, &self.stored.function, changes)
                 .await;
         saved.map_err(|error| refuse::store(&error))
-    }
-}
-
-impl Context<'_> {
-    /// What `name` and `qualifier` mean.
-    pub(crate) async fn find(
-        &self,
-        name: &str,
-        qualifier: Option<&str>,
-        action: &str,
-    ) -> Result<Found, Error> {
-        let target = self.target(name, qualifier, action).await?;
-        Found::load(&self.control.parts.store, target).await
     }
 }

@@ -9,7 +9,8 @@ use lambent_model::{FunctionArn, Scope};
 use lambent_store::{Error as StoreError, Expect, Key, Partition, Record, Store, Write};
 use lambent_wire::Error;
 
-use crate::{refuse, request};
+use crate::refuse;
+use crate::resources::children;
 
 /// The kind of function records, named by function.
 pub const FUNCTION_KIND: &str = "function";
@@ -20,9 +21,6 @@ pub const ALIAS_KIND: &str = "alias";
 
 /// One record for each account and region, which every reservation of concurrency writes anew.
 const RESERVATION_KIND: &str = "reservation";
-
-/// Records read at once where all are wanted.
-const CHUNK: usize = 500;
 
 /// What a record of one of our kinds is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +88,7 @@ fn alias_key(arn: &FunctionArn, name: &str) -> Key {
 /// Reads a function that has to exist.
 pub(crate) async fn load(store: &Store, arn: &FunctionArn) -> Result<Stored, Error> {
     let record = store.get(&key(arn)).await.map_err(|error| refuse::store(&error))?;
-    let record = record.ok_or_else(|| request::not_found(arn))?;
+    let record = record.ok_or_else(|| refuse::not_found(arn))?;
     Stored::from_record(&record).map_err(|error| refuse::store(&error))
 }
 
@@ -143,28 +141,6 @@ pub(crate) async fn aliases(
     let records = children(store, alias_key(arn, after), &arn.name, limit).await;
     let aliases = records.and_then(|records| records.iter().map(Record::decode).collect());
     aliases.map_err(|error| refuse::store(&error))
-}
-
-/// The records of one function after `after`.
-pub(crate) async fn children(
-    store: &Store,
-    after: Key,
-    function: &str,
-    limit: usize,
-) -> Result<Vec<Record>, StoreError> {
-    let (partition, prefix) = (after.partition(), format!("{function}/"));
-    let (mut found, mut after) = (Vec::new(), after.name);
-    while found.len() < limit {
-        // Of the records that follow only the first can be this function's.
-        let records = store.list(&partition, Some(&after), CHUNK.min(limit - found.len())).await?;
-        let before = found.len();
-        found.extend(records.into_iter().take_while(|record| record.key.name.starts_with(&prefix)));
-        match found.last() {
-            Some(last) if found.len() > before => after.clone_from(&last.key.name),
-            _ => break,
-        }
-    }
-    Ok(found)
 }
 
 /// What is to be committed with a function's record.

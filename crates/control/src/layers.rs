@@ -12,7 +12,8 @@ use lambent_store::{Expect, Key, Package, Partition, Store, Write};
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Error, common, lambda};
 
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::{refuse, resources};
 
 /// The kind of layers' records, named by layer.
@@ -83,7 +84,7 @@ pub(crate) async fn delete(store: &Store, layer: &LayerArn, number: u64) -> Resu
 
 /// The versions of a layer, the newest first.
 pub(crate) async fn versions(store: &Store, layer: &LayerArn) -> Result<Vec<LayerVersion>, Error> {
-    let records = crate::functions::children(store, version_key(layer, 0), &layer.name, usize::MAX).await;
+    let records = crate::resources::children(store, version_key(layer, 0), &layer.name, usize::MAX).await;
     let versions = records.and_then(|records| records.iter().rev().map(|record| record.decode()).collect());
     versions.map_err(|error| refuse::store(&error))
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lambent_lambda::limits;
 use lambent_wire::Error;
 
-use crate::request::invalid;
+use crate::refuse::invalid;
 
 /// "Lambda returns up to 50 items per page" of functions and versions, however many are asked for.
 pub(crate) fn page_size(max_items: Option<i32>) -> usize {

@@ -9,7 +9,8 @@ use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
 use crate::functions::{self, Stored};
-use crate::request::{Context, invalid, not_found};
+use crate::refuse::{invalid, not_found};
+use crate::request::Context;
 
 /// A configuration with what has come of it.
 pub(crate) struct Shown {

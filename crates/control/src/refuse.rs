@@ -5,7 +5,15 @@ use lambent_model::{AwsCallError, InvokeError, RestoreFault};
 use lambent_store::{CodeError, Error as StoreError};
 use lambent_wire::{Error, common, lambda};
 
-use crate::request::invalid;
+/// `InvalidParameterValueException`.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    lambda::error::invalid_parameter_value_exception(message)
+}
+
+/// The answer for a function or version that does not exist.
+pub(crate) fn not_found(arn: impl std::fmt::Display) -> Error {
+    lambda::error::resource_not_found_exception(format!("Function not found: {arn}"))
+}
 
 pub(crate) fn refusal(refusal: &Refusal) -> Error {
     let text = refusal.to_string();
@@ -46,7 +54,7 @@ pub(crate) fn restore(fault: RestoreFault) -> Error {
 
 pub(crate) fn invoke(error: &InvokeError, qualified_arn: &str) -> Error {
     match error {
-        InvokeError::NotFound => crate::request::not_found(qualified_arn),
+        InvokeError::NotFound => not_found(qualified_arn),
         InvokeError::NotReady { state } => lambda::error::resource_conflict_exception(format!(
             "The operation cannot be performed at this time. The function is currently in the following state: {state}"
         )),
@@ -55,11 +63,11 @@ pub(crate) fn invoke(error: &InvokeError, qualified_arn: &str) -> Error {
             .with_retry_after_seconds(1),
         // In AWS's words of the first ("Streamlined multi-tenant application development with tenant isolation mode in
         // AWS Lambda"); those of the second are not published.
-        InvokeError::Tenant { isolated: true } => crate::request::invalid(
+        InvokeError::Tenant { isolated: true } => invalid(
             "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try \
              again.",
         ),
-        InvokeError::Tenant { isolated: false } => crate::request::invalid(
+        InvokeError::Tenant { isolated: false } => invalid(
             "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and \
              try again.",
         ),

@@ -1,11 +1,13 @@
 //! Who calls, and which function they mean.
 
-use lambent_lambda::{Access, Decision, Policy, Who};
+use lambent_lambda::{Access, CodeSigning, Decision, Policy, Who};
 use lambent_model::{FunctionArn, FunctionReference, Qualifier, RoleTrust, Scope, Target};
 use lambent_wire::{Error, common, lambda};
 
-use crate::Control;
 use crate::find::Found;
+use crate::refuse::invalid;
+use crate::resources::Kept;
+use crate::{Control, code_signing};
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -67,6 +69,17 @@ impl Context<'_> {
                 Err(self.refused(&target, action, &why))
             }
         }
+    }
+
+    /// What `name` and `qualifier` mean.
+    pub(crate) async fn find(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+        action: &str,
+    ) -> Result<Found, Error> {
+        let target = self.target(name, qualifier, action).await?;
+        Found::load(&self.control.parts.store, target).await
     }
 
     fn named(&self, name: &str, qualifier: Option<&str>) -> Result<Target, Error> {
@@ -144,6 +157,11 @@ impl Context<'_> {
         }
     }
 
+    /// The code signing configuration of an ARN of the caller's account and region.
+    pub(crate) async fn code_signing(&self, arn: &str) -> Result<Kept<CodeSigning>, Error> {
+        code_signing::load(&self.control.parts.store, &self.caller.scope, arn).await
+    }
+
     /// The function of an operation that takes no versions and aliases.
     pub(crate) async fn function(&self, name: &str, action: &str) -> Result<FunctionArn, Error> {
         let target = self.target(name, None, action).await?;
@@ -172,14 +190,4 @@ impl Context<'_> {
 /// The ARN as the caller named it.
 pub(crate) fn shown(target: &Target) -> String {
     target.qualifier.as_ref().map_or_else(|| target.function.to_string(), |_| target.qualified())
-}
-
-/// `InvalidParameterValueException`.
-pub(crate) fn invalid(message: impl Into<String>) -> Error {
-    lambda::error::invalid_parameter_value_exception(message)
-}
-
-/// The answer for a function or version that does not exist.
-pub(crate) fn not_found(arn: impl std::fmt::Display) -> Error {
-    lambda::error::resource_not_found_exception(format!("Function not found: {arn}"))
 }

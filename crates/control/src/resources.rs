@@ -1,11 +1,14 @@
 //! Records of resources that are not functions: reading, listing and writing them.
 
 use lambent_model::Scope;
-use lambent_store::{Error as StoreError, Expect, Key, Partition, Store, Write};
+use lambent_store::{Error as StoreError, Expect, Key, Partition, Record, Store, Write};
 use lambent_wire::Error;
 use serde::de::DeserializeOwned;
 
 use crate::refuse;
+
+/// Records read at once where all are wanted.
+const CHUNK: usize = 500;
 
 /// A resource with the version of its record.
 pub(crate) struct Kept<T> {
@@ -41,6 +44,28 @@ pub(crate) async fn list<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Error> {
     let records = store.list(partition, after, limit).await.map_err(|error| refuse::store(&error))?;
     records.iter().map(|record| record.decode().map_err(|error| refuse::store(&error))).collect()
+}
+
+/// The records named `OWNER/…` after `after`.
+pub(crate) async fn children(
+    store: &Store,
+    after: Key,
+    owner: &str,
+    limit: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let (partition, prefix) = (after.partition(), format!("{owner}/"));
+    let (mut found, mut after) = (Vec::new(), after.name);
+    while found.len() < limit {
+        // Of the records that follow only the first can be this owner's.
+        let records = store.list(&partition, Some(&after), CHUNK.min(limit - found.len())).await?;
+        let before = found.len();
+        found.extend(records.into_iter().take_while(|record| record.key.name.starts_with(&prefix)));
+        match found.last() {
+            Some(last) if found.len() > before => after.clone_from(&last.key.name),
+            _ => break,
+        }
+    }
+    Ok(found)
 }
 
 /// Commits writes that could be made; `Ok(false)` when something was not as they expect.

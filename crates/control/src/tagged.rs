@@ -9,7 +9,8 @@ use lambent_wire::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::{code_signing, functions, mappings, refuse, resources, urls};
 
 type Tags = BTreeMap<String, String>;
@@ -29,7 +30,7 @@ impl Context<'_> {
     pub(crate) async fn tagged(&self, arn: &str, action: &str) -> Result<Tagged, Error> {
         let scope = &self.caller.scope;
         if arn.contains(":code-signing-config:") {
-            let id = self.code_signing_id(arn)?;
+            let id = code_signing::id_in(scope, arn)?;
             return Ok(Tagged::CodeSigning(code_signing::key(scope, id)));
         }
         if arn.contains(":event-source-mapping:") {

@@ -13,7 +13,8 @@ use lambent_store::{Error as StoreError, Expect, Key, Store, Write};
 use lambent_wire::Error;
 use lambent_wire::lambda;
 
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::resources::{self, Kept};
 use crate::{find, refuse};
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::MappedFunction;
 use crate::refuse;
-use crate::request::invalid;
+use crate::refuse::invalid;
 
 /// What a role needs ("Configuring execution role permissions").
 const ACTIONS: [&str; 3] = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];

@@ -6,8 +6,8 @@ use lambent_wire::Error;
 use lambent_wire::lambda::{self, types as t};
 
 use crate::find::Found;
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,

@@ -11,8 +11,8 @@ use super::put_function_code_signing_config;
 use crate::code_signing;
 use crate::functions::{self, Changes};
 use crate::present::Form;
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,

@@ -7,8 +7,8 @@ use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use crate::functions::{self, Changes};
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,

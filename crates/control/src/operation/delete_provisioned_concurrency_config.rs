@@ -4,7 +4,8 @@ use lambent_wire::lambda::types as t;
 use lambent_wire::{Empty, Error};
 
 use crate::provisioned::check_is_published;
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::{functions, refuse};
 
 pub(crate) async fn answer(

@@ -16,8 +16,8 @@ use crate::code_source::{ObjectName, ReadObjectError};
 use crate::control::RuntimeStatus;
 use crate::functions;
 use crate::layers::Used;
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 /// The settings that create and update share.
 #[derive(Default)]

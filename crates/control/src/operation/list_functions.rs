@@ -6,7 +6,8 @@ use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
 use crate::present::Form;
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::{functions, paging, refuse};
 
 pub(crate) async fn answer(

@@ -3,7 +3,8 @@
 use lambent_wire::Error;
 use lambent_wire::lambda::types as t;
 
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 use crate::{layer_view, layers, paging};
 
 pub(crate) async fn answer(

@@ -10,8 +10,8 @@ use lambent_wire::lambda::types as t;
 
 use crate::functions::{self, Changes};
 use crate::present::Form;
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,

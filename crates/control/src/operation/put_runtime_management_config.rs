@@ -9,8 +9,8 @@ use lambent_wire::lambda::types as t;
 use super::get_runtime_management_config::pinned;
 use crate::find::Found;
 use crate::functions::{self, Changes};
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,

@@ -4,7 +4,8 @@ use lambent_lambda::{Function, merge_tags};
 use lambent_wire::lambda::types as t;
 use lambent_wire::{Empty, Error};
 
-use crate::request::{Context, invalid};
+use crate::refuse::invalid;
+use crate::request::Context;
 
 pub(crate) async fn answer(context: &Context<'_>, input: t::TagResourceRequest) -> Result<Empty, Error> {
     let tagged = context.tagged(&input.resource, "TagResource").await?;

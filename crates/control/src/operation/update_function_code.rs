@@ -11,8 +11,8 @@ use super::publish_version::{self, Published};
 use crate::code_signing;
 use crate::functions::{self, Changes};
 use crate::present::Form;
-use crate::refuse;
-use crate::request::{Context, invalid};
+use crate::refuse::{self, invalid};
+use crate::request::Context;
 
 pub(crate) async fn answer(
     context: &Context<'_>,
