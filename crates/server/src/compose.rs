@@ -18,6 +18,7 @@ use lambent_runtimes::{
 use lambent_sandbox_client::{Isolation, Kind, Mount, Program, Snapshot};
 use lambent_store::{CodeStore, merged_digest};
 
+use crate::entrypoint;
 use crate::hot::{Folders, Tree, folder_of_layers};
 use crate::snapshots::{Album, Page};
 
@@ -273,9 +274,8 @@ impl FunctionPlan {
         if layout.bootstrap_lookup.is_empty() {
             let memory = MemorySize(self.settings.memory_mb);
             let mut argv = layout.argv_for(memory, &self.settings.handler, |name| self.variable(name));
-            // Developer Guide, "Modifying the runtime environment": the wrapper gets the runtime's command line.
-            if let Some(wrapper) = self.variable("AWS_LAMBDA_EXEC_WRAPPER") {
-                argv.insert(0, wrapper.into());
+            if self.variable("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty()) {
+                argv.splice(0..0, ["/bin/sh", "-c", entrypoint::WRAPPED, "bootstrap"].map(OsString::from));
             }
             return Ok(argv);
         }

@@ -1,5 +1,5 @@
-//! What to do about an entry point that the kernel would not start. The caller gets AWS's words ("exec format error");
-//! this is the line in the log that helps.
+//! How a wrapper script is started, and what to do about an entry point that the kernel would not start. The caller gets
+//! AWS's words ("exec format error"); this is the line in the log that helps.
 
 use std::fs;
 use std::io::Read as _;
@@ -7,6 +7,16 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::io::Errno;
+
+/// Runs the runtime's command line, its arguments, by a wrapper script (Developer Guide, "Modifying the runtime
+/// environment"). AWS's managed runtimes begin with a shell script that does it: so a wrapper needs no `#!`, and these are
+/// the words and the status for one that cannot be run.
+pub(crate) const WRAPPED: &str = r#"
+wrapper="$AWS_LAMBDA_EXEC_WRAPPER"
+[ -f "$wrapper" ] || { echo "$wrapper: does not exist"; exit 127; }
+[ -x "$wrapper" ] || { echo "$wrapper: is not an executable"; exit 126; }
+exec "$wrapper" "$@"
+"#;
 
 /// A first line of a script, or the part of an ELF header that says for which processor it is.
 const HEAD_BYTES: u64 = 256;
