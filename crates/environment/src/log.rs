@@ -83,6 +83,13 @@ impl Log {
         self.subject.initialization
     }
 
+    /// What is written from now on is in the tail of the next invocation that is answered, if that is `wanted`. What an
+    /// initialisation has written is in that of the invocation that it was for; INIT_START is not (as AWS's console shows
+    /// it in "Function Logs").
+    pub(crate) fn begin_tail(&mut self, wanted: bool) {
+        self.tail = wanted.then(|| self.tail.take().unwrap_or_default());
+    }
+
     pub(crate) fn write(&mut self, at: Timestamp, origin: Origin, message: String) {
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(message.as_bytes());
