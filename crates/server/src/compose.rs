@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lambent_environment::{
-    Function, LogFormat, Logging, Placement, Plan, Secrets, SessionKeys, StartError, SystemLogLevel,
+    ApplicationLogLevel, Function, LogFormat, Logging, Placement, Plan, Secrets, SessionKeys, StartError,
+    SystemLogLevel,
 };
 use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
@@ -209,6 +210,11 @@ fn logging(logging: &lambda::Logging) -> Logging {
             Some("WARN") => SystemLogLevel::Warn,
             _ => SystemLogLevel::Info,
         },
+        application_level: logging
+            .application_level
+            .as_deref()
+            .and_then(ApplicationLogLevel::parse)
+            .unwrap_or(ApplicationLogLevel::Info),
     }
 }
 
