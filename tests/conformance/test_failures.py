@@ -134,6 +134,17 @@ def test_what_fails_to_start_is_tried_again_within_the_invocation(invoke, make):
     assert answer.log.index("ConnectionError") < answer.log.index("START RequestId: ")
 
 
+def test_a_module_for_another_python_is_named_with_its_remedy(invoke, make):
+    # As installed on a laptop: the interpreter's words alone do not say what is wrong.
+    compiled = "core/_core.cpython-36m-darwin.so"
+    files = {"app.py": "from core import _core\n", "core/__init__.py": "", compiled: "x"}
+    name = make.create("laptop", zip_file=pack(files), Handler="app.handler")
+    answer = invoke(name, tail=True)
+    assert answer.json["errorMessage"].startswith("Unable to import module 'app': cannot import name '_core'")
+    advice = [line for line in answer.log.splitlines() if f"/{compiled} is for another Python" in line]
+    assert advice and "pip install" in advice[0], answer.log
+
+
 def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, logs):
     # Ten seconds of initialisation, then once more inside of the invocation with the function's own timeout.
     package = pack({"app.py": "import time; time.sleep(600)\n"})

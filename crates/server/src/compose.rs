@@ -21,6 +21,7 @@ use lambent_store::{CodeStore, merged_digest};
 
 use crate::entrypoint;
 use crate::hot::{Folders, Tree, folder_of_layers};
+use crate::natives::{self, Place};
 use crate::snapshots::{Album, Page};
 
 /// What functions are composed from.
@@ -426,7 +427,22 @@ impl Plan for FunctionPlan {
         };
         // Of other files, such as an interpreter's, the catalogue has seen that they run.
         let found = below(self.task(package), package).or_else(|| below(self.opt(), layers?));
-        crate::entrypoint::remedy(&found?, &file.to_string_lossy(), errno)
+        entrypoint::remedy(&found?, &file.to_string_lossy(), errno)
+    }
+
+    fn advice(&self, error: &[u8]) -> Option<String> {
+        let error: serde_json::Value = serde_json::from_slice(error).ok()?;
+        let package = self.package.as_ref().ok()?;
+        let mut places =
+            vec![Place { shown: self.task(package), root: package.root(), imports: vec![String::new()] }];
+        if let Ok(Some(layers)) = &self.layers {
+            let mut imports = vec!["python".to_owned()];
+            if let Family::Python { minor } = self.family {
+                imports.insert(0, format!("python/lib/python3.{minor}/site-packages"));
+            }
+            places.push(Place { shown: self.opt(), root: layers.root(), imports });
+        }
+        natives::remedy(error.get("errorMessage")?.as_str()?, self.family, &places)
     }
 }
 

@@ -201,6 +201,9 @@ impl Environment for Shared {
     fn init_error(&self, failure: Failure) -> Verdicted {
         let verdict = self.apply(|core| {
             core.flush();
+            if let Some(advice) = core.function.plan.advice(&failure.body) {
+                core.write_advice(&advice);
+            }
             Some(Event::InitError { failure })
         });
         verdict.expect("the machine judges every report")
