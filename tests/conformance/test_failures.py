@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import textwrap
 
 import pytest
 
@@ -104,6 +105,44 @@ def test_a_function_that_does_not_start_says_why(invoke, make, handler, code, er
         assert (answer.status, answer.error) == (200, "Unhandled")
         assert answer.json["errorType"] == error_type, answer
         assert answer.report["Status"] == "error"
+
+
+def test_what_fails_to_start_is_tried_again_within_the_invocation(invoke, make):
+    # As CloudWatch Logs and the console's "Function Logs" show it: both tries, then START.
+    name = make.create("twice", zip_file=pack({"app.py": "import absent\n"}), Handler="app.handler")
+    lines = invoke(name, tail=True).log.splitlines()
+    reports = [line.split("\t")[1:] for line in lines if line.startswith("INIT_REPORT ")]
+    why = ["Status: error", "Error Type: Runtime.ImportModuleError"]
+    assert reports == [["Phase: init", *why], ["Phase: invoke", *why]], lines
+    assert sum(line.startswith("[ERROR] Runtime.ImportModuleError: ") for line in lines) == 2, lines
+    assert [line.split(" ")[0] for line in lines[-3:]] == ["START", "END", "REPORT"], lines
+    assert "Init Duration" not in lines[-1]
+
+    # What failed need not fail again: /tmp is what the first try has left.
+    code = """
+        import pathlib
+        tried = pathlib.Path("/tmp/tried")
+        if not tried.exists():
+            tried.touch()
+            raise ConnectionError("the database is not awake yet")
+        def handler(event, context):
+            return "awake"
+    """
+    name = make.create("second", zip_file=pack({"app.py": textwrap.dedent(code)}), Handler="app.handler")
+    answer = invoke(name, tail=True)
+    assert answer.ok == "awake"
+    assert answer.log.index("ConnectionError") < answer.log.index("START RequestId: ")
+
+
+def test_a_module_for_another_python_is_named_with_its_remedy(invoke, make):
+    # As installed on a laptop: the interpreter's words alone do not say what is wrong.
+    compiled = "core/_core.cpython-36m-darwin.so"
+    files = {"app.py": "from core import _core\n", "core/__init__.py": "", compiled: "x"}
+    name = make.create("laptop", zip_file=pack(files), Handler="app.handler")
+    answer = invoke(name, tail=True)
+    assert answer.json["errorMessage"].startswith("Unable to import module 'app': cannot import name '_core'")
+    advice = [line for line in answer.log.splitlines() if f"/{compiled} is for another Python" in line]
+    assert advice and "pip install" in advice[0], answer.log
 
 
 def test_an_endless_start_is_bounded_by_init_and_function_timeout(invoke, make, logs):

@@ -15,12 +15,13 @@
     `test_who_looks_for_extensions_is_told_at_once`; `test_datadog` of both folders of packages.
 12. What is started outlives who asked for it: `test_an_environment_outlives_the_connection_that_started_it`.
 13. The request id of the answer: `test_runtimes`, `test_a_function_of_each_kind_lives`.
-14. Paths of function URLs and their preludes: there are no function URLs yet; `packages_nodejs`, `test_hono_streams`.
+14. Paths of function URLs and their preludes: `test_served_urls`, `test_streaming_urls`; `packages_nodejs`, `test_hono_streams`.
 15. Region and account from the signature: `test_wire`, `test_roles`.
 16. `Code.Location`: `test_life`.
 17. Reads of what is not configured: `test_validation`, `test_function_settings`.
 """
 
+import json
 import textwrap
 
 import pytest
@@ -121,6 +122,31 @@ def test_a_wrapper_may_be_in_a_layer(invoke, make, lambda_):
     settings = {"Handler": "app.handler", "Layers": [layer], "Environment": {"Variables": variables}}
     name = make.create("wrapped", zip_file=package, **settings)
     assert invoke(name, {}).ok == {"wrapped": "yes", "options": ["faulthandler"], "main": True}
+
+
+def test_a_wrapper_needs_no_first_line_and_an_empty_variable_names_none(invoke, make):
+    bare = WRAPPER.removeprefix("#!/bin/bash\n")
+    assert not bare.startswith("#!"), bare
+    package = pack({"app.py": HANDLER, "wrapper": (bare, 0o755)})
+    for wrapper, wrapped in [("/var/task/wrapper", "yes"), ("", None)]:
+        variables = {"AWS_LAMBDA_EXEC_WRAPPER": wrapper}
+        name = make.create("bare", zip_file=package, Handler="app.handler", Environment={"Variables": variables})
+        assert invoke(name, {}).ok["wrapped"] == wrapped
+
+
+@pytest.mark.parametrize("wrapper, status, said", [
+    ("/opt/wrapper", 127, "/opt/wrapper: does not exist"),
+    ("/var/task/wrapper", 126, "/var/task/wrapper: is not an executable"),
+])
+def test_a_wrapper_that_cannot_be_run_is_named_as_on_aws(invoke, make, wrapper, status, said):
+    package = pack({"app.py": HANDLER, "wrapper": (WRAPPER, 0o644)})
+    variables = {"AWS_LAMBDA_EXEC_WRAPPER": wrapper}
+    name = make.create("unwrapped", zip_file=package, Handler="app.handler", Environment={"Variables": variables})
+    answer = invoke(name, {}, tail=True)
+    error = json.loads(answer.payload)
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(f"Error: Runtime exited with error: exit status {status}")
+    assert said in answer.log.splitlines()
 
 
 def test_who_looks_for_extensions_is_told_at_once(invoke, probe):

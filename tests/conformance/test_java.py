@@ -80,7 +80,8 @@ def test_a_damaged_jar_is_not_installed(jars, home):
 
 def test_what_has_nothing_to_add_says_so(home):
     for runtime, reason in [
-        ("ruby3.3", "there is nothing to add for ruby3.3"),
+        ("ruby3.3", "there is nothing to add for ruby3.3; the AWS SDK for Ruby has to be in the package or a layer"),
+        ("dotnet8", "the runtime dotnet8 is not supported"),
         ("provided.al2023", "there is nothing to add for provided.al2023"),
         ("java7", "is no runtime that functions can use"),
     ]:

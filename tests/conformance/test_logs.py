@@ -168,6 +168,21 @@ def test_json_lines_are_records_filtered_by_level(logs, invoke, make):
     until(lambda: "a caught error" in str(messages(logs, quiet)), "the error in the log")
     text = "\n".join(messages(logs, quiet))
     assert "info line" not in text and "a warning" not in text and "platform.start" not in text
+    assert "printed" not in text, "what has no level is INFO"
+
+
+def test_what_says_its_level_itself_is_filtered_as_well(invoke, make):
+    # Developer Guide, "Log-level filtering": of runtimes and loggers that know nothing of the level.
+    stamp = "2024-11-02T16:51:31.587199Z"
+    printed = [
+        {"level": "debug", "msg": "a debug log", "timestamp": stamp},
+        {"level": "WARN", "msg": "a warning log", "time": stamp},
+        {"level": "ERROR", "msg": "an error log without a time"},
+    ]
+    name = make.create("leveled", LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"})
+    answer = invoke(name, {"do": "sleep", "seconds": 0, "print": "\n".join(map(json.dumps, printed))}, tail=True)
+    assert answer.error is None
+    assert [line for line in answer.log.splitlines() if "platform" not in line] == [json.dumps(printed[1])]
 
 
 def test_an_own_group_is_shared_under_the_functions_name(logs, invoke, make):

@@ -65,8 +65,8 @@ def records(phase=None, status="success", error=""):
 
 
 def repeated(invocation):
-    """With the initialisation inside of it."""
-    return [invocation[0], *records(phase="invoke"), *invocation[1:]]
+    """With the initialisation that is part of it and comes ahead of its start."""
+    return [*records(phase="invoke"), *invocation]
 
 
 def taken_apart(bodies):

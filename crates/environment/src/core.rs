@@ -184,7 +184,7 @@ impl Core {
     fn log_platform(&mut self, record: &Record) {
         let at = self.world.clock.now();
         if let Record::Start { .. } = record {
-            self.log.tail = self.tail_wanted.then(Vec::new);
+            self.log.begin_tail(self.tail_wanted);
         }
         if let Record::Report { invocation, extensions: Some(took), .. } = record {
             // Here, since it is known only after the caller has been answered.
@@ -194,6 +194,9 @@ impl Core {
             series.measure(Measure::PostRuntimeExtensionsDuration, *took);
         }
         self.log.platform(at, record);
+        if let Record::InitStart { .. } = record {
+            self.log.begin_tail(!self.log.initialization().is_ahead());
+        }
     }
 
     fn note_end(&mut self, reason: &str) {

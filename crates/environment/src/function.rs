@@ -158,6 +158,10 @@ pub trait Plan: Send + Sync {
     /// What to do about a program that the kernel would not start, for the function's log; `None` if nothing better
     /// is known than the error itself. `file` is the program as the function sees it, `errno` that of `execve`.
     fn remedy(&self, file: &Path, errno: i32) -> Option<String>;
+    /// The same for an initialisation that the runtime says has failed; `error` is its own report of that.
+    fn advice(&self, _error: &[u8]) -> Option<String> {
+        None
+    }
 }
 
 /// One version of a function, as an environment needs it. Immutable: an update makes a new one.

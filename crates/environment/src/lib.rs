@@ -21,6 +21,7 @@ mod function;
 pub mod fuzz;
 mod heads;
 mod initialization;
+mod level;
 mod log;
 mod machine;
 mod output;
@@ -39,6 +40,7 @@ pub use function::{
     StartError, Status, World,
 };
 pub use initialization::Initialization;
+pub use level::ApplicationLogLevel;
 pub use record::{LogFormat, Logging, SystemLogLevel};
 pub use service::{Handle, spawn, take_snapshot};
 pub use snapshot::NoSnapshot;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lambent_model::{Clock, EnvironmentId, ExtensionId, LogRecord, LogSink, LogStream, Origin, Timestamp};
 
 use crate::flood::{Dropped, Fate, Flood};
+use crate::level::ApplicationLogLevel;
 use crate::output::{Frame, Frames, Lines};
 use crate::pipes::TakeOutput;
 use crate::record::{Logging, Record, Subject};
@@ -83,6 +84,13 @@ impl Log {
         self.subject.initialization
     }
 
+    /// What is written from now on is in the tail of the next invocation that is answered, if that is `wanted`. What an
+    /// initialisation has written is in that of the invocation that it was for; INIT_START is not (as AWS's console shows
+    /// it in "Function Logs").
+    pub(crate) fn begin_tail(&mut self, wanted: bool) {
+        self.tail = wanted.then(|| self.tail.take().unwrap_or_default());
+    }
+
     pub(crate) fn write(&mut self, at: Timestamp, origin: Origin, message: String) {
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(message.as_bytes());
@@ -101,6 +109,22 @@ impl Log {
             self.write(at, Origin::Platform, line);
         }
         self.hub.platform(at, record, &self.subject);
+    }
+
+    /// Writes what the function has written, if it matters enough. `level` is what its frame says. Who has subscribed hears of
+    /// all: the level is what is sent to CloudWatch Logs.
+    fn write_application(
+        &mut self,
+        now: Timestamp,
+        at: Timestamp,
+        level: Option<ApplicationLogLevel>,
+        message: String,
+    ) {
+        if self.logging.takes(level, &message) {
+            return self.write_function(now, at, Source::Function, message);
+        }
+        self.last = at;
+        self.hub.line(at, Source::Function, &message);
     }
 
     /// Writes what the function or an extension has written, unless that is too much.
@@ -135,14 +159,14 @@ impl Log {
     fn framed(&mut self, frame: Frame) {
         let now = self.clock.now();
         let at = time_of(frame.at, self.last, now);
-        self.write_function(now, at, Source::Function, frame.message);
+        self.write_application(now, at, frame.level, frame.message);
     }
 
     /// Writes an unfinished line as it is: what it belongs to has come to its end.
     pub(crate) fn flush_stdio(&mut self) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.flush(&mut |line| self.write_function(at, at, Source::Function, line));
+        lines.flush(&mut |line| self.write_application(at, at, None, line));
         self.lines = lines;
         if let Some(dropped) = self.flood.settle() {
             self.confess(at, dropped);
@@ -198,7 +222,7 @@ impl TakeOutput for Log {
     fn stdio(&mut self, bytes: &[u8]) {
         let mut lines = std::mem::take(&mut self.lines);
         let at = self.clock.now();
-        lines.feed(bytes, &mut |line| self.write_function(at, at, Source::Function, line));
+        lines.feed(bytes, &mut |line| self.write_application(at, at, None, line));
         self.lines = lines;
     }
 

@@ -4,6 +4,8 @@
 
 use lambent_model::Timestamp;
 
+use crate::level::ApplicationLogLevel;
+
 /// A log event holds at most 1 MB ("CloudWatch Logs quotas"); a longer line is split. A quarter of it keeps the
 /// memory of a thousand environments in bounds.
 const RECORD_LIMIT: usize = 256 * 1024;
@@ -56,6 +58,8 @@ fn text(bytes: &[u8]) -> String {
 pub(crate) struct Frame {
     /// When the function wrote it, by its own clock; `None` in the frame format without a time.
     pub(crate) at: Option<Timestamp>,
+    /// How much it matters, where its head says so.
+    pub(crate) level: Option<ApplicationLogLevel>,
     pub(crate) message: String,
 }
 
@@ -88,7 +92,7 @@ impl Frames {
                 Parsed::Incomplete => break,
                 Parsed::Stray => {
                     let rest = &self.buffer[consumed..];
-                    self.stray.feed(rest, &mut |message| emit(Frame { at: None, message }));
+                    self.stray.feed(rest, &mut |message| emit(Frame { at: None, level: None, message }));
                     consumed = self.buffer.len();
                 }
             }
@@ -106,7 +110,7 @@ impl Frames {
     /// frame would otherwise be taken for the rest of it.
     pub(crate) fn flush(&mut self, emit: &mut impl FnMut(Frame)) {
         let rest = std::mem::take(&mut self.buffer);
-        let mut line = |message| emit(Frame { at: None, message });
+        let mut line = |message| emit(Frame { at: None, level: None, message });
         self.stray.flush(&mut line);
         // A head alone says nothing.
         if let Some((kind, _)) = rest.split_first_chunk::<4>()
@@ -154,7 +158,8 @@ fn parse(bytes: &[u8]) -> Parsed {
     };
     let Some(message) = rest.get(..length) else { return Parsed::Incomplete };
     let message = text(message.strip_suffix(b"\n").unwrap_or(message));
-    Parsed::Frame(Frame { at, message }, head_length(kind) + length)
+    let level = ApplicationLogLevel::of_frame(kind);
+    Parsed::Frame(Frame { at, level, message }, head_length(kind) + length)
 }
 
 #[cfg(test)]
@@ -200,8 +205,12 @@ mod tests {
             frames.feed(&bytes[..cut], &mut |frame| out.push(frame));
             frames.feed(&bytes[cut..], &mut |frame| out.push(frame));
             let at = Some(Timestamp::from_micros(5_000_000));
-            let first = Frame { at, message: "two\nlines".into() };
-            assert_eq!(out, [first, Frame { at: None, message: "no time".into() }], "cut at {cut}");
+            let first = Frame { at, level: None, message: "two\nlines".into() };
+            assert_eq!(
+                out,
+                [first, Frame { at: None, level: None, message: "no time".into() }],
+                "cut at {cut}"
+            );
         }
     }
 

@@ -104,10 +104,20 @@ impl Pipes {
     /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a
     /// result is there by then, so its lines come before `END`.
     pub(crate) fn drain(&mut self, log: &mut impl TakeOutput) -> bool {
-        let mut more = read(&mut self.telemetry, &mut |bytes| log.telemetry(bytes));
-        more |= read(&mut self.stdio, &mut |bytes| log.stdio(bytes));
+        self.read(false, log)
+    }
+
+    /// The same, and the kernel is asked even where nobody has heard of anything: the pipes of an environment that has just
+    /// begun, and failed, may be watched later than its connection.
+    pub(crate) fn drain_unheard(&mut self, log: &mut impl TakeOutput) -> bool {
+        self.read(true, log)
+    }
+
+    fn read(&mut self, unheard: bool, log: &mut impl TakeOutput) -> bool {
+        let mut more = read(&mut self.telemetry, unheard, &mut |bytes| log.telemetry(bytes));
+        more |= read(&mut self.stdio, unheard, &mut |bytes| log.stdio(bytes));
         for (slot, pipe) in &mut self.extensions {
-            more |= read(pipe, &mut |bytes| log.extension(*slot, bytes));
+            more |= read(pipe, unheard, &mut |bytes| log.extension(*slot, bytes));
         }
         if self.extensions.iter().any(|(_, pipe)| pipe.is_none()) {
             self.extensions.retain(|(_, pipe)| pipe.is_some());
@@ -117,7 +127,7 @@ impl Pipes {
 
     /// Takes all that dead writers have left, so that none of it is mixed with what the next ones write.
     pub(crate) fn finish(&mut self, log: &mut impl TakeOutput) {
-        while self.drain(log) {}
+        while self.drain_unheard(log) {}
         log.flush_telemetry();
     }
 }
@@ -151,10 +161,15 @@ impl End {
     }
 
     /// Reads once; an error of the kind `WouldBlock` when there is nothing. Nothing is asked of the kernel where the runtime
-    /// would have heard.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// would have heard, unless what is `unheard` counts.
+    fn read(&mut self, buffer: &mut [u8], unheard: bool) -> io::Result<usize> {
         match self {
-            Self::Watched(receiver) => receiver.try_read(buffer),
+            Self::Watched(receiver) => match receiver.try_read(buffer) {
+                Err(error) if unheard && error.kind() == io::ErrorKind::WouldBlock => {
+                    Ok(rustix::io::read(&**receiver, buffer)?)
+                }
+                done => done,
+            },
             Self::Resting(reader) => reader.read(buffer),
         }
     }
@@ -175,12 +190,12 @@ pub(crate) async fn readable(watched: &[Arc<Receiver>]) {
 }
 
 /// True when the limit ended it.
-fn read(pipe: &mut Option<Pipe>, take: &mut impl FnMut(&[u8])) -> bool {
+fn read(pipe: &mut Option<Pipe>, unheard: bool, take: &mut impl FnMut(&[u8])) -> bool {
     let Some(open) = pipe else { return false };
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     while total < DRAIN {
-        match open.end.read(&mut buffer) {
+        match open.end.read(&mut buffer, unheard) {
             Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
@@ -265,6 +280,20 @@ mod tests {
         kept.flooded = false;
         assert_eq!(pipes.look(&mut kept).unwrap(), None);
         assert_eq!(pipes.watched().len(), 1, "who has closed a pipe is not waited for");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read_though_the_runtime_has_not_heard_of_it() {
+        let (stdio, mut writer) = io::pipe().unwrap();
+        let (telemetry, _silent) = io::pipe().unwrap();
+        let mut pipes = Pipes::new(Output { stdio: stdio.into(), telemetry: telemetry.into() }).unwrap();
+        let mut kept = Kept::default();
+        for (text, all) in [("first ", "first "), ("second", "first second")] {
+            writer.write_all(text.as_bytes()).unwrap();
+            assert!(!pipes.drain_unheard(&mut kept));
+            assert_eq!(kept.text, all);
+        }
+        assert_eq!(pipes.look(&mut kept).unwrap(), Some(REST));
     }
 
     #[tokio::test]

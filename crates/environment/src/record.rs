@@ -10,6 +10,7 @@ use std::time::Duration;
 use lambent_model::{Invocation, Report, RequestId, Timestamp};
 
 use crate::Initialization;
+use crate::level::ApplicationLogLevel;
 use crate::machine::Standing;
 
 mod json;
@@ -37,13 +38,24 @@ pub enum SystemLogLevel {
     Warn,
 }
 
-/// How an environment writes its platform records.
+/// How an environment writes its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logging {
     /// Text or JSON.
     pub format: LogFormat,
-    /// The least level that is written.
+    /// The least level of the platform's records that is written.
     pub system_level: SystemLogLevel,
+    /// The least level of the function's records that is written; applies to the JSON format alone.
+    pub application_level: ApplicationLogLevel,
+}
+
+impl Logging {
+    /// Whether a record of the function's is written, whose frame says that it is of this level.
+    pub(crate) fn takes(&self, level: Option<ApplicationLogLevel>, message: &str) -> bool {
+        self.format == LogFormat::Text
+            || self.application_level == ApplicationLogLevel::Trace
+            || level.unwrap_or_else(|| ApplicationLogLevel::of_text(message)) >= self.application_level
+    }
 }
 
 /// How an initialisation or invocation went.
@@ -224,6 +236,26 @@ mod tests {
 
     use super::*;
 
+    fn logging(format: LogFormat, system_level: SystemLogLevel) -> Logging {
+        Logging { format, system_level, application_level: ApplicationLogLevel::Info }
+    }
+
+    #[test]
+    fn the_application_level_is_about_json_and_what_says_nothing_is_information() {
+        let of = |format, application_level| Logging {
+            application_level,
+            ..logging(format, SystemLogLevel::Info)
+        };
+        let debug = r#"{"level":"debug","timestamp":"2024-11-02T16:51:31Z"}"#;
+        let json = of(LogFormat::Json, ApplicationLogLevel::Info);
+        assert!(json.takes(None, "printed") && !json.takes(None, debug));
+        assert!(json.takes(Some(ApplicationLogLevel::Error), debug), "the frame's word counts");
+        let quiet = of(LogFormat::Json, ApplicationLogLevel::Warn);
+        assert!(!quiet.takes(None, "printed"));
+        assert!(of(LogFormat::Json, ApplicationLogLevel::Trace).takes(None, debug));
+        assert!(of(LogFormat::Text, ApplicationLogLevel::Fatal).takes(None, debug));
+    }
+
     fn subject() -> Subject {
         Subject {
             function_name: "f".into(),
@@ -264,7 +296,7 @@ mod tests {
     #[test]
     fn report_reads_as_on_aws() {
         let text = LogFormat::Text;
-        let logging = Logging { format: text, system_level: SystemLogLevel::Info };
+        let logging = logging(text, SystemLogLevel::Info);
         assert_eq!(
             report().render(logging, &subject(), Timestamp::from_millis(0)).unwrap(),
             "REPORT RequestId: 00000000-0000-4000-8000-000000000001\tDuration: 3.01 ms\tBilled Duration: 114 ms\t\
@@ -275,7 +307,7 @@ mod tests {
 
     #[test]
     fn json_report_carries_the_metrics() {
-        let logging = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Warn };
+        let logging = logging(LogFormat::Json, SystemLogLevel::Warn);
         let line = report().render(logging, &subject(), Timestamp::from_millis(0)).unwrap();
         assert!(
             line.starts_with(r#"{"time":"1970-01-01T00:00:00.000Z","type":"platform.report","record":{"#)
@@ -293,7 +325,7 @@ mod tests {
             phase: Phase::Init,
             verdict: Verdict::Success,
         };
-        let text = Logging { format: LogFormat::Text, system_level: SystemLogLevel::Info };
+        let text = logging(LogFormat::Text, SystemLogLevel::Info);
         let ahead = Subject { initialization: Initialization::ProvisionedConcurrency, ..subject() };
         let at = Timestamp::from_millis(0);
         assert_eq!(record.render(text, &subject(), at), None);
@@ -301,7 +333,7 @@ mod tests {
             record.render(text, &ahead, at).unwrap(),
             "INIT_REPORT Init Duration: 20.00 ms\tPhase: init\tStatus: success"
         );
-        let json = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Debug };
+        let json = logging(LogFormat::Json, SystemLogLevel::Debug);
         let line = record.render(json, &ahead, at).unwrap();
         assert!(line.contains(r#""initializationType":"provisioned-concurrency""#), "{line}");
     }
@@ -309,7 +341,7 @@ mod tests {
     #[test]
     fn system_level_holds_back_lesser_json_records() {
         let start = Record::Start { invocation: invocation() };
-        let quiet = Logging { format: LogFormat::Json, system_level: SystemLogLevel::Warn };
+        let quiet = logging(LogFormat::Json, SystemLogLevel::Warn);
         assert_eq!(start.render(quiet, &subject(), Timestamp::from_millis(0)), None);
     }
 

@@ -21,8 +21,13 @@ mod python;
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
     /// The runtime needs nothing that could be added.
-    #[error("there is nothing to add for {0}")]
-    Nothing(String),
+    #[error("there is nothing to add for {runtime}{remedy}")]
+    Nothing {
+        /// The runtime.
+        runtime: &'static str,
+        /// What to do for what AWS's has all the same; empty, or the rest of the sentence.
+        remedy: &'static str,
+    },
     /// The runtime cannot be used here.
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -128,7 +133,12 @@ pub fn add(catalogue: &Catalogue, runtime: &str, from: Option<&Path>) -> Result<
 }
 
 fn nothing(info: &RuntimeInfo) -> AddError {
-    AddError::Nothing(info.id.to_owned())
+    let remedy = match info.family {
+        Some(Family::DotNet { .. }) => return Missing::NotSupported(info.id).into(),
+        Some(Family::Ruby { .. }) => "; the AWS SDK for Ruby has to be in the package or a layer",
+        _ => "",
+    };
+    AddError::Nothing { runtime: info.id, remedy }
 }
 
 /// A folder that goes away, unless its content was renamed to its place.

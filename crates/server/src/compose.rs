@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lambent_environment::{
-    Function, LogFormat, Logging, Placement, Plan, Secrets, SessionKeys, StartError, SystemLogLevel,
+    ApplicationLogLevel, Function, LogFormat, Logging, Placement, Plan, Secrets, SessionKeys, StartError,
+    SystemLogLevel,
 };
 use lambent_identity::{Principal, RoleSession, Sessions};
 use lambent_lambda as lambda;
@@ -18,7 +19,9 @@ use lambent_runtimes::{
 use lambent_sandbox_client::{Isolation, Kind, Mount, Program, Snapshot};
 use lambent_store::{CodeStore, merged_digest};
 
+use crate::entrypoint;
 use crate::hot::{Folders, Tree, folder_of_layers};
+use crate::natives::{self, Place};
 use crate::snapshots::{Album, Page};
 
 /// What functions are composed from.
@@ -208,6 +211,11 @@ fn logging(logging: &lambda::Logging) -> Logging {
             Some("WARN") => SystemLogLevel::Warn,
             _ => SystemLogLevel::Info,
         },
+        application_level: logging
+            .application_level
+            .as_deref()
+            .and_then(ApplicationLogLevel::parse)
+            .unwrap_or(ApplicationLogLevel::Info),
     }
 }
 
@@ -273,9 +281,8 @@ impl FunctionPlan {
         if layout.bootstrap_lookup.is_empty() {
             let memory = MemorySize(self.settings.memory_mb);
             let mut argv = layout.argv_for(memory, &self.settings.handler, |name| self.variable(name));
-            // Developer Guide, "Modifying the runtime environment": the wrapper gets the runtime's command line.
-            if let Some(wrapper) = self.variable("AWS_LAMBDA_EXEC_WRAPPER") {
-                argv.insert(0, wrapper.into());
+            if self.variable("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty()) {
+                argv.splice(0..0, ["/bin/sh", "-c", entrypoint::WRAPPED, "bootstrap"].map(OsString::from));
             }
             return Ok(argv);
         }
@@ -420,7 +427,22 @@ impl Plan for FunctionPlan {
         };
         // Of other files, such as an interpreter's, the catalogue has seen that they run.
         let found = below(self.task(package), package).or_else(|| below(self.opt(), layers?));
-        crate::entrypoint::remedy(&found?, &file.to_string_lossy(), errno)
+        entrypoint::remedy(&found?, &file.to_string_lossy(), errno)
+    }
+
+    fn advice(&self, error: &[u8]) -> Option<String> {
+        let error: serde_json::Value = serde_json::from_slice(error).ok()?;
+        let package = self.package.as_ref().ok()?;
+        let mut places =
+            vec![Place { shown: self.task(package), root: package.root(), imports: vec![String::new()] }];
+        if let Ok(Some(layers)) = &self.layers {
+            let mut imports = vec!["python".to_owned()];
+            if let Family::Python { minor } = self.family {
+                imports.insert(0, format!("python/lib/python3.{minor}/site-packages"));
+            }
+            places.push(Place { shown: self.opt(), root: layers.root(), imports });
+        }
+        natives::remedy(error.get("errorMessage")?.as_str()?, self.family, &places)
     }
 }
 

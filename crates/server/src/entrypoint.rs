@@ -1,5 +1,5 @@
-//! What to do about an entry point that the kernel would not start. The caller gets AWS's words ("exec format error");
-//! this is the line in the log that helps.
+//! How a wrapper script is started, and what to do about an entry point that the kernel would not start. The caller gets
+//! AWS's words ("exec format error"); this is the line in the log that helps.
 
 use std::fs;
 use std::io::Read as _;
@@ -8,19 +8,41 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+/// Runs the runtime's command line, its arguments, by a wrapper script (Developer Guide, "Modifying the runtime
+/// environment"). AWS's managed runtimes begin with a shell script that does it: so a wrapper needs no `#!`, and these are
+/// the words and the status for one that cannot be run.
+pub(crate) const WRAPPED: &str = r#"
+wrapper="$AWS_LAMBDA_EXEC_WRAPPER"
+[ -f "$wrapper" ] || { echo "$wrapper: does not exist"; exit 127; }
+[ -x "$wrapper" ] || { echo "$wrapper: is not an executable"; exit 126; }
+exec "$wrapper" "$@"
+"#;
+
 /// A first line of a script, or the part of an ELF header that says for which processor it is.
 const HEAD_BYTES: u64 = 256;
 
 /// The remedy for a file of the package, shown to functions as `name`, that failed with `errno`; `None` if nothing
 /// better is known than the error itself.
 pub(crate) fn remedy(file: &Path, name: &str, errno: i32) -> Option<String> {
+    let Head { head, mode } = head(file)?;
+    judge(name, &head, mode, Errno::from_raw_os_error(errno))
+}
+
+/// How a file of a package begins.
+pub(crate) struct Head {
+    pub(crate) head: Vec<u8>,
+    mode: u32,
+}
+
+/// Reads it, if it is a file.
+pub(crate) fn head(file: &Path) -> Option<Head> {
     // A link in a package is not the server's to follow.
     let flags = rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits();
     let opened = fs::OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(file).ok()?;
-    let found = opened.metadata().ok().filter(fs::Metadata::is_file)?;
+    let mode = opened.metadata().ok().filter(fs::Metadata::is_file)?.permissions().mode();
     let mut head = Vec::new();
     opened.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
-    judge(name, &head, found.permissions().mode(), Errno::from_raw_os_error(errno))
+    Some(Head { head, mode })
 }
 
 fn judge(name: &str, head: &[u8], mode: u32, errno: Errno) -> Option<String> {
@@ -63,6 +85,17 @@ fn missing_interpreter(name: &str, head: &[u8]) -> Option<String> {
     } else {
         format!("{name} asks for {:?}, which is not in the sandbox", interpreter.trim())
     })
+}
+
+/// What a program or library is compiled for: a processor, as Rust calls it, or a system that is not this one.
+pub(crate) fn platform(head: &[u8]) -> Option<&'static str> {
+    // Mach-O of 64 and 32 bits, and of several processors; PE.
+    const MACOS: [[u8; 4]; 3] =
+        [[0xcf, 0xfa, 0xed, 0xfe], [0xce, 0xfa, 0xed, 0xfe], [0xca, 0xfe, 0xba, 0xbe]];
+    if MACOS.iter().any(|magic| head.starts_with(magic)) {
+        return Some("macOS");
+    }
+    if head.starts_with(b"MZ") { Some("Windows") } else { processor(head) }
 }
 
 /// The processor that an ELF header names, as Rust calls it (System V ABI, "ELF Header": `e_machine`).

@@ -30,6 +30,7 @@ mod listener;
 mod memory;
 mod metrics;
 mod namespaces;
+mod natives;
 mod outbox;
 mod packages;
 mod prepare;

@@ -193,9 +193,10 @@ fn decode_client_context(text: &str) -> Result<String, Error> {
         )));
     }
     let json = STANDARD.decode(text).map_err(|_| invalid())?;
-    // Written anew: without line breaks it fits into the runtime's header.
     let value: serde_json::Map<_, _> = serde_json::from_slice(&json).map_err(|_| invalid())?;
-    Ok(serde_json::Value::Object(value).to_string())
+    let text = String::from_utf8(json).map_err(|_| invalid())?;
+    // As it is, in the order of its keys; written anew where its line breaks do not fit into the runtime's header.
+    Ok(if text.contains(char::is_control) { serde_json::Value::Object(value).to_string() } else { text })
 }
 
 fn report_header(report: &Report) -> String {
@@ -231,6 +232,19 @@ mod tests {
     use lambent_model::MemorySize;
 
     use super::*;
+
+    #[test]
+    fn a_client_context_is_handed_on_as_it_is_unless_a_header_cannot_hold_it() {
+        for (json, expected) in [
+            (r#"{"env": {}, "custom":{"b":1,"a":"ü"}}"#, Some(r#"{"env": {}, "custom":{"b":1,"a":"ü"}}"#)),
+            ("{\n  \"custom\": {}\n}", Some(r#"{"custom":{}}"#)),
+            ("[]", None),
+            ("{", None),
+        ] {
+            let decoded = decode_client_context(&STANDARD.encode(json));
+            assert_eq!(decoded.ok().as_deref(), expected, "{json}");
+        }
+    }
 
     #[test]
     fn the_report_is_json_of_its_figures() {

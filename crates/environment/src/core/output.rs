@@ -35,6 +35,14 @@ impl Core {
         self.log.flush_stdio();
     }
 
+    /// The same where an invocation's speed does not count, to the last byte that has been written.
+    pub(super) fn flush_unheard(&mut self) {
+        if let Some(grip) = &mut self.sandbox {
+            grip.pipes.drain_unheard(&mut self.log);
+        }
+        self.log.flush_stdio();
+    }
+
     /// The same, to the last byte, when nobody is left to write more.
     pub(super) fn finish_output(&mut self) {
         if let Some(grip) = &mut self.sandbox {

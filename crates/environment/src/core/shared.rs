@@ -178,7 +178,7 @@ impl Environment for Shared {
     fn restore_next(&self, asking: Option<Ends>) -> Restoring {
         self.with(|core| match core.log.initialization() {
             Initialization::Snapshot => {
-                core.flush();
+                core.flush_unheard();
                 core.apply(Event::SnapshotDue { asking });
                 Restoring::Later
             }
@@ -192,7 +192,7 @@ impl Environment for Shared {
             return Verdicted::InvalidState(self.core().machine.state_name());
         }
         let verdict = self.apply(|core| {
-            core.flush();
+            core.flush_unheard();
             Some(Event::RestoreError { failure })
         });
         verdict.expect("the machine judges every report")
@@ -200,7 +200,10 @@ impl Environment for Shared {
 
     fn init_error(&self, failure: Failure) -> Verdicted {
         let verdict = self.apply(|core| {
-            core.flush();
+            core.flush_unheard();
+            if let Some(advice) = core.function.plan.advice(&failure.body) {
+                core.write_advice(&advice);
+            }
             Some(Event::InitError { failure })
         });
         verdict.expect("the machine judges every report")
@@ -283,7 +286,7 @@ impl Shared {
                 core.finish_output();
                 core.log.end_subscriptions();
             } else {
-                core.flush();
+                core.flush_unheard();
             }
             if let SandboxEvent::Gone { reason } = &event
                 && !core.machine.has_ended()
@@ -310,7 +313,7 @@ impl Shared {
         self.apply(|core| {
             // Looked at under the lock: a moment later it may be the next invocation's.
             core.deadline.take_if(|deadline| *deadline <= now)?;
-            core.flush();
+            core.flush_unheard();
             Some(Event::Deadline)
         });
     }

@@ -147,6 +147,7 @@ impl Machine {
             // The sandbox died around an initialisation: the function's doing, and no second sandbox would differ.
             State::Initializing { waiting: Some(invocation), since, .. }
             | State::Reinitializing { invocation, since, .. } => {
+                step.start(&invocation);
                 let call = self.call(invocation, since, None);
                 self.finish(&call, killed(&call), step);
             }

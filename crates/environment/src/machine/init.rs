@@ -52,9 +52,11 @@ impl Machine {
     }
 
     /// Cold ⇒ Reinitializing, Resetting ⇒ Reinitializing; ⇒ Cold at once where one initialisation after the other fails.
+    ///
+    /// The invocation's START follows: AWS writes it after what this initialisation writes, also when that fails.
     pub(super) fn reinitialize(&mut self, invocation: Arc<Invocation>, step: &mut Step<'_>) {
-        step.start(&invocation);
         if let Some((cause, note)) = self.damper.holds(step.now) {
+            step.start(&invocation);
             step.push(Effect::Note(note));
             step.push(Effect::Deadline(None));
             let call = self.call(invocation, step.now, None);
@@ -186,6 +188,7 @@ impl Machine {
                 step.push(Effect::Throttle(true));
                 // The time of a suppressed initialisation belongs to the invocation: it counts from `since`, and
                 // the deadline set then stays.
+                step.start(&invocation);
                 let call = self.call(invocation, since, None);
                 self.hand_over(call, step);
             }
@@ -228,7 +231,7 @@ impl Machine {
         Some(FailedInit { phase, since, waiting })
     }
 
-    /// The runtime has reported that it cannot go on; `outcome` is what a first invocation gets.
+    /// The runtime has reported that it cannot go on; `outcome` is what an invocation gets that will not see another try.
     pub(super) fn init_error(&mut self, failure: Failure, outcome: Outcome, step: &mut Step<'_>) {
         let verdict = Verdict::Error { error_type: failure.error_type.clone() };
         let Some(init) = self.failed_init(&verdict, None, step) else {
@@ -237,17 +240,21 @@ impl Machine {
         self.roster.close();
         self.damper.failed(Cause::Reported(failure), step.now);
         step.push(Effect::Reply(Verdicted::Accepted));
-        let Some(invocation) = init.waiting else {
-            return self.stop(Reason::Failure, After::End, true, step);
-        };
-        let call = if init.phase != Phase::Invoke {
-            // The first invocation answers with the reported error; a later one initialises again.
-            step.start(&invocation);
-            self.call(invocation, step.now, Some(step.now - init.since))
-        } else {
-            self.call(invocation, init.since, None)
-        };
-        self.fail(&call, outcome, Reason::Failure, true, step);
+        match (init.phase, init.waiting) {
+            (_, None) => self.stop(Reason::Failure, After::End, true, step),
+            // Once more, inside the invocation: what failed may not fail again.
+            (Phase::Init, waiting) => self.stop(Reason::Failure, After::reset(waiting), true, step),
+            (Phase::Restore, Some(invocation)) => {
+                step.start(&invocation);
+                let call = self.call(invocation, step.now, Some(step.now - init.since));
+                self.fail(&call, outcome, Reason::Failure, true, step);
+            }
+            (Phase::Invoke, Some(invocation)) => {
+                step.start(&invocation);
+                let call = self.call(invocation, init.since, None);
+                self.fail(&call, outcome, Reason::Failure, true, step);
+            }
+        }
     }
 
     pub(super) fn start_failed(&mut self, start: &Start, step: &mut Step<'_>) {
@@ -259,9 +266,7 @@ impl Machine {
         let Some(invocation) = init.waiting else {
             return self.stop(Reason::Failure, After::End, false, step);
         };
-        if init.phase != Phase::Invoke {
-            step.start(&invocation);
-        }
+        step.start(&invocation);
         let call = self.call(invocation, init.since, None);
         let outcome = failed(&call, &start.error_type, &start.message);
         if !self.settings.extensions.is_empty() {
@@ -292,6 +297,7 @@ impl Machine {
                 self.stop(Reason::Failure, After::reset(waiting), runtime_lives, step);
             }
             (Phase::Invoke, Some(invocation)) => {
+                step.start(&invocation);
                 let call = self.call(invocation, init.since, None);
                 let outcome = failed(&call, error_type, message);
                 self.fail(&call, outcome, Reason::Failure, runtime_lives, step);
@@ -315,6 +321,7 @@ impl Machine {
                 self.stop(Reason::Timeout, After::reset(waiting), true, step);
             }
             (Phase::Invoke, Some(invocation)) => {
+                step.start(&invocation);
                 let call = self.call(invocation, init.since, None);
                 self.time_out(&call, step);
             }
