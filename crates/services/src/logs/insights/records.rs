@@ -14,7 +14,7 @@ impl Record {
         Self(columns)
     }
 
-    fn set(&mut self, name: &str, value: Value<'static>) {
+    pub(super) fn set(&mut self, name: &str, value: Value<'static>) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.to_owned(), value)),
@@ -80,7 +80,7 @@ pub(super) fn apply(mut records: Vec<Record>, command: &Command) -> Vec<Record> 
                 seen.insert(key)
             });
         }
-        Command::Stats { .. } => {}
+        Command::Stats(_) => {}
     }
     records
 }

@@ -87,6 +87,20 @@ fn queries_give_rows() {
         ("stats count(*) by level | sort count(*) desc | display level", &["", "level=error", "level=info"]),
         ("filter level = 'none' | stats count(*) as c, avg(n)", &["c=0"]),
         (
+            "stats max(n) as most, min(n) as least, most - least as between by bin(1h)",
+            &["bin(1h)=1970-01-01 00:00:00.000 most=10 least=3 between=7"],
+        ),
+        (
+            "stats count(@type) as all, (count(@initDuration) / count(@type)) * 100 as cold, 100 * 2 by @type | filter all > 0",
+            &["@type=REPORT all=1 cold=100 100 * 2=200", "@type=START all=1 cold=0 100 * 2=200"],
+        ),
+        ("stats sum(n) / count(n), greatest(min(n), 5) as g", &["sum(n) / count(n)=6.5 g=5"]),
+        (
+            "stats concat(level, '!') as loud, count(*) by level | sort count(*) * -1 | limit 1",
+            &["count(*)=4"],
+        ),
+        ("stats count(*) as max, max + 1 as more", &["max=6 more=7"]),
+        (
             "parse @message \"user=*, method:*, latency := *\" as u, m, l | filter ispresent(u) | display u, m, l + 1",
             &["u=ann m=get l + 1=8"],
         ),
@@ -135,6 +149,11 @@ fn what_is_no_query_is_refused_with_its_place() {
         ("filter a like 5", 14),
         ("filter a = 'open", 11),
         ("stats nothing(a)", 6),
+        ("stats a, count(*)", 6),
+        ("stats count(*) as c, d - c as e", 21),
+        ("stats later + 1, count(*) as later", 6),
+        ("stats max(min(a))", 10),
+        ("filter count(*) > 1", 7),
         ("stats pct(a, 200)", 16),
         ("stats count(*) by bin(5)", 22),
         ("parse @message 'a * b *' as one", 31),
