@@ -250,19 +250,48 @@ impl<'a> Cursor<'a> {
             Some(Token::Word(_)) => {
                 let start = self.start();
                 let Some(Token::Word(word)) = self.next() else { return Err(self.error("expected a field")) };
-                if self.eat("(") {
-                    self.deeper(|cursor| cursor.call(&word, start))
-                } else {
-                    Ok(Expression::Field(word))
-                }
+                if self.eat("(") { self.deeper(|cursor| cursor.call(&word, start)) } else { self.path(word) }
             }
-            Some(Token::Name(_) | Token::Number(_) | Token::Text(_)) => Ok(match self.next() {
-                Some(Token::Name(name)) => Expression::Field(name),
+            Some(Token::Name(_)) => {
+                let Some(Token::Name(name)) = self.next() else { return Err(self.error("expected a field")) };
+                self.path(name)
+            }
+            Some(Token::Number(_) | Token::Text(_)) => Ok(match self.next() {
                 Some(Token::Text(text)) => Expression::Text(text),
                 Some(Token::Number(number)) => Expression::Number(number),
                 _ => unreachable!("it was one of these above"),
             }),
             _ => Err(self.error("expected a value")),
+        }
+    }
+
+    /// What follows a name into a map or a list: `list[0].a`, ``map.`special-name` ``. All becomes one name with points.
+    fn path(&mut self, mut name: String) -> Result<Expression, QueryError> {
+        loop {
+            if self.eat("[") {
+                match self.peek() {
+                    Some(Token::Number(index)) if *index >= 0.0 && index.fract() == 0.0 => {
+                        name.push_str(&format!(".{index}"));
+                    }
+                    _ => return Err(self.error("expected the number of an element")),
+                }
+                self.next();
+                self.expect("]")?;
+                continue;
+            }
+            let is_open = name.ends_with('.');
+            if !is_open && !self.eat(".") {
+                return Ok(Expression::Field(name));
+            }
+            match self.peek() {
+                Some(Token::Word(step) | Token::Name(step)) => {
+                    name.push_str(if is_open { "" } else { "." });
+                    name.push_str(step);
+                }
+                _ if is_open => return Ok(Expression::Field(name)),
+                _ => return Err(self.error("expected a name")),
+            }
+            self.next();
         }
     }
 

@@ -81,9 +81,10 @@ pub(super) fn list<T>(
 pub(super) fn named(cursor: &mut Cursor<'_>) -> Result<Named, QueryError> {
     let start = cursor.start();
     let expression = cursor.expression()?;
+    let text = cursor.since(start);
     let text = match &expression {
-        Expression::Field(name) => name.clone(),
-        _ => cursor.since(start).to_owned(),
+        Expression::Field(name) if !text.ends_with(']') => name.clone(),
+        _ => text.to_owned(),
     };
     let name = alias(cursor)?.unwrap_or(text);
     Ok(Named { name, expression })

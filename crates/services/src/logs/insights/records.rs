@@ -2,6 +2,7 @@
 
 use super::ast::{Command, Order};
 use super::eval::{Fields, eval};
+use super::event::within;
 use super::extract::extract;
 use super::value::Value;
 
@@ -33,7 +34,8 @@ impl Record {
 
 impl Fields for Record {
     fn field(&self, name: &str) -> Value<'_> {
-        self.0.iter().find(|(known, _)| known == name).map_or(Value::Null, |(_, value)| value.clone())
+        let own = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        own.or_else(|| within(&self.0, name)).unwrap_or(Value::Null)
     }
 }
 

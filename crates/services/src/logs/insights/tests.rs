@@ -87,6 +87,18 @@ fn queries_give_rows() {
         ("stats count(*) by level | sort count(*) desc | display level", &["", "level=error", "level=info"]),
         ("filter level = 'none' | stats count(*) as c, avg(n)", &["c=0"]),
         (
+            "fields jsonParse(@message) as m | filter ispresent(m) | stats count(*) by m.user.name, m.list[1]",
+            &["m.user.name=ann count(*)=1", "m.user.name=bob m.list[1]=2 count(*)=1"],
+        ),
+        (
+            "display jsonStringify(jsonParse(' [1, 2]')) as s, jsonParse('5') as no, jsonStringify(level) | limit 1",
+            &["s=[1,2]"],
+        ),
+        (
+            "fields jsonParse('[{\"a-b\":[5,6]}]') as l | display l[0].`a-b`[1] as six, l[0] | limit 1",
+            &["six=6 l[0]={\"a-b\":[5,6]}"],
+        ),
+        (
             "stats max(n) as most, min(n) as least, most - least as between by bin(1h)",
             &["bin(1h)=1970-01-01 00:00:00.000 most=10 least=3 between=7"],
         ),
@@ -163,6 +175,8 @@ fn what_is_no_query_is_refused_with_its_place() {
         ("fields strlen(a, b)", 7),
         ("limit 5 | stats count(*)", 0),
         ("fields a ~ b", 9),
+        ("fields a[b]", 9),
+        ("fields a[0]. + 1", 13),
     ] {
         let error = Query::parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
         assert_eq!(error.span.start, place, "{text}: {error}");
