@@ -5,6 +5,7 @@ import concurrent.futures
 import io
 import json
 import os
+import resource
 import socket
 import threading
 import time
@@ -277,6 +278,27 @@ def test_slow_clients_lose_their_connection_and_nobody_else_notices(raw, server,
     assert received < 24_000_000, "the server waited for a client that did not read"
     assert silent_http2.socket.recv(1 << 16), "it was greeted"
     until(lambda: silent_http2.socket.recv(1 << 16) == b"", "the silent connection to end", timeout=60)
+
+
+def test_who_only_holds_on_to_a_connection_keeps_nobody_out(server, clients, probe):
+    """More silent connections than the server has places for: those make room, and one in use does not."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(5000, limits[1]), limits[1]))
+    path = f"{FUNCTIONS}{probe}/invocations"
+    opened = [busy := Raw(server.port, request(clients, "POST", path, b'{"do": "sleep", "seconds": 6}'))]
+    begun = time.monotonic()
+    try:
+        for number in range(2200):
+            opened.append(Raw(server.port, b"GET /" if number % 2 else b""))
+        for _ in range(10):
+            opened.append(Raw(server.port, request(clients, "POST", path, b'"in time"')))
+            assert opened[-1].answer()[2] == b'"in time"'
+        assert time.monotonic() - begun < 29, "the first silent clients were given up before, which takes 30 seconds"
+        assert busy.answer()[0] == 200
+    finally:
+        for connection in opened:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_an_upload_whose_client_hangs_up_is_still_settled(raw, clients, lambda_, python):

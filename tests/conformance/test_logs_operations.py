@@ -162,15 +162,18 @@ def test_insights_counts_what_functions_report(logs, invoke, make):
     answer.ok
     group = f"/aws/lambda/{name}"
     until(lambda: [e for e in events(logs, group) if e["message"].startswith("REPORT")], "the report")
-    text = "filter @type = 'REPORT' | stats count(*) as calls, max(@duration) as slowest, max(@memorySize) / 1000000 as mb"
-    # An aggregate is what stats takes; arithmetic on it belongs into the next command.
-    error = refused(logs.start_query, logGroupName=group, queryString=text, startTime=0, endTime=1)
-    assert error.code == "MalformedQueryException"
-    text = "filter @type = 'REPORT' | stats count(*) as calls, max(@memorySize) as bytes by @requestId | fields bytes / 1000000 as mb"
+    # User Guide, "Sample queries", has such expressions over aggregates and over the columns before.
+    text = (
+        "filter @type = 'REPORT' | stats count(*) as calls, max(@memorySize) / 1000000 as mb,"
+        " count(@initDuration) / count(@type) * 100 as cold, mb - calls as less by @requestId"
+    )
     results = run(logs, logGroupName=group, queryString=text)
     assert results["status"] == "Complete"
     (row,) = rows(results)
     assert (row["@requestId"], row["calls"], row["mb"]) == (answer.request_id, "1", "128")
+    assert (row["cold"], row["less"]) == ("100", "127")
+    error = refused(logs.start_query, logGroupName=group, queryString="stats @duration", startTime=0, endTime=1)
+    assert error.code == "MalformedQueryException"
     results = run(logs, logGroupNames=[group], queryString="filter ispresent(n) | fields n, @logStream | sort n desc")
     assert [row["n"] for row in rows(results)] == ["4", "1"]
     pointer = results["results"][0][-1]

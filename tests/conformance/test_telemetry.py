@@ -186,6 +186,7 @@ def test_what_cannot_be_sent_keeps_the_server_from_starting(own_server):
     own_server.environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}
     done = own_server.run("up", "--listen", "127.0.0.1:0", "--data-dir", own_server.data_dir)
     assert done.returncode != 0 and "OTEL_EXPORTER_OTLP_ENDPOINT" in done.stderr, done
+    assert "launcher" not in done.stderr, "nothing was begun that then had to end"
 
 
 def test_the_log_has_a_line_for_each_request_and_no_secret(own_server):

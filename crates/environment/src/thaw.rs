@@ -2,6 +2,9 @@
 
 use lambent_sandbox_client::Control;
 
+/// The cgroup is not there any more.
+const ENODEV: i32 = 19;
+
 /// Thaws the sandbox when it is dropped.
 ///
 /// An event is written to the runtime's connection first: a process that was thawed before would wake, find nothing, go to
@@ -19,10 +22,15 @@ impl Thaw {
 impl Drop for Thaw {
     fn drop(&mut self) {
         // Without the environment's lock, which may be held here.
-        if let Err(error) = self.0.thaw() {
-            // It fails for a sandbox that is gone, which says so itself. Any other would stay frozen.
-            tracing::warn!(%error, "an execution environment could not be thawed, and is ended");
-            self.0.kill();
+        match self.0.thaw() {
+            Ok(()) => {}
+            // A sandbox that is gone says so itself.
+            Err(error) if error.raw_os_error() == Some(ENODEV) => {}
+            // Any other would stay frozen.
+            Err(error) => {
+                tracing::warn!(%error, "an execution environment could not be thawed, and is ended");
+                self.0.kill();
+            }
         }
     }
 }

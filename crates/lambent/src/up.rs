@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: UpArgs, terminal: &Terminal) -> ExitCode {
 fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let with_demo = arguments.demo;
     let config = configuration(arguments)?;
+    Telemetry::check()?;
     let earlier = report::earlier_data_dir(&config.data_dir);
     // Before the first thread: as root this is where the rights end.
     let prepared = Prepared::new(config.clone())?;

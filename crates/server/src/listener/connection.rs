@@ -6,6 +6,7 @@
 //! | stops in the middle of a body, or takes minutes for it | `gateway/body.rs` |
 //! | does not take its answer | `door.rs` |
 //! | is silent by HTTP/2, with nothing under way | after [`HEAD_TIMEOUT`], by `GOAWAY` |
+//! | has not used it for longest when all places are taken | `house.rs` |
 //! | is gone without a word | by TCP or, with HTTP/2, by a ping that is not answered |
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::door::Door;
+use super::house::Seat;
 use crate::gateway::{Gateway, Origin, Reply};
 use crate::tls::{Secured, Tls};
 use crate::urls::Peer;
@@ -78,12 +80,13 @@ pub(super) async fn serve(
     mut peer: Peer,
     gateway: Arc<Gateway>,
     tls: Tls,
+    seat: Arc<Seat>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut door = Door::new(stream);
     let Some(version) = soon(door.version(), &mut stopped).await else { return };
     if version != Version::Tls {
-        return speak(door, version, peer, gateway, stopped).await;
+        return speak(door, version, peer, gateway, seat, stopped).await;
     }
     // A handshake that fails has told the client why, by TLS's own alert.
     let Some(stream) = soon(tls.acceptor.accept(door), &mut stopped).await else { return };
@@ -92,7 +95,7 @@ pub(super) async fn serve(
     // Whatever ALPN has settled: the client's first bytes say it again (RFC 9113, section 3.4).
     let Some(version) = soon(door.version(), &mut stopped).await else { return };
     // What it speaks is on the heap: a connection without TLS, the usual one, is not to be as large as one with it.
-    Box::pin(speak(door, version, peer, gateway, stopped)).await;
+    Box::pin(speak(door, version, peer, gateway, seat, stopped)).await;
 }
 
 /// What the client has to do before it is served; `None` when it does not, or the server stops meanwhile. Errors here and
@@ -114,27 +117,45 @@ async fn speak<C>(
     version: Version,
     peer: Peer,
     gateway: Arc<Gateway>,
+    seat: Arc<Seat>,
     stopped: watch::Receiver<bool>,
 ) where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let leaving = Arc::clone(&seat);
     match version {
         // TLS within TLS is nothing that anybody speaks.
         Version::Tls => {}
         Version::One => {
             let service = service_fn(move |request: Request<Incoming>| {
-                Arc::clone(&gateway).answer(Origin::Client(peer), request)
+                let (begun, answer) =
+                    (seat.begin(), Arc::clone(&gateway).answer(Origin::Client(peer), request));
+                async move {
+                    let answer = answer.await;
+                    drop(begun);
+                    answer
+                }
             });
             let connection = http1().serve_connection(TokioIo::new(door), service);
-            drive(connection, stopped, std::future::pending()).await;
+            drive(connection, stopped, leaving.asked()).await;
         }
         Version::Two => {
             let (open, under_way) = watch::channel(0);
             let service = service_fn(move |request: Request<Incoming>| {
-                answer_counted(Arc::clone(&gateway), Origin::Client(peer), open.clone(), request)
+                let begun = seat.begin();
+                let answer =
+                    answer_counted(Arc::clone(&gateway), Origin::Client(peer), open.clone(), request);
+                async move {
+                    let answer = answer.await;
+                    drop(begun);
+                    answer
+                }
             });
             let connection = http2(Streams::default()).serve_connection(TokioIo::new(door), service);
-            drive(connection, stopped, idle(under_way)).await;
+            let idle = async {
+                tokio::select! { () = idle(under_way) => {}, () = leaving.asked() => {} }
+            };
+            drive(connection, stopped, idle).await;
         }
     }
 }
@@ -150,7 +171,7 @@ pub(super) enum Version {
     Tls,
 }
 
-/// Runs a connection; asks it to end well when the server stops or nobody uses it.
+/// Runs a connection; asks it to end well when the server stops, nobody uses it, or others need its place.
 async fn drive<C>(connection: C, mut stopped: watch::Receiver<bool>, idle: impl Future<Output = ()>)
 where
     C: GracefulConnection,

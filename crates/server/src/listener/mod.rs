@@ -2,6 +2,7 @@
 
 mod connection;
 mod door;
+mod house;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use hyper_util::rt::TokioIo;
 use lambent_environment::steady;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::house::House;
 use crate::gateway::{Gateway, Origin};
 use crate::tls::Tls;
 use crate::urls::Peer;
@@ -32,31 +34,41 @@ pub(crate) async fn serve(
 ) {
     let mut stop = std::pin::pin!(stop);
     let (stopping, stopped) = watch::channel(false);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let house = House::new(CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
-        // A full house waits here, and the kernel's queue holds the door.
-        let place = Arc::clone(&places).acquire_owned();
         let accepted = tokio::select! {
             () = &mut stop => break,
             Some(_ended) = connections.join_next() => continue,
-            accepted = async { (place.await, listener.accept().await) } => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (place, stream, peer) = match accepted {
-            (Ok(place), Ok((stream, from))) => (place, stream, Peer { address: from.ip(), secured: None }),
+        let Ok((stream, from)) = accepted else {
             // Out of descriptors, or the client was gone before we looked: give the others a moment to finish.
-            (_, Err(_)) | (Err(_), _) => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
         };
+        // Where nobody can make room one waits here, and the kernel's queue holds the door.
+        let place = tokio::select! {
+            () = &mut stop => break,
+            place = house.place() => place,
+        };
+        let peer = Peer { address: from.ip(), secured: None };
         // Answers are written whole; waiting for more to send with them only costs time.
         let _best_effort = stream.set_nodelay(true);
         let (gateway, tls, stopped) = (Arc::clone(&gateway), tls.clone(), stopped.clone());
         connections.spawn(async move {
             let requests = Arc::clone(&gateway.requests);
             let _counted = requests.connected();
-            steady(connection::serve(stream, peer, gateway, tls, stopped)).await;
+            let seat = Arc::clone(&place.seat);
+            // What has arrived is looked at first: a connection with a request is not one that nobody uses.
+            let served = async {
+                tokio::select! {
+                    biased;
+                    () = connection::serve(stream, peer, gateway, tls, Arc::clone(&seat), stopped) => {}
+                    () = seat.asked_unused() => {}
+                }
+            };
+            steady(served).await;
             drop(place);
         });
     }

@@ -60,6 +60,14 @@ where
 }
 
 impl Telemetry {
+    /// Looks at what the environment asks for, before anything else is begun.
+    ///
+    /// # Errors
+    /// [`OtlpError`] when a variable `OTEL_…` asks for what is not there.
+    pub fn check() -> Result<(), OtlpError> {
+        otlp::Otlp::from_environment().map(drop)
+    }
+
     /// Begins to take what the whole process says. There is one for a process: a second start leaves the first in
     /// place. Needs the runtime, on which the exporters send.
     ///

@@ -18,6 +18,7 @@ mod lexer;
 mod parse;
 mod records;
 mod run;
+mod stats;
 mod value;
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use lambent_model::{LogStream, Scope};
-use lambent_wire::logs::{InputLogEvent, PutLogEventsRequest, PutLogEventsResponse, RejectedLogEventsInfo};
+use lambent_wire::logs::{
+    EntityRejectionErrorType, InputLogEvent, PutLogEventsRequest, PutLogEventsResponse, RejectedEntityInfo,
+    RejectedLogEventsInfo,
+};
 
 use super::super::catalog::read::Group;
 use super::super::storage::frame::OVERHEAD_BYTES;
@@ -19,9 +22,6 @@ pub(super) fn answer(
     scope: &Scope,
     input: PutLogEventsRequest,
 ) -> Result<PutLogEventsResponse, Refusal> {
-    if input.entity.is_some() {
-        return Err(invalid("entity is not supported: leave it out").into());
-    }
     check(&input.log_events)?;
     let group = named_group(change.conn, scope, &input.log_group_name)?;
     let stream = find_stream(change.conn, &group, &input.log_stream_name)?;
@@ -33,12 +33,17 @@ pub(super) fn answer(
         let name = LogStream { scope: scope.clone(), group: group.name, stream: stream.name };
         change.put = Some(Put { group: group.id, stream: stream.id, name: Arc::new(name), events });
     }
+    // There is nothing that an entity could be shown with. AWS takes the events all the same where it does not take one, and
+    // agents that always send theirs (CloudWatch's, Fluent Bit's) rely on it.
+    let rejected_entity_info = input
+        .entity
+        .map(|_| RejectedEntityInfo { error_type: Some(EntityRejectionErrorType::UnsupportedLogGroupType) });
     // The token is not looked at any more, here or there; clients still expect one.
     let token = format!("{:056}", change.now_ms);
     Ok(PutLogEventsResponse {
         next_sequence_token: Some(token),
         rejected_log_events_info: rejected,
-        rejected_entity_info: None,
+        rejected_entity_info,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::ast::{Aggregate, AggregateFunction, Named};
+use super::ast::{AggregateFunction, Stats};
 use super::eval::{Fields, eval};
 use super::records::Record;
 use super::run::Exhausted;
@@ -30,13 +30,8 @@ impl Groups {
         Self { hasher: RandomState::new(), groups: HashMap::new(), bytes: 0 }
     }
 
-    pub(super) fn add(
-        &mut self,
-        row: &impl Fields,
-        at_ms: i64,
-        aggregates: &[Aggregate],
-        by: &[Named],
-    ) -> Result<(), Exhausted> {
+    pub(super) fn add(&mut self, row: &impl Fields, at_ms: i64, stats: &Stats) -> Result<(), Exhausted> {
+        let Stats { aggregates, by, .. } = stats;
         let key: Vec<Value<'_>> = by.iter().map(|named| eval(&named.expression, row)).collect();
         let text: Vec<Option<String>> =
             key.iter().map(|v| v.display().map(|text| text.into_owned())).collect();
@@ -57,7 +52,8 @@ impl Groups {
     }
 
     /// The groups as rows, in the order of their keys. Without `by` there is one, also of nothing.
-    pub(super) fn finish(self, aggregates: &[Aggregate], by: &[Named]) -> Vec<Record> {
+    pub(super) fn finish(self, stats: &Stats) -> Vec<Record> {
+        let Stats { aggregates, by, columns } = stats;
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         if groups.is_empty() && by.is_empty() {
             let counts = aggregates.iter().map(|aggregate| Accumulator::new(aggregate.function)).collect();
@@ -73,7 +69,15 @@ impl Groups {
         let record = |group: Group| {
             let keys = by.iter().map(|named| named.name.clone()).zip(group.key);
             let names = aggregates.iter().map(|aggregate| aggregate.name.clone());
-            Record::new(keys.chain(names.zip(group.counts.into_iter().map(Accumulator::finish))).collect())
+            let mut shown: Vec<_> = keys.collect();
+            let counts = names.zip(group.counts.into_iter().map(Accumulator::finish));
+            let mut known = Record::new(shown.iter().cloned().chain(counts).collect());
+            for column in columns {
+                let value = eval(&column.expression, &known).into_owned();
+                known.set(&column.name, value.clone());
+                shown.push((column.name.clone(), value));
+            }
+            Record::new(shown)
         };
         groups.into_iter().map(record).collect()
     }

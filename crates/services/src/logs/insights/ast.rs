@@ -14,7 +14,7 @@ pub(super) enum Command {
     Display(Vec<Named>),
     Filter(Expression),
     Parse(Parse),
-    Stats { aggregates: Vec<Aggregate>, by: Vec<Named> },
+    Stats(Stats),
     Sort(Vec<(Expression, Order)>),
     Limit(usize),
     Dedup(Vec<Expression>),
@@ -41,8 +41,19 @@ pub(super) struct Parse {
     pub(super) names: Vec<String>,
 }
 
+/// `stats COLUMNS by KEYS`.
+#[derive(Debug)]
+pub(super) struct Stats {
+    /// What is counted, each under the text of its call.
+    pub(super) aggregates: Vec<Aggregate>,
+    pub(super) by: Vec<Named>,
+    /// What is shown: expressions over aggregates, keys, and the columns before.
+    pub(super) columns: Vec<Named>,
+}
+
 #[derive(Debug)]
 pub(super) struct Aggregate {
+    /// Its call, such as `avg(@duration)`.
     pub(super) name: String,
     pub(super) function: AggregateFunction,
     /// What is aggregated; `None` for `count(*)`.
@@ -82,6 +93,31 @@ pub(super) enum Expression {
     /// A period in milliseconds, and the time in it.
     Bin(i64, Box<Self>),
     Call(super::functions::Function, Vec<Self>),
+}
+
+impl Expression {
+    /// Calls `look` with the name of each field in it.
+    pub(super) fn fields<'a>(&'a self, look: &mut impl FnMut(&'a str)) {
+        match self {
+            Self::Field(name) => look(name),
+            Self::Number(_) | Self::Text(_) => {}
+            Self::Not(inner) | Self::LikeText(inner, _) | Self::LikeRegex(inner, _) | Self::Bin(_, inner) => {
+                inner.fields(look)
+            }
+            Self::And(left, right)
+            | Self::Or(left, right)
+            | Self::Compare(_, left, right)
+            | Self::Arithmetic(_, left, right) => {
+                left.fields(look);
+                right.fields(look);
+            }
+            Self::In(left, list) => {
+                left.fields(look);
+                list.iter().for_each(|item| item.fields(look));
+            }
+            Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.fields(look)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

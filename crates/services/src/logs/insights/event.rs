@@ -117,6 +117,9 @@ impl Fields for Row<'_> {
         if let Some((_, value)) = self.computed.iter().find(|(known, _)| known == name) {
             return value.clone();
         }
+        if let Some(value) = within(&self.computed, name) {
+            return value;
+        }
         if name.starts_with('@') {
             let own = self.own(name);
             if !own.is_null() {
@@ -160,8 +163,18 @@ fn member<'a>(json: &'a Json, path: &str) -> Value<'a> {
         Some(Json::String(text)) => Value::text(text),
         Some(Json::Number(number)) => number.as_f64().map_or(Value::Null, Value::Number),
         Some(Json::Bool(value)) => Value::truth(*value),
-        Some(other) => Value::Text(other.to_string().into()),
+        Some(other) => Value::Structure(other.to_string().into()),
     }
+}
+
+/// `a.b.0`, where a column is a map or a list and the rest of the name is in it.
+pub(super) fn within(columns: &[(String, Value<'static>)], name: &str) -> Option<Value<'static>> {
+    name.match_indices('.').find_map(|(point, _)| {
+        let (_, value) = columns.iter().find(|(known, _)| *known == name[..point])?;
+        let Value::Structure(json) = value else { return None };
+        let json = serde_json::from_str(json).ok()?;
+        Some(member(&json, &name[point + 1..]).into_owned())
+    })
 }
 
 /// Every field that an event has, with its value as results show it.

@@ -4,9 +4,10 @@
 use regex::{Regex, RegexBuilder};
 
 use super::QueryError;
-use super::ast::{Comparison, Expression};
+use super::ast::{Aggregate, AggregateFunction, Comparison, Expression};
 use super::functions::{self, Function};
 use super::lexer::{Spanned, Token};
+use super::stats::{self, aggregate_named};
 
 /// How deep an expression nests; each level is a few of the parser's own calls.
 const DEPTH_MAX: usize = 64;
@@ -19,11 +20,13 @@ pub(super) struct Cursor<'a> {
     tokens: Vec<Spanned>,
     at: usize,
     depth: usize,
+    /// Where aggregates may stand: those found so far.
+    aggregates: Option<Vec<Aggregate>>,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str, tokens: Vec<Spanned>) -> Self {
-        Self { text, tokens, at: 0, depth: 0 }
+        Self { text, tokens, at: 0, depth: 0, aggregates: None }
     }
 
     pub(super) fn peek(&self) -> Option<&Token> {
@@ -41,9 +44,20 @@ impl<'a> Cursor<'a> {
         self.tokens.get(self.at).map_or(self.text.len(), |spanned| spanned.start)
     }
 
-    /// Goes back to the token that begins there.
-    pub(super) fn rewind(&mut self, start: usize) {
-        self.at = self.tokens.partition_point(|spanned| spanned.start < start);
+    /// The characters of the next token.
+    pub(super) fn here(&self) -> std::ops::Range<usize> {
+        self.tokens.get(self.at).map_or(self.text.len()..self.text.len(), |next| next.start..next.end)
+    }
+
+    /// Reads expressions in which aggregates may stand. Each becomes a field of the name of its call.
+    pub(super) fn over_aggregates<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, QueryError>,
+    ) -> Result<(T, Vec<Aggregate>), QueryError> {
+        self.aggregates = Some(Vec::new());
+        let result = read(self);
+        let aggregates = self.aggregates.take().unwrap_or_default();
+        Ok((result?, aggregates))
     }
 
     /// The text from `start` to the end of the last token that was taken.
@@ -236,14 +250,13 @@ impl<'a> Cursor<'a> {
             Some(Token::Word(_)) => {
                 let start = self.start();
                 let Some(Token::Word(word)) = self.next() else { return Err(self.error("expected a field")) };
-                if self.eat("(") {
-                    self.deeper(|cursor| cursor.call(&word, start))
-                } else {
-                    Ok(Expression::Field(word))
-                }
+                if self.eat("(") { self.deeper(|cursor| cursor.call(&word, start)) } else { self.path(word) }
             }
-            Some(Token::Name(_) | Token::Number(_) | Token::Text(_)) => Ok(match self.next() {
-                Some(Token::Name(name)) => Expression::Field(name),
+            Some(Token::Name(_)) => {
+                let Some(Token::Name(name)) = self.next() else { return Err(self.error("expected a field")) };
+                self.path(name)
+            }
+            Some(Token::Number(_) | Token::Text(_)) => Ok(match self.next() {
                 Some(Token::Text(text)) => Expression::Text(text),
                 Some(Token::Number(number)) => Expression::Number(number),
                 _ => unreachable!("it was one of these above"),
@@ -252,7 +265,42 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// What follows a name into a map or a list: `list[0].a`, ``map.`special-name` ``. All becomes one name with points.
+    fn path(&mut self, mut name: String) -> Result<Expression, QueryError> {
+        loop {
+            if self.eat("[") {
+                match self.peek() {
+                    Some(Token::Number(index)) if *index >= 0.0 && index.fract() == 0.0 => {
+                        name.push_str(&format!(".{index}"));
+                    }
+                    _ => return Err(self.error("expected the number of an element")),
+                }
+                self.next();
+                self.expect("]")?;
+                continue;
+            }
+            let is_open = name.ends_with('.');
+            if !is_open && !self.eat(".") {
+                return Ok(Expression::Field(name));
+            }
+            match self.peek() {
+                Some(Token::Word(step) | Token::Name(step)) => {
+                    name.push_str(if is_open { "" } else { "." });
+                    name.push_str(step);
+                }
+                _ if is_open => return Ok(Expression::Field(name)),
+                _ => return Err(self.error("expected a name")),
+            }
+            self.next();
+        }
+    }
+
     fn call(&mut self, name: &str, start: usize) -> Result<Expression, QueryError> {
+        if self.aggregates.is_some()
+            && let Some(function) = aggregate_named(name)
+        {
+            return self.aggregate(function, start);
+        }
         if name.eq_ignore_ascii_case("bin") {
             let period = self.period()?;
             self.expect(")")?;
@@ -287,6 +335,20 @@ impl<'a> Cursor<'a> {
             });
         }
         Ok(Expression::Call(function, arguments))
+    }
+
+    fn aggregate(&mut self, function: AggregateFunction, start: usize) -> Result<Expression, QueryError> {
+        // There are no aggregates of aggregates.
+        let found = self.aggregates.take();
+        let aggregate = stats::arguments(self, function, start);
+        self.aggregates = found;
+        let aggregate = aggregate?;
+        let name = aggregate.name.clone();
+        let found = self.aggregates.get_or_insert_default();
+        if found.iter().all(|known| known.name != name) {
+            found.push(aggregate);
+        }
+        Ok(Expression::Field(name))
     }
 
     fn period(&mut self) -> Result<i64, QueryError> {

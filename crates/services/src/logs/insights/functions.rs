@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::value::Value;
 
@@ -50,6 +51,8 @@ functions! {
     DateCeil "dateceil" 2 2;
     FromMillis "frommillis" 1 1;
     ToMillis "tomillis" 1 1;
+    JsonParse "jsonparse" 1 1;
+    JsonStringify "jsonstringify" 1 1;
     IsValidIp "isvalidip" 1 1;
     IsValidIpv4 "isvalidipv4" 1 1;
     IsValidIpv6 "isvalidipv6" 1 1;
@@ -85,6 +88,10 @@ pub(super) fn call<'a>(function: Function, arguments: &[Value<'a>]) -> Value<'a>
         Function::FromMillis => first().map_or(Value::Null, |ms| Value::Time(whole(ms))),
         Function::ToMillis => number(first()),
         _ if arguments[0].is_null() => Value::Null,
+        Function::JsonParse => structure(&arguments[0]).map_or(Value::Null, Value::Structure),
+        Function::JsonStringify => {
+            structure(&arguments[0]).map_or(Value::Null, |json| Value::Text(Cow::Owned(json.to_string())))
+        }
         Function::IsValidIp => Value::truth(arguments[0].as_text().parse::<IpAddr>().is_ok()),
         Function::IsValidIpv4 => Value::truth(arguments[0].as_text().parse::<Ipv4Addr>().is_ok()),
         Function::IsValidIpv6 => Value::truth(arguments[0].as_text().parse::<Ipv6Addr>().is_ok()),
@@ -93,6 +100,15 @@ pub(super) fn call<'a>(function: Function, arguments: &[Value<'a>]) -> Value<'a>
         Function::IsIpv6InSubnet => in_subnet(arguments, IpAddr::is_ipv6),
         _ => on_text(function, arguments),
     }
+}
+
+/// A map or a list; nothing is made of what is neither.
+fn structure(value: &Value<'_>) -> Option<Arc<str>> {
+    if let Value::Structure(json) = value {
+        return Some(Arc::clone(json));
+    }
+    let json: serde_json::Value = serde_json::from_str(&value.as_text()).ok()?;
+    (json.is_object() || json.is_array()).then(|| json.to_string().into())
 }
 
 fn on_text<'a>(function: Function, arguments: &[Value<'a>]) -> Value<'a> {

@@ -92,7 +92,7 @@ impl Gather {
                 Command::Sort(_) => gather.sort = Some(index),
                 Command::Dedup(_) => gather.dedup = Some(index),
                 Command::Limit(rows) => gather.limit = gather.limit.min(*rows),
-                Command::Filter(_) | Command::Stats { .. } => {}
+                Command::Filter(_) | Command::Stats(_) => {}
             }
         }
         gather.columns = match gather.display.map(|index| &query.commands[index]) {

@@ -3,9 +3,10 @@
 use regex::RegexBuilder;
 
 use super::QueryError;
-use super::ast::{Aggregate, AggregateFunction, Command, Expression, Named, Order, Parse, Query};
+use super::ast::{Command, Expression, Named, Order, Parse, Query};
 use super::expression::Cursor;
 use super::lexer::{Token, tokens};
+use super::stats::stats;
 
 /// The most rows of a result (User Guide, "limit").
 pub(super) const ROWS_MAX: usize = 10_000;
@@ -29,7 +30,7 @@ impl Query {
                 return Err(cursor.error("there are too many commands"));
             }
         }
-        let stats = commands.iter().position(|command| matches!(command, Command::Stats { .. }));
+        let stats = commands.iter().position(|command| matches!(command, Command::Stats(_)));
         let before = &commands[..stats.unwrap_or(0)];
         if before.iter().any(|command| matches!(command, Command::Limit(_) | Command::Dedup(_))) {
             return Err(QueryError {
@@ -56,11 +57,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, QueryError> {
         "display" => Command::Display(list(cursor, named)?),
         "filter" => Command::Filter(cursor.expression()?),
         "parse" => Command::Parse(parse(cursor)?),
-        "stats" => {
-            let aggregates = list(cursor, aggregate)?;
-            let by = if cursor.eat_word("by") { list(cursor, named)? } else { Vec::new() };
-            Command::Stats { aggregates, by }
-        }
+        "stats" => Command::Stats(stats(cursor)?),
         "limit" | "head" => Command::Limit(limit(cursor)?),
         "dedup" => Command::Dedup(list(cursor, |cursor| cursor.expression())?),
         _ => {
@@ -70,7 +67,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, QueryError> {
     })
 }
 
-fn list<T>(
+pub(super) fn list<T>(
     cursor: &mut Cursor<'_>,
     mut one: impl FnMut(&mut Cursor<'_>) -> Result<T, QueryError>,
 ) -> Result<Vec<T>, QueryError> {
@@ -81,12 +78,13 @@ fn list<T>(
     Ok(items)
 }
 
-fn named(cursor: &mut Cursor<'_>) -> Result<Named, QueryError> {
+pub(super) fn named(cursor: &mut Cursor<'_>) -> Result<Named, QueryError> {
     let start = cursor.start();
     let expression = cursor.expression()?;
+    let text = cursor.since(start);
     let text = match &expression {
-        Expression::Field(name) => name.clone(),
-        _ => cursor.since(start).to_owned(),
+        Expression::Field(name) if !text.ends_with(']') => name.clone(),
+        _ => text.to_owned(),
     };
     let name = alias(cursor)?.unwrap_or(text);
     Ok(Named { name, expression })
@@ -107,15 +105,8 @@ fn name(cursor: &mut Cursor<'_>) -> Result<String, QueryError> {
 }
 
 fn ordered(cursor: &mut Cursor<'_>) -> Result<(Expression, Order), QueryError> {
-    let start = cursor.start();
     // `sort count(*)` speaks of the column of that name, not of a function.
-    let expression = match aggregate(cursor) {
-        Ok(aggregate) => Expression::Field(aggregate.name),
-        Err(_) => {
-            cursor.rewind(start);
-            cursor.expression()?
-        }
-    };
+    let (expression, _) = cursor.over_aggregates(Cursor::expression)?;
     let order = if cursor.eat_word("desc") {
         Order::Descending
     } else {
@@ -139,47 +130,6 @@ fn limit(cursor: &mut Cursor<'_>) -> Result<usize, QueryError> {
         }
         _ => Err(cursor.error("expected a number of rows")),
     }
-}
-
-fn aggregate(cursor: &mut Cursor<'_>) -> Result<Aggregate, QueryError> {
-    let start = cursor.start();
-    let Some(Token::Word(word)) = cursor.peek().cloned() else {
-        return Err(cursor.error("expected a function"));
-    };
-    let plain = match word.to_ascii_lowercase().as_str() {
-        "count" => AggregateFunction::Count,
-        "count_distinct" => AggregateFunction::CountDistinct,
-        "sum" => AggregateFunction::Sum,
-        "avg" => AggregateFunction::Avg,
-        "min" => AggregateFunction::Min,
-        "max" => AggregateFunction::Max,
-        "stddev" => AggregateFunction::StdDev,
-        "median" => AggregateFunction::Pct(50.0),
-        "pct" | "percentile" => AggregateFunction::Pct(f64::NAN),
-        "earliest" => AggregateFunction::Earliest,
-        "latest" => AggregateFunction::Latest,
-        "sortsfirst" => AggregateFunction::SortsFirst,
-        "sortslast" => AggregateFunction::SortsLast,
-        _ => return Err(cursor.error("expected a function that aggregates, such as count or avg")),
-    };
-    cursor.next();
-    cursor.expect("(")?;
-    let is_all = plain == AggregateFunction::Count
-        && (cursor.eat("*") || matches!(cursor.peek(), Some(Token::Sign(")"))));
-    let of = if is_all { None } else { Some(cursor.expression()?) };
-    let function = match plain {
-        AggregateFunction::Pct(rank) if rank.is_nan() => {
-            cursor.expect(",")?;
-            match cursor.next() {
-                Some(Token::Number(rank)) if (0.0..=100.0).contains(&rank) => AggregateFunction::Pct(rank),
-                _ => return Err(cursor.error("expected a percentile from 0 to 100")),
-            }
-        }
-        other => other,
-    };
-    cursor.expect(")")?;
-    let text = cursor.since(start).to_owned();
-    Ok(Aggregate { name: alias(cursor)?.unwrap_or(text), function, of })
 }
 
 /// `parse [FIELD] "glob *" as a, b` or `parse [FIELD] /regex with (?<names>…)/ [as a, b]`.

@@ -2,6 +2,7 @@
 
 use super::ast::{Command, Order};
 use super::eval::{Fields, eval};
+use super::event::within;
 use super::extract::extract;
 use super::value::Value;
 
@@ -14,7 +15,7 @@ impl Record {
         Self(columns)
     }
 
-    fn set(&mut self, name: &str, value: Value<'static>) {
+    pub(super) fn set(&mut self, name: &str, value: Value<'static>) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.to_owned(), value)),
@@ -33,7 +34,8 @@ impl Record {
 
 impl Fields for Record {
     fn field(&self, name: &str) -> Value<'_> {
-        self.0.iter().find(|(known, _)| known == name).map_or(Value::Null, |(_, value)| value.clone())
+        let own = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        own.or_else(|| within(&self.0, name)).unwrap_or(Value::Null)
     }
 }
 
@@ -80,7 +82,7 @@ pub(super) fn apply(mut records: Vec<Record>, command: &Command) -> Vec<Record> 
                 seen.insert(key)
             });
         }
-        Command::Stats { .. } => {}
+        Command::Stats(_) => {}
     }
     records
 }

@@ -1,7 +1,7 @@
 //! A query at work: events in, rows out.
 
 use super::aggregate::Groups;
-use super::ast::{Command, Query};
+use super::ast::{Command, Query, Stats};
 use super::eval::eval;
 use super::event::Row;
 use super::extract::extract;
@@ -36,7 +36,7 @@ impl Run {
     /// `limit` is that of the call, beside the query's own.
     pub(crate) fn new(query: Query, limit: Option<usize>) -> Self {
         let limit = limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-        let stats = query.commands.iter().position(|command| matches!(command, Command::Stats { .. }));
+        let stats = query.commands.iter().position(|command| matches!(command, Command::Stats(_)));
         let stage = match stats {
             Some(_) => Stage::Groups(Groups::new()),
             None => Stage::Rows(Box::new(Gather::new(&query, limit))),
@@ -71,9 +71,7 @@ impl Run {
         }
         self.matched += 1;
         match (&mut self.stage, self.stats.map(|at| &self.query.commands[at])) {
-            (Stage::Groups(groups), Some(Command::Stats { aggregates, by })) => {
-                groups.add(&row, row.at_ms, aggregates, by)
-            }
+            (Stage::Groups(groups), Some(Command::Stats(stats))) => groups.add(&row, row.at_ms, stats),
             (Stage::Rows(gather), _) => {
                 gather.add(&self.query, &row);
                 Ok(())
@@ -86,14 +84,14 @@ impl Run {
     pub(crate) fn finish(self) -> Result<Vec<Vec<(String, String)>>, Exhausted> {
         let Self { query, limit, stats, stage, .. } = self;
         let mut records = match (stage, stats.map(|at| &query.commands[at])) {
-            (Stage::Groups(groups), Some(Command::Stats { aggregates, by })) => groups.finish(aggregates, by),
+            (Stage::Groups(groups), Some(Command::Stats(stats))) => groups.finish(stats),
             (Stage::Rows(gather), _) => gather.finish(&query),
             (Stage::Groups(_), _) => Vec::new(),
         };
         let rest = stats.map_or(&[][..], |at| &query.commands[at + 1..]);
         for command in rest {
             records = match command {
-                Command::Stats { aggregates, by } => again(&records, aggregates, by)?,
+                Command::Stats(stats) => again(&records, stats)?,
                 other => apply(records, other),
             };
         }
@@ -103,15 +101,11 @@ impl Run {
 }
 
 /// A second `stats`, over the rows of the first.
-fn again(
-    records: &[Record],
-    aggregates: &[super::ast::Aggregate],
-    by: &[super::ast::Named],
-) -> Result<Vec<Record>, Exhausted> {
+fn again(records: &[Record], stats: &Stats) -> Result<Vec<Record>, Exhausted> {
     let mut groups = Groups::new();
     // Rows of groups have no time of their own: what is earliest among them is the first.
     for (at, record) in (0..).zip(records) {
-        groups.add(record, at, aggregates, by)?;
+        groups.add(record, at, stats)?;
     }
-    Ok(groups.finish(aggregates, by))
+    Ok(groups.finish(stats))
 }

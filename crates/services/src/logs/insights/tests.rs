@@ -87,6 +87,32 @@ fn queries_give_rows() {
         ("stats count(*) by level | sort count(*) desc | display level", &["", "level=error", "level=info"]),
         ("filter level = 'none' | stats count(*) as c, avg(n)", &["c=0"]),
         (
+            "fields jsonParse(@message) as m | filter ispresent(m) | stats count(*) by m.user.name, m.list[1]",
+            &["m.user.name=ann count(*)=1", "m.user.name=bob m.list[1]=2 count(*)=1"],
+        ),
+        (
+            "display jsonStringify(jsonParse(' [1, 2]')) as s, jsonParse('5') as no, jsonStringify(level) | limit 1",
+            &["s=[1,2]"],
+        ),
+        (
+            "fields jsonParse('[{\"a-b\":[5,6]}]') as l | display l[0].`a-b`[1] as six, l[0] | limit 1",
+            &["six=6 l[0]={\"a-b\":[5,6]}"],
+        ),
+        (
+            "stats max(n) as most, min(n) as least, most - least as between by bin(1h)",
+            &["bin(1h)=1970-01-01 00:00:00.000 most=10 least=3 between=7"],
+        ),
+        (
+            "stats count(@type) as all, (count(@initDuration) / count(@type)) * 100 as cold, 100 * 2 by @type | filter all > 0",
+            &["@type=REPORT all=1 cold=100 100 * 2=200", "@type=START all=1 cold=0 100 * 2=200"],
+        ),
+        ("stats sum(n) / count(n), greatest(min(n), 5) as g", &["sum(n) / count(n)=6.5 g=5"]),
+        (
+            "stats concat(level, '!') as loud, count(*) by level | sort count(*) * -1 | limit 1",
+            &["count(*)=4"],
+        ),
+        ("stats count(*) as max, max + 1 as more", &["max=6 more=7"]),
+        (
             "parse @message \"user=*, method:*, latency := *\" as u, m, l | filter ispresent(u) | display u, m, l + 1",
             &["u=ann m=get l + 1=8"],
         ),
@@ -135,6 +161,11 @@ fn what_is_no_query_is_refused_with_its_place() {
         ("filter a like 5", 14),
         ("filter a = 'open", 11),
         ("stats nothing(a)", 6),
+        ("stats a, count(*)", 6),
+        ("stats count(*) as c, d - c as e", 21),
+        ("stats later + 1, count(*) as later", 6),
+        ("stats max(min(a))", 10),
+        ("filter count(*) > 1", 7),
         ("stats pct(a, 200)", 16),
         ("stats count(*) by bin(5)", 22),
         ("parse @message 'a * b *' as one", 31),
@@ -144,6 +175,8 @@ fn what_is_no_query_is_refused_with_its_place() {
         ("fields strlen(a, b)", 7),
         ("limit 5 | stats count(*)", 0),
         ("fields a ~ b", 9),
+        ("fields a[b]", 9),
+        ("fields a[0]. + 1", 13),
     ] {
         let error = Query::parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
         assert_eq!(error.span.start, place, "{text}: {error}");

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use lambent_model::Timestamp;
 
@@ -12,6 +13,8 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     /// Milliseconds since the UNIX epoch.
     Time(i64),
+    /// A map or a list, as JSON.
+    Structure(Arc<str>),
 }
 
 impl<'a> Value<'a> {
@@ -32,14 +35,14 @@ impl<'a> Value<'a> {
             Value::Null => false,
             Value::Number(number) => *number != 0.0,
             Value::Text(text) => text == "true" || text.parse().is_ok_and(|number: f64| number != 0.0),
-            Value::Time(_) => true,
+            Value::Time(_) | Value::Structure(_) => true,
         }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a time in milliseconds is far below 2^53")]
     pub(super) fn number(&self) -> Option<f64> {
         match self {
-            Value::Null => None,
+            Value::Null | Value::Structure(_) => None,
             Value::Number(number) => Some(*number),
             Value::Text(text) => {
                 let text = text.trim();
@@ -59,6 +62,7 @@ impl<'a> Value<'a> {
             Value::Number(number) => Some(Cow::Owned(format_number(*number))),
             Value::Text(text) => Some(Cow::Borrowed(text.as_ref())),
             Value::Time(ms) => Some(Cow::Owned(format_time(*ms))),
+            Value::Structure(json) => Some(Cow::Borrowed(json)),
         }
     }
 
@@ -73,12 +77,18 @@ impl<'a> Value<'a> {
             Value::Number(number) => Value::Number(number),
             Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
             Value::Time(ms) => Value::Time(ms),
+            Value::Structure(json) => Value::Structure(json),
         }
     }
 
     /// Bytes that it occupies.
     pub(super) fn size(&self) -> usize {
-        size_of::<Self>() + if let Value::Text(text) = self { text.len() } else { 0 }
+        size_of::<Self>()
+            + match self {
+                Value::Text(text) => text.len(),
+                Value::Structure(json) => json.len(),
+                _ => 0,
+            }
     }
 
     /// The order of `sort`: nothing, then texts, then numbers (User Guide, "sort").

@@ -66,8 +66,14 @@ async fn events_are_taken_in_order_and_within_their_window() {
     service.empty("PutRetentionPolicy", json!({"logGroupName": GROUP, "retentionInDays": 1})).await;
     let answer = service.put(&[(-2 * DAY_MS, "expired"), (5, "kept")]).await;
     assert_eq!(answer["rejectedLogEventsInfo"], json!({"expiredLogEventEndIndex": 1}));
+    // What an agent says of who writes is not kept; what it writes is.
+    let entity = json!({"keyAttributes": {"Type": "Service", "Name": "orders"}});
+    let events = json!([{"timestamp": NOW_MS + 6, "message": "of an entity"}]);
+    let input = json!({"logGroupName": GROUP, "logStreamName": "s", "logEvents": events, "entity": entity});
+    let answer = service.ok("PutLogEvents", input).await;
+    assert_eq!(answer["rejectedEntityInfo"], json!({"errorType": "UnsupportedLogGroupType"}));
     let found = service.ok("GetLogEvents", json!({"logGroupName": GROUP, "logStreamName": "s"})).await;
-    assert_eq!(column(&found, "events", "message"), ["old", "now", "kept"]);
+    assert_eq!(column(&found, "events", "message"), ["old", "now", "kept", "of an entity"]);
 
     let event = |after_ms: i64, message: &str| json!({"timestamp": NOW_MS + after_ms, "message": message});
     let half = "x".repeat(600_000);
