@@ -8,6 +8,7 @@ import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setLazyFeedback } from "./flags.mjs";
 import { holdsAnything, importFile, ownFolder, tryImportAtOnce } from "./loader.mjs";
 import { lineReader } from "./waiting.mjs";
 
@@ -105,6 +106,8 @@ function entranceOf(file) {
 export async function rehearse({ become, forget, nodePath, connect, run }) {
   const requireWarm = createRequire(import.meta.url);
   withoutStderr(() => OFTEN_REQUIRED.forEach((name) => requireWarm(name)));
+  // Few rounds suffice then. What more of them would have V8 compile would be more to fetch for a start, too.
+  setLazyFeedback(false);
   const listeners = LISTENED.map((name) => process.listeners(name));
   // Nobody reads it.
   const log = openSync("/dev/null", "w");
@@ -140,4 +143,5 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
     forget();
   }
   closeSync(log);
+  setLazyFeedback(true);
 }
