@@ -23,4 +23,9 @@ export function restoreFlags() {
   isLowered = false;
 }
 
+/** Whether V8 notes what a function has met, by which later calls are short, only after some calls of it, as it does by default. */
+export function setLazyFeedback(isLazy) {
+  setFlagsFromString(isLazy ? "--lazy-feedback-allocation" : "--no-lazy-feedback-allocation");
+}
+
 for (const word of GIVEN) setFlagsFromString(DEFAULTS.get(nameOf(word)));

@@ -61,6 +61,8 @@ function awaitAtTop(promise) {
     process.off("exit", atExit);
     if (isIdle) process.exitCode = undefined;
   };
+  // So that it is compiled by the time at which it is called, which is before the first event is taken.
+  settled();
   process.on("beforeExit", beforeExit);
   process.on("exit", atExit);
   promise.finally(settled).catch(fail);

@@ -12,9 +12,9 @@ import { invokeContext, invokeStore } from "./invoke-store.mjs";
 import { loadHandler } from "./loader.mjs";
 import { forgetInvocation, globalIds, patchConsole, setInvocation } from "./logging.mjs";
 import { processorOf } from "./processors.mjs";
-import { recallOf, rehearse } from "./rehearsal.mjs";
+import { rehearse } from "./rehearsal.mjs";
 import { defineGlobal, highWaterMarkOf, streamingKind } from "./streaming.mjs";
-import { isWaiting, prepareToWait } from "./waiting.mjs";
+import { enter, isWaiting, prepareToWait } from "./waiting.mjs";
 
 const VERSION = "3.3.0";
 const NO_CALLBACKS =
@@ -218,19 +218,19 @@ async function load(root, handlerName, client, store, logError, lastError) {
   }
 }
 
-/** The client of a process that was started before anybody knew for which function, once somebody does. */
+/** Runs the function of a process that was started before anybody knew for which, once somebody does. */
 async function awaitFunction() {
   const client = await connected(process.env.AWS_LAMBDA_RUNTIME_API);
-  const { become, forget: forgetProcess, remain, nodePath, assignment } = prepareToWait();
+  const { become, forget: forgetProcess, nodePath, assignment } = prepareToWait();
   const forget = () => forgetFunction(forgetProcess);
   await rehearse({ become, forget, nodePath, connect: connected, run });
   // Otherwise the garbage of all this is collected when the handler is loaded, at the cost of a millisecond. Twice, so that
   // new objects come to lie where there have been some.
   globalThis.gc?.({ type: "minor" });
   globalThis.gc?.({ type: "minor" });
-  become(assignment(recallOf({ become, forget, nodePath })));
-  remain();
-  return client;
+  const { env, entrance } = assignment();
+  become(env);
+  return run(client, entrance);
 }
 
 /** Takes back what `run` has left. */
@@ -249,7 +249,8 @@ async function connected(address) {
   return client;
 }
 
-async function run(root, handlerName, connection) {
+/** With an entrance there is nothing of the function's before it has been passed. */
+async function run(connection, entrance) {
   if (process.env.AWS_LAMBDA_MAX_CONCURRENCY !== undefined) {
     throw new Error("this client runs one invocation at a time, but AWS_LAMBDA_MAX_CONCURRENCY is set");
   }
@@ -262,16 +263,14 @@ async function run(root, handlerName, connection) {
   ignoreEmptyEventLoop();
   if (!MODERN) process.on("beforeExit", emptyEventLoop);
   restoreFlags();
-  const runtime = await load(root, handlerName, client, store, logError, lastError);
+  if (entrance) enter(entrance);
+  const root = process.env.LAMBDA_TASK_ROOT ?? process.cwd();
+  const runtime = await load(root, process.env._HANDLER ?? "", client, store, logError, lastError);
   // Later only a stream that is never ended is noticed in this way.
   if (MODERN && runtime?.handleOnce === runtime?.handleOnceStreaming) process.on("beforeExit", emptyEventLoop);
   runtime?.scheduleIteration();
 }
 
-const toRun = () => [process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? ""];
-
-const running = isWaiting(process.env)
-  ? awaitFunction().then((client) => run(...toRun(), client))
-  : run(...toRun());
+const running = isWaiting(process.env) ? awaitFunction() : run();
 // From nodejs24.x on a failure ends the process as any rejection does that nobody handles.
 if (!MODERN) await running;

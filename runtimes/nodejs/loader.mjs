@@ -138,7 +138,8 @@ export async function tryImportAtOnce(specifier) {
   promises.readFile = (...words) => {
     promises.readFile = ordinary;
     readsAtOnce = true;
-    return ordinary(...words);
+    // Not by its threads either: those that it has begun are frozen and thawed with each pause of the function.
+    return readFileSync(words[0]);
   };
   try {
     await importer(specifier);

@@ -8,8 +8,9 @@ import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setLazyFeedback } from "./flags.mjs";
 import { holdsAnything, importFile, ownFolder, tryImportAtOnce } from "./loader.mjs";
-import { readAll } from "./waiting.mjs";
+import { lineReader } from "./waiting.mjs";
 
 // As many as it takes until further ones make no start shorter.
 const ROUNDS = 4;
@@ -90,18 +91,12 @@ function withoutStderr(work) {
   }
 }
 
-/**
- * What does once more what comes first, when a function has been chosen and its code is not there yet: what has long not run
- * is in no cache of the processor, and takes twice as long.
- */
-export function recallOf({ become, forget, nodePath }) {
-  const text = documentOf(nodePath, "", -1);
-  return () => {
-    const { env, cwd } = JSON.parse(text);
-    // Where the time zone goes away Node.js looks for the host's, which takes longer than all this.
-    become({ env: env.filter(([name]) => name !== "TZ"), cwd });
-    forget();
-  };
+/** An entrance whose lines are those of a file with two, the first of which has been read. */
+function entranceOf(file) {
+  const fd = openSync(file);
+  const readLine = lineReader(fd);
+  readLine();
+  return { readLine, descriptors: [fd], cwd: "/" };
 }
 
 /**
@@ -111,6 +106,8 @@ export function recallOf({ become, forget, nodePath }) {
 export async function rehearse({ become, forget, nodePath, connect, run }) {
   const requireWarm = createRequire(import.meta.url);
   withoutStderr(() => OFTEN_REQUIRED.forEach((name) => requireWarm(name)));
+  // Few rounds suffice then. What more of them would have V8 compile would be more to fetch for a start, too.
+  setLazyFeedback(false);
   const listeners = LISTENED.map((name) => process.listeners(name));
   // Nobody reads it.
   const log = openSync("/dev/null", "w");
@@ -120,12 +117,13 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
     const platform = new Platform(served);
     const address = await platform.listen();
     const client = await connect(address);
-    readAll(openSync(join(ownFolder, "warm-module.mjs")));
-    become(JSON.parse(documentOf(nodePath, address, log)));
+    const entrance = entranceOf(join(ownFolder, "warm-module.mjs"));
+    const { env } = JSON.parse(documentOf(nodePath, address, log));
+    become(env);
     // The function's own folders are not there yet, and that of the runtime's packages may hold some.
     process.env.NODE_PATH = `${join(ownFolder, "nothing")}:${ownFolder}`;
     holdsAnything(join(ownFolder, "node_modules"));
-    await run(ownFolder, process.env._HANDLER, client);
+    await run(client, entrance);
     await allServed;
     // Handlers may be ES modules, each of which is loaded once.
     const file = join(ownFolder, "warm-module.mjs");
@@ -145,4 +143,5 @@ export async function rehearse({ become, forget, nodePath, connect, run }) {
     forget();
   }
   closeSync(log);
+  setLazyFeedback(true);
 }

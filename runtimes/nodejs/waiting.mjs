@@ -12,45 +12,43 @@ const VARIABLE = "_LAMBENT_ASSIGNMENT_FD";
 // proc(5), fields of `stat`.
 const ENVIRONMENT_START = 50;
 const ENVIRONMENT_END = 51;
+const NEWLINE = 10;
 
 export const isWaiting = (environment) => environment[VARIABLE] !== undefined;
 
 /**
  * What there is to do before anybody knows the function. In between there are no variables. Returns
- * - `become`, which makes the process look as if it had been started with these variables in this folder,
- * - `forget`, which takes that back, and `remain`, after which it cannot be,
- * - `assignment`, which blocks until somebody knows the function and gives both; `onCall` is called as soon as one is chosen,
+ * - `become`, which makes the process look as if it had been started with these variables,
+ * - `forget`, which takes that back,
+ * - `assignment`, which blocks until somebody knows the function and gives its variables and what `enter` needs,
  * - `nodePath`, the one variable of the start of which Node.js has kept something.
  */
 export function prepareToWait() {
   const fd = Number.parseInt(process.env[VARIABLE], 10);
   const nodePath = process.env.NODE_PATH;
-  const { show, showStart, close } = environmentShower();
+  const { show, showStart, memory } = environmentShower();
+  const readLine = lineReader(fd);
   clearEnvironment();
   return {
     nodePath,
-    assignment(onCall) {
-      const first = Buffer.alloc(1);
+    assignment() {
+      const given = { env: undefined, entrance: { readLine, descriptors: [fd, ...memory], cwd: "" } };
       writeSync(fd, "R");
-      const isCalled = readSync(fd, first, 0, 1, null) > 0;
-      if (isCalled) onCall();
-      // A space comes ahead.
-      const text = first.toString("latin1") + readAll(fd);
-      // The platform ends this sandbox.
-      if (!isCalled || text === " ") process.exit(0);
-      return JSON.parse(text);
+      // A space comes ahead, as soon as a function has been chosen: the processor is awake when the rest comes.
+      const { env, cwd } = JSON.parse(readLine());
+      given.env = env;
+      given.entrance.cwd = cwd;
+      return given;
     },
-    become({ env, cwd }) {
+    become(env) {
       for (const [name, value] of env) process.env[name] = value;
       if (process.env.NODE_PATH !== nodePath) nodeModule._initPaths();
       show(env);
-      process.chdir(cwd);
     },
     forget() {
       clearEnvironment();
       showStart();
     },
-    remain: close,
   };
 }
 
@@ -59,16 +57,33 @@ function clearEnvironment() {
   for (const name of Object.keys(process.env)) delete process.env[name];
 }
 
-/** The text that comes until the other side is closed, which this one is then. */
-export function readAll(fd) {
-  const parts = [];
-  const buffer = Buffer.alloc(16 * 1024);
-  for (let length; (length = readSync(fd, buffer, 0, buffer.length, null)) > 0; ) {
-    parts.push(buffer.toString("latin1", 0, length));
-  }
-  closeSync(fd);
-  // Put together before it is decoded: a character may lie in two parts.
-  return Buffer.from(parts.join(""), "latin1").toString("utf8");
+/** What reads the lines that come on a descriptor, one at each call. Where they end, the platform ends this sandbox. */
+export function lineReader(fd) {
+  let buffer = Buffer.alloc(16 * 1024);
+  let [start, end] = [0, 0];
+  return () => {
+    for (let from = start; ; ) {
+      // Behind what has been read there are zeros.
+      const newline = buffer.indexOf(NEWLINE, from);
+      if (newline >= 0) {
+        const line = buffer.toString("utf8", start, newline);
+        start = newline + 1;
+        return line;
+      }
+      from = end;
+      if (end === buffer.length) buffer = Buffer.concat([buffer], 2 * end);
+      const length = readSync(fd, buffer, end, buffer.length - end, null);
+      if (length === 0) process.exit(0);
+      end += length;
+    }
+  };
+}
+
+/** Blocks until the function's folders are there, which a line says, and enters one. Nothing can be taken back after that. */
+export function enter({ readLine, descriptors, cwd }) {
+  readLine();
+  for (const fd of descriptors) closeSync(fd);
+  process.chdir(cwd);
 }
 
 /** What overwrites the variables that /proc/self/environ shows: the memory of the start's environment. */
@@ -90,9 +105,9 @@ function environmentShower() {
     };
     // By which one sees from outside that it waits.
     const showStart = () => writeSync(memory, atStart, 0, atStart.length, start);
-    return { show, showStart, close: () => closeSync(memory) };
+    return { show, showStart, memory: [memory] };
   } catch {
     // A kernel that forbids it: the file shows the variables of the start, none of which is the function's.
-    return { show: () => {}, showStart: () => {}, close: () => {} };
+    return { show: () => {}, showStart: () => {}, memory: [] };
   }
 }

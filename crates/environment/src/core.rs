@@ -40,6 +40,8 @@ pub(crate) type Answer = Result<Completed, Arc<Invocation>>;
 /// What only the environment's task does, because it has to wait for the sandbox.
 pub(crate) enum Chore {
     Start(Program),
+    /// Let it go on that has been told what it is.
+    GoOn,
     /// Bring a snapshot to life in its place.
     Restore(Snapshot),
     /// Take one, and end.
@@ -60,6 +62,8 @@ struct Grip {
     control: Control,
     placement: Placement,
     pipes: Pipes,
+    /// Whether what waits in it has been told already what the first runtime is.
+    told: bool,
 }
 
 pub(crate) struct Core {

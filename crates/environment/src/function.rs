@@ -11,7 +11,8 @@ use lambent_model::{
     Bytes, Clock, Entropy, EnvironmentId, FunctionArn, LogSink, MemorySize, MetricSink, Timestamp, TraceSink,
 };
 use lambent_sandbox_client::{
-    Connection, Error as SandboxError, Isolation, Kind, Mount, Network, Program, Sandbox, Snapshot, Spec,
+    Connection, Error as SandboxError, Foretell, Isolation, Kind, Mount, Network, Program, Sandbox, Snapshot,
+    Spec,
 };
 use tokio::sync::Semaphore;
 
@@ -42,8 +43,9 @@ pub type SandboxFuture = Pin<Box<dyn Future<Output = Result<Sandbox, SandboxErro
 /// Where sandboxes come from.
 pub trait Sandboxes: Send + Sync {
     /// A sandbox for a function: made for it, or one that was made in advance, if there is one of this kind. Either way
-    /// it shows what `spec` says and has its limits; what was started in it in advance goes on with its first program.
-    fn sandbox(&self, spec: Spec, kind: Option<Kind>) -> SandboxFuture;
+    /// it shows what `spec` says and has its limits; what was started in it in advance goes on with its first program,
+    /// which it may have been told already.
+    fn sandbox(&self, spec: Spec, kind: Option<Kind>, foretell: Box<Foretell>) -> SandboxFuture;
 }
 
 /// What all environments of a server share.
@@ -101,6 +103,18 @@ pub struct Secrets {
     pub metadata_token: String,
     /// See [`Placement::credentials_token`].
     pub credentials_token: String,
+}
+
+impl Secrets {
+    /// Those of one environment.
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
+        let token = || {
+            let mut token = [0; 32];
+            entropy.fill(&mut token);
+            token.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        Self { metadata_token: token(), credentials_token: token() }
+    }
 }
 
 /// Why the function's runtime cannot be started.

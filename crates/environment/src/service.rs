@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use lambent_model::{Completed, EnvironmentId, Invocation, Origin, Segment, TakeResponse, Work};
 use lambent_sandbox_client::{
-    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Sandbox, Snapshot, Snapshotting, Spec,
+    Control, Datagrams, Error as SandboxError, Event as SandboxEvent, Foretell, Sandbox, Snapshot,
+    Snapshotting, Spec,
 };
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Semaphore, oneshot};
@@ -136,15 +137,15 @@ pub fn spawn(
         let began = Instant::now();
         // One that was made in advance was made for neither.
         let kind = if snapshots == Snapshotting::No { function.plan.kind() } else { None };
-        let sandbox = world.sandboxes.sandbox(spec, kind);
+        let secrets = function.plan.secrets().unwrap_or_else(|| Secrets::new(&*world.entropy));
+        let site = Site { log_stream: shared.log_stream(), initialization, secrets };
+        let sandbox = world.sandboxes.sandbox(spec, kind, foretell(&function, &site));
         let launched = tokio::time::timeout(LAUNCH_TIMEOUT, sandbox).instrument(launching).await;
         let work = if let Ok(Ok(_)) = launched { Work::Launch } else { Work::FailedLaunch };
         world.metrics.work(work, began.elapsed());
         let problem = match launched {
             Ok(Ok(sandbox)) => {
-                return Task { world: &world, function: &function, shared, initialization }
-                    .live(sandbox)
-                    .await;
+                return Task { world: &world, function: &function, shared }.live(sandbox, site).await;
             }
             Ok(Err(error)) => error.to_string(),
             // Dropping the launch has it undone.
@@ -157,6 +158,38 @@ pub fn spawn(
         shared.launch_failed(&format!("the execution environment could not be made: {problem}"));
     };
     (Handle { id, shared }, life)
+}
+
+/// What an environment's programs are told of it that does not depend on its sandbox.
+#[derive(Clone)]
+struct Site {
+    log_stream: String,
+    initialization: Initialization,
+    secrets: Secrets,
+}
+
+impl Site {
+    fn placement(&self, sandbox: &Sandbox) -> Placement {
+        Placement {
+            credentials_token: self.secrets.credentials_token.clone(),
+            metadata_token: self.secrets.metadata_token.clone(),
+            runtime_api: sandbox.runtime_api.address(),
+            platform: sandbox.platform.address(),
+            xray_daemon: sandbox.xray.address(),
+            log_stream: self.log_stream.clone(),
+            initialization: self.initialization,
+        }
+    }
+}
+
+/// What waits in a sandbox can be told at once what it is for, unless extensions have to be there first. A program that
+/// cannot be started is left to when it is to be.
+fn foretell(function: &Arc<Function>, site: &Site) -> Box<Foretell> {
+    let (function, site) = (Arc::clone(function), site.clone());
+    Box::new(move |sandbox| {
+        let is_first = function.extensions.is_empty();
+        is_first.then(|| function.plan.program(&site.placement(sandbox)).ok())?
+    })
 }
 
 /// Initialises a function in an environment of its own and takes a snapshot of it, which is the environment's end.
@@ -193,35 +226,21 @@ struct Task<'a> {
     world: &'a World,
     function: &'a Arc<Function>,
     shared: &'a Arc<Shared>,
-    initialization: Initialization,
 }
 
 impl Task<'_> {
-    async fn live(&self, sandbox: Sandbox) {
-        let Sandbox { mut runtime_api, mut platform, xray, output, control, mut events } = sandbox;
+    async fn live(&self, sandbox: Sandbox, site: Site) {
+        let placement = site.placement(&sandbox);
+        let Sandbox { mut runtime_api, mut platform, xray, output, control, mut events, told } = sandbox;
         let shared = self.shared;
         let pipes = match Pipes::new(output) {
             Ok(pipes) => pipes,
             Err(error) => return shared.bury(&format!("its output pipes cannot be read: {error}")),
         };
-        let secrets = self
-            .function
-            .plan
-            .secrets()
-            .unwrap_or_else(|| Secrets { metadata_token: self.token(), credentials_token: self.token() });
-        let metadata = self.metadata(secrets.metadata_token);
+        let metadata = self.metadata(site.secrets.metadata_token);
         let credentials =
-            Credentials { token: secrets.credentials_token, function: Arc::clone(self.function) };
-        let placement = Placement {
-            credentials_token: credentials.token.clone(),
-            metadata_token: metadata.token.clone(),
-            runtime_api: runtime_api.address(),
-            platform: platform.address(),
-            xray_daemon: xray.address(),
-            log_stream: shared.log_stream(),
-            initialization: self.initialization,
-        };
-        shared.launched(control.clone(), placement, pipes);
+            Credentials { token: site.secrets.credentials_token, function: Arc::clone(self.function) };
+        shared.launched(control.clone(), placement, pipes, told);
         let requests = Requests::new(shared.clone(), self.world.stream_rate)
             .with_metadata(metadata)
             .with_credentials(credentials);
@@ -300,7 +319,7 @@ impl Task<'_> {
 
     async fn carry_out(&self, chore: Chore, control: &Control) {
         let what = match chore {
-            Chore::Start(_) => "its runtime could not be started",
+            Chore::Start(_) | Chore::GoOn => "its runtime could not be started",
             Chore::Restore(_) => "its snapshot could not be restored",
             Chore::TakeSnapshot { .. } => "its snapshot could not be taken",
             Chore::StartExtension(..) => "an extension could not be started",
@@ -314,6 +333,7 @@ impl Task<'_> {
         let order = async {
             match chore {
                 Chore::Start(program) => control.start(program).await,
+                Chore::GoOn => control.go_on().await,
                 Chore::Restore(snapshot) => {
                     let restoring = control.restore(&snapshot, ASKED_AGAIN);
                     match tokio::time::timeout(ON_DEMAND, restoring).await {
@@ -359,13 +379,6 @@ impl Task<'_> {
     fn not_restored(&self, why: &str) {
         self.function.plan.snapshot_failed(why);
         self.shared.not_restored();
-    }
-
-    /// A secret of the environment's own.
-    fn token(&self) -> String {
-        let mut token = [0; 32];
-        self.world.entropy.fill(&mut token);
-        token.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn metadata(&self, token: String) -> Metadata {

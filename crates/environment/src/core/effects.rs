@@ -32,7 +32,11 @@ impl Core {
             self.chores.push(Chore::Restore(snapshot));
             return None;
         }
-        let grip = self.sandbox.as_ref()?;
+        let grip = self.sandbox.as_mut()?;
+        if std::mem::take(&mut grip.told) {
+            self.chores.push(Chore::GoOn);
+            return None;
+        }
         match self.function.plan.program(&grip.placement) {
             Ok(program) => {
                 self.chores.push(Chore::Start(program));

@@ -244,10 +244,10 @@ impl Freezable for Shared {
 
 /// The side of the environment's task.
 impl Shared {
-    pub(crate) fn launched(&self, control: Control, placement: Placement, pipes: Pipes) {
+    pub(crate) fn launched(&self, control: Control, placement: Placement, pipes: Pipes, told: bool) {
         self.apply(|core| {
             let freeze_after = control.freezer().map(|_| AFTER);
-            core.sandbox = Some(Grip { control, placement, pipes });
+            core.sandbox = Some(Grip { control, placement, pipes, told });
             (core.notify)(core.id, Status::Launched);
             Some(Event::Launched { freeze_after })
         });

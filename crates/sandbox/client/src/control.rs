@@ -83,7 +83,8 @@ impl Control {
 
     /// Asks for the program to be started. Whether that succeeded is told by the events: `StartFailed` at once, or
     /// `Exited` when it ends. In a sandbox in which such a program has been started in advance, that one goes on with
-    /// this environment and working directory; a later start is from the beginning.
+    /// this environment and working directory, unless it has been told others ([`crate::Sandbox::told`]); a later start is
+    /// from the beginning.
     ///
     /// # Errors
     /// [`Error::AlreadyRunning`], [`Error::Channel`] when arguments and environment are too large to be sent,
@@ -91,9 +92,34 @@ impl Control {
     pub async fn start(&self, program: Program) -> Result<(), Error> {
         let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner).take();
         match client {
-            Some(client) => assign(client, program).await,
+            Some(mut client) => {
+                tell(&mut client, program).await?;
+                go(client).await
+            }
             None => self.start_with(program, None).await,
         }
+    }
+
+    /// Lets the program go on that has been told ahead what it is for. Nothing happens where none has.
+    ///
+    /// # Errors
+    /// [`Error::Resources`].
+    pub async fn go_on(&self) -> Result<(), Error> {
+        let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match client {
+            Some(client) => go(client).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the program that waits what it is for; it goes on later.
+    pub(crate) async fn tell_client(&self, program: Program) -> Result<(), Error> {
+        let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut client) = client {
+            tell(&mut client, program).await?;
+            self.wait_for_assignment(client);
+        }
+        Ok(())
     }
 
     /// Asks init for it; with a channel the program is to wait there.
@@ -111,14 +137,14 @@ impl Control {
         *self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 
-    /// Wakes the program that waits, if one does, ahead of the document that says for what.
-    pub(crate) fn call_client(&self) {
+    /// Wakes the program that waits, if one does, ahead of the document that says for what. Answers whether there is one.
+    pub(crate) fn call_client(&self) -> bool {
         let client = self.inner.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*client {
-            // JSON may begin with a space. A program that has ended shows as an event, and one that is not called wakes up
-            // by the document.
-            let _ = client.try_write(b" ");
-        }
+        let Some(client) = &*client else { return false };
+        // JSON may begin with a space. A program that has ended shows as an event, and one that is not called wakes up
+        // by the document.
+        let _ = client.try_write(b" ");
+        true
     }
 
     /// Asks for an extension to be started in a slot that is free, and answers the read end of its standard output and
@@ -266,14 +292,24 @@ fn raw(env: Vec<(OsString, OsString)>) -> Vec<(Raw, Raw)> {
     env.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// Tells a program that waits what it is for. A program that does not take it is not understood by its end either, for it
-/// is about to come: its event is `Exited`.
-async fn assign(mut client: UnixStream, program: Program) -> Result<(), Error> {
+/// Tells a program that waits what it is for.
+async fn tell(client: &mut UnixStream, program: Program) -> Result<(), Error> {
     let assignment = Assignment { env: raw(program.env), cwd: program.cwd.into() };
-    let document = protocol::encode(&assignment)?;
+    let mut document = protocol::encode(&assignment)?;
+    document.push(b'\n');
+    write(client, &document).await
+}
+
+/// Has it go on.
+async fn go(mut client: UnixStream) -> Result<(), Error> {
+    write(&mut client, b"\n").await
+}
+
+/// A program that does not take it is not understood by its end either, for it is about to come: its event is `Exited`.
+async fn write(client: &mut UnixStream, bytes: &[u8]) -> Result<(), Error> {
     // Far less than the socket holds, so a program that does not read is not waited for. One that has ended shows as a
     // broken pipe here, and as an event.
-    match client.write_all(&document).await {
+    match client.write_all(bytes).await {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Resources(error)),
         _ => Ok(()),
     }

@@ -40,7 +40,7 @@ pub use crate::rights::{GiveUpError, give_up};
 pub use crate::sandbox::Sandbox;
 pub use crate::snapshot::Snapshot;
 pub use crate::unpack::Unpacked;
-pub use crate::waiting::Waiting;
+pub use crate::waiting::{Foretell, Waiting};
 pub use lambent_sandbox_protocol::process::{PROGRAM_IDS, SERVER_ID, has_roots_rights};
 
 /// The Runtime API's port on 127.0.0.1 in every sandbox that has its own network.

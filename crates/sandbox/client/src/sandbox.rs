@@ -46,6 +46,8 @@ pub struct Sandbox {
     pub control: Control,
     /// What happens in it; the last event is `Gone`, exactly once.
     pub events: mpsc::Receiver<Event>,
+    /// Whether a program waits in it that knows already what it is for, and goes on with [`Control::go_on`].
+    pub told: bool,
 }
 
 impl Launcher {
@@ -94,7 +96,8 @@ impl Launcher {
         // Its owners are the handles and the launcher: it ends when the sandbox has.
         drop(tokio::spawn(watcher.run(last_word)));
         unfinished.forget();
-        Ok(Sandbox { runtime_api, platform, xray, output: Output { stdio, telemetry }, control, events })
+        let output = Output { stdio, telemetry };
+        Ok(Sandbox { runtime_api, platform, xray, output, control, events, told: false })
     }
 }
 

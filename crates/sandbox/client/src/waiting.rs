@@ -7,8 +7,10 @@
 //! ```
 //!
 //! A client that waits learns what it is for on a socket of its own ([`lambent_sandbox_protocol::ASSIGNMENT_FD`]): it
-//! writes one byte when it is ready and reads one document, ahead of which comes a space as soon as a function has been
-//! chosen: while the launcher works it wakes up. It is the platform's own code, and still believed no more than one byte.
+//! writes one byte when it is ready and reads one document in a line, ahead of which comes a space as soon as a function has
+//! been chosen: it wakes up while the document is made. With the environment it does what it can while the launcher works,
+//! and an empty line says that the function's folders are there. A channel that ends without it is of a sandbox that nobody
+//! wants any more. It is the platform's own code, and still believed no more than one byte.
 
 use std::time::Duration;
 
@@ -35,6 +37,9 @@ const ROOM: usize = 12 * 1024;
 
 /// An interpreter takes 50 ms to start on an idle machine. What is made in advance yields to everything else, though.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a function's program will be in a sandbox; `None` where that is not known before it is to be started.
+pub type Foretell = dyn Fn(&Sandbox) -> Option<Program> + Send + Sync;
 
 /// A sandbox that waits for a function. Dropping it ends it.
 #[derive(Debug)]
@@ -89,17 +94,29 @@ async fn start(sandbox: &mut Sandbox, mut program: Program) -> Result<UnixStream
 
 impl Waiting {
     /// Gives the sandbox to a function: shows `mounts` in it and sets its limit of memory. The program is started, or
-    /// told what it is for, by [`crate::Control::start`] as in any other sandbox.
+    /// told what it is for, by [`crate::Control::start`] as in any other sandbox. Where `foretell` knows the program, one
+    /// that waits is told at once, and goes on by [`crate::Control::go_on`].
     ///
     /// # Errors
     /// [`Error::Setup`] when the launcher cannot or may not; [`Error::Gone`] when the sandbox or the program in it has
     /// ended meanwhile. The sandbox is ended then.
-    pub async fn assign(self, mounts: &[Mount], memory: Bytes) -> Result<Sandbox, Error> {
+    pub async fn assign(
+        self,
+        mounts: &[Mount],
+        memory: Bytes,
+        foretell: &Foretell,
+    ) -> Result<Sandbox, Error> {
         let Self { mut sandbox, requests } = self;
         if let Ok(event) = sandbox.events.try_recv() {
             return Err(Error::Gone(format!("what waited in it has ended: {event:?}")));
         }
-        sandbox.control.call_client();
+        // First, for the program takes the longest from here on.
+        if sandbox.control.call_client()
+            && let Some(program) = foretell(&sandbox)
+        {
+            sandbox.control.tell_client(program).await?;
+            sandbox.told = true;
+        }
         let id = sandbox.control.id().to_owned();
         let trees = mounts.iter().map(tree).collect::<Result<_, _>>()?;
         let (done, answer) = oneshot::channel();

@@ -5,9 +5,10 @@
 mod support;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lambent_model::Bytes;
-use lambent_sandbox_client::{Error, Event, Exit, Mount, Program, Spec, Waiting};
+use lambent_sandbox_client::{Error, Event, Exit, Mount, Program, Sandbox, Spec, Waiting};
 use support::{Running, cgroup_exists, cgroups, launcher, namespaces, shell, spec, until};
 
 #[test]
@@ -77,8 +78,9 @@ async fn it_becomes_what_a_function_needs_and_cannot_be_changed_from_inside() {
     let text = program.argv[2].to_str().unwrap().to_owned();
     program.argv[2] = format!("{before}{text}").into();
     let waiting = launcher.prepare(spec(), Some(program)).await.unwrap();
-    let sandbox =
-        waiting.assign(&[folder.at("/var/task"), folder.at("/opt")], Bytes::mib(256)).await.unwrap();
+    let mounts = [folder.at("/var/task"), folder.at("/opt")];
+    let sandbox = waiting.assign(&mounts, Bytes::mib(256), &|_| None).await.unwrap();
+    assert!(!sandbox.told);
     let mut sandbox = Running::from(sandbox);
     sandbox.control.start(function()).await.unwrap();
     let (output, event) = end(&mut sandbox).await;
@@ -97,6 +99,38 @@ async fn it_becomes_what_a_function_needs_and_cannot_be_changed_from_inside() {
 }
 
 #[tokio::test]
+async fn what_is_told_ahead_goes_on_when_its_folders_are_there() {
+    if !namespaces("what_is_told_ahead_goes_on_when_its_folders_are_there").await {
+        return;
+    }
+    let (launcher, folder) = (launcher().await, Folder::new("waiting-told"));
+    let waits =
+        "printf R >&63; read -r document <&63; echo \"$document\"; read -r nothing <&63; cat /var/task/code";
+    let waiting = launcher.prepare(spec(), Some(shell(waits))).await.unwrap();
+    let foretell = |_: &Sandbox| Some(function());
+    let sandbox = waiting.assign(&[folder.at("/var/task")], Bytes::mib(256), &foretell).await.unwrap();
+    assert!(sandbox.told);
+    let mut sandbox = Running::from(sandbox);
+    let waits_on = tokio::time::timeout(Duration::from_millis(100), sandbox.event()).await;
+    assert!(waits_on.is_err(), "it has gone on by itself: {waits_on:?}");
+    sandbox.control.go_on().await.unwrap();
+    let (output, event) = end(&mut sandbox).await;
+    assert_eq!(event, Event::Exited(Exit::Code(0)), "{output}");
+    assert_eq!(output, "{\"env\":[[\"NAME\",\"f\"]],\"cwd\":\"/var/task\"}\nof the function\n");
+}
+
+#[tokio::test]
+async fn what_waits_without_a_program_cannot_be_told() {
+    if !namespaces("what_waits_without_a_program_cannot_be_told").await {
+        return;
+    }
+    let launcher = launcher().await;
+    let waiting = launcher.prepare(spec(), None).await.unwrap();
+    let sandbox = waiting.assign(&[], Bytes::mib(64), &|_| Some(function())).await.unwrap();
+    assert!(!sandbox.told);
+}
+
+#[tokio::test]
 async fn it_gets_the_functions_memory() {
     if !namespaces("it_gets_the_functions_memory").await {
         return;
@@ -105,7 +139,7 @@ async fn it_gets_the_functions_memory() {
     let spec = Spec { memory: Bytes::mib(64), ..spec() };
     let id = spec.id.to_string();
     let waiting = launcher.prepare(spec, None).await.unwrap();
-    let sandbox = waiting.assign(&[], Bytes::mib(96)).await.unwrap();
+    let sandbox = waiting.assign(&[], Bytes::mib(96), &|_| None).await.unwrap();
     let mut sandbox = Running::from(sandbox);
     let limits: Vec<String> = cgroups(&id)
         .into_iter()
@@ -129,11 +163,12 @@ async fn what_ends_before_it_is_given_away_is_known_to() {
     assert!(matches!(&failed, Error::NotReady(_)), "{failed}");
     let mut waiting = launcher.prepare(spec(), Some(shell("printf R >&63; exit 3"))).await.unwrap();
     while !waiting.has_ended() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut waiting = launcher.prepare(spec(), Some(client(""))).await.unwrap();
     assert!(!waiting.has_ended());
-    let lost = waiting.assign(&[Mount { source: "/proc".into(), target: "/opt" }], Bytes::mib(64)).await;
+    let hidden = [Mount { source: "/proc".into(), target: "/opt" }];
+    let lost = waiting.assign(&hidden, Bytes::mib(64), &|_| None).await;
     assert!(matches!(lost, Err(Error::Setup(_))), "{lost:?}");
 }
 
@@ -150,7 +185,7 @@ async fn nothing_is_left_of_one_that_nobody_took() {
         let prepared = launcher.prepare(spec, program);
         // The last one never says that it waits, and whoever waits for that gives up.
         let made: Option<Result<Waiting, _>> =
-            tokio::time::timeout(std::time::Duration::from_millis(500), prepared).await.ok();
+            tokio::time::timeout(Duration::from_millis(500), prepared).await.ok();
         drop(made);
     }
     until("their cgroups are gone", || names.iter().all(|name| !cgroup_exists(name))).await;

@@ -525,7 +525,8 @@ pub struct Start {
 }
 
 /// What a program that was started in advance is for: the rest of what [`Start`] would have said. It is one document on
-/// the channel at [`crate::ASSIGNMENT_FD`], after which that ends.
+/// the channel at [`crate::ASSIGNMENT_FD`] and ends with a newline. With another one, after which the channel ends, the
+/// program is to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assignment {

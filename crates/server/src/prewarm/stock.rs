@@ -10,7 +10,7 @@ use lambent_invoker::Starts;
 use lambent_model::{Entropy, EnvironmentId};
 use lambent_runtimes::Catalogue;
 use lambent_sandbox_client::{
-    Error, Isolation, Kind, Launcher, Network, Sandbox, Snapshotting, Spec, Waiting,
+    Error, Foretell, Isolation, Kind, Launcher, Network, Sandbox, Snapshotting, Spec, Waiting,
 };
 use tokio::sync::Notify;
 
@@ -174,12 +174,12 @@ impl Stock {
 }
 
 impl Sandboxes for Stock {
-    fn sandbox(&self, spec: Spec, kind: Option<Kind>) -> SandboxFuture {
+    fn sandbox(&self, spec: Spec, kind: Option<Kind>, foretell: Box<Foretell>) -> SandboxFuture {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             let kind = kind.filter(|_| inner.setting != Prewarm::Off);
             if let Some(kind) = kind
-                && let Some(sandbox) = inner.take(kind, &spec).await
+                && let Some(sandbox) = inner.take(kind, &spec, &*foretell).await
             {
                 return Ok(sandbox);
             }
@@ -229,7 +229,7 @@ impl Inner {
     }
 
     /// One that waits, given to a function; `None` if there is none, or none that could be given.
-    async fn take(&self, kind: Kind, spec: &Spec) -> Option<Sandbox> {
+    async fn take(&self, kind: Kind, spec: &Spec, foretell: &Foretell) -> Option<Sandbox> {
         let rest: Vec<_> = spec.mounts.iter().filter(|mount| !kind.mounts.contains(mount)).cloned().collect();
         loop {
             let waiting = self.with_shelf(kind.clone(), |shelf| {
@@ -238,7 +238,7 @@ impl Inner {
                 waiting
             });
             self.wake.notify_one();
-            match waiting?.assign(&rest, spec.memory).await {
+            match waiting?.assign(&rest, spec.memory, foretell).await {
                 Ok(sandbox) => return Some(sandbox),
                 // It ended in the meantime, and the next one may not have.
                 Err(Error::Gone(_)) => {}
