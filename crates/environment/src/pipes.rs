@@ -17,12 +17,12 @@ use tokio::net::unix::pipe::Receiver;
 /// What one event may drain from a pipe before others get their turn.
 const DRAIN: usize = 256 * 1024;
 
-/// How long pipes rest. A pipe holds 64 KB, so that only who writes more than 32 MB a second waits for the end of it.
-const REST: Duration = Duration::from_millis(2);
-
-/// The same in a flood, of each 5 ms at most a quarter of a megabyte of either pipe, 50 MB a second: reading what is thrown
-/// away would otherwise cost the server as much CPU as the function has.
-const FLOOD_REST: Duration = Duration::from_millis(5);
+/// How long pipes rest. A pipe holds 64 KB, so that only who writes more than 13 MB a second waits for the end of it. Each
+/// look wakes a worker, which then goes on with what another one had in its caches.
+///
+/// In a flood it is a quarter of a megabyte of either pipe each time, 50 MB a second: reading what is thrown away would
+/// otherwise cost the server as much CPU as the function has.
+const REST: Duration = Duration::from_millis(5);
 
 /// Who has written as much since the last look may wait at a full pipe by now, and does not wait once more.
 const MUCH: usize = 32 * 1024;
@@ -98,7 +98,7 @@ impl Pipes {
             rests |= rest;
             *place = Some(Pipe { end: if rest { end.rest()? } else { end.watch()? }, taken: 0 });
         }
-        Ok(rests.then_some(if is_flooded { FLOOD_REST } else { REST }))
+        Ok(rests.then_some(REST))
     }
 
     /// Reads what is there, within a limit; true when there is more. What a function wrote before it reported a
@@ -191,29 +191,42 @@ pub(crate) async fn readable(watched: &[Arc<Receiver>]) {
 
 /// True when the limit ended it.
 fn read(pipe: &mut Option<Pipe>, unheard: bool, take: &mut impl FnMut(&[u8])) -> bool {
-    let Some(open) = pipe else { return false };
-    let mut buffer = [0; 16 * 1024];
+    // Mostly there is a line or nothing: more room would first be filled with zeros, a third of a processor's first cache.
+    const LINE: usize = 512;
+    read_into(&mut [0; LINE], LINE, pipe, unheard, take) >= LINE
+        && read_into(&mut [0; 16 * 1024], DRAIN, pipe, unheard, take) >= DRAIN
+}
+
+/// Reads until there is nothing left or it was as much as `limit`. Answers how much it was.
+fn read_into(
+    buffer: &mut [u8],
+    limit: usize,
+    pipe: &mut Option<Pipe>,
+    unheard: bool,
+    take: &mut impl FnMut(&[u8]),
+) -> usize {
+    let Some(open) = pipe else { return 0 };
     let mut total = 0;
-    while total < DRAIN {
-        match open.end.read(&mut buffer, unheard) {
+    while total < limit {
+        match open.end.read(buffer, unheard) {
             Ok(length @ 1..) => {
                 take(&buffer[..length]);
                 total += length;
                 open.taken += length;
                 // What comes after this is for the next look; a pipe that is watched is read until it says that it is empty.
                 if !open.end.is_watched() && length < buffer.len() {
-                    return false;
+                    return total;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return total,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => {
                 *pipe = None;
-                return false;
+                return total;
             }
         }
     }
-    true
+    total
 }
 
 #[cfg(test)]
@@ -273,7 +286,7 @@ mod tests {
         writer.write_all(b"third").unwrap();
         readable(&pipes.watched()).await;
         kept.flooded = true;
-        assert_eq!(pipes.look(&mut kept).unwrap(), Some(FLOOD_REST));
+        assert_eq!(pipes.look(&mut kept).unwrap(), Some(REST));
         assert_eq!(kept.text, "first second third");
 
         drop(writer);
