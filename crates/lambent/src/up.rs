@@ -22,6 +22,12 @@ pub(crate) fn run(arguments: UpArgs, terminal: &Terminal) -> ExitCode {
     }
 }
 
+/// Half of the processors: functions, for which the server is there, have the others. With a worker on each, an
+/// invocation's steps wander between workers that wake each other, which takes longer than the steps.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
 fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let with_demo = arguments.demo;
     let config = configuration(arguments)?;
@@ -29,7 +35,8 @@ fn serve(arguments: UpArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let earlier = report::earlier_data_dir(&config.data_dir);
     // Before the first thread: as root this is where the rights end.
     let prepared = Prepared::new(config.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let telemetry = Telemetry::start(&config)?;
