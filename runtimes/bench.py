@@ -229,10 +229,9 @@ def _main(folder):
     parser.add_argument("--only-launches", action="store_true")
     options = parser.parse_args()
     version = "{}.{}".format(*sys.version_info[:2])
-    # Asked for once, so that it is known to be missing.
-    official_python(version)
+    # Asked for ahead of all else, so that nothing else is fetched with it.
+    fetch.python_client(version)
     fetch.fetch_missing()
-    official_python.cache_clear()
     python = ({"app.py": PYTHON_CODE}, "app.handler", "python" + version)
     candidates = [("Python", _prepared_python(folder), official_python(version), python)]
     if options.node_client is not None and (node := shutil.which("node")):

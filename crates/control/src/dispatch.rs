@@ -21,9 +21,9 @@ macro_rules! operations {
             body: Bytes,
         ) -> Result<http::Response<Bytes>, Error> {
             match matched.operation().name {
-                // Shapes its response itself: headers that are no part of the model.
+                // Shapes its response itself: headers that are no part of the model. Its body is the event, read where it is checked.
                 "Invoke" => {
-                    let input = apart(body.len(), || matched.decode::<op::Invoke>(parts, body))?;
+                    let input = matched.decode::<op::Invoke>(parts, body)?;
                     operation::invoke::answer(context, input).await
                 }
                 $(name if name == <op::$call as Call>::OPERATION.name => {

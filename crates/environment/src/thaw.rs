@@ -1,9 +1,7 @@
 //! A frozen sandbox that is about to be thawed.
 
 use lambent_sandbox_client::Control;
-
-/// The cgroup is not there any more.
-const ENODEV: i32 = 19;
+use rustix::io::Errno;
 
 /// Thaws the sandbox when it is dropped.
 ///
@@ -25,7 +23,7 @@ impl Drop for Thaw {
         match self.0.thaw() {
             Ok(()) => {}
             // A sandbox that is gone says so itself.
-            Err(error) if error.raw_os_error() == Some(ENODEV) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {}
             // Any other would stay frozen.
             Err(error) => {
                 tracing::warn!(%error, "an execution environment could not be thawed, and is ended");

@@ -144,7 +144,7 @@ pub(super) fn invocation(
 
 fn refuse_not_yet(input: &t::InvocationRequest) -> Result<(), Error> {
     if input.durable_execution_name.is_some() {
-        return Err(crate::refuse::invalid(
+        return Err(refuse::invalid(
             "DurableExecutionName is for durable functions, which lambent does not support yet; see \
              docs/compatibility.md",
         ));
